@@ -1,0 +1,1 @@
+"""Compare attention mechanisms fairly."""

@@ -1,0 +1,314 @@
+"""The typed schema of ``conf/``: what a run may be configured to do, and the rules between fields.
+
+Values have their defaults in ``conf/`` alone; here stand only types, ranges and rules. :func:`parse` turns the composed yaml into a
+:class:`RunConfig` or refuses it in one line that names the key, the value and what would be valid (C6).
+"""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+
+from attncompare.config_errors import explain
+from attncompare.errors import Refused
+from attncompare.registry import score_names, unknown
+
+CONF_DIR = next(
+    folder
+    for folder in (Path(__file__).parent / "conf", Path(__file__).parents[1] / "conf")  # in a wheel, in a checkout
+    if folder.is_dir()
+)
+
+Positive = Annotated[int, Field(gt=0)]
+NotNegative = Annotated[int, Field(ge=0)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# Labels become parts of file names and W&B tags, so they hold no separators.
+Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,62}$")]
+
+
+class Strict(BaseModel):
+    """A section of the config: every key known, every type exact, nothing changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class AttentionConfig(Strict):
+    """``attention``: the variant, the one thing that a comparison changes."""
+
+    name: Label
+    score: str
+    heads: Positive
+    head_dim: Positive | None
+    causal: bool
+    dropout: Probability
+
+    @field_validator("score")
+    @classmethod
+    def _known(cls, score: str) -> str:
+        if score not in score_names():
+            raise ValueError(unknown("score", score, score_names()))
+        return score
+
+    def width(self, d_model: int) -> int:
+        """Return the width K of one head: ``head_dim``, by default ceil(d_model / heads) (C3)."""
+        return self.head_dim or math.ceil(d_model / self.heads)
+
+
+class TransformerConfig(Strict):
+    """``backbone=transformer``: pre-norm blocks (Xiong et al. 2020), the same sizes in encoder and decoder."""
+
+    name: Literal["transformer"]
+    d_model: Positive
+    layers: Positive
+    d_ff: Positive
+    dropout: Probability
+    positions: Literal["sinusoidal", "learned"]
+
+
+class TranslationConfig(Strict):
+    """``task=translation``."""
+
+    name: Literal["translation"]
+    max_length: Annotated[int, Field(ge=4)]
+    label_smoothing: Probability
+    val_decodes: Positive
+
+
+class LanguageModelConfig(Strict):
+    """``task=language_model``."""
+
+    name: Literal["language_model"]
+    max_length: Annotated[int, Field(ge=2)]
+    causal: bool
+    sample_prompts: tuple[str, ...]
+    sample_tokens: NotNegative
+    sample_temperature: PositiveFloat
+
+    @field_validator("causal")
+    @classmethod
+    def _sees_no_future(cls, causal: bool) -> bool:
+        if not causal:
+            raise ValueError(
+                "a language model that sees the future finds each answer in its input and learns to copy it, "
+                "so its loss would mean nothing; leave task.causal=true"
+            )
+        return causal
+
+
+class TokenizerConfig(Strict):
+    """``data.tokenizer``: trained on the train split alone."""
+
+    kind: Literal["word", "character", "bpe"]
+    vocab_size: Positive | None
+    min_count: Positive
+
+    @model_validator(mode="after")
+    def _bpe_has_a_size(self) -> "TokenizerConfig":
+        if self.kind == "bpe" and self.vocab_size is None:
+            raise ValueError("a bpe tokenizer needs a vocab_size")
+        return self
+
+
+class CorpusConfig(Strict):
+    """What every corpus has: a tokenizer and the number of sequences in a batch."""
+
+    tokenizer: TokenizerConfig
+    batch_size: Positive
+
+
+class LocaleConfig(CorpusConfig):
+    """``data=locale``: phrases in two languages, generated from CLDR and num2words, with gold alignments."""
+
+    name: Literal["locale"]
+    source: Label
+    target: Label
+    train_size: Positive
+    val_size: Positive
+    test_size: Positive
+
+    @model_validator(mode="after")
+    def _two_languages(self) -> "LocaleConfig":
+        if self.source == self.target:
+            raise ValueError(f"source and target are both '{self.source}'; translation needs two locales")
+        return self
+
+
+class ReverseConfig(CorpusConfig):
+    """``data=reverse``: a random string and the same string read backwards, with gold alignments."""
+
+    name: Literal["reverse"]
+    symbols: Annotated[int, Field(ge=2, le=26)]
+    min_symbols: Positive
+    max_symbols: Positive
+    train_size: Positive
+    val_size: Positive
+    test_size: Positive
+
+    @model_validator(mode="after")
+    def _lengths(self) -> "ReverseConfig":
+        if self.min_symbols > self.max_symbols:
+            raise ValueError(f"min_symbols={self.min_symbols} is above max_symbols={self.max_symbols}")
+        return self
+
+
+class PairsConfig(CorpusConfig):
+    """``data=pairs``: a folder with ``train``, ``val`` and ``test`` files, one sentence a line, for two languages."""
+
+    name: Literal["pairs"]
+    path: str | None
+    source: Label
+    target: Label
+
+    @field_validator("path")
+    @classmethod
+    def _given(cls, path: str | None) -> str:
+        if path is None:
+            raise ValueError("give the folder of the files: data.path=FOLDER with train.en, train.de, val.en, ...")
+        return path
+
+
+class PydocsConfig(CorpusConfig):
+    """``data=pydocs``: the docstrings of the Python standard library that runs the program."""
+
+    name: Literal["pydocs"]
+    val_fraction: Annotated[float, Field(gt=0, lt=0.5)]
+    test_fraction: Annotated[float, Field(gt=0, lt=0.5)]
+
+
+class RecallConfig(CorpusConfig):
+    """``data=recall``: multi-query associative recall (Arora et al. 2023, section 3)."""
+
+    name: Literal["recall"]
+    symbols: Annotated[int, Field(ge=4)]
+    pairs: Positive
+    length: Annotated[int, Field(ge=4)]
+    train_size: Positive
+    val_size: Positive
+    test_size: Positive
+
+    @model_validator(mode="after")
+    def _fits(self) -> "RecallConfig":
+        if 4 * self.pairs > self.length:
+            raise ValueError(f"{self.pairs} pairs and their queries need length >= {4 * self.pairs}, not {self.length}")
+        if 2 * self.pairs > self.symbols:
+            raise ValueError(f"{self.pairs} pairs need symbols >= {2 * self.pairs}, not {self.symbols}")
+        return self
+
+
+class OptimizerConfig(Strict):
+    """``optimizer=adamw`` (Loshchilov and Hutter 2019) with its learning-rate schedule."""
+
+    name: Literal["adamw"]
+    lr: PositiveFloat
+    betas: tuple[Probability, Probability]
+    weight_decay: NotNegativeFloat
+    clip_norm: PositiveFloat | None
+    schedule: Literal["constant", "cosine", "linear", "inverse_sqrt"]
+    warmup_steps: NotNegative
+    min_lr_ratio: Annotated[float, Field(ge=0, le=1)]
+
+
+class TrainerConfig(Strict):
+    """``trainer``: the budget and the machine."""
+
+    max_steps: Positive
+    validate_every: Positive
+    log_every: Positive
+    limit_batches: Positive | None
+    accelerator: Literal["auto", "cpu", "gpu"]
+    devices: Positive
+    strategy: Literal["auto", "ddp"]
+    precision: Literal["32-true", "bf16-mixed"]
+    threads: Positive | None
+    deterministic: bool
+
+
+class TrackingConfig(Strict):
+    """``tracking``: how W&B sees the run; the local record is always written (C8)."""
+
+    wandb: Literal["offline", "online", "disabled"]
+    project: Label
+    entity: Label | None
+    probes: NotNegative
+
+
+Data = Annotated[
+    LocaleConfig | ReverseConfig | PairsConfig | PydocsConfig | RecallConfig, Field(discriminator="name")
+]
+PAIRS = ("locale", "reverse", "pairs")
+TEXT = ("pydocs", "recall")
+
+
+class RunConfig(Strict):
+    """One training run, whole."""
+
+    task: Annotated[TranslationConfig | LanguageModelConfig, Field(discriminator="name")]
+    data: Data
+    attention: AttentionConfig
+    backbone: TransformerConfig
+    optimizer: OptimizerConfig
+    trainer: TrainerConfig
+    tracking: TrackingConfig
+    seed: NotNegative
+    data_seed: NotNegative
+    name: Label | None
+    tags: tuple[Label, ...]
+    notes: str
+    runs: Annotated[str, StringConstraints(min_length=1)]
+
+    @model_validator(mode="after")
+    def _corpus_fits_task(self) -> "RunConfig":
+        needed, what = (PAIRS, "pairs of sentences") if self.task.name == "translation" else (TEXT, "text")
+        if self.data.name not in needed:
+            raise ValueError(
+                f"data={self.data.name} does not fit task={self.task.name}, which learns from {what}; "
+                f"valid: {', '.join(needed)}"
+            )
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the config as plain nested dicts and lists, ready for yaml and W&B."""
+        return self.model_dump(mode="json")
+
+    def hash(self) -> str:
+        """Return a SHA-256 of all that decides the run's numbers: what only names, files or shows it is left out."""
+        values = self.to_dict()
+        for key in ("name", "tags", "notes", "runs", "tracking"):
+            del values[key]
+        return _sha256(values)
+
+    def model_identity(self) -> str:
+        """Return a SHA-256 that two configs share exactly if they train the same model in the same way (C4).
+
+        The variant's name does not count, nor how its head width was spelled, nor a causal mask that the task has anyway.
+        """
+        values = self.to_dict()
+        for key in ("name", "tags", "notes", "runs", "tracking"):
+            del values[key]
+        del values["attention"]["name"]
+        values["attention"]["head_dim"] = self.attention.width(self.backbone.d_model)
+        if self.task.name == "language_model":
+            values["attention"]["causal"] = True
+        return _sha256(values)
+
+
+def parse(values: dict[str, Any]) -> RunConfig:
+    """Check ``values``, the composed config as plain containers, and return it typed.
+
+    Raises:
+        Refused: in one line, with the key, the value and what would be valid.
+    """
+    try:
+        # Through JSON, because strict mode takes lists for tuples only from there.
+        return RunConfig.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        raise Refused(explain(error)) from None
+
+
+def _sha256(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
