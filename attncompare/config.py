@@ -221,8 +221,6 @@ class TrainerConfig(Strict):
     log_every: Positive
     limit_batches: Positive | None
     accelerator: Literal["auto", "cpu", "gpu"]
-    devices: Positive
-    strategy: Literal["auto", "ddp"]
     precision: Literal["32-true", "bf16-mixed"]
     threads: Positive | None
     deterministic: bool
@@ -235,6 +233,7 @@ class TrackingConfig(Strict):
     project: Label
     entity: Label | None
     probes: NotNegative
+    images: NotNegative
 
 
 Data = Annotated[

@@ -1,1 +1,25 @@
-"""Room."""
+"""What a model is trained for: loss, metrics and optimizer of each task; they name no variant.
+
+base.py            what the tasks share: one LightningModule, its optimizer and the sums behind its metrics
+translation.py     source sentence to target sentence
+language_model.py  the next token of a text
+schedule.py        learning-rate schedules
+"""
+
+from typing import Any
+
+from attncompare.config import RunConfig
+from attncompare.data.tokenizer import Tokenizer
+from attncompare.tasks.base import Task
+from attncompare.tasks.language_model import LanguageModel
+from attncompare.tasks.translation import Translation
+
+TASKS: dict[str, type[Task[Any]]] = {"translation": Translation, "language_model": LanguageModel}
+
+
+def build_task(config: RunConfig, tokenizer: Tokenizer) -> Task[Any]:
+    """Return the task of ``config`` with a fresh model for the vocabulary of ``tokenizer``; every initial value follows from the seed (C5)."""
+    return TASKS[config.task.name](config, tokenizer)
+
+
+__all__ = ["TASKS", "Task", "build_task"]

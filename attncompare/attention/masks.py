@@ -1,0 +1,34 @@
+"""Who may attend to whom: boolean masks, ``True`` = may attend, broadcastable to (B, H, T, S) (C2)."""
+
+import torch
+from torch import Tensor
+
+
+def padding_mask(is_token_BS: Tensor) -> Tensor:
+    """Return the mask that hides padding keys from every head and query.
+
+    Args:
+        is_token_BS: boolean (B, S), ``False`` where a position is padding.
+
+    Returns:
+        Boolean (B, 1, 1, S).
+    """
+    return is_token_BS[:, None, None, :]
+
+
+def causal_mask(queries: int, keys: int, device: torch.device | None = None) -> Tensor:
+    """Return the mask under which a query sees its own position and those before it.
+
+    The last query stands at the last key: with a cache of earlier keys, new queries see all of them.
+
+    Returns:
+        Boolean (T, S): key s is visible to query t exactly if ``s <= t + S - T``.
+    """
+    return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(diagonal=keys - queries)
+
+
+def combine(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    """Return the mask that allows what both masks allow; ``None`` allows everything."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first & second

@@ -1,0 +1,147 @@
+"""Attention: everything that the variants share. The score function is the one part that they exchange (C3)."""
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor, cat, nn
+
+from attncompare.attention.masks import causal_mask, combine
+from attncompare.attention.scores.base import ScoreFunction
+from attncompare.errors import Refused
+from attncompare.registry import load_score
+
+
+def attend(
+    q_BHTK: Tensor,
+    k_BHSK: Tensor,
+    v_BHSK: Tensor,
+    score: str | ScoreFunction = "scaled",
+    may_attend: Tensor | None = None,
+    causal: bool = False,
+    dropout: float = 0.0,
+    need_weights: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """Mix values by attention: ``softmax(score(q, k)) v``, head by head.
+
+    Args:
+        q_BHTK: queries (B, H, T, K).
+        k_BHSK: keys (B, H, S, K).
+        v_BHSK: values (B, H, S, any width).
+        score: a score function, or the name of one; a named one has its initial parameters.
+        may_attend: boolean, ``True`` = may attend, broadcastable to (B, H, T, S).
+        causal: also hide the future; with T < S the last query stands at the last key.
+        dropout: probability with which a weight is dropped, applied whenever it is not 0.
+        need_weights: also return the weights, through a path that computes them explicitly.
+
+    Returns:
+        The context (B, H, T, width of v), and the weights (B, H, T, S) before dropout or ``None``. A query that may attend to
+        nothing has zero weights and zero context.
+    """
+    if isinstance(score, str):
+        score = load_score(score)(q_BHTK.shape[1], q_BHTK.shape[3]).to(q_BHTK)
+    if not need_weights:
+        return score.context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout), None
+    if causal:
+        may_attend = combine(may_attend, causal_mask(q_BHTK.shape[2], k_BHSK.shape[2], q_BHTK.device))
+    return score.context_and_weights(q_BHTK, k_BHSK, v_BHSK, may_attend, dropout)
+
+
+@dataclass
+class KeyValueCache:
+    """Projected keys and values of what was read before, for one attention module and one batch; serves every score."""
+
+    k_BHSK: Tensor | None = None
+    v_BHSK: Tensor | None = None
+
+
+class Attention(nn.Module):
+    """Attention from d_model to d_model, with any score function and any positive number of heads.
+
+    Args:
+        d_model: width D of what comes in and goes out.
+        heads: number H of heads.
+        head_dim: width K of a head; ceil(d_model / heads) by default, so that H * K may exceed D.
+        score: the name of a score function.
+        causal: hide the future in self-attention.
+        dropout: probability with which a weight is dropped while training.
+
+    Raises:
+        Refused: for a size that is not a positive integer, a dropout outside [0, 1) or an unknown score.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        heads: int = 1,
+        head_dim: int | None = None,
+        score: str = "scaled",
+        causal: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        for name, size in (("d_model", d_model), ("heads", heads), ("head_dim", 1 if head_dim is None else head_dim)):
+            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+                raise Refused(f"{name}={size}: must be a positive integer")
+        if not 0 <= dropout < 1:
+            raise Refused(f"dropout={dropout}: must be in [0, 1)")
+        self.heads = heads
+        self.head_dim = head_dim or math.ceil(d_model / heads)
+        self.causal = causal
+        self.dropout = dropout
+        inner = heads * self.head_dim
+        self.query = nn.Linear(d_model, inner)
+        self.key = nn.Linear(d_model, inner)
+        self.value = nn.Linear(d_model, inner)
+        self.score: ScoreFunction = load_score(score)(heads, self.head_dim)
+        self.output = nn.Linear(inner, d_model)
+
+    def forward(
+        self,
+        query_BTD: Tensor,
+        memory_BSD: Tensor | None = None,
+        may_attend: Tensor | None = None,
+        need_weights: bool = False,
+        cache: KeyValueCache | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Let every query attend to the memory, or without one to the queries' own sequence.
+
+        Args:
+            query_BTD: (B, T, D).
+            memory_BSD: (B, S, D); absent for self-attention.
+            may_attend: boolean, ``True`` = may attend, broadcastable to (B, H, T, S).
+            need_weights: also return the weights.
+            cache: keys and values of earlier calls. Self-attention appends to it; a memory is projected once and then read from it.
+
+        Returns:
+            The output (B, T, D), and the weights (B, H, T, S) before dropout or ``None``.
+        """
+        q_BHTK = self._split(self.query(query_BTD))
+        k_BHSK, v_BHSK = self._keys_and_values(query_BTD, memory_BSD, cache)
+        context_BHTK, weights_BHTS = attend(
+            q_BHTK,
+            k_BHSK,
+            v_BHSK,
+            score=self.score,
+            may_attend=may_attend,
+            causal=self.causal and memory_BSD is None,
+            dropout=self.dropout if self.training else 0.0,
+            need_weights=need_weights,
+        )
+        return self.output(context_BHTK.transpose(1, 2).flatten(2)), weights_BHTS
+
+    def _keys_and_values(
+        self, query_BTD: Tensor, memory_BSD: Tensor | None, cache: KeyValueCache | None
+    ) -> tuple[Tensor, Tensor]:
+        if cache is not None and cache.k_BHSK is not None and cache.v_BHSK is not None and memory_BSD is not None:
+            return cache.k_BHSK, cache.v_BHSK
+        read_BSD = query_BTD if memory_BSD is None else memory_BSD
+        k_BHSK, v_BHSK = self._split(self.key(read_BSD)), self._split(self.value(read_BSD))
+        if cache is not None:
+            if cache.k_BHSK is not None and cache.v_BHSK is not None:
+                k_BHSK = cat([cache.k_BHSK, k_BHSK], dim=2)
+                v_BHSK = cat([cache.v_BHSK, v_BHSK], dim=2)
+            cache.k_BHSK, cache.v_BHSK = k_BHSK, v_BHSK
+        return k_BHSK, v_BHSK
+
+    def _split(self, x_BTD: Tensor) -> Tensor:
+        return x_BTD.unflatten(-1, (self.heads, self.head_dim)).transpose(1, 2)  # B T (H K) -> B H T K

@@ -1,0 +1,36 @@
+"""The dot-product score (Luong et al. 2015, section 3.1)."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from attncompare.attention.masks import causal_mask, combine
+from attncompare.attention.scores.base import ScoreFunction
+
+
+class Dot(ScoreFunction):
+    """``q . k`` (Luong et al. 2015, section 3.1, "dot"). No parameters; 2K operations a score.
+
+    Its variance grows with K, so that for wide heads the softmax saturates (Vaswani et al. 2017, section 3.2.1).
+    """
+
+    scale = 1.0
+
+    def forward(self, q_BHTK: Tensor, k_BHSK: Tensor) -> Tensor:
+        """Return the scores (B, H, T, S)."""
+        return (q_BHTK * self.scale) @ k_BHSK.transpose(-2, -1)
+
+    def flops_per_score(self) -> int:
+        """Return K multiplications and K additions."""
+        return 2 * self.head_dim
+
+    def context(
+        self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, causal: bool, dropout: float
+    ) -> Tensor:
+        """Return the context (B, H, T, K) through torch's fused kernels, which never hold the weights."""
+        square = q_BHTK.shape[2] == k_BHSK.shape[2]
+        if causal and (may_attend is not None or not square):  # the kernels' own causal mask stands alone and is square
+            may_attend = combine(may_attend, causal_mask(q_BHTK.shape[2], k_BHSK.shape[2], q_BHTK.device))
+            causal = False
+        return F.scaled_dot_product_attention(
+            q_BHTK, k_BHSK, v_BHSK, attn_mask=may_attend, is_causal=causal, dropout_p=dropout, scale=self.scale
+        )

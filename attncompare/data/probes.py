@@ -1,0 +1,88 @@
+"""The fixed examples from val on which attention maps are drawn (C9)."""
+
+# ruff: noqa: N815 (shape suffixes, C1)
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from attncompare.data.alignment import align
+from attncompare.data.corpus import Corpus
+from attncompare.data.pair_set import PairSet
+from attncompare.data.row_set import RowSet
+from attncompare.data.stream_set import StreamSet
+from attncompare.data.tokenizer import Tokenizer
+
+_WINDOW = 24  # tokens of a stream: what a map shows well
+_MODERATE = range(6, 21)  # tokens of a side, EOS or BOS included
+_FIELDS = 3  # aligned fields that make a map worth looking at
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One example. The decoder reads ``target_ids[:-1]``; its position t predicts ``target_ids[t + 1]``.
+
+    Attributes:
+        source_ids: the source's tokens and EOS; None for text.
+        target_ids: BOS, the target's tokens and EOS; for text, the tokens as they stand in their window.
+        sure_TS: gold alignment, boolean: row t is the position that predicts ``target_ids[t + 1]``, column s is
+            ``source_ids[s]``. True where a field is one token on both sides, and for EOS. None where no alignment is
+            known.
+        possible_TS: likewise, True wherever both tokens lie in the same field (Och and Ney 2003, section 2).
+    """
+
+    source_ids: list[int] | None
+    target_ids: list[int]
+    sure_TS: np.ndarray | None
+    possible_TS: np.ndarray | None
+
+
+def pair_probes(corpus: Corpus, pairs: PairSet, tokenizer: Tokenizer, count: int) -> list[Probe]:
+    """Return the first ``count`` rows of val that are of moderate length and, where fields are known, hold several."""
+    val = corpus.splits["val"]
+    aligned = "source_spans" in val.column_names
+    columns = val[:]
+
+    def worth(row: int) -> bool:
+        moderate = len(pairs.source[row]) in _MODERATE and len(pairs.target[row]) - 1 in _MODERATE
+        return moderate and (not aligned or len({field for *_, field in columns["source_spans"][row]}) >= _FIELDS)
+
+    rows = sorted(pairs.kept, key=lambda row: not worth(row))[:count]  # sorting is stable: in order among equals
+    probes = []
+    for row in rows:
+        source, target = pairs.source[row].tolist(), pairs.target[row].tolist()
+        gold: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
+        if aligned:
+            text = columns["source"][row], columns["target"][row]
+            spans = columns["source_spans"][row], columns["target_spans"][row]
+            gold = _gold(text, spans, tokenizer, len(target) - 1, len(source))
+        probes.append(Probe(source, target, *gold))
+    return probes
+
+
+def text_probes(texts: StreamSet | RowSet, count: int) -> list[Probe]:
+    """Return ``count`` beginnings of windows, spread over val; where rows stand for themselves, the first, whole."""
+    if isinstance(texts, RowSet):
+        return [Probe(None, texts.ids[row].tolist(), None, None) for row in texts.kept[:count]]
+    starts = texts.fixed_starts[:: max(1, len(texts.fixed_starts) // max(1, count))][:count]
+    length = min(_WINDOW, texts.max_length)
+    return [Probe(None, texts.ids[start : start + length + 1].tolist(), None, None) for start in starts]
+
+
+def _gold(
+    text: tuple[str, str],
+    spans: tuple[Sequence[Sequence[int]], Sequence[Sequence[int]]],
+    tokenizer: Tokenizer,
+    target_length: int,
+    source_length: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return sure and possible alignments of a pair that may have been cut to these lengths, EOS included."""
+    offsets = tokenizer.encode(text[0]).offsets, tokenizer.encode(text[1]).offsets
+    gold = []
+    for tokens in align(text, spans, offsets):
+        matrix_TS = np.zeros((target_length, source_length), dtype=bool)
+        matrix_TS[:-1, :-1] = tokens[: target_length - 1, : source_length - 1]
+        matrix_TS[-1, -1] = True
+        gold.append(matrix_TS)
+    return gold[0], gold[1]

@@ -1,0 +1,79 @@
+"""An encoder-decoder transformer (Vaswani et al. 2017, figure 1, with the norms first)."""
+
+import torch
+from torch import Tensor, nn
+
+from attncompare.attention import padding_mask
+from attncompare.model.layers import Block, BlockCache, Embedding, MakeAttention, ModelOutput, ModelSize, Weights
+
+
+class EncoderDecoder(nn.Module):
+    """Reads a source sequence and says of each target position which token comes next.
+
+    Args:
+        size: the sizes; source, target and output share one vocabulary and one embedding.
+        make_attention: called once for each attention of each block.
+        pad: the id of padding tokens.
+    """
+
+    SITES = ("encoder_self", "decoder_self", "cross")
+
+    def __init__(self, size: ModelSize, make_attention: MakeAttention, pad: int) -> None:
+        super().__init__()
+        self.pad = pad
+        self.embedding = Embedding(size)
+        self.encoder = nn.ModuleList(Block(size, make_attention, causal=False, cross=False) for _ in range(size.layers))
+        self.encoder_norm = nn.LayerNorm(size.d_model)
+        self.decoder = nn.ModuleList(Block(size, make_attention, causal=True, cross=True) for _ in range(size.layers))
+        self.decoder_norm = nn.LayerNorm(size.d_model)
+
+    def forward(self, source_BS: Tensor, target_BT: Tensor, need_weights: bool = False) -> ModelOutput:
+        """Return the logits (B, T, V) of the token after each target position, given the target up to there."""
+        may_attend = self.source_mask(source_BS)
+        memory_BSD, encoder_weights = self.encode(source_BS, may_attend, need_weights)
+        logits_BTV, decoder_weights = self.decode(target_BT, memory_BSD, may_attend, need_weights)
+        return ModelOutput(logits_BTV, {**encoder_weights, **decoder_weights} if need_weights else None)
+
+    def source_mask(self, source_BS: Tensor) -> Tensor:
+        """Return the mask (B, 1, 1, S) that hides the source's padding."""
+        return padding_mask(source_BS != self.pad)
+
+    def encode(self, source_BS: Tensor, may_attend: Tensor, need_weights: bool = False) -> tuple[Tensor, Weights]:
+        """Return the memory (B, S, D) and the encoder's weights."""
+        x_BSD = self.embedding(source_BS)
+        weights = []
+        for block in self.encoder:
+            x_BSD, block_weights, _ = block(x_BSD, may_attend, need_weights=need_weights)
+            weights.append(block_weights)
+        return self.encoder_norm(x_BSD), {"encoder_self": torch.stack(weights)} if need_weights else {}
+
+    def decode(
+        self,
+        target_BT: Tensor,
+        memory_BSD: Tensor,
+        memory_may_attend: Tensor,
+        need_weights: bool = False,
+        caches: list[BlockCache] | None = None,
+        start: int = 0,
+    ) -> tuple[Tensor, Weights]:
+        """Return the logits (B, T, V) and the decoder's weights.
+
+        With ``caches`` (see :meth:`new_caches`), ``target_BT`` holds only the tokens since the last call, of which the first stands
+        at position ``start``.
+        """
+        x_BTD = self.embedding(target_BT, start)
+        self_weights, cross_weights = [], []
+        for block, cache in zip(self.decoder, caches or [None] * len(self.decoder), strict=True):
+            x_BTD, of_self, of_cross = block(
+                x_BTD, None, memory_BSD, memory_may_attend, need_weights=need_weights, cache=cache
+            )
+            self_weights.append(of_self)
+            cross_weights.append(of_cross)
+        logits_BTV = self.embedding.logits(self.decoder_norm(x_BTD))
+        if not need_weights:
+            return logits_BTV, {}
+        return logits_BTV, {"decoder_self": torch.stack(self_weights), "cross": torch.stack(cross_weights)}
+
+    def new_caches(self) -> list[BlockCache]:
+        """Return empty caches, one for each decoder block."""
+        return [BlockCache() for _ in self.decoder]

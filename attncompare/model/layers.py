@@ -1,0 +1,144 @@
+"""The parts that both models are made of."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attncompare.attention import Attention, KeyValueCache
+
+MakeAttention = Callable[[], Attention]
+Weights = dict[str, Tensor]  # site -> weights of all its layers, (layers, B, H, T, S)
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """The sizes of a transformer.
+
+    Args:
+        vocab_size: number V of tokens.
+        max_length: longest sequence, in tokens.
+        d_model: width D of the residual stream.
+        layers: blocks in each stack.
+        d_ff: inner width of the feed-forward part.
+        dropout: probability on embeddings and on what each sublayer adds.
+        positions: ``sinusoidal`` or ``learned``.
+    """
+
+    vocab_size: int
+    max_length: int
+    d_model: int
+    layers: int
+    d_ff: int
+    dropout: float
+    positions: str
+
+
+class ModelOutput(NamedTuple):
+    """What a model says of every position: logits (B, T, V), and the attention weights by site where they were asked for."""
+
+    logits_BTV: Tensor
+    weights: Weights | None
+
+
+@dataclass
+class BlockCache:
+    """The attention caches of one block: for its self-attention, and for its cross-attention where it has one."""
+
+    self_attention: KeyValueCache = field(default_factory=KeyValueCache)
+    cross_attention: KeyValueCache = field(default_factory=KeyValueCache)
+
+
+class Embedding(nn.Module):
+    """Tokens to vectors and, with the same matrix, vectors to logits (Press and Wolf 2017; Vaswani et al. 2017, section 3.4)."""
+
+    def __init__(self, size: ModelSize) -> None:
+        super().__init__()
+        self.scale = math.sqrt(size.d_model)
+        self.tokens = nn.Embedding(size.vocab_size, size.d_model)
+        if size.positions == "learned":
+            self.positions = nn.Embedding(size.max_length, size.d_model)
+        else:
+            # No parameter and no part of a checkpoint: it follows from the sizes.
+            self.register_buffer("sinusoids_TD", sinusoids(size.max_length, size.d_model), persistent=False)
+        self.dropout = nn.Dropout(size.dropout)
+
+    def forward(self, tokens_BT: Tensor, start: int = 0) -> Tensor:
+        """Return the vectors (B, T, D) of tokens that stand at positions ``start``, ``start + 1``, ..."""
+        end = start + tokens_BT.shape[1]
+        table_TD = self.positions.weight if hasattr(self, "positions") else self.sinusoids_TD
+        return self.dropout(self.tokens(tokens_BT) * self.scale + table_TD[start:end])
+
+    def logits(self, x_BTD: Tensor) -> Tensor:
+        """Return the logits (B, T, V)."""
+        return F.linear(x_BTD, self.tokens.weight)
+
+
+def sinusoids(length: int, d_model: int) -> Tensor:
+    """Return the position vectors (T, D) of Vaswani et al. 2017, section 3.5."""
+    position_T1 = torch.arange(length)[:, None]
+    frequency_D = torch.exp(torch.arange(0, d_model, 2) * (-math.log(10_000.0) / d_model))
+    angle_TD = position_T1 * frequency_D
+    return torch.stack((angle_TD.sin(), angle_TD.cos()), dim=-1).flatten(1)[:, :d_model]
+
+
+class FeedForward(nn.Module):
+    """Two linear maps with a GELU between them (Vaswani et al. 2017, section 3.3; Hendrycks and Gimpel 2016)."""
+
+    def __init__(self, size: ModelSize) -> None:
+        super().__init__()
+        self.inner = nn.Linear(size.d_model, size.d_ff)
+        self.outer = nn.Linear(size.d_ff, size.d_model)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """Return (B, T, D)."""
+        return self.outer(F.gelu(self.inner(x_BTD)))
+
+
+class Block(nn.Module):
+    """Self-attention, cross-attention where there is a memory, feed-forward: each normalized first and added (Xiong et al. 2020)."""
+
+    def __init__(self, size: ModelSize, make_attention: MakeAttention, causal: bool, cross: bool) -> None:
+        super().__init__()
+        self.self_norm = nn.LayerNorm(size.d_model)
+        self.self_attention = make_attention()
+        self.self_attention.causal |= causal
+        if cross:
+            self.cross_norm = nn.LayerNorm(size.d_model)
+            self.cross_attention = make_attention()
+        self.feed_forward_norm = nn.LayerNorm(size.d_model)
+        self.feed_forward = FeedForward(size)
+        self.dropout = nn.Dropout(size.dropout)
+
+    def forward(
+        self,
+        x_BTD: Tensor,
+        may_attend: Tensor | None = None,
+        memory_BSD: Tensor | None = None,
+        memory_may_attend: Tensor | None = None,
+        need_weights: bool = False,
+        cache: BlockCache | None = None,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return the new stream (B, T, D), and the weights of self- and cross-attention or ``None``."""
+        added_BTD, self_weights = self.self_attention(
+            self.self_norm(x_BTD),
+            may_attend=may_attend,
+            need_weights=need_weights,
+            cache=cache and cache.self_attention,
+        )
+        x_BTD = x_BTD + self.dropout(added_BTD)
+        cross_weights = None
+        if memory_BSD is not None:
+            added_BTD, cross_weights = self.cross_attention(
+                self.cross_norm(x_BTD),
+                memory_BSD,
+                may_attend=memory_may_attend,
+                need_weights=need_weights,
+                cache=cache and cache.cross_attention,
+            )
+            x_BTD = x_BTD + self.dropout(added_BTD)
+        return x_BTD + self.dropout(self.feed_forward(self.feed_forward_norm(x_BTD))), self_weights, cross_weights

@@ -1,0 +1,72 @@
+"""``task=language_model``: a decoder learns the next token of a text."""
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from attncompare.config import LanguageModelConfig
+from attncompare.data.batches import TextBatch
+from attncompare.data.tokenizer import BOS
+from attncompare.decoding import sample
+from attncompare.model import DecoderOnly
+from attncompare.model.initialize import stable_seed
+from attncompare.tasks.base import Task, perplexity
+
+
+class LanguageModel(Task[DecoderOnly]):
+    """Cross-entropy of the next token; loss, perplexity, bits per byte and accuracy over every scored token once."""
+
+    def build_model(self) -> DecoderOnly:
+        """Return a fresh decoder."""
+        return DecoderOnly(self.model_size(), self.make_attention)
+
+    def loss(self, batch: TextBatch) -> tuple[Tensor, int]:
+        """Return the cross-entropy, a mean over scored tokens."""
+        logits_BTV = self.model(batch.input_BT).logits_BTV
+        scored_BT = batch.scored_BT
+        return F.cross_entropy(logits_BTV[scored_BT], batch.target_BT[scored_BT]), int(scored_BT.sum())
+
+    def evaluate_batch(self, batch: TextBatch, split: str) -> None:  # noqa: ARG002
+        """Add the cross-entropy, accuracy and bytes of ``batch``."""
+        logits_NV = self.model(batch.input_BT).logits_BTV[batch.scored_BT].float()
+        next_N = batch.target_BT[batch.scored_BT]
+        self.sums["loss"] += F.cross_entropy(logits_NV, next_N, reduction="sum").item()
+        self.sums["correct"] += int((logits_NV.argmax(-1) == next_N).sum())
+        self.sums["tokens"] += len(next_N)
+        self.sums["bytes"] += int(batch.bytes_B.sum())
+
+    def metrics(self, split: str) -> dict[str, float]:  # noqa: ARG002
+        """Return loss in nats a token, bits a byte of text, and the share of tokens that were the likeliest."""
+        loss = self.sums["loss"] / self.sums["tokens"]
+        return {
+            "loss": loss,
+            "perplexity": perplexity(loss),
+            "bits_per_byte": self.sums["loss"] / (self.sums["bytes"] * math.log(2)),
+            "token_accuracy": self.sums["correct"] / self.sums["tokens"],
+        }
+
+    def predictions(self) -> list[dict[str, Any]]:
+        """Return each configured prompt with its continuation; the same seed gives the same one."""
+        config = self.config.task
+        assert isinstance(config, LanguageModelConfig)
+        generator = Generator().manual_seed(stable_seed(self.config.seed, "samples"))
+        rows = []
+        for index, prompt in enumerate(config.sample_prompts):
+            ids = [BOS, *self.tokenizer.encode(prompt).ids]
+            prompt_T = torch.tensor(ids, device=self.device)
+            sequence_T = sample(
+                self.model, prompt_T, config.sample_tokens, config.max_length, config.sample_temperature, generator
+            )
+            continuation = self.tokenizer.decode(sequence_T[len(ids) :].tolist())
+            rows.append({"id": index, "prompt": prompt, "continuation": continuation})
+        return rows
+
+    @torch.no_grad()
+    def probe_weights(self, source_ids: list[int] | None, target_ids: list[int]) -> dict[str, Tensor]:
+        """Return the weights of one text by site, each (layers, H, T, T)."""
+        assert source_ids is None
+        weights = self.model(torch.tensor([target_ids[:-1]], device=self.device), need_weights=True).weights
+        return {site: weights_LBHTS[:, 0].float().cpu() for site, weights_LBHTS in weights.items()}

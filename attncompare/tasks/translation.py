@@ -1,0 +1,108 @@
+"""``task=translation``: an encoder-decoder learns target sentences by teacher forcing, and is judged by decoding them."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from sacrebleu.metrics import BLEU, CHRF
+from torch import Tensor
+
+from attncompare.config import TranslationConfig
+from attncompare.data.batches import PairBatch
+from attncompare.data.tokenizer import BOS, EOS, PAD
+from attncompare.decoding import greedy
+from attncompare.model import EncoderDecoder
+from attncompare.tasks.base import Task, perplexity
+
+
+class Translation(Task[EncoderDecoder]):
+    """Label-smoothed cross-entropy; loss, perplexity, token accuracy, exact match, BLEU and chrF."""
+
+    def build_model(self) -> EncoderDecoder:
+        """Return a fresh encoder-decoder."""
+        return EncoderDecoder(self.model_size(), self.make_attention, PAD)
+
+    def loss(self, batch: PairBatch) -> tuple[Tensor, int]:
+        """Return the cross-entropy with label smoothing (Szegedy et al. 2016, section 7), a mean over target tokens."""
+        logits_BTV = self.model(batch.source_BS, batch.target_BT[:, :-1]).logits_BTV
+        next_BT = batch.target_BT[:, 1:]
+        assert isinstance(self.config.task, TranslationConfig)
+        smoothing = self.config.task.label_smoothing
+        loss = F.cross_entropy(
+            logits_BTV.flatten(0, 1), next_BT.flatten(), ignore_index=PAD, label_smoothing=smoothing
+        )
+        return loss, int((next_BT != PAD).sum())
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin new sums and new hypotheses."""
+        super().on_validation_epoch_start()
+        self.hypotheses: dict[int, str] = {}
+
+    def on_test_epoch_start(self) -> None:
+        """Begin new sums and new hypotheses."""
+        super().on_test_epoch_start()
+        self.hypotheses = {}
+
+    def evaluate_batch(self, batch: PairBatch, split: str) -> None:
+        """Add the plain cross-entropy and accuracy of ``batch``, and decode its sentences (of val the first ``val_decodes``)."""
+        logits_BTV = self.model(batch.source_BS, batch.target_BT[:, :-1]).logits_BTV.float()
+        next_BT = batch.target_BT[:, 1:]
+        is_token_BT = next_BT != PAD
+        self.sums["loss"] += F.cross_entropy(
+            logits_BTV.flatten(0, 1), next_BT.flatten(), ignore_index=PAD, reduction="sum"
+        ).item()
+        self.sums["correct"] += int(((logits_BTV.argmax(-1) == next_BT) & is_token_BT).sum())
+        self.sums["tokens"] += int(is_token_BT.sum())
+        assert isinstance(self.config.task, TranslationConfig)
+        chosen_B = batch.index_B < self.config.task.val_decodes if split == "val" else batch.index_B >= 0
+        if bool(chosen_B.any()):
+            texts = self.translate(batch.source_BS[chosen_B])
+            self.hypotheses.update(zip(batch.index_B[chosen_B].tolist(), texts, strict=True))
+
+    def translate(self, source_BS: Tensor) -> list[str]:
+        """Return the greedy translation of each row of token ids."""
+        ids_BT = greedy(self.model, source_BS, BOS, EOS, self.config.task.max_length)
+        return [self.tokenizer.decode(ids) for ids in ids_BT.tolist()]
+
+    def translate_ids(self, source_ids: list[int]) -> list[int]:
+        """Return the greedy translation of one sentence, as token ids that end in EOS unless it ran to the longest length."""
+        source_BS = torch.tensor([source_ids], device=self.device)
+        return greedy(self.model, source_BS, BOS, EOS, self.config.task.max_length)[0].tolist()
+
+    def metrics(self, split: str) -> dict[str, float]:
+        """Return loss in nats a token, and scores of the decoded sentences in percent (BLEU, chrF) or as shares."""
+        pairs = self.trainer.datamodule.pairs(split)
+        self.decoded = [(index, *pairs[index], text) for index, text in sorted(self.hypotheses.items())]
+        references = [reference for _, _, reference, _ in self.decoded]
+        hypotheses = [hypothesis for _, _, _, hypothesis in self.decoded]
+        loss = self.sums["loss"] / self.sums["tokens"]
+        self._bleu, self._chrf = BLEU(), CHRF()
+        exact = sum(hypothesis == reference for hypothesis, reference in zip(hypotheses, references, strict=True))
+        return {
+            "loss": loss,
+            "perplexity": perplexity(loss),
+            "token_accuracy": self.sums["correct"] / self.sums["tokens"],
+            "exact_match": exact / len(hypotheses),
+            "bleu": self._bleu.corpus_score(hypotheses, [references]).score,
+            "chrf": self._chrf.corpus_score(hypotheses, [references]).score,
+        }
+
+    def signatures(self) -> dict[str, str]:
+        """Return sacrebleu's signatures."""
+        return {"bleu": str(self._bleu.get_signature()), "chrf": str(self._chrf.get_signature())}
+
+    def predictions(self) -> list[dict[str, Any]]:
+        """Return every decoded test sentence beside its source and reference."""
+        return [
+            {"id": index, "source": source, "reference": reference, "prediction": prediction}
+            for index, source, reference, prediction in self.decoded
+        ]
+
+    @torch.no_grad()
+    def probe_weights(self, source_ids: list[int] | None, target_ids: list[int]) -> dict[str, Tensor]:
+        """Return the weights of one pair by site, each (layers, H, T, S)."""
+        assert source_ids is not None
+        source_BS = torch.tensor([source_ids], device=self.device)
+        target_BT = torch.tensor([target_ids[:-1]], device=self.device)
+        weights = self.model(source_BS, target_BT, need_weights=True).weights
+        return {site: weights_LBHTS[:, 0].float().cpu() for site, weights_LBHTS in weights.items()}

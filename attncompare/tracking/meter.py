@@ -1,0 +1,65 @@
+"""What training costs while it runs: time and memory."""
+
+import re
+import resource
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+
+class Stopwatch:
+    """Seconds while it runs; validation and tracking stop it."""
+
+    def __init__(self) -> None:
+        self._sum = 0.0
+        self._since: float | None = None
+
+    def start(self) -> None:
+        """Go on counting."""
+        self._since = time.perf_counter()
+
+    def stop(self) -> None:
+        """Stop counting until the next start."""
+        self._sum, self._since = self.seconds, None
+
+    @property
+    def seconds(self) -> float:
+        """Return what was counted so far."""
+        return self._sum + (0.0 if self._since is None else time.perf_counter() - self._since)
+
+
+class PeakMemory:
+    """The most memory in use since it was made, beyond what was in use then: of the GPU where there is one, else of the process."""
+
+    def __init__(self) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+            self._start = torch.cuda.memory_allocated()
+            return
+        if sys.platform == "linux":
+            Path("/proc/self/clear_refs").write_text("5")  # resets the peak (proc(5)), so that loading data does not count
+        self._start = _resident_bytes()
+
+    def bytes(self) -> int:
+        """Return the peak so far."""
+        peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else _peak_resident_bytes()
+        return max(0, peak - self._start)
+
+
+def _resident_bytes() -> int:
+    return _status("VmRSS") if sys.platform == "linux" else _peak_resident_bytes()
+
+
+def _peak_resident_bytes() -> int:
+    if sys.platform == "linux":
+        return _status("VmHWM")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _status(field: str) -> int:
+    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found, f"/proc/self/status has no {field}"
+    return int(found[1]) * 1024

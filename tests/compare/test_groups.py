@@ -1,0 +1,48 @@
+from attncompare.compare.groups import compare_groups
+
+
+def variants(runs, **options):
+    (comparison,) = compare_groups(runs, **options)
+    return comparison.variants
+
+
+def test_identical_models_are_marked_and_the_plain_one_stands_for_them(make_run):
+    runs = [
+        make_run("a", "task=language_model", "attention=causal"),
+        make_run("b", "task=language_model", "attention=scaled"),
+        make_run("c", "task=language_model", "attention=multihead", "attention.heads=1"),
+        make_run("d", "task=language_model", "attention=dot"),
+    ]
+    found = variants(runs)
+    assert [v.title for v in found] == ["causal = scaled", "scaled", "multihead = scaled", "dot"]
+    assert [v.same_as for v in found] == ["scaled", None, "scaled", None]
+    assert len({v.color for v in found}) == 4
+
+
+def test_causal_is_a_model_of_its_own_where_there_is_an_encoder(make_run):
+    found = variants([make_run("a", "attention=causal"), make_run("b", "attention=scaled")])
+    assert [v.same_as for v in found] == [None, None]
+
+
+def test_seeds_of_a_variant_stand_together_in_order(make_run):
+    runs = [make_run(f"{n}-{seed}", f"attention={n}", f"seed={seed}") for seed in (3, 1) for n in ("dot", "additive")]
+    assert [(v.label, v.seeds) for v in variants(runs)] == [("dot", (1, 3)), ("additive", (1, 3))]
+
+
+def test_the_same_run_twice_is_counted_once_and_said(make_run):
+    (comparison,) = compare_groups([make_run("a"), make_run("b")])
+    assert len(comparison.variants[0].runs) == 1
+    assert any("counted once" in note for note in comparison.notes)
+
+
+def test_variants_of_one_name_are_told_apart_by_what_differs(make_run):
+    runs = [make_run(f"h{heads}", "attention=multihead", f"attention.heads={heads}") for heads in (2, 4)]
+    assert [v.label for v in variants(runs)] == ["multihead heads=2", "multihead heads=4"]
+    runs = [make_run(f"lr{lr}", f"optimizer.lr={lr}") for lr in (0.1, 0.2)]
+    assert [v.label for v in variants(runs, force=True)] == ["scaled optimizer.lr=0.1", "scaled optimizer.lr=0.2"]
+
+
+def test_unequal_seeds_and_single_seeds_are_said(make_run):
+    (comparison,) = compare_groups([make_run("a"), make_run("b", "attention=dot", "seed=2")])
+    assert "the variants were trained from different seeds" in comparison.notes
+    assert "one seed: small differences may be chance" in comparison.notes

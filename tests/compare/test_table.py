@@ -1,0 +1,82 @@
+import pytest
+from rich.cells import cell_len
+
+from attncompare.compare.groups import compare_groups
+from attncompare.compare.table import as_text, result_table
+from attncompare.metric_names import COSTS, METRICS, TABLE_METRICS, byte_size, engineering
+
+
+def table_of(runs):
+    (comparison,) = compare_groups(runs)
+    return result_table(comparison)
+
+
+def best(table, key):
+    column = next(column for column in table.columns if column.key == key)
+    return [row.variant.label for row in table.rows if table.is_best(row, column)]
+
+
+def test_figures_are_means_over_seeds(make_run):
+    scores = {1: 30.0, 2: 33.0}
+    table = table_of([make_run(f"s{seed}", f"seed={seed}", test={"bleu": bleu}) for seed, bleu in scores.items()])
+    assert table.rows[0].values["bleu"] == 31.5
+    assert "mean over 2 seeds (1, 2)" in table.caption and "nrefs:1|tok:13a" in table.caption
+
+
+def test_best_follows_the_direction_of_each_metric(make_run):
+    table = table_of(
+        [
+            make_run("a", "attention=additive", test={"bleu": 40.0, "loss": 1.0}, cost={"tokens_per_second": 10}),
+            make_run("b", "attention=dot", test={"bleu": 20.0, "loss": 3.0}, cost={"peak_memory_bytes": 5}),
+        ]
+    )
+    assert best(table, "bleu") == best(table, "loss") == ["additive"]
+    assert best(table, "tokens_per_second") == best(table, "peak_memory_bytes") == ["dot"]
+    assert best(table, "parameters") == []  # all equal: nothing to rank
+
+
+def test_an_identical_model_is_not_ranked(make_run):
+    runs = [
+        make_run("a", "task=language_model", "attention=scaled", test={"loss": 1.0}),
+        make_run("b", "task=language_model", "attention=causal", test={"loss": 1.0}),
+        make_run("c", "task=language_model", "attention=dot", test={"loss": 2.0}),
+    ]
+    assert best(table_of(runs), "loss") == ["scaled"]
+    assert best(table_of(runs[:2]), "loss") == []  # one model has no rank
+
+
+def test_what_looks_equal_is_equally_good(make_run):
+    figures = {"additive": 30.001, "dot": 30.002, "scaled": 20.0}
+    table = table_of([make_run(name, f"attention={name}", test={"bleu": bleu}) for name, bleu in figures.items()])
+    assert best(table, "bleu") == ["additive", "dot"]
+
+
+def test_a_missing_figure_is_a_dash_and_no_winner(make_run):
+    runs = [make_run("a", cost={"peak_memory_bytes": None}), make_run("b", "attention=dot")]
+    table = table_of(runs)
+    assert table.cell(table.rows[0], COSTS["peak_memory_bytes"]) == "–" and best(table, "peak_memory_bytes") == []
+
+
+@pytest.mark.parametrize("task", TABLE_METRICS)
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_table_is_not_torn(make_run, task, width):
+    names = ("additive", "dot", "scaled", "causal", "multihead")
+    text = as_text([table_of([make_run(name, f"task={task}", f"attention={name}") for name in names])], width)
+    lines = text.splitlines()
+    assert max(map(cell_len, lines)) <= width and "\x1b" not in text
+    for name in names:
+        (row,) = [line for line in lines if line.startswith(name)]
+        assert row.endswith("312 MB") and "1.23 M" in row and "7.60 M" in row
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (7, "7"), (0.25, "0.25"), (999, "999"), (999.6, "1.00 k"), (1234567, "1.23 M"), (45.6e6, "45.6 M")],
+)
+def test_numbers_for_people(value, text):
+    assert engineering(value) == text
+
+
+def test_bytes_and_percents_for_people():
+    assert byte_size(312_400_000) == "312 MB" and byte_size(12) == "12 B"
+    assert METRICS["exact_match"].format(0.256) == "25.6" and METRICS["bleu"].format(None) == "–"

@@ -1,0 +1,160 @@
+"""The data module, over every corpus that conf/data lists."""
+
+import json
+import logging
+import random
+
+import datasets
+import pytest
+import torch
+
+from attncompare.config import CONF_DIR, TEXT
+from attncompare.data.module import DataModule
+from attncompare.data.tokenizer import BOS, EOS, PAD, UNK
+from attncompare.errors import Refused
+
+CORPORA = sorted(file.stem for file in (CONF_DIR / "data").glob("*.yaml"))
+SMALL = {
+    "locale": ["data.train_size=600", "data.val_size=40", "data.test_size=40", "data.tokenizer.vocab_size=400"],
+    "reverse": ["data.train_size=200", "data.val_size=20", "data.test_size=20"],
+    "recall": ["data.train_size=200", "data.val_size=20", "data.test_size=20"],
+    "pairs": ["data.tokenizer.vocab_size=270"],
+}
+
+
+@pytest.fixture
+def make_module(make_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    for split, count in {"train": 40, "val": 6, "test": 6}.items():
+        for language, word in {"en": "number", "de": "Zahl"}.items():
+            lines = "".join(f"{word} {i} in {split}\n" for i in range(count))
+            (tmp_path / f"{split}.{language}").write_text(lines)
+
+    def make(name, *overrides):
+        task = "language_model" if name in TEXT else "translation"
+        where = [f"data.path={tmp_path}"] if name == "pairs" else []
+        return DataModule(make_config(f"task={task}", f"data={name}", *where, *SMALL.get(name, []), *overrides))
+
+    return make
+
+
+@pytest.fixture(params=CORPORA)
+def corpus_name(request):
+    return request.param
+
+
+def test_text_survives_and_batches_are_whole(make_module, corpus_name):
+    module = make_module(corpus_name)
+    module.setup("fit")
+    assert json.loads(json.dumps(module.report)) == module.report
+    assert module.report["vocab_size"] == module.tokenizer.vocab_size
+    for split, loader in (("val", module.val_dataloader()), ("test", module.test_dataloader())):
+        counts, seen, size = module.report[split], 0, 0
+        for batch in loader:
+            if corpus_name in TEXT:
+                assert not batch.scored_BT[batch.target_BT == PAD].any()
+                seen += int(batch.scored_BT.sum())
+                size += int(batch.bytes_B.sum())
+            else:
+                source, target = module.pairs(split)[int(batch.index_B[0])]
+                assert module.tokenizer.decode(batch.source_BS[0].tolist()) == source
+                assert module.tokenizer.decode(batch.target_BT[0].tolist()) == target
+                seen += int((batch.target_BT[:, 1:] != PAD).sum())
+        expected = {"pydocs": "tokens", "recall": "scored_tokens"}.get(corpus_name, "target_tokens")
+        assert seen == counts[expected]
+        assert size == counts.get("bytes", 0)
+        assert counts["in_train"] == counts["truncated"] == counts["left_out"] == 0
+        assert counts["unknown_rate"] == 0
+    probes = module.probes(4)
+    assert len(probes) == 4
+    for probe in probes:
+        assert module.tokenizer.labels(probe.target_ids)
+        if probe.source_ids is not None:
+            assert probe.target_ids[0] == BOS and probe.target_ids[-1] == probe.source_ids[-1] == EOS
+        if probe.sure_TS is not None:
+            assert probe.sure_TS.shape == (len(probe.target_ids) - 1, len(probe.source_ids))
+            assert probe.sure_TS[-1, -1]
+            assert not (probe.sure_TS & ~probe.possible_TS).any()
+            assert probe.possible_TS.any(axis=1).sum() >= 3
+
+
+def batches_of(module, epoch=0):
+    loader = module.train_dataloader()
+    loader.sampler.set_epoch(epoch)
+    return [[part.tolist() for part in batch] for batch in loader]
+
+
+@pytest.mark.parametrize("name", ["reverse", "recall"])
+def test_data_and_order_follow_from_the_data_seed_alone(make_module, name):
+    first, second = make_module(name), make_module(name, "seed=7")
+    first.prepare()
+    random.seed(5)
+    torch.manual_seed(5)
+    second.prepare()
+    assert first.fingerprint == second.fingerprint
+    assert batches_of(first, 2) == batches_of(second, 2) != batches_of(first, 3)
+    other = make_module(name, "data_seed=2")
+    other.prepare()
+    assert other.fingerprint != first.fingerprint
+    assert batches_of(other, 2) != batches_of(first, 2)
+
+
+def test_preparing_twice_changes_nothing(make_module):
+    module = make_module("reverse")
+    module.prepare()
+    tokenizer = module.tokenizer
+    module.prepare()
+    module.setup()
+    assert module.tokenizer is tokenizer
+
+
+def test_the_vocabulary_knows_the_train_split_alone(make_module, tmp_path):
+    module = make_module("pairs", "data.tokenizer.kind=word", "data.tokenizer.vocab_size=null")
+    module.prepare()
+    assert UNK in module.tokenizer.encode(" val").ids
+    assert UNK not in module.tokenizer.encode(" train").ids
+    assert 0 < module.report["val"]["unknown_rate"] < 0.5
+    assert module.report["train"]["unknown_rate"] == 0
+
+
+def test_what_is_left_out_and_cut_is_counted_and_said(make_module, tmp_path, caplog):
+    for split in ("train", "val"):
+        for language in ("en", "de"):
+            lines = (tmp_path / f"{split}.{language}").read_text()
+            (tmp_path / f"{split}.{language}").write_text(lines + "a b c d e f g h i j k l m n o p\n")
+    with caplog.at_level(logging.WARNING, "attncompare"):
+        module = make_module("pairs", "data.tokenizer.kind=word", "data.tokenizer.vocab_size=null", "task.max_length=8")
+        module.prepare()
+    assert module.report["train"]["left_out"] == 1
+    assert module.report["val"] | {"left_out": 0, "truncated": 1, "in_train": 1} == module.report["val"]
+    assert "train: left out 1 of 41 rows, over task.max_length=8" in caplog.text
+    assert "val: truncated 1 of 7 rows to task.max_length=8" in caplog.text
+    assert "val: 1 of 7 rows stand in train too" in caplog.text
+    assert max(batch.target_BT.shape[1] for batch in module.train_dataloader()) <= 9  # of which the model reads 8
+
+
+def test_a_limit_that_leaves_nothing_is_refused(make_module):
+    with pytest.raises(Refused, match=r"task\.max_length=20: every train row is longer"):
+        make_module("recall", "task.max_length=20").prepare()
+
+
+def test_more_probes_than_examples_are_refused(make_module):
+    with pytest.raises(Refused, match=r"tracking\.probes=21, but val holds only 20"):
+        make_module("reverse").probes(21)
+
+
+def test_probes_of_locale_hold_several_aligned_fields(make_module):
+    module = make_module("locale")
+    for probe in module.probes(6):
+        rows = probe.possible_TS[:-1].any(axis=1).sum()
+        assert rows >= 3
+        assert 6 <= len(probe.source_ids) <= 20
+    assert [probe.target_ids for probe in module.probes(2)] == [probe.target_ids for probe in module.probes(6)][:2]
+
+
+def test_gold_alignment_of_reverse_is_the_other_diagonal(make_module):
+    probe = make_module("reverse").probes(1)[0]
+    length = len(probe.source_ids) - 1
+    assert probe.sure_TS[:length, :length][:, ::-1].diagonal().all()
+    assert probe.sure_TS.sum() == length + 1
+    assert (probe.sure_TS == probe.possible_TS).all()

@@ -1,0 +1,109 @@
+"""Encoded splits: padding, windows, lengths and bytes."""
+
+from itertools import chain
+
+import pytest
+import torch
+
+from attncompare.config import TokenizerConfig
+from attncompare.data.pair_set import PairSet
+from attncompare.data.row_set import RowSet
+from attncompare.data.stream_set import StreamSet
+from attncompare.data.tokenizer import BOS, EOS, PAD, Tokenizer
+
+DOCUMENTS = ["Ein größerer Text, mit Umlauten.", "a", "", "Some more text\nover two lines.", "€uro — 1.234"] * 3
+BPE = Tokenizer.train(DOCUMENTS, TokenizerConfig(kind="bpe", vocab_size=290, min_count=1))
+WORD = Tokenizer.train(["a b c d", " a b c d"], TokenizerConfig(kind="word", vocab_size=None, min_count=1))
+
+
+def flat(lists):
+    return list(chain.from_iterable(lists))
+
+
+def ids(text):
+    return WORD.encode(text).ids
+
+
+def test_pairs_are_framed_and_padded():
+    pairs = PairSet(["a b", "a"], ["c", "c d a"], WORD, 10, cut=False)
+    source_BS, target_BT, index_B = pairs[[1, 0]]
+    assert source_BS.tolist() == [[*ids("a"), EOS, PAD], [*ids("a b"), EOS]]
+    assert target_BT.tolist() == [[BOS, *ids("c d a"), EOS], [BOS, *ids("c"), EOS, PAD, PAD]]
+    assert index_B.tolist() == [1, 0]
+    assert source_BS.dtype == target_BT.dtype == index_B.dtype == torch.int64
+
+
+def test_long_pairs_are_left_out_of_training_and_cut_elsewhere():
+    sources, targets = ["a b c d", "a b", "a"], ["a", "a b", "a b c d"]
+    train = PairSet(sources, targets, WORD, 3, cut=False)
+    assert (train.kept, train.left_out, train.truncated) == ([1], 2, 0)
+    assert train.train_plan(1, 0, 8) == [[1]]
+    val = PairSet(sources, targets, WORD, 3, cut=True)
+    assert (val.kept, val.left_out, val.truncated) == ([0, 1, 2], 0, 2)
+    assert val[[0]].source_BS.tolist() == [[*ids("a b"), EOS]]
+    assert val[[2]].target_BT.tolist() == [[BOS, *ids("a b"), EOS]]
+    assert val.fixed_plan(2) == [[0, 1], [2]]
+
+
+@pytest.mark.parametrize("max_length", [2, 7, 16, 1000])
+def test_fixed_windows_predict_every_token_once(max_length):
+    stream = StreamSet(DOCUMENTS, BPE, max_length)
+    targets, inputs, total = [], [], 0
+    for starts in stream.fixed_plan(3):
+        batch = stream[starts]
+        assert not batch.scored_BT[batch.target_BT == PAD].any()
+        targets += batch.target_BT[batch.scored_BT].tolist()
+        inputs += batch.input_BT[batch.scored_BT].tolist()
+        total += int(batch.bytes_B.sum())
+    assert targets == [i for text in DOCUMENTS for i in (*BPE.encode(text).ids, EOS)]
+    assert inputs == [BOS, *targets[:-1]]
+    assert total == sum(len(text.encode()) for text in DOCUMENTS)
+    assert stream.counts()["bytes"] == total
+    assert stream.counts()["tokens"] == len(targets)
+
+
+def test_training_windows_are_full_and_move_with_the_epoch():
+    stream = StreamSet(DOCUMENTS, BPE, 16)
+    plans = [stream.train_plan(1, epoch, 3) for epoch in range(8)]
+    assert len({len(plan) for plan in plans}) == 1
+    offsets = set()
+    for plan in plans:
+        starts = sorted(flat(plan))
+        offsets.add(starts[0])
+        assert starts == list(range(starts[0], starts[0] + 16 * len(starts), 16))
+        for keys in plan:
+            batch = stream[keys]
+            assert batch.input_BT.shape == (len(keys), 16)
+            assert batch.scored_BT.all()
+            assert torch.equal(batch.input_BT[:, 1:], batch.target_BT[:, :-1])
+    assert len(offsets) > 3
+    assert plans[0] == stream.train_plan(1, 0, 3) != stream.train_plan(2, 0, 3)
+
+
+def test_only_scored_symbols_of_a_row_count():
+    texts = [" a b c b", " d d"]
+    row_set = RowSet(texts, [[[7, 8]], []], WORD, 10, cut=False)
+    batch = row_set[[0, 1]]
+    assert batch.input_BT[0].tolist() == [BOS, *ids(" a b c")]
+    assert batch.target_BT[0].tolist() == ids(" a b c b")
+    assert batch.scored_BT.tolist() == [[False, False, False, True], [False] * 4]
+    assert batch.bytes_B.tolist() == [2, 0]  # the token " b"
+    assert row_set.counts()["scored_tokens"] == 1
+
+
+def test_rows_without_spans_count_whole():
+    batch = RowSet(["a b", "a"], None, WORD, 10, cut=False)[[0, 1]]
+    assert batch.scored_BT.tolist() == [[True, True], [True, False]]
+    assert batch.bytes_B.tolist() == [3, 1]
+
+
+def test_long_rows_are_left_out_of_training_and_cut_elsewhere():
+    texts, spans = ["a b c d", "a b"], [[[0, 1], [6, 7]], [[2, 3]]]
+    train = RowSet(texts, spans, WORD, 3, cut=False)
+    assert (train.kept, train.left_out, train.truncated) == ([1], 1, 0)
+    val = RowSet(texts, spans, WORD, 3, cut=True)
+    assert (val.kept, val.left_out, val.truncated) == ([0, 1], 0, 1)
+    batch = val[[0]]
+    assert batch.target_BT.tolist() == [ids("a b c")]
+    assert batch.scored_BT.tolist() == [[True, False, False]]
+    assert batch.bytes_B.tolist() == [1]
