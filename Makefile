@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 
 .PHONY: compare test lint clean
 
-# The five variants on both embedded corpora; prints a table for each task and the path of one page.
+# The five variants on both embedded corpora; prints a table for each task and the path of one page. OVERRIDES="seed=1,2,3" changes it.
 compare: $(VENV)/installed
-	@runs=$$($(BIN)/attncompare train experiment=five_variants) && $(BIN)/attncompare compare "$$runs"
+	@runs=$$($(BIN)/attncompare train experiment=five_variants $(OVERRIDES)) && $(BIN)/attncompare compare "$$runs"
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest

@@ -84,7 +84,7 @@ def _compose(arguments: list[str], job: Callable[[Any], None]) -> None:
     import hydra
 
     from attncompare.config import CONF_DIR
-    from attncompare.config_errors import explain_hydra, hydra_errors
+    from attncompare.config_errors import HYDRA_ERRORS, explain_hydra
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed
     # Hydra wants a folder for its own notes on a sweep; the sweep's record is ours.
@@ -92,7 +92,7 @@ def _compose(arguments: list[str], job: Callable[[Any], None]) -> None:
         sys.argv = ["attncompare train", *arguments, f"hydra.sweep.dir='{scratch}'"]
         try:
             hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(job)()
-        except hydra_errors() as error:
+        except HYDRA_ERRORS as error:
             raise Refused(explain_hydra(error)) from None
 
 
@@ -100,11 +100,11 @@ def _parse(composed: Any) -> "RunConfig":
     from omegaconf import OmegaConf
 
     from attncompare.config import parse
-    from attncompare.config_errors import explain_hydra, hydra_errors
+    from attncompare.config_errors import HYDRA_ERRORS, explain_hydra
 
     try:
         values = OmegaConf.to_container(composed, resolve=True)
-    except hydra_errors() as error:
+    except HYDRA_ERRORS as error:
         raise Refused(explain_hydra(error)) from None
     return parse(values)  # type: ignore[arg-type]
 

@@ -10,31 +10,64 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from attncompare.config_errors import explain
+from attncompare.config_data import (
+    PAIRS,
+    TEXT,
+    CorpusConfig,
+    Data,
+    LocaleConfig,
+    PairsConfig,
+    PydocsConfig,
+    RecallConfig,
+    ReverseConfig,
+    TokenizerConfig,
+)
+from attncompare.config_values import (
+    AtLeastFour,
+    AtLeastTwo,
+    Label,
+    LabelOrNull,
+    NotNegative,
+    NotNegativeFloat,
+    Positive,
+    PositiveFloat,
+    PositiveFloatOrNull,
+    PositiveOrNull,
+    Probability,
+    Share,
+    Strict,
+)
 from attncompare.errors import Refused
 from attncompare.registry import score_names, unknown
+
+__all__ = [
+    "CONF_DIR",
+    "AttentionConfig",
+    "CorpusConfig",
+    "LanguageModelConfig",
+    "LocaleConfig",
+    "OptimizerConfig",
+    "PairsConfig",
+    "PydocsConfig",
+    "RecallConfig",
+    "ReverseConfig",
+    "RunConfig",
+    "TokenizerConfig",
+    "TrackingConfig",
+    "TrainerConfig",
+    "TransformerConfig",
+    "TranslationConfig",
+    "parse",
+]
 
 CONF_DIR = next(
     folder
     for folder in (Path(__file__).parent / "conf", Path(__file__).parents[1] / "conf")  # in a wheel, in a checkout
     if folder.is_dir()
 )
-
-Positive = Annotated[int, Field(gt=0)]
-NotNegative = Annotated[int, Field(ge=0)]
-Probability = Annotated[float, Field(ge=0, lt=1)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-# Labels become parts of file names and W&B tags, so they hold no separators.
-Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,62}$")]
-
-
-class Strict(BaseModel):
-    """A section of the config: every key known, every type exact, nothing changed afterwards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class AttentionConfig(Strict):
@@ -43,7 +76,7 @@ class AttentionConfig(Strict):
     name: Label
     score: str
     heads: Positive
-    head_dim: Positive | None
+    head_dim: PositiveOrNull
     causal: bool
     dropout: Probability
 
@@ -74,7 +107,7 @@ class TranslationConfig(Strict):
     """``task=translation``."""
 
     name: Literal["translation"]
-    max_length: Annotated[int, Field(ge=4)]
+    max_length: AtLeastFour
     label_smoothing: Probability
     val_decodes: Positive
 
@@ -83,7 +116,7 @@ class LanguageModelConfig(Strict):
     """``task=language_model``."""
 
     name: Literal["language_model"]
-    max_length: Annotated[int, Field(ge=2)]
+    max_length: AtLeastTwo
     causal: bool
     sample_prompts: tuple[str, ...]
     sample_tokens: NotNegative
@@ -100,106 +133,6 @@ class LanguageModelConfig(Strict):
         return causal
 
 
-class TokenizerConfig(Strict):
-    """``data.tokenizer``: trained on the train split alone."""
-
-    kind: Literal["word", "character", "bpe"]
-    vocab_size: Positive | None
-    min_count: Positive
-
-    @model_validator(mode="after")
-    def _bpe_has_a_size(self) -> "TokenizerConfig":
-        if self.kind == "bpe" and self.vocab_size is None:
-            raise ValueError("a bpe tokenizer needs a vocab_size")
-        return self
-
-
-class CorpusConfig(Strict):
-    """What every corpus has: a tokenizer and the number of sequences in a batch."""
-
-    tokenizer: TokenizerConfig
-    batch_size: Positive
-
-
-class LocaleConfig(CorpusConfig):
-    """``data=locale``: phrases in two languages, generated from CLDR and num2words, with gold alignments."""
-
-    name: Literal["locale"]
-    source: Label
-    target: Label
-    train_size: Positive
-    val_size: Positive
-    test_size: Positive
-
-    @model_validator(mode="after")
-    def _two_languages(self) -> "LocaleConfig":
-        if self.source == self.target:
-            raise ValueError(f"source and target are both '{self.source}'; translation needs two locales")
-        return self
-
-
-class ReverseConfig(CorpusConfig):
-    """``data=reverse``: a random string and the same string read backwards, with gold alignments."""
-
-    name: Literal["reverse"]
-    symbols: Annotated[int, Field(ge=2, le=26)]
-    min_symbols: Positive
-    max_symbols: Positive
-    train_size: Positive
-    val_size: Positive
-    test_size: Positive
-
-    @model_validator(mode="after")
-    def _lengths(self) -> "ReverseConfig":
-        if self.min_symbols > self.max_symbols:
-            raise ValueError(f"min_symbols={self.min_symbols} is above max_symbols={self.max_symbols}")
-        return self
-
-
-class PairsConfig(CorpusConfig):
-    """``data=pairs``: a folder with ``train``, ``val`` and ``test`` files, one sentence a line, for two languages."""
-
-    name: Literal["pairs"]
-    path: str | None
-    source: Label
-    target: Label
-
-    @field_validator("path")
-    @classmethod
-    def _given(cls, path: str | None) -> str:
-        if path is None:
-            raise ValueError("give the folder of the files: data.path=FOLDER with train.en, train.de, val.en, ...")
-        return path
-
-
-class PydocsConfig(CorpusConfig):
-    """``data=pydocs``: the docstrings of the Python standard library that runs the program."""
-
-    name: Literal["pydocs"]
-    val_fraction: Annotated[float, Field(gt=0, lt=0.5)]
-    test_fraction: Annotated[float, Field(gt=0, lt=0.5)]
-
-
-class RecallConfig(CorpusConfig):
-    """``data=recall``: multi-query associative recall (Arora et al. 2023, section 3)."""
-
-    name: Literal["recall"]
-    symbols: Annotated[int, Field(ge=4)]
-    pairs: Positive
-    length: Annotated[int, Field(ge=4)]
-    train_size: Positive
-    val_size: Positive
-    test_size: Positive
-
-    @model_validator(mode="after")
-    def _fits(self) -> "RecallConfig":
-        if 4 * self.pairs > self.length:
-            raise ValueError(f"{self.pairs} pairs and their queries need length >= {4 * self.pairs}, not {self.length}")
-        if 2 * self.pairs > self.symbols:
-            raise ValueError(f"{self.pairs} pairs need symbols >= {2 * self.pairs}, not {self.symbols}")
-        return self
-
-
 class OptimizerConfig(Strict):
     """``optimizer=adamw`` (Loshchilov and Hutter 2019) with its learning-rate schedule."""
 
@@ -207,10 +140,10 @@ class OptimizerConfig(Strict):
     lr: PositiveFloat
     betas: tuple[Probability, Probability]
     weight_decay: NotNegativeFloat
-    clip_norm: PositiveFloat | None
+    clip_norm: PositiveFloatOrNull
     schedule: Literal["constant", "cosine", "linear", "inverse_sqrt"]
     warmup_steps: NotNegative
-    min_lr_ratio: Annotated[float, Field(ge=0, le=1)]
+    min_lr_ratio: Share
 
 
 class TrainerConfig(Strict):
@@ -219,10 +152,10 @@ class TrainerConfig(Strict):
     max_steps: Positive
     validate_every: Positive
     log_every: Positive
-    limit_batches: Positive | None
+    limit_batches: PositiveOrNull
     accelerator: Literal["auto", "cpu", "gpu"]
     precision: Literal["32-true", "bf16-mixed"]
-    threads: Positive | None
+    threads: PositiveOrNull
     deterministic: bool
 
 
@@ -231,16 +164,9 @@ class TrackingConfig(Strict):
 
     wandb: Literal["offline", "online", "disabled"]
     project: Label
-    entity: Label | None
+    entity: LabelOrNull
     probes: NotNegative
     images: NotNegative
-
-
-Data = Annotated[
-    LocaleConfig | ReverseConfig | PairsConfig | PydocsConfig | RecallConfig, Field(discriminator="name")
-]
-PAIRS = ("locale", "reverse", "pairs")
-TEXT = ("pydocs", "recall")
 
 
 class RunConfig(Strict):
@@ -255,7 +181,7 @@ class RunConfig(Strict):
     tracking: TrackingConfig
     seed: NotNegative
     data_seed: NotNegative
-    name: Label | None
+    name: LabelOrNull
     tags: tuple[Label, ...]
     notes: str
     runs: Annotated[str, StringConstraints(min_length=1)]

@@ -5,7 +5,6 @@ entry-point group ``attncompare.scores``. Listing names costs no import of torch
 """
 
 import difflib
-import importlib
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -18,35 +17,65 @@ _SCORE_FOLDER = Path(__file__).parent / "attention" / "scores"
 
 
 def score_names() -> list[str]:
-    """Return the names of all score functions, built-in and installed."""
-    return sorted({*_built_in_scores(), *_installed_scores()})
+    """Return the names of all score functions, built-in and installed.
+
+    Raises:
+        Refused: if two packages claim one name. A recorded ``score: dot`` must mean the same on every machine, so that an
+            installed score neither replaces a built-in one nor is quietly left out.
+    """
+    return sorted(_scores())
 
 
 def load_score(name: str) -> type[Any]:
     """Return the class of the score function ``name``.
 
     Raises:
-        Refused: if there is no such score; the message lists the valid names.
+        Refused: if there is no such score (the message lists the valid names), if two packages claim one name, or if the package
+            that brings it cannot be imported.
     """
-    if name in _built_in_scores():
-        module = importlib.import_module(f"attncompare.attention.scores.{name}")
-        return getattr(module, "".join(part.capitalize() for part in name.split("_")))
-    if name in _installed_scores():
-        return _installed_scores()[name].load()
-    raise Refused(unknown("score", name, score_names()))
+    scores = _scores()
+    if name not in scores:
+        raise Refused(unknown("score", name, scores))
+    try:
+        return scores[name].load()
+    except (ImportError, AttributeError) as error:
+        raise Refused(f"score '{name}' of the package {_package(scores[name])} cannot be loaded: {error}") from error
 
 
 def unknown(what: str, name: object, valid: Iterable[str]) -> str:
     """Say in one line that ``name`` is no valid ``what``, which ones are, and which is nearest."""
     choices = sorted(valid)
-    nearest = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
-    hint = f" (did you mean {nearest[0]}?)" if nearest else ""
+    close = nearest(name, choices)
+    hint = f" (did you mean {close}?)" if close else ""
     return f"unknown {what} '{name}'{hint}; valid: {', '.join(choices)}"
 
 
-def _built_in_scores() -> list[str]:
-    return [file.stem for file in _SCORE_FOLDER.glob("*.py") if file.stem not in ("__init__", "base")]
+def nearest(name: object, valid: Iterable[str]) -> str | None:
+    """Return the valid name that ``name`` was probably meant to be, if one is close enough."""
+    close = difflib.get_close_matches(str(name), list(valid), n=1, cutoff=0.5)
+    return close[0] if close else None
 
 
-def _installed_scores() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=SCORE_GROUP)}
+def _scores() -> dict[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
+    for entry in (*_built_in_scores(), *entry_points(group=SCORE_GROUP)):
+        if entry.name in found:
+            raise Refused(
+                f"the packages {_package(found[entry.name])} and {_package(entry)} both have a score '{entry.name}': "
+                f"rename one of them, or uninstall {_package(entry)}"
+            )
+        found[entry.name] = entry
+    return found
+
+
+def _built_in_scores() -> list[EntryPoint]:
+    names = [file.stem for file in _SCORE_FOLDER.glob("*.py") if file.stem not in ("__init__", "base")]
+    return [EntryPoint(name, f"attncompare.attention.scores.{name}:{_class_name(name)}", SCORE_GROUP) for name in names]
+
+
+def _class_name(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else "attncompare"

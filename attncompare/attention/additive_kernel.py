@@ -1,14 +1,15 @@
 """Additive scores in bounded memory: tiles of ``tanh(q + k)``, made again in the backward pass instead of kept.
 
-The plain formula holds B*H*T*S*K numbers, 6.4 GB for a batch of 64 with 6 heads, 256 tokens and K = 64. Here at most
-``TILE_NUMBERS`` of them exist at a time, few enough to stay in a core's cache.
+The plain formula holds B*H*T*S*K numbers, 6.4 GB for a batch of 64 with 6 heads, 256 tokens and K = 64. Here a few tiles of at most
+``TILE_NUMBERS`` exist at a time, small enough to stay in a core's cache.
 
-No tanh is taken inside a tile either. With r = 1 / (1 + e^(2q) e^(2k)),
+No tanh is taken for a tile either:
 
-    tanh(q + k) = 1 - 2 r,    d tanh(q + k) = 4 r (1 - r),
+    tanh(q + k) = 1 - 2 / (1 + e^(2q) e^(2k)),
 
-so that (T + S) * K exponentials serve T * S * K products and reciprocals. Where an exponential would overflow, |q| or |k| beyond
-``_LIMIT``, the tile is made from tanh itself: r = (1 - tanh(q + k)) / 2.
+so that (T + S) * K exponentials serve T * S * K products and reciprocals. Where an exponential would leave the normal numbers of its
+type, |q| or |k| beyond ``_LIMIT``, an element is taken from tanh itself. That choice is made for each element alone, so that no
+token's scores depend, not even in their last bit, on how large another token is.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ def additive_scores(q_BHTK: Tensor, k_BHSK: Tensor, v_HK: Tensor) -> Tensor:
         v_HK: the vector v of each head (H, K).
 
     Returns:
-        The scores (B, H, T, S) in the type of q, computed in float32 at least; differentiable once.
+        The scores (B, H, T, S) in the type of q, computed in float32 at least, under autocast too; differentiable once.
     """
     batch, heads, queries, width = q_BHTK.shape
     keys = k_BHSK.shape[2]
@@ -49,37 +50,49 @@ class _AdditiveScores(torch.autograd.Function):
         ctx.save_for_backward(q_NTK, k_NSK, v_NK)
         scores_NTS = q_NTK.new_empty(q_NTK.shape[0], q_NTK.shape[1], k_NSK.shape[1])
         make_tile = _tile_maker(q_NTK, k_NSK)
-        for n, t in _tiles(q_NTK, k_NSK):
-            scores_NTS[n, t] = (make_tile(n, t).flatten(1, 2) @ v_NK[n, :, None]).view_as(scores_NTS[n, t])
-        return scores_NTS.mul_(-2).add_(v_NK.sum(-1)[:, None, None])
+        with _without_autocast(q_NTK):
+            for n, t in _tiles(q_NTK, k_NSK):
+                scores_NTS[n, t] = (make_tile(n, t).flatten(1, 2) @ v_NK[n, :, None]).view_as(scores_NTS[n, t])
+        return scores_NTS
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_scores_NTS: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """With g = d_scores: dq = 4 v * sum_s g r (1 - r), dk the same over t, dv = sum_ts g (1 - 2 r)."""
+        """With g = d_scores and h = tanh(q + k): dq = v * sum_s g (1 - h^2), dk the same over t, dv = sum_ts g h."""
         q_NTK, k_NSK, v_NK = ctx.saved_tensors
-        dq_NTK, dk_NSK = torch.empty_like(q_NTK), torch.zeros_like(k_NSK)
-        g_r_NK = torch.zeros_like(v_NK)
+        dq_NTK, dk_NSK, dv_NK = torch.empty_like(q_NTK), torch.zeros_like(k_NSK), torch.zeros_like(v_NK)
         make_tile = _tile_maker(q_NTK, k_NSK)
-        for n, t in _tiles(q_NTK, k_NSK):
-            r_ntSK, g_ntS = make_tile(n, t), d_scores_NTS[n, t]
-            g_r_NK[n] += (g_ntS.reshape(g_ntS.shape[0], 1, -1) @ r_ntSK.flatten(1, 2)).squeeze(1)
-            slope_ntSK = torch.addcmul(r_ntSK, r_ntSK, r_ntSK, value=-1, out=r_ntSK).mul_(g_ntS.unsqueeze(-1))
-            dq_NTK[n, t] = slope_ntSK.sum(dim=2)
-            dk_NSK[n] += slope_ntSK.sum(dim=1)
-        v4_N1K = 4 * v_NK[:, None]
-        dv_NK = d_scores_NTS.sum(dim=(1, 2))[:, None] - 2 * g_r_NK
-        return dq_NTK.mul_(v4_N1K), dk_NSK.mul_(v4_N1K), dv_NK
+        one = q_NTK.new_ones(())
+        with _without_autocast(q_NTK):
+            for n, t in _tiles(q_NTK, k_NSK):
+                h_ntSK, g_ntS = make_tile(n, t), d_scores_NTS[n, t]
+                dv_NK[n] += (g_ntS.reshape(g_ntS.shape[0], 1, -1) @ h_ntSK.flatten(1, 2)).squeeze(1)
+                slope_ntSK = torch.addcmul(one, h_ntSK, h_ntSK, value=-1, out=h_ntSK).mul_(g_ntS.unsqueeze(-1))
+                dq_NTK[n, t] = slope_ntSK.sum(dim=2)
+                dk_NSK[n] += slope_ntSK.sum(dim=1)
+        v_N1K = v_NK[:, None]
+        return dq_NTK.mul_(v_N1K), dk_NSK.mul_(v_N1K), dv_NK
 
 
 def _tile_maker(q_NTK: Tensor, k_NSK: Tensor) -> Callable[[slice, slice], Tensor]:
-    """Return the function that makes ``r = (1 - tanh(q + k)) / 2`` for one tile, (n, t, S, K)."""
+    """Return the function that makes a new tensor ``tanh(q + k)`` for one tile, (n, t, S, K)."""
+    exp_q_NTK, exp_k_NSK = (2 * q_NTK).exp(), (2 * k_NSK).exp()
+    one = q_NTK.new_ones(())
+
+    def from_exponentials(n: slice, t: slice) -> Tensor:
+        r_ntSK = (exp_q_NTK[n, t, None] * exp_k_NSK[n, None]).add_(1).reciprocal_()
+        return torch.add(one, r_ntSK, alpha=-2, out=r_ntSK)
+
     limit = _LIMIT[q_NTK.dtype]
-    # Written so that NaN takes the second way, which hands it on.
-    if bool(q_NTK.numel() == 0 or k_NSK.numel() == 0 or (q_NTK.abs().max() < limit) & (k_NSK.abs().max() < limit)):
-        exp_q_NTK, exp_k_NSK = (2 * q_NTK).exp(), (2 * k_NSK).exp()
-        return lambda n, t: (exp_q_NTK[n, t, None, :] * exp_k_NSK[n, None]).add_(1).reciprocal_()
-    return lambda n, t: (q_NTK[n, t, None, :] + k_NSK[n, None]).tanh_().neg_().add_(1).mul_(0.5)
+    q_fits_NTK, k_fits_NSK = q_NTK.abs() < limit, k_NSK.abs() < limit  # NaN does not fit, and tanh hands it on
+    if bool(q_fits_NTK.all() & k_fits_NSK.all()):
+        return from_exponentials
+
+    def from_either(n: slice, t: slice) -> Tensor:
+        tanh_ntSK = (q_NTK[n, t, None] + k_NSK[n, None]).tanh_()
+        return torch.where(q_fits_NTK[n, t, None] & k_fits_NSK[n, None], from_exponentials(n, t), tanh_ntSK)
+
+    return from_either
 
 
 def _tiles(q_NTK: Tensor, k_NSK: Tensor) -> Iterator[tuple[slice, slice]]:
@@ -91,3 +104,8 @@ def _tiles(q_NTK: Tensor, k_NSK: Tensor) -> Iterator[tuple[slice, slice]]:
     for row in range(0, rows, n):
         for query in range(0, queries, t):
             yield slice(row, row + n), slice(query, query + t)
+
+
+def _without_autocast(like: Tensor) -> torch.autocast:
+    """Autocast would give the products of tiles half their bits."""
+    return torch.autocast(like.device.type, enabled=False)

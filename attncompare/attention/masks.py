@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from attncompare.errors import Refused
+
 
 def padding_mask(is_token_BS: Tensor) -> Tensor:
     """Return the mask that hides padding keys from every head and query.
@@ -25,6 +27,19 @@ def causal_mask(queries: int, keys: int, device: torch.device | None = None) -> 
         Boolean (T, S): key s is visible to query t exactly if ``s <= t + S - T``.
     """
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(diagonal=keys - queries)
+
+
+def checked(may_attend: Tensor | None) -> Tensor | None:
+    """Return a caller's mask with two dimensions at least, (T, S), as torch's kernels need it.
+
+    Raises:
+        Refused: if it is not boolean. A kernel would add numbers to the scores instead of hiding keys.
+    """
+    if may_attend is None:
+        return None
+    if may_attend.dtype != torch.bool:
+        raise Refused(f"may_attend is of type {may_attend.dtype}: must be torch.bool, True = may attend")
+    return torch.atleast_2d(may_attend)
 
 
 def combine(first: Tensor | None, second: Tensor | None) -> Tensor | None:

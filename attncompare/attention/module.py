@@ -3,9 +3,10 @@
 import math
 from dataclasses import dataclass
 
-from torch import Tensor, cat, nn
+import torch
+from torch import Tensor, nn
 
-from attncompare.attention.masks import causal_mask, combine
+from attncompare.attention.masks import checked
 from attncompare.attention.scores.base import ScoreFunction
 from attncompare.errors import Refused
 from attncompare.registry import load_score
@@ -36,14 +37,16 @@ def attend(
     Returns:
         The context (B, H, T, width of v), and the weights (B, H, T, S) before dropout or ``None``. A query that may attend to
         nothing has zero weights and zero context.
+
+    Raises:
+        Refused: for an unknown score, or a mask that is not boolean.
     """
     if isinstance(score, str):
         score = load_score(score)(q_BHTK.shape[1], q_BHTK.shape[3]).to(q_BHTK)
-    if not need_weights:
-        return score.context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout), None
-    if causal:
-        may_attend = combine(may_attend, causal_mask(q_BHTK.shape[2], k_BHSK.shape[2], q_BHTK.device))
-    return score.context_and_weights(q_BHTK, k_BHSK, v_BHSK, may_attend, dropout)
+    may_attend = checked(may_attend)
+    if need_weights:
+        return score.context_and_weights(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout)
+    return score.context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout), None
 
 
 @dataclass
@@ -138,8 +141,8 @@ class Attention(nn.Module):
         k_BHSK, v_BHSK = self._split(self.key(read_BSD)), self._split(self.value(read_BSD))
         if cache is not None:
             if cache.k_BHSK is not None and cache.v_BHSK is not None:
-                k_BHSK = cat([cache.k_BHSK, k_BHSK], dim=2)
-                v_BHSK = cat([cache.v_BHSK, v_BHSK], dim=2)
+                k_BHSK = torch.cat([cache.k_BHSK, k_BHSK], dim=2)
+                v_BHSK = torch.cat([cache.v_BHSK, v_BHSK], dim=2)
             cache.k_BHSK, cache.v_BHSK = k_BHSK, v_BHSK
         return k_BHSK, v_BHSK
 

@@ -1,7 +1,5 @@
 """What a batch holds, and how rows of different lengths become one tensor."""
 
-# ruff: noqa: N815 (shape suffixes, C1)
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

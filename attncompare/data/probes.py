@@ -1,7 +1,5 @@
 """The fixed examples from val on which attention maps are drawn (C9)."""
 
-# ruff: noqa: N815 (shape suffixes, C1)
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

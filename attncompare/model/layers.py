@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncompare.attention import Attention, KeyValueCache
+from attncompare.errors import Refused
 
 MakeAttention = Callable[[], Attention]
 Weights = dict[str, Tensor]  # site -> weights of all its layers, (layers, B, H, T, S)
@@ -59,6 +60,7 @@ class Embedding(nn.Module):
     def __init__(self, size: ModelSize) -> None:
         super().__init__()
         self.scale = math.sqrt(size.d_model)
+        self.max_length = size.max_length
         self.tokens = nn.Embedding(size.vocab_size, size.d_model)
         if size.positions == "learned":
             self.positions = nn.Embedding(size.max_length, size.d_model)
@@ -68,8 +70,14 @@ class Embedding(nn.Module):
         self.dropout = nn.Dropout(size.dropout)
 
     def forward(self, tokens_BT: Tensor, start: int = 0) -> Tensor:
-        """Return the vectors (B, T, D) of tokens that stand at positions ``start``, ``start + 1``, ..."""
+        """Return the vectors (B, T, D) of tokens that stand at positions ``start``, ``start + 1``, ...
+
+        Raises:
+            Refused: if the last of these positions is beyond ``max_length``.
+        """
         end = start + tokens_BT.shape[1]
+        if end > self.max_length:
+            raise Refused(f"a sequence of {end} tokens: the model's max_length is {self.max_length}")
         table_TD = self.positions.weight if hasattr(self, "positions") else self.sinusoids_TD
         return self.dropout(self.tokens(tokens_BT) * self.scale + table_TD[start:end])
 

@@ -186,9 +186,7 @@ def test_rarely_long():
 
 
 def test_an_unknown_locale_is_refused_with_the_nearest():
-    with pytest.raises(
-        Refused, match=r"^data\.target: unknown locale 'det' \(did you mean de\?\); valid: am, ar, .*de.*"
-    ):
+    with pytest.raises(Refused, match=r"^data\.target: unknown locale 'det' \(did you mean de\?\); valid: ar, .*de.*"):
         load_corpus(config(("en", "det")), 1)
     with pytest.raises(Refused, match=r"data\.source: unknown locale 'zh'"):  # CLDR has it, num2words does not
         load_corpus(config(("zh", "en")), 1)
@@ -226,6 +224,7 @@ def test_patterns_keep_what_they_are_filled_with():
 def test_every_language_can_make_phrases(code):
     both = (Language(code, "data.source"), Language("en" if code != "en" else "de", "data.target"))
     rng = random.Random(0)
-    for _ in range(25):
-        source, target = phrase(rng, both)
-        assert render(source).strip() and render(target).strip()
+    for _ in range(40):
+        for said in map(render, phrase(rng, both)):
+            assert said.strip()
+            assert not re.search(r"[{}_]|[a-z]-(hour|meter|gram|byte|day|week)\b", said)  # no pattern, no key of CLDR

@@ -1,8 +1,8 @@
 """Round trips, offsets, labels and refusals of the tokenizers."""
 
+import random
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from attncompare.config import TokenizerConfig
 from attncompare.data.offsets import overlaps, token_bytes
@@ -38,12 +38,19 @@ def test_known_text_comes_back(kind, text):
 BPE = train("bpe")
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_bpe_knows_every_text(text):
-    ids, offsets = BPE.encode(text)
-    assert UNK not in ids
-    assert BPE.decode(ids) == text
-    assert int(token_bytes(text, offsets).sum()) == len(text.encode())
+def test_bpe_knows_every_text():
+    rng = random.Random(0)
+    for _ in range(500):
+        # From all planes of Unicode, surrogates aside, with space and punctuation in between.
+        codes = [
+            rng.choice((rng.randrange(0x100), rng.randrange(0xD800), rng.randrange(0xE000, 0x110000), 32, 46))
+            for _ in range(9)
+        ]
+        text = "".join(map(chr, codes))
+        ids, offsets = BPE.encode(text)
+        assert UNK not in ids
+        assert BPE.decode(ids) == text
+        assert int(token_bytes(text, offsets).sum()) == len(text.encode())
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -27,7 +27,7 @@ class Additive(ScoreFunction):
 
     def forward(self, q_BHTK: Tensor, k_BHSK: Tensor) -> Tensor:
         """Return the scores (B, H, T, S); the B*H*T*S*K numbers in between exist a tile at a time."""
-        return additive_scores(q_BHTK, k_BHSK, self.v_HK.to(q_BHTK.dtype))
+        return additive_scores(q_BHTK, k_BHSK, self.v_HK)
 
     def flops_per_score(self) -> int:
         """Return K additions, K tanh, K multiplications and K additions."""

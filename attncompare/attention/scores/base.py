@@ -39,14 +39,14 @@ class ScoreFunction(nn.Module):
         self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, causal: bool, dropout: float
     ) -> Tensor:
         """Return the context (B, H, T, K) alone, as fast as this score can."""
-        if causal:
-            may_attend = combine(may_attend, causal_mask(q_BHTK.shape[2], k_BHSK.shape[2], q_BHTK.device))
-        return self.context_and_weights(q_BHTK, k_BHSK, v_BHSK, may_attend, dropout)[0]
+        return self.context_and_weights(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout)[0]
 
     def context_and_weights(
-        self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, dropout: float
+        self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, causal: bool, dropout: float
     ) -> tuple[Tensor, Tensor]:
         """Return the context (B, H, T, K) and the weights (B, H, T, S) before dropout, computed explicitly."""
+        if causal:
+            may_attend = combine(may_attend, causal_mask(q_BHTK.shape[2], k_BHSK.shape[2], q_BHTK.device))
         weights_BHTS = masked_softmax(self(q_BHTK, k_BHSK), may_attend)
         return F.dropout(weights_BHTS, dropout) @ v_BHSK, weights_BHTS
 

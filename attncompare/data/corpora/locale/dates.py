@@ -8,7 +8,7 @@ from typing import Any
 from babel.dates import DateTimeFormat, get_date_format, get_datetime_format, get_time_format, tokenize_pattern
 
 from attncompare.data.corpora.locale.language import Both, Language
-from attncompare.data.corpora.locale.segments import Said, Segment, Segments, fill
+from attncompare.data.corpora.locale.segments import Said, Segment, Segments, fill, render
 
 # The field that each letter of a CLDR pattern shows (Unicode TR 35, part 4).
 _LETTERS = {
@@ -32,6 +32,8 @@ _DATES = {
     "yMMMM": 2,
 }
 _TIMES = {"time short": 3, "time medium": 1, "time Hm": 1}
+# A day of each month, morning and afternoon: in months with short names ("May") formats look alike that else do not.
+_TRIED = [dt.datetime(2024, month, month, hour, 30, 15) for month in range(1, 13) for hour in (3, 15)]
 _FIRST_DAY = dt.date(1900, 1, 1)
 _DAYS = 365 * 200
 
@@ -91,12 +93,13 @@ def _formats(both: Both, kind: str) -> dict[str, int]:
     "Mar 3, 2024" could be "3. März 2024" or "03.03.2024"; a corpus with both would ask for the unknowable.
     """
     names: dict[str, int] = {}
-    sources: set[str] = set()
+    seen: dict[str, str] = {}
     for name, weight in (_DATES if kind == "date" else _TIMES).items():
-        source, target = (_pattern(language, name) for language in both)
-        if source and target and source not in sources:
-            names[name] = weight
-            sources.add(source)
+        if all(_pattern(language, name) for language in both):
+            said = {render(source): render(target) for source, target in (_said(both, name, when) for when in _TRIED)}
+            if all(seen.get(source, target) == target for source, target in said.items()):
+                names[name] = weight
+                seen |= said
     return names
 
 

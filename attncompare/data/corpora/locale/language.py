@@ -30,29 +30,31 @@ class Language:
         self.locale = Locale.parse(name)
         self.code = str(self.locale)
         self._spoken = spoken
-        self.kinds = frozenset(kind for kind in KINDS if self._can_say(kind))
+        self.kinds = frozenset(kind for kind in KINDS if _can_say(spoken, kind))
 
     @functools.cache  # noqa: B019  (two objects a process, and the corpus asks for the same few thousand numbers)
     def say(self, number: int, kind: str = "cardinal") -> str:
         """Return ``number`` in words; ``kind`` is one of :attr:`kinds`."""
         return num2words(number, lang=self._spoken, to=kind).strip()
 
-    def _can_say(self, kind: str) -> bool:
-        try:
-            return all(self.say(number, kind) for number in (1, 12, 1984))
-        except (NotImplementedError, TypeError, ValueError, KeyError, IndexError, AttributeError):
-            return False  # num2words has no rule for missing kinds: each language fails in its own way
-
 
 Both = tuple[Language, Language]  # source, target
 
 
 def languages() -> list[str]:
-    """Return the locales that both CLDR and num2words know."""
-    return sorted(code for code in CONVERTER_CLASSES if localedata.exists(code))
+    """Return the locales that CLDR knows and num2words can spell."""
+    return sorted(code for code in CONVERTER_CLASSES if localedata.exists(code) and _can_say(code, "cardinal"))
 
 
 def _spoken(name: str) -> str | None:
+    """Return num2words' name for the locale: with its territory, if that counts differently, or without."""
     language, *rest = name.split("_")
     candidates = (f"{language}_{rest[-1]}" if rest else language, language)
-    return next((code for code in candidates if code in CONVERTER_CLASSES), None)
+    return next((code for code in candidates if code in CONVERTER_CLASSES and _can_say(code, "cardinal")), None)
+
+
+def _can_say(spoken: str, kind: str) -> bool:
+    try:
+        return all(num2words(number, lang=spoken, to=kind) for number in (1, 12, 30, 100, 1000, 1984))
+    except (NotImplementedError, TypeError, ValueError, KeyError, IndexError, AttributeError):
+        return False  # num2words has no rule for what is missing: each language fails in its own way

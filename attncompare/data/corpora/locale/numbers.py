@@ -10,7 +10,7 @@ from attncompare.data.corpora.locale.segments import Said, Segment, around
 
 def spelled(rng: random.Random, both: Both) -> Said:
     """A number in words, mostly below a thousand, because long ones make long strings."""
-    return _in_words(both, below(rng, (100, 3), (1000, 5), (10_000, 2)), "cardinal")
+    return _in_words(both, below(rng, (100, 3), (1000, 5), (10_000, 2)) + 1, "cardinal")
 
 
 def ordinal(rng: random.Random, both: Both) -> Said:

@@ -1,8 +1,10 @@
 """Amounts: currencies, units, durations and relative times, with CLDR's plural forms."""
 
 import datetime as dt
+import functools
 import random
 from collections.abc import Callable
+from typing import Literal
 
 from babel.dates import format_timedelta
 from babel.numbers import format_currency
@@ -101,18 +103,19 @@ def price(rng: random.Random, both: Both) -> Said:
 
 def unit(rng: random.Random, both: Both) -> Said:
     """A measured amount, with the unit's name or sign, in digits or words."""
-    name, length = rng.choice(_UNITS), rng.choice(("long", "long", "short"))
+    length: Literal["long", "short"] = rng.choice(("long", "long", "short"))
+    name = rng.choice(_known(both, _UNITS))
     if length == "short" or rng.random() < 0.2:  # an amount such as 2.5, which is not counted in words
         number = below(rng, (1000, 1), (10_000, 1)) / rng.choice((1, 10))
-        return _in_digits(both, number, lambda language, n: format_unit(n, name, length, locale=language.locale))
-    return _counted(both, _draw(rng), rng, lambda language, n: format_unit(n, name, "long", locale=language.locale))
+        return _in_digits(both, number, lambda language, n: _measure(language, n, name, length))
+    return _counted(both, _draw(rng), rng, lambda language, n: _measure(language, n, name, "long"))
 
 
 def duration(rng: random.Random, both: Both) -> Said:
     """A span of time in one unit."""
-    name = rng.choice(_DURATIONS)
-    number = rng.randrange(1, _MOST[name])
-    return _counted(both, number, rng, lambda language, n: format_unit(n, f"duration-{name}", locale=language.locale))
+    name = rng.choice(_known(both, tuple(f"duration-{name}" for name in _DURATIONS)))
+    number = rng.randrange(1, _MOST[name.removeprefix("duration-")])
+    return _counted(both, number, rng, lambda language, n: _measure(language, n, name, "long"))
 
 
 def relative(rng: random.Random, both: Both) -> Said:
@@ -124,6 +127,20 @@ def relative(rng: random.Random, both: Both) -> Said:
         return format_timedelta(delta, name, threshold=1e9, add_direction=True, locale=language.locale)
 
     return _counted(both, rng.randrange(1, _MOST[name]), rng, say)
+
+
+def _measure(language: Language, number: float, name: str, length: Literal["long", "short"]) -> str:
+    """Return ``number`` of the unit; without a long form CLDR means the short one, where babel shows the unit's key."""
+    text = format_unit(number, name, length, locale=language.locale)
+    return format_unit(number, name, "short", locale=language.locale) if name in text else text
+
+
+@functools.cache
+def _known(both: Both, names: tuple[str, ...]) -> list[str]:
+    """Return the units for which both languages have a word or a sign."""
+    return [
+        name for name in names if not any(name in _measure(one, n, name, "long") for one in both for n in (1, 2, 5))
+    ]
 
 
 def _draw(rng: random.Random) -> int:

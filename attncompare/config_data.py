@@ -1,0 +1,120 @@
+"""The schema of ``data``: one section for each corpus, and which corpora serve which task."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from attncompare.config_values import (
+    AtLeastFour,
+    Label,
+    LetterCount,
+    Positive,
+    PositiveOrNull,
+    SplitFraction,
+    Strict,
+)
+
+
+class TokenizerConfig(Strict):
+    """``data.tokenizer``: trained on the train split alone."""
+
+    kind: Literal["word", "character", "bpe"]
+    vocab_size: PositiveOrNull
+    min_count: Positive
+
+    @model_validator(mode="after")
+    def _bpe_has_a_size(self) -> "TokenizerConfig":
+        if self.kind == "bpe" and self.vocab_size is None:
+            raise ValueError("a bpe tokenizer needs a vocab_size")
+        return self
+
+
+class CorpusConfig(Strict):
+    """What every corpus has: a tokenizer and the number of sequences in a batch."""
+
+    tokenizer: TokenizerConfig
+    batch_size: Positive
+
+
+class LocaleConfig(CorpusConfig):
+    """``data=locale``: phrases in two languages, generated from CLDR and num2words, with gold alignments."""
+
+    name: Literal["locale"]
+    source: Label
+    target: Label
+    train_size: Positive
+    val_size: Positive
+    test_size: Positive
+
+    @model_validator(mode="after")
+    def _two_languages(self) -> "LocaleConfig":
+        if self.source == self.target:
+            raise ValueError(f"source and target are both '{self.source}'; translation needs two locales")
+        return self
+
+
+class ReverseConfig(CorpusConfig):
+    """``data=reverse``: a random string and the same string read backwards, with gold alignments."""
+
+    name: Literal["reverse"]
+    symbols: LetterCount
+    min_symbols: Positive
+    max_symbols: Positive
+    train_size: Positive
+    val_size: Positive
+    test_size: Positive
+
+    @model_validator(mode="after")
+    def _lengths(self) -> "ReverseConfig":
+        if self.min_symbols > self.max_symbols:
+            raise ValueError(f"min_symbols={self.min_symbols} is above max_symbols={self.max_symbols}")
+        return self
+
+
+class PairsConfig(CorpusConfig):
+    """``data=pairs``: a folder with ``train``, ``val`` and ``test`` files, one sentence a line, for two languages."""
+
+    name: Literal["pairs"]
+    path: str | None
+    source: Label
+    target: Label
+
+    @field_validator("path")
+    @classmethod
+    def _given(cls, path: str | None) -> str:
+        if path is None:
+            raise ValueError("give the folder of your files: data.path=FOLDER, with train.en, train.de, val.en, ...")
+        return path
+
+
+class PydocsConfig(CorpusConfig):
+    """``data=pydocs``: the docstrings of the Python standard library that runs the program."""
+
+    name: Literal["pydocs"]
+    val_fraction: SplitFraction
+    test_fraction: SplitFraction
+
+
+class RecallConfig(CorpusConfig):
+    """``data=recall``: multi-query associative recall (Arora et al. 2023, section 3)."""
+
+    name: Literal["recall"]
+    symbols: AtLeastFour
+    pairs: Positive
+    length: AtLeastFour
+    train_size: Positive
+    val_size: Positive
+    test_size: Positive
+
+    @model_validator(mode="after")
+    def _fits(self) -> "RecallConfig":
+        if 4 * self.pairs > self.length:
+            raise ValueError(f"{self.pairs} pairs and their queries need length >= {4 * self.pairs}, not {self.length}")
+        if 2 * self.pairs > self.symbols:
+            raise ValueError(f"{self.pairs} pairs need symbols >= {2 * self.pairs}, not {self.symbols}")
+        return self
+
+
+Data = Annotated[LocaleConfig | ReverseConfig | PairsConfig | PydocsConfig | RecallConfig, Field(discriminator="name")]
+PAIRS = ("locale", "reverse", "pairs")
+TEXT = ("pydocs", "recall")

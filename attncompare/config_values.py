@@ -1,0 +1,56 @@
+"""The values that a config may hold, each type with the words that say what would be valid."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WrapValidator, model_validator
+from pydantic_core import PydanticCustomError, ValidationError
+
+
+def wanted(words: str) -> WrapValidator:
+    """Return an annotation: whatever is wrong with a value, the message is ``must be <words>``.
+
+    Not for lists: in strict mode they become tuples only where nothing is wrapped around them.
+    """
+
+    def check(value: Any, handler: Any) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise PydanticCustomError("wanted", "must be {words}", {"words": words}) from None
+
+    return WrapValidator(check)
+
+
+Positive = Annotated[int, Field(gt=0), wanted("a positive integer")]
+NotNegative = Annotated[int, Field(ge=0), wanted("an integer, 0 or more")]
+AtLeastTwo = Annotated[int, Field(ge=2), wanted("an integer, 2 or more")]
+AtLeastFour = Annotated[int, Field(ge=4), wanted("an integer, 4 or more")]
+LetterCount = Annotated[int, Field(ge=2, le=26), wanted("an integer from 2 to 26")]
+Probability = Annotated[float, Field(ge=0, lt=1), wanted("a number from 0 to below 1")]
+Share = Annotated[float, Field(ge=0, le=1), wanted("a number from 0 to 1")]
+SplitFraction = Annotated[float, Field(gt=0, lt=0.5), wanted("a number between 0 and 0.5")]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False), wanted("a positive number")]
+NotNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False), wanted("a number, 0 or more")]
+# Labels become parts of file names and W&B tags, so they hold no separators.
+Label = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,62}$"),
+    wanted("1 to 63 letters, digits or any of _ . + -, a letter or digit first"),
+]
+PositiveOrNull = Annotated[Positive | None, wanted("a positive integer, or null")]
+PositiveFloatOrNull = Annotated[PositiveFloat | None, wanted("a positive number, or null")]
+LabelOrNull = Annotated[Label | None, wanted("null, or 1 to 63 letters, digits or any of _ . + -")]
+
+
+class Strict(BaseModel):
+    """A section of the config: every key known, every type exact, nothing changed afterwards."""
+
+    # Other keys are let in so that the rule below can refuse them together with the list of the valid ones.
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    @model_validator(mode="after")
+    def _no_other_keys(self) -> "Strict":
+        for key in self.model_extra or ():
+            valid = ",".join(type(self).model_fields)
+            raise PydanticCustomError("unknown_key", "unknown key", {"key": key, "valid": valid})
+        return self
