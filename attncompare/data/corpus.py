@@ -4,8 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.compute as pc  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.compute as pc
 from datasets import Dataset, DatasetDict
 
 SPLITS = ("train", "val", "test")
@@ -15,10 +15,9 @@ SPLITS = ("train", "val", "test")
 class Corpus:
     """The data of a run before tokens.
 
-    Translation columns: ``source`` and ``target`` (str), and where gold alignments are known ``source_spans`` and
-        ``target_spans``: lists
-    of [start, end, field], half-open in characters; what lies in the same field is aligned. Text columns: ``text``
-    (str), and where only parts count ``scored``: lists of [start, end].
+    Translation columns are ``source`` and ``target`` (str) and, where gold alignments are known, ``source_spans`` and
+    ``target_spans``: lists of [start, end, field], half-open in characters; what lies in the same field is aligned. Text
+    columns are ``text`` (str) and, where only parts count, ``scored``: lists of [start, end].
 
     Attributes:
         splits: train, val and test.
@@ -27,6 +26,10 @@ class Corpus:
 
     splits: DatasetDict
     stream: bool = False
+
+    def column(self, split: str, name: str) -> list[Any]:
+        """Return a whole column of a split as a list: read at once, many times faster than row by row."""
+        return self.splits[split].with_format("arrow")[:][name].to_pylist()
 
 
 def corpus(columns: dict[str, dict[str, list[Any]]], stream: bool = False) -> Corpus:

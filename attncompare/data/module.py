@@ -53,8 +53,7 @@ class DataModule(LightningDataModule):
         if self._sets:
             return
         corpus = load_corpus(self.config.data, self.config.data_seed)
-        train = corpus.splits["train"]
-        texts = [text for column in _text_columns(corpus) for text in train[column]]
+        texts = [text for column in _text_columns(corpus) for text in corpus.column("train", column)]
         self.tokenizer = Tokenizer.train(texts, self.config.data.tokenizer)
         self.fingerprint = fingerprint(corpus)
         sets = {split: self._encode(corpus, split) for split in SPLITS}
@@ -88,8 +87,8 @@ class DataModule(LightningDataModule):
 
     def pairs(self, split: str) -> list[tuple[str, str]]:
         """Return source and target of every row of a translation split, as :attr:`PairBatch.index_B` counts them."""
-        columns = self._loaded().splits[split].select_columns(["source", "target"])[:]
-        return list(zip(columns["source"], columns["target"], strict=True))
+        corpus = self._loaded()
+        return list(zip(corpus.column(split, "source"), corpus.column(split, "target"), strict=True))
 
     def probes(self, count: int) -> list[Probe]:
         """Return fixed examples from val, which depend on the data and the tokenizer alone.
@@ -108,11 +107,12 @@ class DataModule(LightningDataModule):
         rows, longest = corpus.splits[split], self.config.task.max_length
         cut = split != "train"
         if "source" in rows.column_names:
-            return PairSet(list(rows["source"]), list(rows["target"]), self.tokenizer, longest, cut)
-        texts = list(rows["text"])
+            sources, targets = corpus.column(split, "source"), corpus.column(split, "target")
+            return PairSet(sources, targets, self.tokenizer, longest, cut)
+        texts = corpus.column(split, "text")
         if corpus.stream:
             return StreamSet(texts, self.tokenizer, longest)
-        scored = list(rows["scored"]) if "scored" in rows.column_names else None
+        scored = corpus.column(split, "scored") if "scored" in rows.column_names else None
         return RowSet(texts, scored, self.tokenizer, longest, cut)
 
     def _refuse_if_empty(self, sets: dict[str, SplitSet]) -> None:
@@ -165,4 +165,4 @@ def _text_columns(corpus: Corpus) -> list[str]:
 
 
 def _rows(corpus: Corpus, split: str, columns: list[str]) -> list[tuple[str, ...]]:
-    return list(zip(*(corpus.splits[split][column] for column in columns), strict=True))
+    return list(zip(*(corpus.column(split, column) for column in columns), strict=True))

@@ -37,7 +37,10 @@ class Probe:
 
 
 def pair_probes(corpus: Corpus, pairs: PairSet, tokenizer: Tokenizer, count: int) -> list[Probe]:
-    """Return the first ``count`` rows of val that are of moderate length and, where fields are known, hold several."""
+    """Return ``count`` rows of val that are of moderate length and, where fields are known, hold several.
+
+    First come those whose fields stand in another order on the other side, where attention has to jump.
+    """
     val = corpus.splits["val"]
     aligned = "source_spans" in val.column_names
     columns = val[:]
@@ -46,7 +49,13 @@ def pair_probes(corpus: Corpus, pairs: PairSet, tokenizer: Tokenizer, count: int
         moderate = len(pairs.source[row]) in _MODERATE and len(pairs.target[row]) - 1 in _MODERATE
         return moderate and (not aligned or len({field for *_, field in columns["source_spans"][row]}) >= _FIELDS)
 
-    rows = sorted(pairs.kept, key=lambda row: not worth(row))[:count]  # sorting is stable: in order among equals
+    def crosses(row: int) -> bool:
+        sides = (columns["source_spans"][row], columns["target_spans"][row]) if aligned else ((), ())
+        source, target = (list(dict.fromkeys(field for *_, field in sorted(side))) for side in sides)
+        return source != [field for field in target if field in source]
+
+    # Sorting is stable: in order among equals.
+    rows = sorted(pairs.kept, key=lambda row: (not worth(row), not crosses(row)))[:count]
     probes = []
     for row in rows:
         source, target = pairs.source[row].tolist(), pairs.target[row].tolist()
