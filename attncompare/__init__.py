@@ -1,8 +1,9 @@
 """attncompare: what does the choice of attention do to a model, everything else being equal?
 
-Shapes, everywhere (C1): B batch, T query positions, S key positions, D model width, H heads, K width of a head, V vocabulary, N a flat
-batch of whatever its file says. Tensors carry their shape as a suffix, ``q_BHTK``. ``scores`` are before the softmax, ``weights`` after it
-and before dropout, ``context`` is weights @ values, ``output`` comes after the output projection.
+Shapes, everywhere (C1): B batch, T query positions, S key positions, D model width, H heads, K width of a head, V
+vocabulary, N a flat batch of whatever its file says. Tensors carry their shape as a suffix, ``q_BHTK``. ``scores`` are
+before the softmax, ``weights`` after it and before dropout, ``context`` is weights @ values, ``output`` comes after the
+output projection.
 
 The rooms, in the order in which data flows; each imports only from those above it:
 

@@ -1,49 +1,76 @@
 """The console script ``attncompare`` (C11).
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or config, 130 interrupted. Heavy libraries are imported by the command that needs them, so that
-help and config errors come at once.
+Exit codes: 0 done, 1 failed, 2 wrong usage or config, 130 interrupted. Heavy libraries are imported by the command that
+needs them, so that help and config errors come at once.
 """
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from attncompare.errors import AttnCompareError, Refused
+from attncompare.registry import unknown
+from attncompare.tracking.interrupts import first_interrupt_for_good
 
 if TYPE_CHECKING:
     from attncompare.config import RunConfig
 
 INTERRUPTED = 130
+# Of Hydra's options those that make sense here; the others would read configs, or pickles, from elsewhere.
+_TRAIN_OPTIONS = ("--help", "-h", "--multirun", "-m", "--cfg", "-c", "--package", "-p", "--resolve")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    ours = arguments is None  # the process is
+    if ours:
+        first_interrupt_for_good()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if arguments[:1] == ["train"]:  # everything behind it is Hydra's
             _train(arguments[1:])
         else:
-            parsed = _parser().parse_args(arguments)
-            parsed.command(parsed)
+            _command(arguments)
     except AttnCompareError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
+        if ours:  # else another Ctrl-C could still kill Python while it takes itself apart, and change the exit code
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _command(arguments: list[str]) -> None:
+    parser, commands = _parser()
+    if not arguments:
+        raise Refused(f"which command? valid: {', '.join(commands)}; see attncompare --help")
+    if arguments[0] not in commands and not arguments[0].startswith("-"):
+        raise Refused(unknown("command", arguments[0], commands))
+    parsed = parser.parse_args(arguments)
+    parsed.command(parsed)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses in one line, as everything else here does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Refused(f"{message}; see {self.prog} --help")
+
+
+def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
+    """Return the parser, and the names of the commands."""
+    parser = _Parser(
         prog="attncompare",
         description="What does the choice of attention do to a model, everything else being equal?",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(metavar="COMMAND")
     commands.add_parser("train", help="train one model, or with -m one for each combination of values", add_help=False)
 
     compare = commands.add_parser("compare", help="compare finished runs: a table, and a page with curves and maps")
@@ -61,23 +88,28 @@ def _parser() -> argparse.ArgumentParser:
     attend.add_argument("sentence", help="a source sentence, or a text for a language model")
     attend.add_argument("--layer", type=int, metavar="N", help="layer, from 1 (default: the last)")
     attend.add_argument("--head", type=int, metavar="N", help="head, from 1 (default: all)")
-    attend.add_argument("--html", type=Path, metavar="FILE", help="where to write the page (default: RUN/maps/attend.html)")
+    page = "where to write the page (default: RUN/maps/attend.html)"
+    attend.add_argument("--html", type=Path, metavar="FILE", help=page)
     attend.set_defaults(command=_attend)
-    return parser
+    return parser, list(commands.choices)
 
 
 def _train(arguments: list[str]) -> None:
     from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    from attncompare.config import parse_composed
 
     jobs: list[tuple[Any, list[str]]] = []
 
     def collect(composed: Any) -> None:
-        jobs.append((composed, list(HydraConfig.get().overrides.task)))
+        overrides = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+        jobs.append((composed, list(overrides)))  # type: ignore[arg-type]
 
     # Hydra composes; a sweep is run by our launcher (sweep.py), a single run here, once Hydra is done.
     _compose(arguments, collect)
     for composed, overrides in jobs:
-        _train_one(_parse(composed), overrides)
+        _train_one(parse_composed(composed), overrides)
 
 
 def _compose(arguments: list[str], job: Callable[[Any], None]) -> None:
@@ -86,7 +118,12 @@ def _compose(arguments: list[str], job: Callable[[Any], None]) -> None:
     from attncompare.config import CONF_DIR
     from attncompare.config_errors import HYDRA_ERRORS, explain_hydra
 
+    for argument in arguments:
+        option = argument.partition("=")[0]
+        if option.startswith("-") and option not in _TRAIN_OPTIONS:
+            raise Refused(unknown("option", option, _TRAIN_OPTIONS))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed
+    before = sys.argv
     # Hydra wants a folder for its own notes on a sweep; the sweep's record is ours.
     with tempfile.TemporaryDirectory() as scratch:
         sys.argv = ["attncompare train", *arguments, f"hydra.sweep.dir='{scratch}'"]
@@ -94,51 +131,41 @@ def _compose(arguments: list[str], job: Callable[[Any], None]) -> None:
             hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(job)()
         except HYDRA_ERRORS as error:
             raise Refused(explain_hydra(error)) from None
-
-
-def _parse(composed: Any) -> "RunConfig":
-    from omegaconf import OmegaConf
-
-    from attncompare.config import parse
-    from attncompare.config_errors import HYDRA_ERRORS, explain_hydra
-
-    try:
-        values = OmegaConf.to_container(composed, resolve=True)
-    except HYDRA_ERRORS as error:
-        raise Refused(explain_hydra(error)) from None
-    return parse(values)  # type: ignore[arg-type]
+        finally:
+            sys.argv = before
 
 
 def _train_one(config: "RunConfig", overrides: list[str]) -> None:
-    label = f"{config.task.name} {config.attention.name}"
-    folder = _with_board(label, lambda train, shown: train(config, overrides, **shown).path)
-    print(folder)
+    def work(**shown: Any) -> Path:
+        from attncompare.train import train
+
+        return train(config, overrides, **shown).path
+
+    print(_with_board(f"{config.task.name} {config.attention.name}", work))
 
 
 def _with_board(label: str, work: Callable[..., Any]) -> Any:
-    """Do ``work(train, callbacks)`` while a board shows its progress."""
+    """Return what ``work(on_progress=..., on_folder=...)`` returns, while a board shows its progress."""
     from rich.console import Console
 
     from attncompare.progress_board import ProgressBoard
 
-    console = Console(stderr=True)
-    with ProgressBoard([label], console) as board:
-        state = "failed"
+    with ProgressBoard([label], Console(stderr=True)) as board:
         try:
-            from attncompare.train import train
-
-            shown = {
-                "on_progress": lambda progress: board.update(0, progress),
-                "on_folder": lambda folder: board.print(f"recording in {folder}"),
-            }
-            result = work(train, shown)
-            state = "finished"
-            return result
+            result = work(
+                on_progress=lambda progress: board.update(0, progress),
+                on_folder=lambda folder: board.print(f"recording in {folder}"),
+            )
+        except Refused:
+            raise  # nothing was started that could have ended
         except KeyboardInterrupt:
-            state = "interrupted"
+            board.finish(0, "interrupted")
             raise
-        finally:
-            board.finish(0, state)
+        except Exception:
+            board.finish(0, "failed")
+            raise
+        board.finish(0, "finished")
+        return result
 
 
 def _compare(parsed: argparse.Namespace) -> None:
@@ -151,7 +178,7 @@ def _reproduce(parsed: argparse.Namespace) -> None:
     from attncompare.errors import RunFailed
     from attncompare.reproduce import reproduce
 
-    outcome = _with_board(f"again {parsed.run.name}", lambda _, shown: reproduce(parsed.run, **shown))
+    outcome = _with_board(f"again {parsed.run.name}", lambda **shown: reproduce(parsed.run, **shown))
     print(outcome)
     if outcome.verdict == "different":
         raise RunFailed(f"{parsed.run} was not reproduced")
@@ -165,6 +192,8 @@ def _attend(parsed: argparse.Namespace) -> None:
     from attncompare.tracking.terminal import print_maps
     from attncompare.trained import load
 
+    if parsed.html and not parsed.html.parent.is_dir():
+        raise Refused(f"--html {parsed.html}: there is no folder {parsed.html.parent}")
     trained = load(parsed.run)
     maps = trained.attention(parsed.sentence)
     print_maps(Console(), maps, parsed.layer, parsed.head)

@@ -1,7 +1,7 @@
 """The typed schema of ``conf/``: what a run may be configured to do, and the rules between fields.
 
-Values have their defaults in ``conf/`` alone; here stand only types, ranges and rules. :func:`parse` turns the composed yaml into a
-:class:`RunConfig` or refuses it in one line that names the key, the value and what would be valid (C6).
+Values have their defaults in ``conf/`` alone; here stand only types, ranges and rules. :func:`parse` turns the composed
+yaml into a :class:`RunConfig` or refuses it in one line that names the key, the value and what would be valid (C6).
 """
 
 import hashlib
@@ -10,9 +10,9 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from omegaconf import DictConfig, OmegaConf
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from attncompare.config_errors import explain
 from attncompare.config_data import (
     PAIRS,
     TEXT,
@@ -25,6 +25,7 @@ from attncompare.config_data import (
     ReverseConfig,
     TokenizerConfig,
 )
+from attncompare.config_errors import HYDRA_ERRORS, explain, explain_hydra
 from attncompare.config_values import (
     AtLeastFour,
     AtLeastTwo,
@@ -45,6 +46,8 @@ from attncompare.registry import score_names, unknown
 
 __all__ = [
     "CONF_DIR",
+    "PAIRS",
+    "TEXT",
     "AttentionConfig",
     "CorpusConfig",
     "LanguageModelConfig",
@@ -61,6 +64,7 @@ __all__ = [
     "TransformerConfig",
     "TranslationConfig",
     "parse",
+    "parse_composed",
 ]
 
 CONF_DIR = next(
@@ -210,7 +214,8 @@ class RunConfig(Strict):
     def model_identity(self) -> str:
         """Return a SHA-256 that two configs share exactly if they train the same model in the same way (C4).
 
-        The variant's name does not count, nor how its head width was spelled, nor a causal mask that the task has anyway.
+        The variant's name does not count, nor how its head width was spelled, nor a causal mask that the task has
+        anyway.
         """
         values = self.to_dict()
         for key in ("name", "tags", "notes", "runs", "tracking"):
@@ -233,6 +238,19 @@ def parse(values: dict[str, Any]) -> RunConfig:
         return RunConfig.model_validate_json(json.dumps(values))
     except ValidationError as error:
         raise Refused(explain(error)) from None
+
+
+def parse_composed(composed: DictConfig) -> RunConfig:
+    """Resolve what Hydra composed, check it, and return it typed.
+
+    Raises:
+        Refused: in one line, with the key, the value and what would be valid.
+    """
+    try:
+        values = OmegaConf.to_container(composed, resolve=True)
+    except HYDRA_ERRORS as error:
+        raise Refused(explain_hydra(error)) from None
+    return parse(values)  # type: ignore[arg-type]
 
 
 def _sha256(values: dict[str, Any]) -> str:

@@ -31,11 +31,11 @@ def explain_hydra(error: Exception) -> str:
     text = str(error)
     if several := re.match(r"Ambiguous value for argument '(.+)'", text):
         return f"{several[1]}: several values need -m, which trains one model for each of them"
+    if isinstance(error, OmegaConfBaseException):
+        return f"{error.full_key}: {_first_line(text)}" if error.full_key else _first_line(text)
     cause = error.__cause__ or error.__context__
     if isinstance(cause, OmegaConfBaseException):
         return _override_problem(text, cause)
-    if isinstance(error, OmegaConfBaseException) and error.full_key:
-        return f"{error.full_key}: {_first_line(text)}"
     return " ".join(line for line in text.splitlines() if line and not line.startswith("To append"))
 
 

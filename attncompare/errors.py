@@ -7,11 +7,11 @@ class AttnCompareError(Exception):
     exit_code = 1
 
 
-class Refused(AttnCompareError):
+class Refused(AttnCompareError):  # noqa: N818 (it reads as what happened)
     """A config, argument or input file that cannot work: nothing was started (exit code 2)."""
 
     exit_code = 2
 
 
-class RunFailed(AttnCompareError):
+class RunFailed(AttnCompareError):  # noqa: N818
     """A run that started and could not end well, for example because its loss became NaN (exit code 1)."""

@@ -63,18 +63,18 @@ class ProgressBoard:
             row.told = (progress.phase, tenth)
             loss = "" if progress.loss is None else f", loss {progress.loss:.3f}"
             steps = f" step {progress.step}/{progress.max_steps}" if progress.step else ""
-            self._console.print(f"{row.label}: {progress.phase}{steps}{loss}", highlight=False)
+            self._console.print(f"{row.label}: {progress.phase}{steps}{loss}", highlight=False, soft_wrap=True)
 
     def finish(self, number: int, state: str) -> None:
         """Show that run ``number`` ended as ``state``."""
         row = self._rows[number]
         row.state, row.ended = state, time.monotonic()
         if not self._live:
-            self._console.print(f"{row.label}: {state} after {row.seconds:.0f} s", highlight=False)
+            self._console.print(f"{row.label}: {state} after {row.seconds:.0f} s", highlight=False, soft_wrap=True)
 
     def print(self, text: str) -> None:
         """Print a message above the table."""
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _table(self) -> Table:
         table = Table(box=None, padding=(0, 1), show_header=False)

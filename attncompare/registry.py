@@ -1,7 +1,7 @@
 """The names that a config may use, found without importing what they name (C6).
 
-A built-in score function is one file in ``attncompare/attention/scores/``; others arrive as installed packages through the
-entry-point group ``attncompare.scores``. Listing names costs no import of torch; loading one imports just that one.
+A built-in score function is one file in ``attncompare/attention/scores/``; others arrive as installed packages through
+the entry-point group ``attncompare.scores``. Listing names costs no import of torch; loading one imports just that one.
 """
 
 import difflib
@@ -20,8 +20,8 @@ def score_names() -> list[str]:
     """Return the names of all score functions, built-in and installed.
 
     Raises:
-        Refused: if two packages claim one name. A recorded ``score: dot`` must mean the same on every machine, so that an
-            installed score neither replaces a built-in one nor is quietly left out.
+        Refused: if two packages claim one name. A recorded ``score: dot`` must mean the same on every machine, so that
+            an installed score neither replaces a built-in one nor is quietly left out.
     """
     return sorted(_scores())
 
@@ -30,8 +30,8 @@ def load_score(name: str) -> type[Any]:
     """Return the class of the score function ``name``.
 
     Raises:
-        Refused: if there is no such score (the message lists the valid names), if two packages claim one name, or if the package
-            that brings it cannot be imported.
+        Refused: if there is no such score (the message lists the valid names), if two packages claim one name, or if
+            the package that brings it cannot be imported.
     """
     scores = _scores()
     if name not in scores:

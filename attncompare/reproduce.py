@@ -1,5 +1,6 @@
 """The same run again, from its own record, and whether it gives the same numbers."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,7 @@ MEASURED_BY_CLOCK = ("train/tokens_per_second",)
 
 @dataclass(frozen=True)
 class Difference:
-    """The first place where two runs part: a metric at a training step (``None``: after training), and its two values."""
+    """One place where two runs part: a metric at a training step (``None``: after training), and its two values."""
 
     metric: str
     step: int | None
@@ -103,16 +104,18 @@ def _differences(recorded: Run, reproduced: Run) -> list[Difference]:
     found = []
     before, now = recorded.metrics(), reproduced.metrics()
     for old, new in zip(before, now, strict=False):
-        for metric in (*old, *(key for key in new if key not in old)):
-            if metric not in MEASURED_BY_CLOCK and not _same(old.get(metric), new.get(metric)):
-                found.append(Difference(metric, int(old["step"]), old.get(metric), new.get(metric)))
+        found += [
+            Difference(metric, int(old["step"]), old.get(metric), new.get(metric))
+            for metric in _different(old, new)
+            if metric not in MEASURED_BY_CLOCK
+        ]
     if len(before) != len(now):
         found.append(Difference("number of logged rows", None, len(before), len(now)))
     for part in ("val", "test"):
-        for metric, value in recorded.summary[part].items():
-            other = reproduced.summary[part].get(metric)
-            if not _same(value, other):
-                found.append(Difference(f"{part}/{metric}", None, value, other))
+        old, new = recorded.summary[part], reproduced.summary[part]
+        found += [
+            Difference(f"{part}/{metric}", None, old.get(metric), new.get(metric)) for metric in _different(old, new)
+        ]
     for key in ("weights_sha256", "best_step"):
         if recorded.summary[key] != reproduced.summary[key]:
             found.append(Difference(key, None, recorded.summary[key], reproduced.summary[key]))
@@ -121,8 +124,13 @@ def _differences(recorded: Run, reproduced: Run) -> list[Difference]:
     return found
 
 
+def _different(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    return [key for key in dict.fromkeys([*old, *new]) if not _same(old.get(key), new.get(key))]
+
+
 def _same(first: Any, second: Any) -> bool:
-    return first == second or (first != first and second != second)  # NaN is the same as NaN
+    both_nan = all(isinstance(value, float) and math.isnan(value) for value in (first, second))
+    return both_nan or first == second
 
 
 def _close(difference: Difference) -> bool:
@@ -130,7 +138,11 @@ def _close(difference: Difference) -> bool:
     if difference.metric in ("weights_sha256", "best_step", "predictions"):
         return True
     before, now = difference.recorded, difference.reproduced
-    if not isinstance(before, int | float) or not isinstance(now, int | float) or difference.metric.startswith("number"):
+    if (
+        not isinstance(before, int | float)
+        or not isinstance(now, int | float)
+        or difference.metric.startswith("number")
+    ):
         return False
     return abs(before - now) <= RELATIVE_TOLERANCE * max(abs(before), abs(now))
 

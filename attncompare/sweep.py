@@ -1,7 +1,7 @@
-"""Many runs, each in a process of its own. Hydra's ``-m`` comes here through ``hydra_plugins/attncompare_processes.py``.
+"""Many runs, each in a process of its own; Hydra's ``-m`` comes here through ``hydra_plugins``.
 
-So W&B, random state and failures stay apart. The processes are forked from a server that has imported torch, Lightning and W&B once
-already, which saves each run the seconds that this takes.
+So W&B, random state and failures stay apart. The processes are forked from a server that has imported torch, Lightning
+and W&B once already, which saves each run the seconds that this takes.
 """
 
 import multiprocessing
@@ -12,20 +12,26 @@ import traceback
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from rich.console import Console
 
 from attncompare.config import RunConfig
-from attncompare.errors import AttnCompareError, Refused, RunFailed
+from attncompare.errors import AttnCompareError, RunFailed
 from attncompare.progress_board import ProgressBoard
 from attncompare.tracking.files import write_yaml
+from attncompare.tracking.folders import new_folder
+from attncompare.tracking.interrupts import first_interrupt_only, on_interrupt
 from attncompare.tracking.progress import Progress
+from attncompare.tracking.record import mark_lost
 
 LAST_LINES = 8  # of a failed run's output, shown at once
+_PATIENCE = 0.5  # seconds until a Ctrl-C is noticed
 
 
 @dataclass(frozen=True)
@@ -55,10 +61,11 @@ def run_jobs(jobs: list[Job], workers: int | None) -> Path:
     folder = _sweep_folder(jobs[0].config)
     write_yaml(folder / "sweep.yaml", {"runs": [list(job.overrides) for job in jobs]})
     console = Console(stderr=True)
-    console.print(f"{len(jobs)} runs, {workers} at a time, in {folder}", highlight=False)
-    with ProgressBoard([job.label for job in jobs], console) as board:
-        states = _Pool(jobs, folder, workers, max(1, cores // workers), board).run()
-    lost = [job.label for job, state in zip(jobs, states, strict=True) if state != "finished"]
+    console.print(f"{len(jobs)} runs, {workers} at a time, in {folder}", highlight=False, soft_wrap=True)
+    labels = _labels(jobs)
+    with ProgressBoard(labels, console) as board:
+        states = _Pool(jobs, labels, folder, board, workers=workers, threads=max(1, cores // workers)).run()
+    lost = [label for label, state in zip(labels, states, strict=True) if state != "finished"]
     if lost:
         raise RunFailed(f"{len(lost)} of {len(jobs)} runs did not finish: {'; '.join(lost)}")
     return folder
@@ -67,34 +74,56 @@ def run_jobs(jobs: list[Job], workers: int | None) -> Path:
 class _Pool:
     """Keeps ``workers`` processes busy until all jobs have ended."""
 
-    def __init__(self, jobs: list[Job], folder: Path, workers: int, threads: int, board: ProgressBoard) -> None:
-        self._jobs, self._folder, self._workers, self._threads, self._board = jobs, folder, workers, threads, board
-        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-        self._context: Any = multiprocessing.get_context(method)
-        if method == "forkserver":
-            self._context.set_forkserver_preload(["attncompare.train"])
+    def __init__(
+        self, jobs: list[Job], labels: list[str], folder: Path, board: ProgressBoard, *, workers: int, threads: int
+    ) -> None:
+        self._jobs, self._labels, self._folder, self._board = jobs, labels, folder, board
+        self._workers, self._threads = workers, threads
+        self._context = _processes()
         self._states = ["waiting"] * len(jobs)
+        self._records: list[Path | None] = [None] * len(jobs)
         self._running: dict[Connection, tuple[int, BaseProcess]] = {}
+        self._interrupted = False
 
     def run(self) -> list[str]:
-        """Return the state in which each job ended."""
+        """Return the state in which each job ended.
+
+        Raises:
+            KeyboardInterrupt: once all have ended, if there was a Ctrl-C.
+        """
         waiting = deque(range(len(self._jobs)))
-        try:
-            while waiting or self._running:
-                while waiting and len(self._running) < self._workers:
+        with on_interrupt(self._interrupt):
+            while self._running or (waiting and not self._interrupted):
+                while waiting and len(self._running) < self._workers and not self._interrupted:
                     self._start(waiting.popleft())
-                for connection in wait(list(self._running)):
+                for connection in wait(list(self._running), _PATIENCE):
                     self._hear(connection)  # type: ignore[arg-type]
-        except KeyboardInterrupt:
-            self._interrupt()
-            raise
+                if self._interrupted:
+                    self._stop_all()
+        if self._interrupted:
+            raise KeyboardInterrupt
         return self._states
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  (the signature is Python's)
+        self._interrupted = True  # no exception, which could tear apart a message that is being received
+
+    def _stop_all(self) -> None:
+        """Tell every process to stop, whether the terminal told it already or not."""
+        for _, process in self._running.values():
+            if process.pid and process.is_alive():
+                os.kill(process.pid, signal.SIGINT)
 
     def _start(self, number: int) -> None:
         mine, theirs = self._context.Pipe()
         job = self._jobs[number]
-        arguments = (job.config, job.overrides, self._folder, self._threads, self._output(number), theirs)
-        process = self._context.Process(target=_work, args=arguments)
+        arguments = {
+            "job": job,
+            "folder": self._folder,
+            "threads": self._threads,
+            "output": self._output(number),
+            "connection": theirs,
+        }
+        process = self._context.Process(target=_work, kwargs=arguments)
         process.start()
         theirs.close()
         self._running[mine] = (number, process)
@@ -108,6 +137,8 @@ class _Pool:
             return
         if isinstance(message, Progress):
             self._board.update(number, message)
+        elif isinstance(message, Path):
+            self._records[number] = message
         else:
             self._states[number] = message
 
@@ -115,68 +146,89 @@ class _Pool:
         process.join()
         del self._running[connection]
         connection.close()
+        if self._states[number] == "waiting":  # it ended without a word, for example killed by the system
+            self._states[number] = self._lost(number, process.exitcode)
         state = self._states[number]
-        if state == "waiting":  # it ended without a word, for example killed by the system
-            state = self._states[number] = f"failed (exit code {process.exitcode})"
         self._board.finish(number, state)
-        if state != "finished":
+        if state not in ("finished", "interrupted"):
             lines = self._output(number).read_text(errors="replace").splitlines()[-LAST_LINES:]
-            self._board.print("\n".join([f"{self._jobs[number].label}: {state}", *(f"  {line}" for line in lines)]))
+            self._board.print("\n".join([f"last lines of {self._labels[number]}:", *(f"  {line}" for line in lines)]))
 
-    def _interrupt(self) -> None:
-        for _, process in self._running.values():
-            if process.pid and process.is_alive():
-                os.kill(process.pid, signal.SIGINT)
-        for connection, (number, process) in list(self._running.items()):
-            process.join()
-            self._board.finish(number, "interrupted")
-            connection.close()
+    def _lost(self, number: int, exit_code: int | None) -> str:
+        record = self._records[number]
+        if record:
+            mark_lost(record, f"its process ended without closing the record (exit code {exit_code})")
+        return f"failed (exit code {exit_code})"
 
     def _output(self, number: int) -> Path:
         return self._folder / "output" / f"{number:03d}.log"
 
 
-def _work(
-    config: RunConfig, overrides: tuple[str, ...], folder: Path, threads: int, output: Path, connection: Connection
-) -> None:
-    """Train one run in this process and tell the parent how it goes."""
-    signal.signal(signal.SIGINT, _interrupt_once)
+def _processes() -> Any:
+    """Return the source of processes; Ctrl-C is meant for the runs, not for it."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["attncompare.train"])
+    resource_tracker.ensure_running()  # here, because it would lift the block below
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited by all that comes from there
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return context
+
+
+def _work(*, job: Job, folder: Path, threads: int, output: Path, connection: Connection) -> None:
+    """Train one run in this process and tell the parent how it goes: its folder, its progress, its final state."""
+    with first_interrupt_only():
+        state = "failed"
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            _redirect(output)
+            _train(job, folder, threads, connection)
+            state = "finished"
+        except KeyboardInterrupt:
+            state = "interrupted"
+        except AttnCompareError as error:
+            print(f"error: {error}", file=sys.stderr)
+        except Exception:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            connection.send(state)
+            connection.close()
+
+
+def _redirect(output: Path) -> None:
     with output.open("w", buffering=1) as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
+
+
+def _train(job: Job, folder: Path, threads: int, connection: Connection) -> None:
     from attncompare.train import train
 
-    state = "failed"
-    try:
-        train(config, overrides, folder, folder.name, threads, on_progress=connection.send)
-        state = "finished"
-    except KeyboardInterrupt:
-        state = "interrupted"
-    except AttnCompareError as error:
-        print(f"error: {error}", file=sys.stderr)
-    except Exception:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        connection.send(state)
-        connection.close()
+    train(
+        job.config,
+        job.overrides,
+        parent=folder,
+        group=f"{folder.parent.name}-{folder.name}",
+        threads=threads,
+        on_progress=connection.send,
+        on_folder=connection.send,
+    )
 
 
-def _interrupt_once(number: int, frame: Any) -> None:  # noqa: ARG001
-    """Ctrl-C reaches the process from the terminal and once more from the parent; the record is closed in peace."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise KeyboardInterrupt
+def _labels(jobs: list[Job]) -> list[str]:
+    """Return a label for each job; those that would look alike show their overrides too."""
+    labels = [job.label for job in jobs]
+    return [
+        label if labels.count(label) == 1 else f"{label} ({' '.join(job.overrides)})"
+        for label, job in zip(labels, jobs, strict=True)
+    ]
 
 
 def _sweep_folder(config: RunConfig) -> Path:
     now = datetime.now()
-    for suffix in ("", *(f"-{n}" for n in range(2, 10_000))):
-        folder = Path(config.runs) / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-sweep{suffix}"
-        try:
-            (folder / "output").mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise Refused(f"runs={config.runs}: cannot write there ({error.strerror})") from None
-        return folder
-    raise Refused(f"{config.runs} is full of sweeps started in this second")
+    folder = new_folder(config.runs, Path(config.runs) / f"{now:%Y-%m-%d}", f"{now:%H-%M-%S}-sweep")
+    (folder / "output").mkdir()
+    return folder

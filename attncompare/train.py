@@ -2,8 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 from pytorch_lightning import Trainer
 
 from attncompare.config import RunConfig
-from attncompare.data.module import DataModule
+from attncompare.data.module import DataModule, Probe
 from attncompare.errors import AttnCompareError, Refused, RunFailed
 from attncompare.metric_names import METRICS
 from attncompare.model.cost import Lengths, parameter_count, train_flops_per_token
@@ -20,26 +19,28 @@ from attncompare.tasks import Task, build_task
 from attncompare.tracking.callback import Tracking
 from attncompare.tracking.environment import environment
 from attncompare.tracking.files import write_text
-from attncompare.tracking.maps import head_numbers
+from attncompare.tracking.folders import create_folder, require_writable
+from attncompare.tracking.interrupts import first_interrupt_only
 from attncompare.tracking.page import MapSeries, maps_page
 from attncompare.tracking.progress import OnProgress, Progress
-from attncompare.tracking.record import RecordWriter, Run, State, create_folder
+from attncompare.tracking.record import RecordWriter, Run, State
+from attncompare.tracking.run_log import RunLog
 from attncompare.tracking.wandb_view import WandbView, require_login
 from attncompare.tracking.weights import load_weights
 
 log = logging.getLogger("attncompare")
 TRAIN_COLUMNS = ("train/loss", "train/lr", "train/grad_norm", "train/tokens_per_second")
-WANDB_PREDICTIONS = 100  # rows of the table in W&B; the record keeps all
 
 
 def train(
     config: RunConfig,
     overrides: Sequence[str] = (),
+    *,
     parent: Path | None = None,
     group: str | None = None,
     threads: int | None = None,
-    on_progress: OnProgress = lambda progress: None,
-    on_folder: Callable[[Path], None] = lambda folder: None,
+    on_progress: OnProgress = lambda _: None,
+    on_folder: Callable[[Path], None] = lambda _: None,
 ) -> Run:
     """Train one model and return its finished record.
 
@@ -62,14 +63,23 @@ def train(
         require_login()
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise Refused("trainer.accelerator=gpu: no CUDA device found; use trainer=auto or trainer=cpu")
+    require_writable(config.runs)
     on_progress(Progress("preparing data", 0, config.trainer.max_steps))
-    data = DataModule(config)
-    data.prepare()
-    task = build_task(config, data.tokenizer)
-    folder = create_folder(config, parent)
-    on_folder(folder)
-    with _log_file(folder / "run.log"):
-        return _Session(config, overrides, folder, group, task, data, on_progress).run()
+    with RunLog() as run_log, first_interrupt_only():
+        data = DataModule(config)
+        data.prepare()
+        probes = data.probes(config.tracking.probes)
+        task = build_task(config, data.tokenizer)
+        folder = create_folder(config, parent)
+        on_folder(folder)
+        run_log.write_to(folder / "run.log")
+        record = RecordWriter(folder, config, overrides, _columns(config))
+        return _Session(record, group, task, data=data, probes=probes, on_progress=on_progress).run()
+
+
+def _columns(config: RunConfig) -> list[str]:
+    """Return all metrics that a run will ever log."""
+    return [*TRAIN_COLUMNS, *(f"val/{name}" for name, metric in METRICS.items() if config.task.name in metric.tasks)]
 
 
 class _Session:
@@ -77,28 +87,23 @@ class _Session:
 
     def __init__(
         self,
-        config: RunConfig,
-        overrides: Sequence[str],
-        folder: Path,
+        record: RecordWriter,
         group: str | None,
         task: Task,
+        *,
         data: DataModule,
+        probes: list[Probe],
         on_progress: OnProgress,
     ) -> None:
-        self.config, self.task, self.data, self.on_progress = config, task, data, on_progress
-        metrics = [f"val/{name}" for name, metric in METRICS.items() if config.task.name in metric.tasks]
-        self.record = RecordWriter(folder, config, overrides, (*TRAIN_COLUMNS, *metrics))
-        self.record.environment(environment(data.fingerprint))
-        self.record.update(data={"fingerprint": data.fingerprint, **data.report})
-        data.tokenizer.save(folder / "tokenizer.json")
-        enabled = config.tracking.wandb != "disabled"
-        self.view = WandbView(folder, config, group) if enabled else None
-        self.tracking = Tracking(self.record, self.view, task, data.probes(config.tracking.probes), on_progress)
+        self.record, self.config, self.group, self.task, self.data = record, record.config, group, task, data
+        self.probes, self.on_progress = probes, on_progress
+        self.view: WandbView | None = None
 
     def run(self) -> Run:
         state: State = "failed"
         message: str | None = None
         try:
+            self._open()
             self._fit()
             self._finish()
             state = "finished"
@@ -121,12 +126,22 @@ class _Session:
                 self.view.finish(state, self._wandb_summary())
         return Run.open(self.record.path)
 
+    def _open(self) -> None:
+        data = self.data
+        self.record.environment(environment(data.fingerprint))
+        self.record.update(data={"fingerprint": data.fingerprint, **data.report})
+        data.tokenizer.save(self.record.path / "tokenizer.json")
+        if self.config.tracking.wandb != "disabled":
+            self.view = WandbView(self.record.path, self.config, self.group)
+        self.tracking = Tracking(self.record, self.view, self.task, self.probes, self.on_progress)
+
     def _fit(self) -> None:
         config = self.config.trainer
         with warnings.catch_warnings():
             # Batches are built in this process on purpose: they are cheap, and one process is easier to repeat.
             warnings.filterwarnings("ignore", ".*does not have many workers.*")
             warnings.filterwarnings("ignore", ".*number of training batches.*")
+            warnings.filterwarnings("ignore", ".*LeafSpec.*")  # a deprecation between Lightning and torch
             trainer = Trainer(
                 accelerator=config.accelerator,
                 devices=1,
@@ -182,7 +197,7 @@ class _Session:
         )
         page = self._maps_page()
         if self.view:
-            self._show(self.view, predictions, page)
+            self.view.results(predictions, self.tracking.maps, page)
 
     def _cost(self) -> dict[str, float]:
         tracking = self.tracking
@@ -209,26 +224,6 @@ class _Session:
         write_text(self.record.path / "maps" / "index.html", page)
         return page
 
-    def _show(self, view: WandbView, predictions: list[dict[str, Any]], page: str | None) -> None:
-        if predictions:
-            columns = list(predictions[0])
-            rows = [[row[column] for column in columns] for row in predictions[:WANDB_PREDICTIONS]]
-            view.table("predictions", columns, rows)
-        if page is None:
-            return
-        view.page("attention", page)
-        _, probes = self.tracking.maps[-1]
-        view.table(
-            "heads",
-            ("probe", "site", "layer", "head", "entropy", "distance", "largest", "aer"),
-            [
-                (probe.probe, site.site, head.layer, head.head, head.entropy, head.distance, head.largest, head.aer)
-                for probe in probes
-                for site in probe.sites
-                for head in head_numbers(site)
-            ],
-        )
-
     def _last_good(self) -> str:
         if not self.tracking.best_step:
             return "no checkpoint was written before"
@@ -236,27 +231,6 @@ class _Session:
 
     def _wandb_summary(self) -> dict[str, Any]:
         summary = self.record.summary
-        figures = {f"{part}/{name}": value for part in ("test", "cost") for name, value in summary.get(part, {}).items()}
+        parts = {part: summary.get(part, {}) for part in ("test", "cost")}
+        figures = {f"{part}/{name}": value for part, values in parts.items() for name, value in values.items()}
         return {**figures, "message": summary["message"]}
-
-
-@contextmanager
-def _log_file(path: Path) -> Iterator[None]:
-    """Send the messages of attncompare and Lightning, and warnings, to ``path``; the console stays free for progress."""
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    names = ("attncompare", "pytorch_lightning", "lightning.pytorch", "py.warnings")
-    loggers = [logging.getLogger(name) for name in names]
-    before = [(logger.handlers, logger.level, logger.propagate) for logger in loggers]
-    logging.captureWarnings(True)
-    for logger in loggers:
-        logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logging.captureWarnings(False)
-        for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
-            logger.handlers, logger.propagate = handlers, propagate
-            logger.setLevel(level)
-        handler.close()

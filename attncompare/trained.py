@@ -31,7 +31,7 @@ class TrainedRun:
         self.task.eval()
 
     def attention(self, text: str) -> ProbeMaps:
-        """Return the maps of a sentence: of a source and its greedy translation, or of a text as the language model reads it.
+        """Return the maps of a source and its greedy translation, or of a text as the language model reads it.
 
         Raises:
             Refused: if the text is empty or longer than the run's ``task.max_length``.

@@ -1,4 +1,4 @@
-"""Hydra's ``-m`` with one process for each run (``attncompare.sweep``). Hydra finds its plugins in the namespace package hydra_plugins."""
+"""Hydra's ``-m`` with one process for each run (``attncompare.sweep``); a folder of this name is where Hydra looks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,9 @@ class ProcessLauncherConfig:
     workers: int | None = None  # runs at a time; null: one for each core, or one on a GPU
 
 
-ConfigStore.instance().store(group="hydra/launcher", name="processes", node=ProcessLauncherConfig, provider="attncompare")
+ConfigStore.instance().store(
+    group="hydra/launcher", name="processes", node=ProcessLauncherConfig, provider="attncompare"
+)
 
 
 class ProcessLauncher(Launcher):
@@ -40,7 +42,7 @@ class ProcessLauncher(Launcher):
             Refused: if any config is bad; nothing was started.
             RunFailed: at the end, if any run failed.
         """
-        from attncompare.config import parse
+        from attncompare.config import parse_composed
         from attncompare.sweep import Job, run_jobs
 
         if self._workers is not None and self._workers < 1:
@@ -48,11 +50,12 @@ class ProcessLauncher(Launcher):
         jobs = []
         for overrides in job_overrides:
             composed = self._loader.load_sweep_config(self._config, list(overrides))
-            asked = tuple(composed.hydra.overrides.task)
+            # Unresolved: an override may hold an interpolation.
+            asked = tuple(OmegaConf.to_container(composed.hydra.overrides.task, resolve=False))
             OmegaConf.set_struct(composed, False)
             del composed["hydra"]
             try:
-                jobs.append(Job(parse(OmegaConf.to_container(composed, resolve=True)), asked))  # type: ignore[arg-type]
+                jobs.append(Job(parse_composed(composed), asked))
             except Refused as error:
                 raise Refused(f"{error} (in the run {' '.join(asked)})") from None
         print(run_jobs(jobs, self._workers))  # the one thing on standard output, so that a shell can hand it on

@@ -51,5 +51,6 @@ def test_a_sweep_runs_from_the_wheel_into_the_current_folder(installed, tmp_path
 def test_the_code_under_test_is_the_wheels(installed, tmp_path):
     where = "import attncompare, attncompare.config as c; print(attncompare.__file__, c.CONF_DIR)"
     environment = {**os.environ, "PYTHONPATH": str(installed)}
-    done = subprocess.run([sys.executable, "-c", where], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    command = [sys.executable, "-c", where]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(installed / "attncompare/__init__.py"), str(installed / "attncompare/conf")]

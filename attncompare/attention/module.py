@@ -35,18 +35,19 @@ def attend(
         need_weights: also return the weights, through a path that computes them explicitly.
 
     Returns:
-        The context (B, H, T, width of v), and the weights (B, H, T, S) before dropout or ``None``. A query that may attend to
-        nothing has zero weights and zero context.
+        The context (B, H, T, width of v), and the weights (B, H, T, S) before dropout or ``None``. A query that may
+        attend to nothing has zero weights and zero context.
 
     Raises:
         Refused: for an unknown score, or a mask that is not boolean.
     """
-    if isinstance(score, str):
-        score = load_score(score)(q_BHTK.shape[1], q_BHTK.shape[3]).to(q_BHTK)
+    scorer: ScoreFunction = (
+        load_score(score)(q_BHTK.shape[1], q_BHTK.shape[3]).to(q_BHTK) if isinstance(score, str) else score
+    )
     may_attend = checked(may_attend)
     if need_weights:
-        return score.context_and_weights(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout)
-    return score.context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout), None
+        return scorer.context_and_weights(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout)
+    return scorer.context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout), None
 
 
 @dataclass
@@ -113,7 +114,8 @@ class Attention(nn.Module):
             memory_BSD: (B, S, D); absent for self-attention.
             may_attend: boolean, ``True`` = may attend, broadcastable to (B, H, T, S).
             need_weights: also return the weights.
-            cache: keys and values of earlier calls. Self-attention appends to it; a memory is projected once and then read from it.
+            cache: keys and values of earlier calls. Self-attention appends to it; a memory is projected once and then
+            read from it.
 
         Returns:
             The output (B, T, D), and the weights (B, H, T, S) before dropout or ``None``.

@@ -26,9 +26,10 @@ def parameter_count(model: nn.Module) -> int:
 def train_flops_per_token(model: EncoderDecoder | DecoderOnly, lengths: Lengths) -> float:
     """Return the operations of one training step divided by its target tokens.
 
-    Counted are matrix products (a multiplication and an addition are two) and scores, over whole T x S rectangles without saving for
-    masks; embeddings looked up, norms, softmax and element-wise functions are not. The backward pass costs twice the forward pass
-    (Kaplan et al. 2020, section 2.1), which for additive scores leaves out what is computed again to save memory.
+    Counted are matrix products (a multiplication and an addition are two) and scores, over whole T x S rectangles
+    without saving for masks; embeddings looked up, norms, softmax and element-wise functions are not. The backward pass
+    costs twice the forward pass (Kaplan et al. 2020, section 2.1), which for additive scores leaves out what is
+    computed again to save memory.
     """
     return 3 * forward_flops(model, lengths) / lengths.target
 
@@ -40,7 +41,7 @@ def forward_flops(model: EncoderDecoder | DecoderOnly, lengths: Lengths) -> floa
     for block in model.decoder:
         total += _block(block, t, t)
         if isinstance(model, EncoderDecoder):
-            total += _attention(block.cross_attention, t, s)
+            total += _attention(block.get_submodule("cross_attention"), t, s)
     if isinstance(model, EncoderDecoder):
         total += sum(_block(block, s, s) for block in model.encoder)
     return total

@@ -1,5 +1,7 @@
 """A decoder-only transformer (Radford et al. 2019)."""
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -27,12 +29,12 @@ class DecoderOnly(nn.Module):
     ) -> ModelOutput:
         """Return the logits (B, T, V) of the token after each position.
 
-        With ``caches`` (see :meth:`new_caches`), ``input_BT`` holds only the tokens since the last call, of which the first stands
-        at position ``start``.
+        With ``caches`` (see :meth:`new_caches`), ``input_BT`` holds only the tokens since the last call, of which the
+        first stands at position ``start``.
         """
         x_BTD = self.embedding(input_BT, start)
         weights = []
-        for block, cache in zip(self.decoder, caches or [None] * len(self.decoder), strict=True):
+        for block, cache in zip(self.decoder, caches or itertools.repeat(None), strict=False):
             x_BTD, block_weights, _ = block(x_BTD, need_weights=need_weights, cache=cache)
             weights.append(block_weights)
         logits_BTV = self.embedding.logits(self.decoder_norm(x_BTD))

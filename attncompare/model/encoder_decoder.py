@@ -1,5 +1,7 @@
 """An encoder-decoder transformer (Vaswani et al. 2017, figure 1, with the norms first)."""
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -58,12 +60,12 @@ class EncoderDecoder(nn.Module):
     ) -> tuple[Tensor, Weights]:
         """Return the logits (B, T, V) and the decoder's weights.
 
-        With ``caches`` (see :meth:`new_caches`), ``target_BT`` holds only the tokens since the last call, of which the first stands
-        at position ``start``.
+        With ``caches`` (see :meth:`new_caches`), ``target_BT`` holds only the tokens since the last call, of which the
+        first stands at position ``start``.
         """
         x_BTD = self.embedding(target_BT, start)
         self_weights, cross_weights = [], []
-        for block, cache in zip(self.decoder, caches or [None] * len(self.decoder), strict=True):
+        for block, cache in zip(self.decoder, caches or itertools.repeat(None), strict=False):
             x_BTD, of_self, of_cross = block(
                 x_BTD, None, memory_BSD, memory_may_attend, need_weights=need_weights, cache=cache
             )

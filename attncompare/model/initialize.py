@@ -5,6 +5,8 @@ import hashlib
 import torch
 from torch import Generator, Tensor, nn
 
+from attncompare.attention import ScoreFunction
+
 
 def stable_seed(*parts: object) -> int:
     """Return a 63-bit seed that is the same for the same parts on any machine."""
@@ -15,8 +17,9 @@ def stable_seed(*parts: object) -> int:
 def initialize(model: nn.Module, seed: int) -> None:
     """Give each parameter of ``model`` its initial value from a generator of its own, keyed by ``seed`` and its name.
 
-    Matrices are Xavier-uniform (Glorot and Bengio 2010), biases 0, norms 1, embeddings normal with variance 1/D, and the parameters of a
-    score function as that says (``initial_``). A parameter that only one variant has shifts nothing in the others.
+    Matrices are Xavier-uniform (Glorot and Bengio 2010), biases 0, norms 1, embeddings normal with variance 1/D, and
+    the parameters of a score function as that says (``initial_``). A parameter that only one variant has shifts nothing
+    in the others.
     """
     for prefix, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
@@ -34,7 +37,7 @@ def _fill(module: nn.Module, name: str, parameter: Tensor, generator: Generator)
             parameter.zero_()
         case nn.Linear():
             nn.init.xavier_uniform_(parameter, generator=generator)
-        case _ if hasattr(module, "initial_"):
+        case ScoreFunction():
             module.initial_(name, parameter, generator)
         case _:
             raise TypeError(f"{type(module).__name__} has a parameter {name} but no rule for its initial value")

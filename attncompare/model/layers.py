@@ -57,6 +57,8 @@ class BlockCache:
 class Embedding(nn.Module):
     """Tokens to vectors and, with the same matrix, vectors to logits (Press and Wolf 2017; Vaswani et al. 2017, section 3.4)."""
 
+    sinusoids_TD: Tensor
+
     def __init__(self, size: ModelSize) -> None:
         super().__init__()
         self.scale = math.sqrt(size.d_model)
@@ -108,7 +110,10 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """Self-attention, cross-attention where there is a memory, feed-forward: each normalized first and added (Xiong et al. 2020)."""
+    """Self-attention, cross-attention where there is a memory, feed-forward: each normalized first, then added.
+
+    This order of norms is that of Xiong et al. 2020.
+    """
 
     def __init__(self, size: ModelSize, make_attention: MakeAttention, causal: bool, cross: bool) -> None:
         super().__init__()

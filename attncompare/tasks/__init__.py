@@ -18,7 +18,10 @@ TASKS: dict[str, type[Task[Any]]] = {"translation": Translation, "language_model
 
 
 def build_task(config: RunConfig, tokenizer: Tokenizer) -> Task[Any]:
-    """Return the task of ``config`` with a fresh model for the vocabulary of ``tokenizer``; every initial value follows from the seed (C5)."""
+    """Return the task of ``config`` with a fresh model for the vocabulary of ``tokenizer``.
+
+    Every initial value follows from the seed (C5).
+    """
     return TASKS[config.task.name](config, tokenizer)
 
 

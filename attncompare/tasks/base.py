@@ -1,7 +1,7 @@
 """What the tasks share: a LightningModule around a model, its optimizer, and sums that become metrics."""
 
 import math
-from collections import Counter
+from collections import defaultdict
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -21,8 +21,8 @@ Model = TypeVar("Model", EncoderDecoder, DecoderOnly)
 class Task(LightningModule, Generic[Model]):
     """A model and what it is trained for.
 
-    Metrics are sums over an evaluation, divided once at its end, so that they depend neither on the batch size nor on Lightning's averaging.
-    After an evaluation they stand in ``results["val"]`` or ``results["test"]``.
+    Metrics are sums over an evaluation, divided once at its end, so that they depend neither on the batch size nor on
+    Lightning's averaging. After an evaluation they stand in ``results["val"]`` or ``results["test"]``.
 
     Args:
         config: the run.
@@ -36,7 +36,7 @@ class Task(LightningModule, Generic[Model]):
         self.model: Model = self.build_model()
         initialize(self.model, config.seed)
         self.results: dict[str, dict[str, float]] = {}
-        self.sums: Counter[str] = Counter()
+        self.sums: defaultdict[str, float] = defaultdict(float)
         self.gradient_norm = torch.tensor(math.nan)
         self.tokens_trained = 0
 
@@ -135,7 +135,7 @@ class Task(LightningModule, Generic[Model]):
 
     def on_validation_epoch_start(self) -> None:
         """Begin new sums."""
-        self.sums = Counter()
+        self.sums = defaultdict(float)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         """Add a batch of val."""
@@ -147,7 +147,7 @@ class Task(LightningModule, Generic[Model]):
 
     def on_test_epoch_start(self) -> None:
         """Begin new sums."""
-        self.sums = Counter()
+        self.sums = defaultdict(float)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         """Add a batch of test."""

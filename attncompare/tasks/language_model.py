@@ -7,17 +7,34 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from attncompare.config import LanguageModelConfig
+from attncompare.config import LanguageModelConfig, RunConfig
 from attncompare.data.batches import TextBatch
-from attncompare.data.tokenizer import BOS
+from attncompare.data.row_set import RowSet
+from attncompare.data.tokenizer import BOS, Tokenizer
 from attncompare.decoding import sample
+from attncompare.errors import Refused
 from attncompare.model import DecoderOnly
 from attncompare.model.initialize import stable_seed
 from attncompare.tasks.base import Task, perplexity
 
+_ANSWERED = 100  # test rows whose answers are kept
+
 
 class LanguageModel(Task[DecoderOnly]):
-    """Cross-entropy of the next token; loss, perplexity, bits per byte and accuracy over every scored token once."""
+    """Cross-entropy of the next token; loss, perplexity, bits per byte and accuracy over every scored token once.
+
+    Args:
+        config: the run.
+        tokenizer: the tokenizer of the run's data.
+
+    Raises:
+        Refused: if a prompt fills the longest sequence already.
+    """
+
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer) -> None:
+        super().__init__(config, tokenizer)
+        assert isinstance(config.task, LanguageModelConfig)
+        self.prompts = [self._encode_prompt(prompt) for prompt in config.task.sample_prompts]
 
     def build_model(self) -> DecoderOnly:
         """Return a fresh decoder."""
@@ -49,20 +66,49 @@ class LanguageModel(Task[DecoderOnly]):
         }
 
     def predictions(self) -> list[dict[str, Any]]:
+        """Return answers of the test split where its rows ask for some, else how the model continues the prompts."""
+        rows = self.trainer.datamodule.test_dataloader().dataset
+        return self._answers(rows) if isinstance(rows, RowSet) else self._continuations()
+
+    @torch.no_grad()
+    def _answers(self, rows: RowSet) -> list[dict[str, Any]]:
+        """Return what the model takes for the likeliest at the scored places of the first test rows."""
+        answers = []
+        for row in rows.kept[:_ANSWERED]:
+            ids_T = torch.from_numpy(rows.ids[row]).to(self.device)
+            scored_T = torch.from_numpy(rows.scored[row]).to(self.device).bool()
+            likeliest_T = self.model(ids_T[None, :-1]).logits_BTV[0].argmax(-1)
+            texts = {"prompt": ids_T, "reference": ids_T[1:][scored_T], "continuation": likeliest_T[scored_T]}
+            answers.append({"id": row, **{key: self.tokenizer.decode(ids.tolist()) for key, ids in texts.items()}})
+        return answers
+
+    def _continuations(self) -> list[dict[str, Any]]:
         """Return each configured prompt with its continuation; the same seed gives the same one."""
         config = self.config.task
         assert isinstance(config, LanguageModelConfig)
         generator = Generator().manual_seed(stable_seed(self.config.seed, "samples"))
         rows = []
-        for index, prompt in enumerate(config.sample_prompts):
-            ids = [BOS, *self.tokenizer.encode(prompt).ids]
-            prompt_T = torch.tensor(ids, device=self.device)
+        for index, ids in enumerate(self.prompts):
             sequence_T = sample(
-                self.model, prompt_T, config.sample_tokens, config.max_length, config.sample_temperature, generator
+                self.model,
+                torch.tensor(ids, device=self.device),
+                config.sample_tokens,
+                config.max_length,
+                config.sample_temperature,
+                generator,
             )
             continuation = self.tokenizer.decode(sequence_T[len(ids) :].tolist())
-            rows.append({"id": index, "prompt": prompt, "continuation": continuation})
+            rows.append({"id": index, "prompt": config.sample_prompts[index], "continuation": continuation})
         return rows
+
+    def _encode_prompt(self, prompt: str) -> list[int]:
+        ids, longest = [BOS, *self.tokenizer.encode(prompt).ids], self.config.task.max_length
+        if len(ids) >= longest:
+            raise Refused(
+                f"task.sample_prompts: '{prompt}' has {len(ids)} tokens, which leaves no room to continue it within "
+                f"task.max_length={longest}; shorten it"
+            )
+        return ids
 
     @torch.no_grad()
     def probe_weights(self, source_ids: list[int] | None, target_ids: list[int]) -> dict[str, Tensor]:

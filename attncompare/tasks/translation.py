@@ -1,4 +1,4 @@
-"""``task=translation``: an encoder-decoder learns target sentences by teacher forcing, and is judged by decoding them."""
+"""``task=translation``: an encoder-decoder learns by teacher forcing, and is judged by what it decodes."""
 
 from typing import Any
 
@@ -28,9 +28,7 @@ class Translation(Task[EncoderDecoder]):
         next_BT = batch.target_BT[:, 1:]
         assert isinstance(self.config.task, TranslationConfig)
         smoothing = self.config.task.label_smoothing
-        loss = F.cross_entropy(
-            logits_BTV.flatten(0, 1), next_BT.flatten(), ignore_index=PAD, label_smoothing=smoothing
-        )
+        loss = F.cross_entropy(logits_BTV.flatten(0, 1), next_BT.flatten(), ignore_index=PAD, label_smoothing=smoothing)
         return loss, int((next_BT != PAD).sum())
 
     def on_validation_epoch_start(self) -> None:
@@ -44,7 +42,7 @@ class Translation(Task[EncoderDecoder]):
         self.hypotheses = {}
 
     def evaluate_batch(self, batch: PairBatch, split: str) -> None:
-        """Add the plain cross-entropy and accuracy of ``batch``, and decode its sentences (of val the first ``val_decodes``)."""
+        """Add the cross-entropy and accuracy of ``batch``; decode its sentences (of val the first ``val_decodes``)."""
         logits_BTV = self.model(batch.source_BS, batch.target_BT[:, :-1]).logits_BTV.float()
         next_BT = batch.target_BT[:, 1:]
         is_token_BT = next_BT != PAD
@@ -65,7 +63,7 @@ class Translation(Task[EncoderDecoder]):
         return [self.tokenizer.decode(ids) for ids in ids_BT.tolist()]
 
     def translate_ids(self, source_ids: list[int]) -> list[int]:
-        """Return the greedy translation of one sentence, as token ids that end in EOS unless it ran to the longest length."""
+        """Return the greedy translation of one sentence, as ids; they end in EOS unless it is of the longest length."""
         source_BS = torch.tensor([source_ids], device=self.device)
         return greedy(self.model, source_BS, BOS, EOS, self.config.task.max_length)[0].tolist()
 

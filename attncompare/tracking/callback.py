@@ -4,9 +4,11 @@ import logging
 import math
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from attncompare.data.module import Probe
+from attncompare.errors import RunFailed
 from attncompare.tasks.base import Task
 from attncompare.tracking.files import write_bytes
 from attncompare.tracking.heatmap import heatmap_png
@@ -44,6 +46,7 @@ class Tracking(Callback):
         self.best_step = 0
         self.validated_step = -1
         self.weights_sha256 = ""
+        self._losses: list[torch.Tensor] = []  # since the last row
         self._last = (0, 0.0)  # tokens and seconds at the last row
         self._maps: list[tuple[int, list[ProbeMaps]]] = []
 
@@ -65,11 +68,13 @@ class Tracking(Callback):
         batch: Any,  # noqa: ARG002
         batch_idx: int,  # noqa: ARG002
     ) -> None:
-        """Write a row every ``trainer.log_every`` steps."""
+        """Write a row every ``trainer.log_every`` steps: the loss is the mean over the steps since the last one."""
         step = trainer.global_step
+        self._losses.append(outputs["loss"].detach())
         if step % self.config.trainer.log_every and step != self.config.trainer.max_steps:
             return
-        loss = outputs["loss"].item()
+        loss = torch.stack(self._losses).mean().item()
+        self._losses.clear()
         tokens, seconds = self.task.tokens_trained, self.watch.seconds
         values = {
             "train/loss": loss,
@@ -88,11 +93,17 @@ class Tracking(Callback):
         self.on_progress(Progress("validating", step, self.config.trainer.max_steps))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Write the metrics of val, the weights and the maps."""
+        """Write the metrics of val, the weights and the maps.
+
+        Raises:
+            RunFailed: if the loss is no number; the weights before stay as they are.
+        """
         step = trainer.global_step
-        self.validated_step = step
         metrics = self.task.results["val"]
         self._row(step, trainer.current_epoch, {f"val/{name}": value for name, value in metrics.items()})
+        if not math.isfinite(metrics["loss"]):
+            raise RunFailed(f"step {step}: the validation loss is {metrics['loss']}")
+        self.validated_step = step
         self._save_weights(step, metrics["loss"])
         self._save_maps(step)
         self.watch.start()
@@ -128,4 +139,3 @@ class Tracking(Callback):
                 pictures[f"maps/{site.site}/probe{one.probe}"] = png
         if self.view and pictures:
             self.view.images(step, pictures)
-

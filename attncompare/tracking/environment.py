@@ -31,7 +31,7 @@ def environment(data_fingerprint: str) -> dict[str, Any]:
 
 
 def git_state(folder: Path) -> dict[str, str] | None:
-    """Return the commit of the code in ``folder`` and what differs from it, or ``None`` where it is no checkout of its own."""
+    """Return the commit of the code in ``folder`` and what differs from it; None where it is no checkout of its own."""
     if not (folder / ".git").exists():
         return None
     commit = _git(folder, "rev-parse", "HEAD")

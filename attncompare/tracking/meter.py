@@ -31,7 +31,7 @@ class Stopwatch:
 
 
 class PeakMemory:
-    """The most memory in use since it was made, beyond what was in use then: of the GPU where there is one, else of the process."""
+    """The most memory in use since it was made, beyond what was in use then: the GPU's if there is one."""
 
     def __init__(self) -> None:
         if torch.cuda.is_available():
@@ -39,7 +39,7 @@ class PeakMemory:
             self._start = torch.cuda.memory_allocated()
             return
         if sys.platform == "linux":
-            Path("/proc/self/clear_refs").write_text("5")  # resets the peak (proc(5)), so that loading data does not count
+            Path("/proc/self/clear_refs").write_text("5")  # resets the peak (proc(5)): loading data does not count
         self._start = _resident_bytes()
 
     def bytes(self) -> int:

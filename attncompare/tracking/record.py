@@ -8,10 +8,9 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -20,44 +19,17 @@ from attncompare.errors import AttnCompareError, Refused
 from attncompare.tracking.files import write_json, write_json_lines, write_yaml
 
 State = Literal["running", "finished", "failed", "interrupted"]
+STATES: tuple[State, ...] = get_args(State)
+# What a finished run's summary holds beyond its state.
+_FINAL = ("data", "best_step", "steps", "val", "test", "cost", "weights_sha256", "wall_seconds")
 FORMAT = 1
-
-
-def create_folder(config: RunConfig, parent: Path | None = None) -> Path:
-    """Make a new folder for a run: ``<runs>/<date>/<time>-<task>-<attention>-h<heads>-s<seed>-<hash>``.
-
-    Args:
-        config: what will be trained.
-        parent: where to put the folder instead of ``<runs>/<date>``, for example a sweep's folder.
-
-    Raises:
-        Refused: if the folder cannot be written.
-    """
-    now = datetime.now()
-    parent = parent or Path(config.runs) / f"{now:%Y-%m-%d}"
-    attention = config.attention
-    stem = (
-        f"{now:%H-%M-%S}-{config.task.name}-{attention.name}-h{attention.heads}-s{config.seed}-{config.hash()[:6]}"
-    )
-    for suffix in ("", *(f"-{n}" for n in range(2, 10_000))):
-        folder = parent / (stem + suffix)
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            if not parent.is_dir():
-                raise Refused(f"runs={config.runs}: {parent} is a file, not a folder") from None
-            continue
-        except OSError as error:
-            raise Refused(f"runs={config.runs}: cannot write there ({error.strerror})") from None
-        return folder
-    raise Refused(f"{parent} is full of runs named {stem}")
 
 
 class RecordWriter:
     """Writes the record of one run.
 
     Args:
-        path: the run's folder, just made by :func:`create_folder`.
+        path: the run's folder, just made by :func:`attncompare.tracking.folders.create_folder`.
         config: what is trained.
         overrides: what the user asked for, as Hydra overrides.
         columns: all metrics that will ever be logged, so that ``metrics.csv`` has one header.
@@ -132,9 +104,9 @@ class Run:
             raise Refused(f"{path}: not a run (a run's folder holds config.yaml and summary.json)")
         try:
             summary = json.loads((path / "summary.json").read_text())
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise Refused(f"{path / 'summary.json'}: damaged ({error})") from None
-        if not isinstance(summary, dict) or summary.get("format") != FORMAT:
+        if not isinstance(summary, dict) or summary.get("format") != FORMAT or summary.get("state") not in STATES:
             raise Refused(f"{path / 'summary.json'}: not a record of format {FORMAT}")
         return cls(path, summary)
 
@@ -157,8 +129,11 @@ class Run:
         file = self.path / "metrics.csv"
         try:
             with file.open(newline="") as lines:
-                return [{key: _number(cell) for key, cell in row.items() if cell} for row in csv.DictReader(lines)]
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+                header, *rows = csv.reader(lines)
+            if header[:2] != ["step", "epoch"] or any(len(row) != len(header) for row in rows):
+                raise ValueError("its lines do not fit its header")
+            return [{key: _number(cell) for key, cell in zip(header, row, strict=True) if cell} for row in rows]
+        except (OSError, ValueError, csv.Error) as error:
             raise Refused(f"{file}: damaged ({error})") from None
 
     def environment(self) -> dict[str, Any]:
@@ -172,7 +147,7 @@ class Run:
             return []
         try:
             return [json.loads(line) for line in file.read_text().splitlines()]
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise Refused(f"{file}: damaged ({error})") from None
 
     def map_files(self) -> list[Path]:
@@ -191,16 +166,28 @@ class Run:
 
     def require_finished(self) -> "Run":
         """Return the run itself, or refuse with its state."""
+        if self.state == "running":
+            raise Refused(f"{self.path}: the run is running, not finished (or its process was killed)")
         if self.state != "finished":
             why = f": {self.summary['message']}" if self.summary.get("message") else ""
             raise Refused(f"{self.path}: the run is {self.state}, not finished{why}")
+        missing = [key for key in _FINAL if key not in self.summary]
+        if missing:
+            raise Refused(f"{self.path / 'summary.json'}: damaged (no {', '.join(missing)})")
         return self
 
-    def _json(self, name: str) -> Any:
+    def _json(self, name: str) -> dict[str, Any]:
         try:
-            return json.loads((self.path / name).read_text())
-        except (OSError, ValueError) as error:
+            return dict(json.loads((self.path / name).read_text()))
+        except (OSError, ValueError, TypeError) as error:
             raise Refused(f"{self.path / name}: damaged ({error})") from None
+
+
+def mark_lost(path: Path, message: str) -> None:
+    """Close the record of a run whose process is gone without having closed it itself: it has failed."""
+    run = Run.open(path)
+    if run.state == "running":
+        write_json(path / "summary.json", {**run.summary, "state": "failed", "message": message})
 
 
 def is_run(path: Path) -> bool:

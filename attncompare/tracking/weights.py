@@ -30,9 +30,8 @@ def load_weights(path: Path, model: nn.Module) -> None:
     except (OSError, SafetensorError) as error:
         raise Refused(f"{path}: cannot be read as weights ({str(error).splitlines()[0]})") from None
     own = dict(model.named_parameters())
-    different = sorted(
-        name for name in own.keys() | saved.keys() if name not in own or name not in saved or own[name].shape != saved[name].shape
-    )
+    shapes, saved_shapes = ({name: value.shape for name, value in part.items()} for part in (own, saved))
+    different = sorted(name for name in own.keys() | saved.keys() if shapes.get(name) != saved_shapes.get(name))
     if different:
         raise Refused(f"{path}: not the weights of this config; {len(different)} differ, first {different[0]}")
     with torch.no_grad():
