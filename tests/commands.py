@@ -8,6 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+from hydra import compose, initialize_config_dir
+
+from attncompare.config import CONF_DIR, parse_composed
+
 # A run that takes about a second: a small corpus, two batches of everything.
 TINY = (
     "data=reverse",
@@ -22,6 +26,12 @@ TINY = (
 )
 # One thread: with more, such small tensors wait for each other whenever the machine is busy.
 SMOKE = ("trainer=smoke", "trainer.threads=1", *TINY)
+
+
+def composed_config(runs, overrides):
+    """Return the config of a run whose folder goes to ``runs``."""
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return parse_composed(compose("train", overrides=[f"runs={runs}", *overrides]))
 
 
 def environment(home):

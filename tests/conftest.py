@@ -4,15 +4,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
-from commands import SMOKE
-from hydra import compose, initialize_config_dir
-
-from attncompare.config import CONF_DIR, parse_composed
-
-
-def composed_config(runs, overrides):
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return parse_composed(compose("train", overrides=[f"runs={runs}", *overrides]))
+from commands import SMOKE, composed_config
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ import sys
 import pytest
 from commands import environment
 
-pytestmark = pytest.mark.xdist_group("cli_errors")  # one process refuses them all
-
 DRIVER = """
 import contextlib, io, json, os, sys
 from attncompare.cli import main

@@ -52,7 +52,6 @@ def sweep(tmp_path_factory):
     return folder, attncompare("train", "-m", *SMOKE, *diverging, "seed=1,2", cwd=folder)
 
 
-@pytest.mark.xdist_group("sweep")  # one process trains it
 def test_each_run_has_a_folder_of_its_own_inside_the_sweep_s(sweep):
     folder, done = sweep
     (sweep_folder,) = folder.glob("runs/*/*-sweep")
@@ -63,7 +62,6 @@ def test_each_run_has_a_folder_of_its_own_inside_the_sweep_s(sweep):
     assert f"4 runs, {min(4, os.cpu_count())} at a time, in runs/" in done.stderr
 
 
-@pytest.mark.xdist_group("sweep")  # one process trains it
 def test_each_run_is_a_wandb_run_of_its_own_in_the_sweep_s_group(sweep):
     folder, _ = sweep
     starts = [inspect(run)["run"][0] for run in find_runs([folder])]
@@ -72,7 +70,6 @@ def test_each_run_is_a_wandb_run_of_its_own_in_the_sweep_s_group(sweep):
     assert len({start["run_id"] for start in starts}) == 4
 
 
-@pytest.mark.xdist_group("sweep")  # one process trains it
 def test_a_failing_run_stops_no_other_and_is_told_at_the_end(sweep):
     folder, done = sweep
     runs = find_runs([folder])

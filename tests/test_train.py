@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import ENDLESS, SMOKE, Started, inspect
+from commands import ENDLESS, SMOKE, Started, composed_config, inspect
 from safetensors.torch import load_file
 
 from attncompare import train as train_module
@@ -30,8 +30,6 @@ LANGUAGE_MODEL = (
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    from conftest import composed_config
-
     return train(composed_config(tmp_path_factory.mktemp("trained") / "runs", FOUR_STEPS), FOUR_STEPS)
 
 

@@ -34,7 +34,7 @@ class DecoderOnly(nn.Module):
         """
         x_BTD = self.embedding(input_BT, start)
         weights = []
-        for block, cache in zip(self.decoder, caches or itertools.repeat(None), strict=False):
+        for block, cache in zip(self.decoder, caches or itertools.repeat(None, len(self.decoder)), strict=True):
             x_BTD, block_weights, _ = block(x_BTD, need_weights=need_weights, cache=cache)
             weights.append(block_weights)
         logits_BTV = self.embedding.logits(self.decoder_norm(x_BTD))

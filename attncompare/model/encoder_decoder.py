@@ -65,7 +65,7 @@ class EncoderDecoder(nn.Module):
         """
         x_BTD = self.embedding(target_BT, start)
         self_weights, cross_weights = [], []
-        for block, cache in zip(self.decoder, caches or itertools.repeat(None), strict=False):
+        for block, cache in zip(self.decoder, caches or itertools.repeat(None, len(self.decoder)), strict=True):
             x_BTD, of_self, of_cross = block(
                 x_BTD, None, memory_BSD, memory_may_attend, need_weights=need_weights, cache=cache
             )

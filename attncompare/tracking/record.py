@@ -166,11 +166,10 @@ class Run:
 
     def require_finished(self) -> "Run":
         """Return the run itself, or refuse with its state."""
-        if self.state == "running":
-            raise Refused(f"{self.path}: the run is running, not finished (or its process was killed)")
         if self.state != "finished":
+            killed = " (or its process was killed)" if self.state == "running" else ""
             why = f": {self.summary['message']}" if self.summary.get("message") else ""
-            raise Refused(f"{self.path}: the run is {self.state}, not finished{why}")
+            raise Refused(f"{self.path}: the run is {self.state}, not finished{killed}{why}")
         missing = [key for key in _FINAL if key not in self.summary]
         if missing:
             raise Refused(f"{self.path / 'summary.json'}: damaged (no {', '.join(missing)})")

@@ -99,8 +99,9 @@ def test_a_query_without_keys_gets_zeros_and_gradients_stay_finite(build, need_w
     query_BTD, memory_BSD = normal(2, 5, D).requires_grad_(), normal(2, 7, D, seed=3).requires_grad_()
     mask = random_mask(1, 1, 5, 7)
     mask[..., queries, :] = False
-    output_BTD, weights_BHTS = attention(query_BTD, memory_BSD, mask, need_weights)
-    (output_BTD * normal(2, 5, D, seed=7)).sum().backward()
+    with torch.autograd.set_detect_anomaly(True):  # refuses a NaN on the way back, even one that is masked afterwards
+        output_BTD, weights_BHTS = attention(query_BTD, memory_BSD, mask, need_weights)
+        (output_BTD * normal(2, 5, D, seed=7)).sum().backward()
     # Zero context leaves the bias of the output projection.
     assert torch.equal(output_BTD[:, queries], attention.output.bias.expand(2, len(queries), D))
     if need_weights:
