@@ -31,11 +31,21 @@ def environment(data_fingerprint: str) -> dict[str, Any]:
 
 
 def git_state(folder: Path) -> dict[str, str] | None:
-    """Return the commit of the code in ``folder`` and what differs from it; None where it is no checkout of its own."""
+    """Return the commit of the code in ``folder``, what differs from it, and the names of files that git does not know.
+
+    None where ``folder`` is no checkout of its own.
+    """
     if not (folder / ".git").exists():
         return None
     commit = _git(folder, "rev-parse", "HEAD")
-    return None if commit is None else {"commit": commit, "diff": _git(folder, "diff", "HEAD") or ""}
+    if commit is None:
+        return None
+    untracked = _git(folder, "ls-files", "--others", "--exclude-standard") or ""
+    return {
+        "commit": commit,
+        "diff": _git(folder, "diff", "HEAD") or "",
+        "untracked": ", ".join(untracked.splitlines()),
+    }
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
