@@ -21,7 +21,8 @@ from typing import Any
 
 from rich.console import Console
 
-from attncompare.config import RunConfig
+from attncompare.config import PairsConfig, RunConfig
+from attncompare.data.pair_files import checked_pair_files
 from attncompare.errors import AttnCompareError, RunFailed
 from attncompare.progress_board import ProgressBoard
 from attncompare.tracking.files import write_yaml
@@ -52,9 +53,13 @@ def run_jobs(jobs: list[Job], workers: int | None) -> Path:
     """Train ``jobs``, ``workers`` at a time, and return the sweep's folder, which holds the folder of each run.
 
     Raises:
+        Refused: if files of the data cannot serve; nothing was started.
         RunFailed: after all have ended, if any did not finish.
         KeyboardInterrupt: after all running ones closed their records.
     """
+    for data in {job.config.data for job in jobs}:
+        if isinstance(data, PairsConfig):  # one bad file would fail every run
+            checked_pair_files(data)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     on_gpu = any(job.config.trainer.accelerator == "gpu" for job in jobs)
     workers = min(workers or (1 if on_gpu else cores), len(jobs))

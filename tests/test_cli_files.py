@@ -42,9 +42,10 @@ def pair_files(folder, **changed):
         ({"train_en": b"a man walks\nthe d\xffg sleeps\nok\n"}, ["train.en, line 2", "not UTF-8", "0xff"]),
     ],
 )
-def test_bad_pair_files(cli, tmp_path, changed, words):
+@pytest.mark.parametrize("sweep", [(), ("-m", "attention=dot,scaled")], ids=["run", "sweep"])
+def test_bad_pair_files(cli, tmp_path, sweep, changed, words):
     folder = pair_files(tmp_path / "pairs", **changed)
-    line = refused(cli("train", "trainer=smoke", "data=pairs", f"data.path={folder}"))
+    line = refused(cli("train", *sweep, "trainer=smoke", "data=pairs", f"data.path={folder}"))
     for word in words:
         assert word in line
     assert not Path("runs").exists()

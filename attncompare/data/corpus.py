@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset, DatasetDict
 
-SPLITS = ("train", "val", "test")
+from attncompare.data.splits import SPLITS
 
 
 @dataclass(frozen=True)

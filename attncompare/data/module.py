@@ -8,11 +8,12 @@ from pytorch_lightning import LightningDataModule
 
 from attncompare.config import RunConfig
 from attncompare.data.corpora import load_corpus
-from attncompare.data.corpus import SPLITS, Corpus, fingerprint
+from attncompare.data.corpus import Corpus, fingerprint
 from attncompare.data.order import Loader, Order
 from attncompare.data.pair_set import PairSet
 from attncompare.data.probes import Probe, pair_probes, text_probes
 from attncompare.data.row_set import RowSet
+from attncompare.data.splits import SPLITS
 from attncompare.data.stream_set import StreamSet
 from attncompare.data.tokenizer import Tokenizer
 from attncompare.errors import Refused

@@ -9,7 +9,8 @@ from datasets import Dataset, DatasetDict, concatenate_datasets
 from attncompare.config import PydocsConfig, RecallConfig, ReverseConfig, TokenizerConfig
 from attncompare.data.corpora import load_corpus
 from attncompare.data.corpora.pydocs import docstrings
-from attncompare.data.corpus import SPLITS, Corpus, corpus, fingerprint
+from attncompare.data.corpus import Corpus, corpus, fingerprint
+from attncompare.data.splits import SPLITS
 from attncompare.errors import Refused
 
 TOKENIZER = TokenizerConfig(kind="word", vocab_size=None, min_count=1)

@@ -16,7 +16,8 @@ from attncompare.data.corpora.locale import dates, numbers, units
 from attncompare.data.corpora.locale.compose import phrase
 from attncompare.data.corpora.locale.language import Language, languages
 from attncompare.data.corpora.locale.segments import Segment, around, fill, render, spans
-from attncompare.data.corpus import SPLITS, fingerprint
+from attncompare.data.corpus import fingerprint
+from attncompare.data.splits import SPLITS
 from attncompare.errors import Refused
 
 PAIRS = [("en", "de"), ("de", "en"), ("en", "fr"), ("es", "en"), ("en", "ja"), ("ru", "it"), ("pt_BR", "ar")]

@@ -5,7 +5,8 @@ import pytest
 
 from attncompare.config import PairsConfig, TokenizerConfig
 from attncompare.data.corpora import load_corpus
-from attncompare.data.corpus import SPLITS, fingerprint
+from attncompare.data.corpus import fingerprint
+from attncompare.data.splits import SPLITS
 from attncompare.errors import Refused
 
 

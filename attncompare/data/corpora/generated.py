@@ -4,7 +4,8 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
-from attncompare.data.corpus import SPLITS, Corpus, corpus
+from attncompare.data.corpus import Corpus, corpus
+from attncompare.data.splits import SPLITS
 from attncompare.errors import Refused
 
 _TRIES = 20  # draws for each pair that is needed, before giving up

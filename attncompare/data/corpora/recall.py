@@ -8,7 +8,8 @@ import random
 from typing import Any
 
 from attncompare.config import RecallConfig
-from attncompare.data.corpus import SPLITS, Corpus, corpus
+from attncompare.data.corpus import Corpus, corpus
+from attncompare.data.splits import SPLITS
 
 FILLER = "."
 

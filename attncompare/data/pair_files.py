@@ -1,11 +1,31 @@
-"""Text files with one sentence a line: checked as bytes first, then read by the library ``datasets``."""
+"""The files of ``data=pairs``, checked as bytes before anything is loaded or started. Imports nothing heavy."""
 
-import glob
 from pathlib import Path
 
-import datasets
-
+from attncompare.config import PairsConfig
+from attncompare.data.splits import SPLITS
 from attncompare.errors import Refused
+
+
+def checked_pair_files(config: PairsConfig) -> dict[str, tuple[Path, Path]]:
+    """Return source and target file of each split, after reading them all once.
+
+    Raises:
+        Refused: if a file is missing, empty, of another length than its partner, not UTF-8, or holds a blank line.
+    """
+    if config.path is None:
+        raise Refused("data.path=null; give the folder of the files")
+    folder = Path(config.path)
+    if not folder.is_dir():
+        raise Refused(f"data.path={config.path} is no folder")
+    files = {split: (folder / f"{split}.{config.source}", folder / f"{split}.{config.target}") for split in SPLITS}
+    for source, target in files.values():
+        counts = count_lines(source), count_lines(target)
+        if counts[0] != counts[1]:
+            raise Refused(
+                f"{source} has {counts[0]} lines but {target} has {counts[1]}; line by line they must translate"
+            )
+    return files
 
 
 def count_lines(path: Path) -> int:
@@ -38,15 +58,3 @@ def _check(line: bytes, where: str) -> None:
         raise Refused(f"{where}: a carriage return inside the line; lines must end in LF or CRLF")
     if not text.strip():
         raise Refused(f"{where}: blank; remove the line here and in the other language, or fill it")
-
-
-def read_lines(path: Path) -> datasets.Dataset:
-    """Return the lines of a checked file as column ``text``, memory-mapped from the cache of ``datasets``."""
-    shown = not datasets.are_progress_bars_disabled()
-    datasets.disable_progress_bars()
-    try:
-        # Not load_dataset("text", ...), the same reader, which tells the hub of every load.
-        return datasets.Dataset.from_text(glob.escape(str(path)), encoding="utf-8-sig")
-    finally:
-        if shown:
-            datasets.enable_progress_bars()

@@ -1,0 +1,3 @@
+"""The three splits of every corpus."""
+
+SPLITS = ("train", "val", "test")
