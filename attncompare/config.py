@@ -173,6 +173,10 @@ class TrackingConfig(Strict):
     images: NotNegative
 
 
+# What names, files or shows a run, and decides none of its numbers.
+PRESENTATION = ("name", "tags", "notes", "runs", "tracking")
+
+
 class RunConfig(Strict):
     """One training run, whole."""
 
@@ -204,12 +208,13 @@ class RunConfig(Strict):
         """Return the config as plain nested dicts and lists, ready for yaml and W&B."""
         return self.model_dump(mode="json")
 
+    def settings(self) -> dict[str, Any]:
+        """Return all that decides the run's numbers: what only names, files or shows it is left out."""
+        return {key: value for key, value in self.to_dict().items() if key not in PRESENTATION}
+
     def hash(self) -> str:
-        """Return a SHA-256 of all that decides the run's numbers: what only names, files or shows it is left out."""
-        values = self.to_dict()
-        for key in ("name", "tags", "notes", "runs", "tracking"):
-            del values[key]
-        return _sha256(values)
+        """Return a SHA-256 of all that decides the run's numbers (:meth:`settings`)."""
+        return _sha256(self.settings())
 
     def model_identity(self) -> str:
         """Return a SHA-256 that two configs share exactly if they train the same model in the same way (C4).
@@ -217,9 +222,7 @@ class RunConfig(Strict):
         The variant's name does not count, nor how its head width was spelled, nor a causal mask that the task has
         anyway.
         """
-        values = self.to_dict()
-        for key in ("name", "tags", "notes", "runs", "tracking"):
-            del values[key]
+        values = self.settings()
         del values["attention"]["name"]
         values["attention"]["head_dim"] = self.attention.width(self.backbone.d_model)
         if self.task.name == "language_model":

@@ -36,15 +36,20 @@ class CorpusConfig(Strict):
     batch_size: Positive
 
 
-class LocaleConfig(CorpusConfig):
+class GeneratedConfig(CorpusConfig):
+    """What every generated corpus has: the number of rows in each split."""
+
+    train_size: Positive
+    val_size: Positive
+    test_size: Positive
+
+
+class LocaleConfig(GeneratedConfig):
     """``data=locale``: phrases in two languages, generated from CLDR and num2words, with gold alignments."""
 
     name: Literal["locale"]
     source: Label
     target: Label
-    train_size: Positive
-    val_size: Positive
-    test_size: Positive
 
     @model_validator(mode="after")
     def _two_languages(self) -> "LocaleConfig":
@@ -53,16 +58,13 @@ class LocaleConfig(CorpusConfig):
         return self
 
 
-class ReverseConfig(CorpusConfig):
+class ReverseConfig(GeneratedConfig):
     """``data=reverse``: a random string and the same string read backwards, with gold alignments."""
 
     name: Literal["reverse"]
     symbols: LetterCount
     min_symbols: Positive
     max_symbols: Positive
-    train_size: Positive
-    val_size: Positive
-    test_size: Positive
 
     @model_validator(mode="after")
     def _lengths(self) -> "ReverseConfig":
@@ -95,16 +97,13 @@ class PydocsConfig(CorpusConfig):
     test_fraction: SplitFraction
 
 
-class RecallConfig(CorpusConfig):
+class RecallConfig(GeneratedConfig):
     """``data=recall``: multi-query associative recall (Arora et al. 2023, section 3)."""
 
     name: Literal["recall"]
     symbols: AtLeastFour
     pairs: Positive
     length: AtLeastFour
-    train_size: Positive
-    val_size: Positive
-    test_size: Positive
 
     @model_validator(mode="after")
     def _fits(self) -> "RecallConfig":

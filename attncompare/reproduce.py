@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from attncompare.compare.checks import flatten
 from attncompare.errors import Refused
 from attncompare.tracking.record import Run
 
@@ -63,7 +64,7 @@ def compare_runs(recorded: Run, reproduced: Run) -> Reproduction:
 
 def environment_differences(recorded: dict[str, Any], current: dict[str, Any]) -> list[str]:
     """Return in words what differs between two environments: machine, versions, code, data."""
-    recorded, current = _flat(recorded), _flat(current)
+    recorded, current = flatten(recorded), flatten(current)
     lines = []
     for key in sorted(recorded.keys() | current.keys()):
         before, now = recorded.get(key), current.get(key)
@@ -145,10 +146,3 @@ def _close(difference: Difference) -> bool:
     ):
         return False
     return abs(before - now) <= RELATIVE_TOLERANCE * max(abs(before), abs(now))
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
-    return flat

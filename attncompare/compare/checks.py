@@ -8,7 +8,6 @@ from attncompare.errors import Refused
 from attncompare.tracking.record import Run
 
 COMPARED = ("attention", "seed")
-_NEVER_COUNT = ("name", "tags", "notes", "runs", "tracking")
 _FINGERPRINT = "the data's fingerprint"
 
 
@@ -66,9 +65,8 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _settings(run: Run) -> dict[str, Any]:
     """Return all of a run that must be equal: its config without the compared axes, and which data it saw."""
-    flat = flatten(run.config.to_dict())
-    kept = {key: value for key, value in flat.items() if key.split(".")[0] not in (*COMPARED, *_NEVER_COUNT)}
-    return {**kept, _FINGERPRINT: run.summary["data"]["fingerprint"]}
+    kept = {key: value for key, value in run.config.settings().items() if key not in COMPARED}
+    return {**flatten(kept), _FINGERPRINT: run.summary["data"]["fingerprint"]}
 
 
 def _values(values: list[tuple[Any, Run]]) -> str:
