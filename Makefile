@@ -2,27 +2,71 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TOOLS := $(VENV)/tools
 
-.PHONY: compare test lint clean
+# Each file that pip takes has one of the hashes in constraints.txt, also those that a source distribution is built with.
+PIP := -m pip install --quiet --constraint constraints.txt --build-constraint constraints.txt
+# The build of torch without CUDA, for Linux: much smaller, and taken where pip finds it, as through PIP_FIND_LINKS.
+CPU_TORCH := torch==2.13.0+cpu
+CPU_TORCH_HASH := sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
+
+.PHONY: compare reproduce test test-long lint audit constraints clean
 
 # The five variants on both embedded corpora; prints a table for each task and the path of one page. OVERRIDES="seed=1,2,3" changes it.
 compare: $(VENV)/installed
 	@runs=$$($(BIN)/attncompare train experiment=five_variants $(OVERRIDES)) && $(BIN)/attncompare compare "$$runs"
 
+# Trains the record that comes with the code again and says whether the numbers are the same; REFERENCE=name takes another one.
+REFERENCE ?= reverse-additive
+reproduce: $(VENV)/installed
+	@$(BIN)/attncompare reproduce reference/$(REFERENCE)
+
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
+
+test-long: $(VENV)/extras
+	$(BIN)/python -m pytest -m long
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Made again whenever a dependency changes. constraints.txt pins torch to a version of which a CPU build may be at hand; where none is,
-# pip takes the registry's.
+# Looks each version up in the public database of advisories; fails where one is affected or cannot be looked up.
+audit: $(TOOLS)/installed
+	$(TOOLS)/bin/pip-audit --strict --require-hashes --disable-pip --requirement constraints.txt $(AUDIT)
+
+# To be made again whenever a dependency changes: all hashes anew, but versions only by UPGRADE="--upgrade-package NAME" or UPGRADE=--upgrade.
+constraints: $(TOOLS)/installed
+	perl -ni -e 'print s/ \\$$//r unless /--hash=/' constraints.txt
+	$(TOOLS)/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --quiet \
+	    --no-config --no-annotate --custom-compile-command "make constraints" --output-file constraints.txt $(UPGRADE)
+	perl -pi -e 's/^torch==.*\\\n/$$&    --hash=$(CPU_TORCH_HASH) \\\n/' constraints.txt
+
+# $(call venv,FOLDER): a virtual environment with the pip of constraints.txt, as older ones refuse hashes in constraints.
+define venv
+	$(PYTHON) -m venv $(1)
+	sed -n '/^pip==/,/[^\\]$$/p' constraints.txt | $(1)/bin/python -m pip install --quiet --require-hashes --requirement /dev/stdin
+endef
+
+# $(call wanted,GROUPS): the requirements of pyproject.toml, one in a line: pip takes hashes for files only, so not for `.[dev]`.
+wanted = $(PYTHON) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*$(1), sep="\n")'
+
 $(VENV)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(call venv,$(VENV))
+	$(BIN)/python $(PIP) $(CPU_TORCH) || echo "$(CPU_TORCH) with its known hash is not at hand: the next step takes the full build."
+	$(call wanted,p["dependencies"] + p["optional-dependencies"]["dev"]) | $(BIN)/python $(PIP) --requirement /dev/stdin
+	$(BIN)/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Ray brings thirty packages: only the long tests want it.
+$(VENV)/extras: $(VENV)/installed
+	$(call wanted,p["optional-dependencies"]["ray"]) | $(BIN)/python $(PIP) --requirement /dev/stdin
+	@touch $@
+
+$(TOOLS)/installed: pyproject.toml constraints.txt
+	$(call venv,$(TOOLS))
+	$(call wanted,p["optional-dependencies"]["audit"]) | $(TOOLS)/bin/python $(PIP) --requirement /dev/stdin
 	@touch $@
 
 clean:

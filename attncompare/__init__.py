@@ -8,6 +8,7 @@ output projection.
 The rooms, in the order in which data flows; each imports only from those above it:
 
     errors, registry, config    what may be configured, and how a bad config is refused
+    plain_values                yaml and JSON of unknown origin as plain values
     data                        corpora, tokenizers, batches
     attention                   the subject: one module, exchangeable scores
     model                       transformers around it
@@ -15,8 +16,12 @@ The rooms, in the order in which data flows; each imports only from those above 
     tasks                       loss, metrics, optimizer
     tracking                    the run record, attention maps, the W&B view
     compare                     runs -> table -> report
-    train, trained              one run from config to record; a record as a model again
-    sweep, reproduce, cli       many runs; the same run again; the console script
+    faults, processes           what can go wrong, in words; several processes that train one run
+    session                     one run between the opening and the closing of its record
+    train, trained              a new run or an unfinished one; a record as a model again
+    sweep, reproduce, upload    many runs; the same run again; a record shown in W&B
+    dashboard, wandb_report     a folder of runs in a browser; a comparison in W&B
+    streams, cli                its output where nobody reads it any more; the console script
 """
 
 import importlib

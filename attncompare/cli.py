@@ -5,49 +5,64 @@ needs them, so that help and config errors come at once.
 """
 
 import argparse
-import os
 import signal
 import sys
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import NoReturn
 
+from attncompare.cli_arguments import given, path
+from attncompare.cli_train import train
+from attncompare.cli_views import add_views
 from attncompare.errors import AttnCompareError, Refused
 from attncompare.registry import unknown
+from attncompare.streams import own_streams
 from attncompare.tracking.interrupts import first_interrupt_for_good
 
-if TYPE_CHECKING:
-    from attncompare.config import RunConfig
-
 INTERRUPTED = 130
-# Of Hydra's options those that make sense here; the others would read configs, or pickles, from elsewhere.
-_TRAIN_OPTIONS = ("--help", "-h", "--multirun", "-m", "--cfg", "-c", "--package", "-p", "--resolve")
+_RECORDS = "folder of a run or a sweep, config.yaml, reference/NAME, W&B path entity/project/run, or offline W&B folder"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    ours = arguments is None  # the process is
-    if ours:
-        first_interrupt_for_good()
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if arguments[:1] == ["train"]:  # everything behind it is Hydra's
-            _train(arguments[1:])
-        else:
-            _command(arguments)
+        if arguments is not None:
+            _command(list(arguments))
+        else:  # the process is ours
+            _command_in_a_process(sys.argv[1:])
     except AttnCompareError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if str(error):
+            print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        if ours:  # else another Ctrl-C could still kill Python while it takes itself apart, and change the exit code
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     return 0
 
 
+def _command_in_a_process(arguments: list[str]) -> None:
+    first_interrupt_for_good()
+    own_streams()
+    try:
+        try:
+            _command(arguments)
+        except SystemExit as end:  # where help was asked for
+            if end.code:
+                raise
+        sys.stdout.flush()  # here, because Python's own end tells nobody what was lost
+    finally:
+        # Else a late Ctrl-C could still kill Python while it takes itself apart, and change the exit code.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _command(arguments: list[str]) -> None:
+    if arguments[:1] == ["train"]:  # everything behind it is Hydra's
+        train(arguments[1:])
+        return
+    if arguments[:1] == ["--version"]:
+        print(f"attncompare {version('attncompare')}")
+        return
     parser, commands = _parser()
     if not arguments:
         raise Refused(f"which command? valid: {', '.join(commands)}; see attncompare --help")
@@ -70,124 +85,89 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         prog="attncompare",
         description="What does the choice of attention do to a model, everything else being equal?",
     )
+    parser.add_argument("--version", action="store_true", help="show the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND")
     commands.add_parser("train", help="train one model, or with -m one for each combination of values", add_help=False)
 
+    sweeps = commands.add_parser("sweeps", help="list the sweeps in a folder: what each varies, and how far it is")
+    where = "folder of runs, or of one sweep (default: runs)"
+    sweeps.add_argument("runs", nargs="?", type=path, default=Path("runs"), metavar="RUNS", help=where)
+    sweeps.add_argument("--json", action="store_true", help="print all that is known of them as JSON")
+    sweeps.set_defaults(command=_sweeps)
+
     compare = commands.add_parser("compare", help="compare finished runs: a table, and a page with curves and maps")
-    compare.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs, or of a sweep")
-    compare.add_argument("--html", type=Path, metavar="FILE", help="where to write the page")
+    compare.add_argument("runs", nargs="+", type=path, metavar="RUN", help="folders of runs, or of a sweep")
+    compare.add_argument("--html", type=path, metavar="FILE", help="where to write the page")
+    compare.add_argument("--json", type=path, metavar="FILE", help="write all figures and verdicts as data, too")
     compare.add_argument("--force", action="store_true", help="compare runs that differ in more than their attention")
+    best = "give each variant its best value of KEY by val loss, e.g. optimizer.lr; may be repeated"
+    compare.add_argument("--tune", action="append", default=[], metavar="KEY", help=best)
+    spent = "compare at equal parameters, training FLOPs or training time"
+    compare.add_argument("--equal", choices=("parameters", "flops", "time"), help=spent)
+    only = "compare in one metric alone; bits_per_byte, bleu, chrf and exact_match also between tokenizers"
+    compare.add_argument("--metric", metavar="NAME", help=only)
+    shown = "show page, table and verdicts in W&B, too, as the runs were: online, or in a folder for wandb sync"
+    compare.add_argument("--wandb", action="store_true", help=shown)
     compare.set_defaults(command=_compare)
 
     again = commands.add_parser("reproduce", help="train a run again from its record and compare the numbers")
-    again.add_argument("run", type=Path, metavar="RUN", help="the folder of a finished run")
+    again.add_argument("record", type=given, metavar="RUN", help=_RECORDS)
+    again.add_argument("--steps", type=int, metavar="N", help="train and compare only the first N steps")
+    again.add_argument("--exact-code", action="store_true", help="train with the code of the recorded commit")
+    smaller = "relative difference up to which two metrics count as equal (default: 0.001)"
+    again.add_argument("--tolerance", type=float, metavar="X", help=smaller)
+    again.add_argument("--runs", type=given, default="runs", metavar="FOLDER", help="where new runs go (default: runs)")
     again.set_defaults(command=_reproduce)
 
+    upload = commands.add_parser("upload", help="show recorded runs in W&B, from their records alone")
+    upload.add_argument("runs", nargs="+", type=path, metavar="RUN", help="folders of runs, or of a sweep")
+    offline = "send nothing: build the folder in RUN/wandb anew, for wandb sync"
+    upload.add_argument("--offline", action="store_true", help=offline)
+    upload.set_defaults(command=_upload)
+
     attend = commands.add_parser("attend", help="show the attention maps of a trained run for a new sentence")
-    attend.add_argument("run", type=Path, metavar="RUN", help="the folder of a finished run")
+    attend.add_argument("run", type=path, metavar="RUN", help="the folder of a finished run")
     attend.add_argument("sentence", help="a source sentence, or a text for a language model")
     attend.add_argument("--layer", type=int, metavar="N", help="layer, from 1 (default: the last)")
     attend.add_argument("--head", type=int, metavar="N", help="head, from 1 (default: all)")
     page = "where to write the page (default: RUN/maps/attend.html)"
-    attend.add_argument("--html", type=Path, metavar="FILE", help=page)
+    attend.add_argument("--html", type=path, metavar="FILE", help=page)
     attend.set_defaults(command=_attend)
+    add_views(commands)
     return parser, list(commands.choices)
 
 
-def _train(arguments: list[str]) -> None:
-    from hydra.core.hydra_config import HydraConfig
-    from omegaconf import OmegaConf
+def _sweeps(parsed: argparse.Namespace) -> None:
+    from attncompare.sweep.listing import print_sweeps
 
-    from attncompare.config import parse_composed
-
-    jobs: list[tuple[Any, list[str]]] = []
-
-    def collect(composed: Any) -> None:
-        overrides = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-        jobs.append((composed, list(overrides)))  # type: ignore[arg-type]
-
-    # Hydra composes; a sweep is run by our launcher (sweep.py), a single run here, once Hydra is done.
-    _compose(arguments, collect)
-    for composed, overrides in jobs:
-        _train_one(parse_composed(composed), overrides)
-
-
-def _compose(arguments: list[str], job: Callable[[Any], None]) -> None:
-    import hydra
-
-    from attncompare.config import CONF_DIR
-    from attncompare.config_errors import HYDRA_ERRORS, explain_hydra
-
-    for argument in arguments:
-        option = argument.partition("=")[0]
-        if option.startswith("-") and option not in _TRAIN_OPTIONS:
-            raise Refused(unknown("option", option, _TRAIN_OPTIONS))
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed
-    before = sys.argv
-    # Hydra wants a folder for its own notes on a sweep; the sweep's record is ours.
-    with tempfile.TemporaryDirectory() as scratch:
-        sys.argv = ["attncompare train", *arguments, f"hydra.sweep.dir='{scratch}'"]
-        try:
-            hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(job)()
-        except HYDRA_ERRORS as error:
-            raise Refused(explain_hydra(error)) from None
-        finally:
-            sys.argv = before
-
-
-def _train_one(config: "RunConfig", overrides: list[str]) -> None:
-    def work(**shown: Any) -> Path:
-        from attncompare.train import train
-
-        return train(config, overrides, **shown).path
-
-    print(_with_board(f"{config.task.name} {config.attention.name}", work))
-
-
-def _with_board(label: str, work: Callable[..., Any]) -> Any:
-    """Return what ``work(on_progress=..., on_folder=...)`` returns, while a board shows its progress."""
-    from rich.console import Console
-
-    from attncompare.progress_board import ProgressBoard
-
-    with ProgressBoard([label], Console(stderr=True)) as board:
-        try:
-            result = work(
-                on_progress=lambda progress: board.update(0, progress),
-                on_folder=lambda folder: board.print(f"recording in {folder}"),
-            )
-        except Refused:
-            raise  # nothing was started that could have ended
-        except KeyboardInterrupt:
-            board.finish(0, "interrupted")
-            raise
-        except Exception:
-            board.finish(0, "failed")
-            raise
-        board.finish(0, "finished")
-        return result
+    print_sweeps(parsed.runs, as_json=parsed.json)
 
 
 def _compare(parsed: argparse.Namespace) -> None:
     from attncompare.compare.command import compare
+    from attncompare.compare.options import Options
 
-    compare(parsed.runs, parsed.html, parsed.force)
+    options = Options(tuple(dict.fromkeys(parsed.tune)), parsed.equal, parsed.metric)
+    compare(parsed.runs, parsed.html, parsed.force, data=parsed.json, options=options, wandb=parsed.wandb)
 
 
 def _reproduce(parsed: argparse.Namespace) -> None:
-    from attncompare.errors import RunFailed
-    from attncompare.reproduce import reproduce
+    from attncompare.reproduce import command
 
-    outcome = _with_board(f"again {parsed.run.name}", lambda **shown: reproduce(parsed.run, **shown))
-    print(outcome)
-    if outcome.verdict == "different":
-        raise RunFailed(f"{parsed.run} was not reproduced")
+    tolerance = {} if parsed.tolerance is None else {"tolerance": parsed.tolerance}
+    command.run(parsed.record, steps=parsed.steps, exact_code=parsed.exact_code, runs=parsed.runs, **tolerance)
+
+
+def _upload(parsed: argparse.Namespace) -> None:
+    from attncompare.upload import upload
+
+    upload(parsed.runs, offline=parsed.offline, on_run=lambda run, where: print(f"{run.path}: {where}"))
 
 
 def _attend(parsed: argparse.Namespace) -> None:
     from rich.console import Console
 
-    from attncompare.tracking.files import write_text
+    from attncompare.tracking.files import require_replaceable, write_text
     from attncompare.tracking.page import MapSeries, maps_page
     from attncompare.tracking.terminal import print_maps
     from attncompare.trained import load
@@ -195,11 +175,13 @@ def _attend(parsed: argparse.Namespace) -> None:
     if parsed.html and not parsed.html.parent.is_dir():
         raise Refused(f"--html {parsed.html}: there is no folder {parsed.html.parent}")
     trained = load(parsed.run)
+    page = parsed.html or trained.run.path / "maps" / "attend.html"
+    require_replaceable(page, f"--html {page}")
     maps = trained.attention(parsed.sentence)
     print_maps(Console(), maps, parsed.layer, parsed.head)
-    page = parsed.html or trained.run.path / "maps" / "attend.html"
     series = MapSeries(trained.run.config.attention.name, [(trained.run.summary["best_step"], [maps])])
     try:
+        page.parent.mkdir(exist_ok=True)  # a run without probes has no maps of its own
         write_text(page, maps_page(maps.text, [series]))
     except OSError as error:
         raise Refused(f"--html {page}: cannot write there ({error.strerror})") from None

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
+from attncompare.config_checks import check_references
 from attncompare.config_data import (
     PAIRS,
     TEXT,
@@ -25,7 +26,8 @@ from attncompare.config_data import (
     ReverseConfig,
     TokenizerConfig,
 )
-from attncompare.config_errors import HYDRA_ERRORS, explain, explain_hydra
+from attncompare.config_errors import HYDRA_ERRORS, explain, explain_hydra, shown
+from attncompare.config_older import completed
 from attncompare.config_values import (
     AtLeastFour,
     AtLeastTwo,
@@ -42,6 +44,7 @@ from attncompare.config_values import (
     Strict,
 )
 from attncompare.errors import Refused
+from attncompare.plain_values import leaves
 from attncompare.registry import score_names, unknown
 
 __all__ = [
@@ -160,6 +163,7 @@ class TrainerConfig(Strict):
     accelerator: Literal["auto", "cpu", "gpu"]
     precision: Literal["32-true", "bf16-mixed"]
     threads: PositiveOrNull
+    devices: Positive
     deterministic: bool
 
 
@@ -173,8 +177,10 @@ class TrackingConfig(Strict):
     images: NotNegative
 
 
+_LARGEST = 2**63 - 1
+
 # What names, files or shows a run, and decides none of its numbers.
-PRESENTATION = ("name", "tags", "notes", "runs", "tracking")
+PRESENTATION = ("name", "tags", "notes", "runs", "resume", "tracking")
 
 
 class RunConfig(Strict):
@@ -193,6 +199,7 @@ class RunConfig(Strict):
     tags: tuple[Label, ...]
     notes: str
     runs: Annotated[str, StringConstraints(min_length=1)]
+    resume: Annotated[str, StringConstraints(min_length=1)] | None
 
     @model_validator(mode="after")
     def _corpus_fits_task(self) -> "RunConfig":
@@ -202,6 +209,13 @@ class RunConfig(Strict):
                 f"data={self.data.name} does not fit task={self.task.name}, which learns from {what}; "
                 f"valid: {', '.join(needed)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _each_process_has_rows(self) -> "RunConfig":
+        rows, devices = self.data.batch_size, self.trainer.devices
+        if rows < devices:
+            raise ValueError(f"trainer.devices={devices} is more than data.batch_size={rows}, the rows to share")
         return self
 
     def to_dict(self) -> dict[str, Any]:
@@ -230,17 +244,38 @@ class RunConfig(Strict):
         return _sha256(values)
 
 
-def parse(values: dict[str, Any]) -> RunConfig:
-    """Check ``values``, the composed config as plain containers, and return it typed.
+def parse(values: Any) -> RunConfig:
+    """Check ``values``, a record's config as plain containers, and return it typed; what is newer than it is filled in.
 
     Raises:
         Refused: in one line, with the key, the value and what would be valid.
     """
+    return _checked(completed(values))
+
+
+def _checked(values: Any) -> RunConfig:
+    # No config that was ever parsed holds a reference, so nothing that reads one later could resolve it.
+    for key, value in leaves(values):
+        if problem := _unfit(value):
+            raise Refused(f"{shown(key)}={shown(value)}: {problem}")
     try:
         # Through JSON, because strict mode takes lists for tuples only from there.
         return RunConfig.model_validate_json(json.dumps(values))
     except ValidationError as error:
         raise Refused(explain(error)) from None
+    except (TypeError, ValueError) as error:  # what JSON cannot hold
+        raise Refused(f"not a config: {error}") from None
+
+
+def _unfit(value: Any) -> str | None:
+    """Return what is wrong with a value wherever it stands, if anything is."""
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        return f"too large; at most {_LARGEST}"
+    if isinstance(value, str) and "${" in value:
+        return "${ begins a reference, and a resolved config holds none"
+    if isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)):
+        return "must be a text in UTF-8 without NUL"
+    return None
 
 
 def parse_composed(composed: DictConfig) -> RunConfig:
@@ -250,10 +285,13 @@ def parse_composed(composed: DictConfig) -> RunConfig:
         Refused: in one line, with the key, the value and what would be valid.
     """
     try:
+        check_references(OmegaConf.to_container(composed, resolve=False), "the config")
         values = OmegaConf.to_container(composed, resolve=True)
     except HYDRA_ERRORS as error:
         raise Refused(explain_hydra(error)) from None
-    return parse(values)  # type: ignore[arg-type]
+    except RecursionError:
+        raise Refused("the references of the config go in a circle") from None
+    return _checked(values)
 
 
 def _sha256(values: dict[str, Any]) -> str:

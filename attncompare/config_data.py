@@ -108,9 +108,11 @@ class RecallConfig(GeneratedConfig):
     @model_validator(mode="after")
     def _fits(self) -> "RecallConfig":
         if 4 * self.pairs > self.length:
-            raise ValueError(f"{self.pairs} pairs and their queries need length >= {4 * self.pairs}, not {self.length}")
+            raise ValueError(
+                f"pairs={self.pairs} with their queries need length >= {4 * self.pairs}, not {self.length}"
+            )
         if 2 * self.pairs > self.symbols:
-            raise ValueError(f"{self.pairs} pairs need symbols >= {2 * self.pairs}, not {self.symbols}")
+            raise ValueError(f"pairs={self.pairs} need symbols >= {2 * self.pairs}, not {self.symbols}")
         return self
 
 

@@ -14,9 +14,29 @@ HYDRA_ERRORS: tuple[type[Exception], ...] = (HydraException, OmegaConfBaseExcept
 """The exceptions with which Hydra and OmegaConf refuse a config."""
 
 
+_LONGEST = 200  # characters of a value in a message
+_MOST_PROBLEMS = 5  # in one line
+
+
+def raised_by_hydra(error: Exception) -> bool:
+    """Return whether ``error`` comes from Hydra's own checks of odd overrides, such as attention=1, which are bare."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith(("hydra.", "omegaconf."))
+
+
 def explain(error: ValidationError) -> str:
-    """Return all problems of ``error`` in one line."""
-    return "; ".join(dict.fromkeys(map(_problem, error.errors(include_url=False))))
+    """Return the problems of ``error`` in one line: keys that are missing as one, and of many problems the first."""
+    problems = error.errors(include_url=False)
+    missing = [_key(problem["loc"]) for problem in problems if problem["type"] == "missing"]
+    several = len(missing) > 1
+    said = [_problem(problem) for problem in problems if not several or problem["type"] != "missing"]
+    if several:
+        said.append(f"{len(missing)} keys are missing, first: {missing[0]}")
+    said = list(dict.fromkeys(said))
+    more = [f"and {len(said) - _MOST_PROBLEMS} more"] if len(said) > _MOST_PROBLEMS else []
+    return "; ".join([*said[:_MOST_PROBLEMS], *more])
 
 
 def explain_hydra(error: Exception) -> str:
@@ -25,9 +45,8 @@ def explain_hydra(error: Exception) -> str:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         return unknown(group, name, error.options)
     if isinstance(error, OverrideParseException):
-        return (
-            f"cannot read '{error.override}'; write key=value, with quotes around a value that holds any of ,:[]{{}}()"
-        )
+        override = shown(error.override)
+        return f"cannot read '{override}'; write key=value, with quotes around a value that holds any of ,:[]{{}}()"
     text = str(error)
     if several := re.match(r"Ambiguous value for argument '(.+)'", text):
         return f"{several[1]}: several values need -m, which trains one model for each of them"
@@ -56,7 +75,7 @@ def _problem(problem: Any) -> str:
         case "value_error":
             text = str(context["error"])
             told = not key or isinstance(value, dict) or f"'{value}'" in text
-            return f"{key}: {text}" if told and key else text if told else f"{key}={_shown(value)}: {text}"
+            return f"{key}: {text}" if told and key else text if told else f"{key}={shown(value)}: {text}"
         case "unknown_key":
             keys = [f"{key}.{name}" if key else name for name in context["valid"].split(",")]
             return unknown("key", f"{key}.{context['key']}" if key else context["key"], keys)
@@ -65,8 +84,8 @@ def _problem(problem: Any) -> str:
         case "union_tag_invalid":
             return unknown(f"{key}.name", context["tag"], re.findall(r"'([^']+)'", context["expected_tags"]))
         case "literal_error":
-            return f"{key}={_shown(value)}: {_one_of(value, context['expected'])}"
-    return f"{key}={_shown(value)}: {_PLAIN.get(problem['type'], problem['msg'])}"
+            return f"{key}={shown(value)}: {_one_of(value, context['expected'])}"
+    return f"{key}={shown(value)}: {_PLAIN.get(problem['type'], problem['msg'])}"
 
 
 _PLAIN = {
@@ -90,9 +109,10 @@ def _key(location: tuple[int | str, ...]) -> str:
     return ".".join(parts)
 
 
-def _shown(value: Any) -> str:
-    """Return ``value`` as one would write it on the command line."""
-    return value if isinstance(value, str) and value else json.dumps(value)
+def shown(value: Any) -> str:
+    """Return ``value`` as one would write it on the command line, cut where it is long, without control characters."""
+    text = value if isinstance(value, str) and value and value.isprintable() else json.dumps(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"
 
 
 def _one_of(value: Any, expected: str) -> str:

@@ -47,6 +47,8 @@ def sample(
     for _ in range(min(tokens, max_length - len(prompt_T))):
         start = len(sequence_T) - len(new_T)
         logits_V = model(new_T[None], caches=caches, start=start).logits_BTV[0, -1].float().cpu()
-        new_T = torch.multinomial((logits_V / temperature).softmax(-1), 1, generator=generator).to(prompt_T.device)
+        # The largest becomes 0 before the division: however small the temperature, infinity appears below it alone.
+        weights_V = ((logits_V - logits_V.max()).double() / temperature).softmax(-1).float()
+        new_T = torch.multinomial(weights_V, 1, generator=generator).to(prompt_T.device)
         sequence_T = torch.cat((sequence_T, new_T))
     return sequence_T

@@ -15,3 +15,7 @@ class Refused(AttnCompareError):  # noqa: N818 (it reads as what happened)
 
 class RunFailed(AttnCompareError):  # noqa: N818
     """A run that started and could not end well, for example because its loss became NaN (exit code 1)."""
+
+
+class NotFinite(RunFailed):
+    """A loss or gradient became NaN or infinite."""

@@ -3,6 +3,7 @@
 Keys are the bare names; in ``metrics.csv`` and W&B they carry the split, as in ``val/loss``.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,6 +33,10 @@ class Metric:
         """Return the title with the unit, as an axis says it."""
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
+    def measure(self) -> str:
+        """Return what a difference is counted in: "BLEU", "nats per token", "points of exact match"."""
+        return f"points of {self.title}" if self.unit == "%" else self.unit or self.title
+
 
 def fixed(digits: int) -> Callable[[float], str]:
     """Return a writer with ``digits`` after the point."""
@@ -45,12 +50,19 @@ def percent(value: float) -> str:
 
 def engineering(value: float) -> str:
     """Write three digits and a factor of a thousand: 1.23 M."""
+    if not math.isfinite(value):
+        return str(value)
     factors = ("", " k", " M", " G", " T", " P", " E")
     place = 0
     while abs(value) >= 999.5 and place < len(factors) - 1:
         value, place = value / 1000, place + 1
     digits = 0 if abs(value) >= 99.95 or (place == 0 and value == int(value)) else 1 if abs(value) >= 9.995 else 2
     return f"{value:.{digits}f}{factors[place]}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return how many there are of what ``noun`` names: "1 run", "2 runs"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def byte_size(value: float) -> str:
@@ -91,4 +103,12 @@ TABLE_METRICS = {
     "translation": ("bleu", "chrf", "exact_match", "loss"),
     "language_model": ("loss", "bits_per_byte", "token_accuracy"),
 }
-TABLE_COSTS = ("parameters", "train_flops_per_token", "tokens_per_second", "peak_memory_bytes")
+# What is tested, the most important first. Bits per byte are not: on the same tokens they are the loss in another unit.
+TESTED = {
+    "translation": ("bleu", "loss", "chrf", "exact_match"),
+    "language_model": ("loss", "token_accuracy"),
+}
+# These do not depend on how a text is cut into tokens, so they may be compared between tokenizers.
+TOKEN_FREE = ("bleu", "chrf", "exact_match", "bits_per_byte")
+PER_TOKEN_COSTS = ("train_flops_per_token", "tokens_per_second")
+TABLE_COSTS = ("parameters", "train_flops_per_token", "tokens_per_second", "peak_memory_bytes", "train_seconds")

@@ -5,6 +5,7 @@ the entry-point group ``attncompare.scores``. Listing names costs no import of t
 """
 
 import difflib
+import json
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -47,7 +48,13 @@ def unknown(what: str, name: object, valid: Iterable[str]) -> str:
     choices = sorted(valid)
     close = nearest(name, choices)
     hint = f" (did you mean {close}?)" if close else ""
-    return f"unknown {what} '{name}'{hint}; valid: {', '.join(choices)}"
+    return f"unknown {what} '{_shown(name)}'{hint}; valid: {', '.join(choices)}"
+
+
+def _shown(name: object) -> str:
+    """Return ``name`` in one line, cut where it is long."""
+    text = str(name) if str(name).isprintable() else json.dumps(str(name))
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def nearest(name: object, valid: Iterable[str]) -> str | None:

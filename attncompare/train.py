@@ -1,35 +1,45 @@
-"""One training run, from a config to a finished record."""
+"""Training: a new run from a config, or an unfinished one from where it stands."""
 
 import logging
-import warnings
-from collections.abc import Callable, Sequence
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import Trainer
 
 from attncompare.config import RunConfig
-from attncompare.data.module import DataModule, Probe
-from attncompare.errors import AttnCompareError, Refused, RunFailed
-from attncompare.metric_names import METRICS
-from attncompare.model.cost import Lengths, parameter_count, train_flops_per_token
-from attncompare.model.initialize import stable_seed
-from attncompare.tasks import Task, build_task
-from attncompare.tracking.callback import Tracking
+from attncompare.data.module import DataModule
+from attncompare.demands import Seen, require_feasible
+from attncompare.errors import Refused
+from attncompare.faults import in_words
+from attncompare.metric_names import METRICS, counted
+from attncompare.processes.group import accelerator
+from attncompare.processes.others import other_processes
+from attncompare.session import Session
+from attncompare.tasks import build_task
+from attncompare.tracking.changes import changes, said
+from attncompare.tracking.checkpoint import load_checkpoint, of_this_run, remove_checkpoints
 from attncompare.tracking.environment import environment
-from attncompare.tracking.files import write_text
 from attncompare.tracking.folders import create_folder, require_writable
-from attncompare.tracking.interrupts import first_interrupt_only
-from attncompare.tracking.page import MapSeries, maps_page
+from attncompare.tracking.interrupts import Stop, stoppable
+from attncompare.tracking.lock import RunLock
 from attncompare.tracking.progress import OnProgress, Progress
-from attncompare.tracking.record import RecordWriter, Run, State
+from attncompare.tracking.reading import require_no_way_out
+from attncompare.tracking.record import Run, find_runs, is_run, recorded_threads, require_unfinished_facts
+from attncompare.tracking.record_writer import RecordWriter
 from attncompare.tracking.run_log import RunLog
-from attncompare.tracking.wandb_view import WandbView, require_login
-from attncompare.tracking.weights import load_weights
+from attncompare.tracking.wandb_view import require_login
 
 log = logging.getLogger("attncompare")
-TRAIN_COLUMNS = ("train/loss", "train/lr", "train/grad_norm", "train/tokens_per_second")
+_WRITTEN = ("metrics_bytes", "metrics_sha256", "wall_seconds")
+TRAIN_COLUMNS = (
+    *("train/loss", "train/lr", "train/grad_norm", "train/tokens_per_second"),
+    *("train/tokens", "train/seconds"),  # since the run began; seconds without validations
+)
 
 
 def train(
@@ -39,198 +49,188 @@ def train(
     parent: Path | None = None,
     group: str | None = None,
     threads: int | None = None,
+    stop_after: int | None = None,
     on_progress: OnProgress = lambda _: None,
     on_folder: Callable[[Path], None] = lambda _: None,
+    on_message: Callable[[str], None] = lambda _: None,
 ) -> Run:
-    """Train one model and return its finished record.
+    """Train one model and return its record, finished unless ``stop_after`` says otherwise.
 
     Args:
-        config: what to train.
+        config: what to train; with ``resume`` set, the unfinished run to go on with.
         overrides: what the user asked for, for the record.
         parent: the folder of the sweep that the run belongs to; by default the run stands under ``<runs>/<date>``.
         group: the name of that sweep.
-        threads: CPU threads where the config leaves them open.
+        threads: CPU threads of each of the run's processes, where the config leaves them open.
+        stop_after: end after this optimizer step, as if interrupted there, and return the unfinished record.
         on_progress: told where the run stands.
         on_folder: told the run's folder as soon as there is one.
+        on_message: with ``resume`` set, told as :func:`resume` does.
 
     Raises:
         Refused: before anything is written, if the data or the login cannot serve.
-        RunFailed: if the loss becomes NaN or infinite. The record says ``failed``, as it does for any other exception.
-        KeyboardInterrupt: after the record was closed as ``interrupted``.
+        RunFailed: if the loss becomes NaN or infinite, a disk is full, or memory runs out. The record says ``failed``,
+            as it does for any other exception.
+        KeyboardInterrupt: after the record was closed as ``interrupted``; :func:`resume` goes on with it.
     """
-    torch.set_num_threads(config.trainer.threads or threads or torch.get_num_threads())
+    if config.resume is not None:
+        _refuse_changes(config.resume, overrides)
+        shown = {"on_progress": on_progress, "on_folder": on_folder, "on_message": on_message}
+        return resume(config.resume, threads=threads, stop_after=stop_after, **shown)  # type: ignore[arg-type]
+    if stop_after is not None and stop_after < 1:
+        raise Refused(f"stop_after={stop_after}: must be a positive integer, or None")
+    require_writable(Path(config.runs), f"runs={config.runs}")
+    with _prepared(config, threads, on_progress) as (parts, run_log, stop):
+        folder = create_folder(config, parent)
+        with _locked(folder, run_log, config):
+            wandb = {"id": _wandb_id(), "missing": None}
+            with _nothing_left(folder):
+                record = RecordWriter.create(folder, config, overrides, _columns(config), group=group, wandb=wandb)
+            on_folder(folder)
+            last = None if stop_after is None or stop_after >= config.trainer.max_steps else stop_after
+            return Session(record, **parts, stop=stop, stop_after=last, on_progress=on_progress).run()
+
+
+def resume(
+    path: str | Path,
+    *,
+    threads: int | None = None,
+    stop_after: int | None = None,
+    on_progress: OnProgress = lambda _: None,
+    on_folder: Callable[[Path], None] = lambda _: None,
+    on_message: Callable[[str], None] = lambda _: None,
+) -> Run:
+    """Go on with an unfinished run in its own folder; it ends with the bits of one that was never interrupted.
+
+    It goes on from its newest checkpoint that is whole, and begins anew where there is none. A run that is finished is
+    returned as it is.
+
+    Args:
+        path: the run's folder.
+        threads: CPU threads where neither config nor record says how many.
+        stop_after: as for :func:`train`.
+        on_progress: told where the run stands.
+        on_folder: told the run's folder.
+        on_message: told in words at which step it goes on, or that there is nothing to do.
+
+    Raises:
+        Refused: if the folder is no run, another process trains it, or its data are not what they were.
+        RunFailed, KeyboardInterrupt: as from :func:`train`.
+    """
+    run = _opened(Path(path))
+    require_no_way_out(run.path)
+    if run.state == "finished":
+        return _cleared(run, on_message)
+    require_writable(run.path, str(run.path), "make it writable, or go on with a copy of it elsewhere")
+    recorded = run.environment() if (run.path / "environment.json").exists() else {}
+    with (
+        _prepared(run.config, recorded_threads(recorded, run.path) or threads, on_progress) as (parts, run_log, stop),
+        _locked(run.path, run_log, run.config),
+    ):
+        run = Run.open(path)  # another process may have finished it before the lock was ours
+        if run.state == "finished":
+            return _cleared(run, on_message)
+        on_folder(run.path)
+        require_unfinished_facts(run)
+        fingerprint = parts["data"].fingerprint
+        if run.summary.get("data", {}).get("fingerprint", fingerprint) != fingerprint:
+            raise Refused(f"{run.path}: the data are not those that the run began with; train a new one")
+        step, checkpoint = load_checkpoint(run.path) or (0, None)
+        with of_this_run(run.path):
+            written = {key: checkpoint["process"][key] for key in _WRITTEN} if checkpoint is not None else {}
+        changed = said(changes(recorded, environment(fingerprint)))
+        resumed = [*run.summary.get("resumed", []), {"step": step, "environment": changed}]
+        record = RecordWriter.reopen(run, _columns(run.config), resumed=resumed, **written)
+        log.info("resumed at step %d", step)
+        on_message(_where(run, step, checkpoint is not None))
+        for line in changed:  # the bits may differ then
+            log.warning("not the environment that the run began in: %s", line)
+        return Session(record, **parts, stop=stop, stop_after=stop_after, on_progress=on_progress).run(checkpoint)
+
+
+@contextmanager
+def _prepared(
+    config: RunConfig, threads: int | None, on_progress: OnProgress
+) -> Iterator[tuple[dict[str, Any], RunLog, Stop]]:
+    """Check what can be checked before anything is written, and prepare the data and the model."""
+    each = config.trainer.threads or threads or max(1, torch.get_num_threads() // config.trainer.devices)
+    torch.set_num_threads(each)
     if config.tracking.wandb == "online":
         require_login()
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise Refused("trainer.accelerator=gpu: no CUDA device found; use trainer=auto or trainer=cpu")
-    require_writable(config.runs)
+    accelerator(config)  # refuses more processes than there is room for
     on_progress(Progress("preparing data", 0, config.trainer.max_steps))
-    with RunLog() as run_log, first_interrupt_only():
-        data = DataModule(config)
-        data.prepare()
-        probes = data.probes(config.tracking.probes)
-        task = build_task(config, data.tokenizer)
-        folder = create_folder(config, parent)
-        on_folder(folder)
-        run_log.write_to(folder / "run.log")
-        record = RecordWriter(folder, config, overrides, _columns(config))
-        return _Session(record, group, task, data=data, probes=probes, on_progress=on_progress).run()
+    with RunLog() as run_log, stoppable() as stop, other_processes(config, each) as others:
+        with in_words(config, Path(config.runs)):
+            require_feasible(config)
+            data = DataModule(config)
+            data.prepare()
+            require_feasible(config, Seen.of(data.report, config.task.max_length))
+            parts = {"task": build_task(config, data.tokenizer), "data": data, "others": others}
+        yield {**parts, "probes": data.probes(config.tracking.probes)}, run_log, stop
+
+
+@contextmanager
+def _locked(folder: Path, run_log: RunLog, config: RunConfig) -> Iterator[None]:
+    """Hold the run's lock, and say in words if its record cannot even be begun."""
+    lock = RunLock(folder)
+    try:
+        with in_words(config, folder):
+            run_log.write_to(folder / "run.log")
+            yield
+    finally:
+        lock.release()
+
+
+def _wandb_id() -> str:
+    """Return a new name for the run in W&B, or the one that W&B's agent has given it already."""
+    return os.environ["WANDB_RUN_ID"] if "WANDB_SWEEP_ID" in os.environ else secrets.token_hex(8)
+
+
+@contextmanager
+def _nothing_left(folder: Path) -> Iterator[None]:
+    """Remove ``folder``, just made by this process, if its record cannot even be begun: nobody could go on with it."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _refuse_changes(path: str, overrides: Sequence[str]) -> None:
+    others = [override for override in overrides if not override.startswith("resume=")]
+    if others:
+        raise Refused(f"resume={path}: the run goes on as it began, so leave out {' '.join(others)}")
+
+
+def _opened(path: Path) -> Run:
+    """Return the run in the folder ``path``; for a sweep's folder, name those runs in it that can go on."""
+    try:
+        if not path.is_dir() or is_run(path):
+            return Run.open(path)
+    except OSError as error:
+        raise Refused(f"{path}: cannot be read ({error.strerror})") from None
+    runs = find_runs([path])
+    unfinished = [run for run in runs if run.state != "finished"]
+    if not unfinished:
+        raise Refused(f"{path}: not a run, but a folder of {counted(len(runs), 'run')}, all of them finished")
+    listed = "; ".join(f"{run.path} {'is being trained' if run.alive() else run.state}" for run in unfinished)
+    raise Refused(f"{path}: not a run, but a folder of runs; each goes on alone; unfinished: {listed}")
+
+
+def _where(run: Run, step: int, from_checkpoint: bool) -> str:
+    of = f"step {step} of {run.config.trainer.max_steps}"
+    return f"goes on at {of}" if from_checkpoint else f"no checkpoint to go on from: begins anew at {of}"
+
+
+def _cleared(run: Run, on_message: Callable[[str], None]) -> Run:
+    """Return a finished run, without what a process may have left that was killed right after finishing it."""
+    remove_checkpoints(run.path)
+    on_message(f"{run.path}: already finished: nothing to do")
+    return run
 
 
 def _columns(config: RunConfig) -> list[str]:
     """Return all metrics that a run will ever log."""
     return [*TRAIN_COLUMNS, *(f"val/{name}" for name, metric in METRICS.items() if config.task.name in metric.tasks)]
-
-
-class _Session:
-    """The parts of one run, and its end, whichever it is."""
-
-    def __init__(
-        self,
-        record: RecordWriter,
-        group: str | None,
-        task: Task,
-        *,
-        data: DataModule,
-        probes: list[Probe],
-        on_progress: OnProgress,
-    ) -> None:
-        self.record, self.config, self.group, self.task, self.data = record, record.config, group, task, data
-        self.probes, self.on_progress = probes, on_progress
-        self.view: WandbView | None = None
-
-    def run(self) -> Run:
-        state: State = "failed"
-        message: str | None = None
-        try:
-            self._open()
-            self._fit()
-            self._finish()
-            state = "finished"
-        except KeyboardInterrupt:
-            state, message = "interrupted", f"interrupted at step {self.task.global_step}"
-            raise
-        except RunFailed as error:
-            message = f"{error}; {self._last_good()}"
-            raise RunFailed(f"{self.record.path}: {message}") from None
-        except AttnCompareError as error:
-            message = str(error)
-            raise
-        except Exception as error:
-            message = f"{type(error).__name__}: {error}"
-            log.exception("the run failed")
-            raise
-        finally:
-            self.record.close(state, message)
-            if self.view:
-                self.view.finish(state, self._wandb_summary())
-        return Run.open(self.record.path)
-
-    def _open(self) -> None:
-        data = self.data
-        self.record.environment(environment(data.fingerprint))
-        self.record.update(data={"fingerprint": data.fingerprint, **data.report})
-        data.tokenizer.save(self.record.path / "tokenizer.json")
-        if self.config.tracking.wandb != "disabled":
-            self.view = WandbView(self.record.path, self.config, self.group)
-        self.tracking = Tracking(self.record, self.view, self.task, self.probes, self.on_progress)
-
-    def _fit(self) -> None:
-        config = self.config.trainer
-        with warnings.catch_warnings():
-            # Batches are built in this process on purpose: they are cheap, and one process is easier to repeat.
-            warnings.filterwarnings("ignore", ".*does not have many workers.*")
-            warnings.filterwarnings("ignore", ".*number of training batches.*")
-            warnings.filterwarnings("ignore", ".*LeafSpec.*")  # a deprecation between Lightning and torch
-            trainer = Trainer(
-                accelerator=config.accelerator,
-                devices=1,
-                precision=config.precision,
-                max_steps=config.max_steps,
-                val_check_interval=config.validate_every,
-                check_val_every_n_epoch=None,
-                limit_train_batches=config.limit_batches,
-                limit_val_batches=config.limit_batches,
-                limit_test_batches=config.limit_batches,
-                gradient_clip_val=self.config.optimizer.clip_norm,
-                deterministic=config.deterministic,
-                callbacks=[self.tracking],
-                num_sanity_val_steps=0,
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-            )
-            # From here on the global generator serves dropout alone: it has a stream of its own (C5).
-            torch.manual_seed(stable_seed(self.config.seed, "dropout"))
-            self._interruptible(trainer, lambda: trainer.fit(self.task, self.data))
-            if self.tracking.validated_step != trainer.global_step:
-                self._interruptible(trainer, lambda: trainer.validate(self.task, self.data, verbose=False))
-            self.tracking.watch.stop()
-            self.trained_steps = trainer.global_step
-            load_weights(self.record.path / "checkpoints" / "best.safetensors", self.task.model)
-            self.on_progress(Progress("testing", self.trained_steps, config.max_steps))
-            self._interruptible(trainer, lambda: trainer.test(self.task, self.data, verbose=False))
-
-    def _interruptible(self, trainer: Trainer, work: Callable[[], Any]) -> None:
-        """Lightning ends the process on Ctrl-C; the record must be closed first."""
-        try:
-            work()
-        except SystemExit:
-            if trainer.interrupted:
-                raise KeyboardInterrupt from None
-            raise
-
-    def _finish(self) -> None:
-        self.on_progress(Progress("writing the record", self.trained_steps, self.config.trainer.max_steps))
-        self.task.eval()
-        predictions = self.task.predictions()
-        self.record.predictions(predictions)
-        self.record.update(
-            best_step=self.tracking.best_step,
-            steps=self.trained_steps,
-            val=self.task.results["val"],
-            test=self.task.results["test"],
-            signatures=self.task.signatures(),
-            cost=self._cost(),
-            weights_sha256=self.tracking.weights_sha256,
-        )
-        page = self._maps_page()
-        if self.view:
-            self.view.results(predictions, self.tracking.maps, page)
-
-    def _cost(self) -> dict[str, float]:
-        tracking = self.tracking
-        assert tracking.memory is not None
-        return {
-            "parameters": parameter_count(self.task.model),
-            "train_flops_per_token": train_flops_per_token(self.task.model, self._mean_lengths()),
-            "tokens_per_second": self.task.tokens_trained / max(tracking.watch.seconds, 1e-9),
-            "peak_memory_bytes": tracking.memory.bytes(),
-            "train_seconds": tracking.watch.seconds,
-        }
-
-    def _mean_lengths(self) -> Lengths:
-        train = self.data.report["train"]
-        if "source_tokens" not in train:
-            return Lengths(0, self.config.task.max_length)
-        kept = train["rows"] - train["left_out"]
-        return Lengths(train["source_tokens"] / kept, train["target_tokens"] / kept)
-
-    def _maps_page(self) -> str | None:
-        if not self.tracking.maps:
-            return None
-        page = maps_page(self.record.path.name, [MapSeries(self.config.attention.name, self.tracking.maps)])
-        write_text(self.record.path / "maps" / "index.html", page)
-        return page
-
-    def _last_good(self) -> str:
-        if not self.tracking.best_step:
-            return "no checkpoint was written before"
-        return f"the last good weights are those of step {self.tracking.validated_step}, checkpoints/last.safetensors"
-
-    def _wandb_summary(self) -> dict[str, Any]:
-        summary = self.record.summary
-        parts = {part: summary.get(part, {}) for part in ("test", "cost")}
-        figures = {f"{part}/{name}": value for part, values in parts.items() for name, value in values.items()}
-        return {**figures, "message": summary["message"]}

@@ -9,8 +9,9 @@ from attncompare.tasks import Task, build_task
 from attncompare.tasks.translation import Translation
 from attncompare.tracking.maps import ProbeMaps
 from attncompare.tracking.probing import probe_maps
-from attncompare.tracking.record import Run
-from attncompare.tracking.weights import load_weights
+from attncompare.tracking.reading import WEIGHTS_LIMIT, require_no_way_out
+from attncompare.tracking.record import BEST_WEIGHTS, Run
+from attncompare.tracking.weights import require_weights_of, weights_from
 
 
 class TrainedRun:
@@ -25,9 +26,12 @@ class TrainedRun:
 
     def __init__(self, run: Run) -> None:
         self.run = run.require_finished()
-        self.tokenizer = Tokenizer.load(run.tokenizer_file)
+        require_no_way_out(run.path)  # pages of new sentences are written there
+        self.tokenizer = Tokenizer.parse(run.read("tokenizer.json"), run.path / "tokenizer.json")
+        weights, file = run.read(BEST_WEIGHTS, WEIGHTS_LIMIT), run.path / BEST_WEIGHTS
+        require_weights_of(run.config, lambda: build_task(run.config, self.tokenizer).model, weights, file)
         self.task: Task = build_task(run.config, self.tokenizer)
-        load_weights(run.best_weights, self.task.model)
+        weights_from(weights, file, self.task.model)
         self.task.eval()
 
     def attention(self, text: str) -> ProbeMaps:

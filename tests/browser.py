@@ -1,4 +1,4 @@
-"""A headless Chromium that may open one file and nothing else."""
+"""A headless Chromium that may open one place and nothing else."""
 
 import shutil
 from contextlib import contextmanager
@@ -11,16 +11,16 @@ needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium found: i
 
 
 @contextmanager
-def opened(path, width=1280, dark=False):
-    """Yield (page, problems): the opened file, and a list that collects console errors and requests elsewhere."""
+def visited(url, may_ask, width=1280, dark=False):
+    """Yield (page, problems): a browser at ``url``, and a list of console errors and of requests not ``may_ask(url)``."""
     problems = []
 
     def watch(route):
-        url = route.request.url
-        if url.startswith(("data:", "blob:")) or url == path.as_uri():
+        asked = route.request.url
+        if asked.startswith(("data:", "blob:")) or may_ask(asked):
             route.continue_()
         else:
-            problems.append(f"request {url}")
+            problems.append(f"request {asked}")
             route.abort()
 
     with sync_playwright() as playwright:
@@ -31,9 +31,14 @@ def opened(path, width=1280, dark=False):
         page.route("**/*", watch)
         page.on("console", lambda m: problems.append(f"console {m.text}") if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: problems.append(f"error {error}"))
-        page.goto(path.as_uri())
+        page.goto(url)
         yield page, problems
         browser.close()
+
+
+def opened(path, width=1280, dark=False):
+    """Yield (page, problems) of :func:`visited` for a file that may ask for nothing but itself."""
+    return visited(path.as_uri(), lambda asked: asked == path.as_uri(), width, dark)
 
 
 def picture(page, index=0):

@@ -1,10 +1,29 @@
+import contextlib
+import logging
 import os
+import sys
 
 # Tests run side by side, so each process has one thread; read when torch is imported, here and in child processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from commands import SMOKE, composed_config
+
+
+@pytest.fixture(autouse=True)
+def heard():
+    """Hydra, when a command runs in this process, switches off all loggers that exist and all warnings."""
+    logging.getLogger("attncompare").disabled = False
+    logging.getLogger().setLevel(logging.WARNING)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_process_of_wandb_is_left():
+    """W&B keeps one process for all that a Python process does: what a file of tests began ends with it."""
+    yield
+    if "wandb" in sys.modules:
+        with contextlib.suppress(Exception):  # it may be gone, or killed by a test
+            sys.modules["wandb"].teardown()
 
 
 @pytest.fixture

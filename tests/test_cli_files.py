@@ -119,7 +119,8 @@ def test_a_run_that_has_not_finished(cli, finished_run, arguments, state):
     (copied / "summary.json").write_text(json.dumps(summary))
     command, *rest = arguments
     line = refused(cli(command, copied, *rest))
-    assert f"copied: the run is {state}, not finished" in line
+    how = "was killed while it was running" if state == "running" else f"is {state}, not finished"
+    assert f"copied: the run {how}: the cat sat on it; go on with: attncompare train --resume copied" in line
     assert "the cat sat on it" in line
 
 

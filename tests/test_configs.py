@@ -66,18 +66,22 @@ def test_every_experiment_composes_whole_and_starts(experiment, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     started = {}
     for overrides in sweep(experiment):
-        composed(*overrides)  # as it is
+        config = composed(*overrides)
+        started.setdefault((config.task.name, config.data.name), overrides)
+    for overrides in started.values():  # one of each kind: variants are trained by other tests
         config = composed(*overrides, "trainer=smoke", "trainer.threads=1", "tracking=disabled")
-        started.setdefault((config.task.name, config.data.name), config)
-    for config in started.values():  # one of each kind: variants are trained by other tests
         assert train(config).state == "finished"
 
 
 def sweep(experiment):
-    """Return the overrides of every run of an experiment: one, or the product of its sweeper's parameters."""
-    params = hydra_config(f"experiment={experiment}", return_hydra_config=True).hydra.sweeper.params or {}
-    choices = [[f"{key}={value}" for value in str(values).split(",")] for key, values in params.items()]
-    return [[f"experiment={experiment}", *choice] for choice in itertools.product(*choices)]
+    """Return the overrides of every run of an experiment: one, or for each case the product of its values."""
+    sweeper = hydra_config(f"experiment={experiment}", return_hydra_config=True).hydra.sweeper
+    runs = []
+    for case in sweeper.cases or [""]:
+        params = dict(sweeper.params or {}) | dict(override.split("=") for override in case.split())
+        choices = [[f"{key}={value}" for value in str(values).split(",")] for key, values in params.items()]
+        runs += [[f"experiment={experiment}", *choice] for choice in itertools.product(*choices)]
+    return runs
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(CONF_DIR)))
@@ -146,6 +150,7 @@ def test_the_hash_does_not_see_what_only_names_or_shows(override):
         "optimizer.lr=1",
         "trainer.max_steps=3",
         "trainer.threads=1",
+        "trainer.devices=2",
         "seed=7",
         "data_seed=7",
         "task.label_smoothing=0",

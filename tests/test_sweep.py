@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from commands import ENDLESS, SMOKE, Started, attncompare, inspect
 
 from attncompare.compare.checks import require_finished
 from attncompare.errors import Refused
-from attncompare.sweep import Job, _labels
+from attncompare.sweep.job import Job, labels
 from attncompare.tracking.record import Run, find_runs
 
 
@@ -80,18 +81,23 @@ def test_a_failing_run_stops_no_other_and_is_told_at_the_end(sweep):
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.splitlines()[-1].startswith("error: 2 of 4 runs did not finish: ")
-    assert done.stderr.count("loss is nan; no checkpoint was written before") == 2
+    assert done.stderr.count("loss is nan; no weights were written before") == 2
 
 
-def test_a_finished_sweep_prints_its_folder_alone(tmp_path):
-    done = attncompare("train", "-m", *SMOKE, "tracking=disabled", "seed=1,2", cwd=tmp_path)
+def test_a_finished_sweep_prints_its_folder_alone_and_is_not_trained_again(tmp_path):
+    command = ("train", "-m", *SMOKE, "tracking=disabled", "seed=1,2")
+    done = attncompare(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert {run.state for run in find_runs([tmp_path / done.stdout.strip()])} == {"finished"}
+    again = attncompare(*command, cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (0, done.stdout)
+    assert "all 2 runs finished already" in again.stderr
     assert by_seed(tmp_path).keys() == {1, 2}
+    assert len(find_runs([tmp_path])) == 2
 
 
 def test_ctrl_c_closes_every_run(tmp_path):
-    started = Started("train", "-m", *ENDLESS, "seed=1,2", "hydra.launcher.workers=2", cwd=tmp_path)
+    started = Started("train", "-m", *ENDLESS, "seed=1,2,3", "hydra.launcher.workers=2", cwd=tmp_path)
     started.wait_for("training step", times=2)
     started.interrupt()
     code, out, err = started.end()
@@ -99,6 +105,7 @@ def test_ctrl_c_closes_every_run(tmp_path):
     assert "Traceback" not in err and err.endswith("interrupted\n")
     runs = by_seed(tmp_path)
     assert runs.keys() == {1, 2}
+    assert "\n0 of 3 runs finished; the same command goes on with the others\n" in err
     for run in runs.values():
         assert run.state == "interrupted"
         assert [end["exit_code"] for end in inspect(run)["exit"]] == [1]
@@ -131,8 +138,11 @@ def test_a_run_that_is_killed_has_failed_and_the_next_one_is_trained(tmp_path):
     killed, other = sorted(find_runs([tmp_path]), key=lambda run: -run.config.trainer.max_steps)
     assert other.state == "finished"
     assert killed.state == "failed"
-    assert "its process ended without closing the record (exit code -9)" in killed.summary["message"]
-    assert "failed (exit code -9)" in err
+    assert (
+        "its process ended without closing the record (SIGKILL: the system may have run out of memory)"
+        in killed.summary["message"]
+    )
+    assert "failed (SIGKILL: the system may have run out of memory)" in err
     with pytest.raises(Refused, match="the run is failed, not finished"):
         require_finished([killed])
 
@@ -146,8 +156,23 @@ def test_a_sweep_cannot_be_written_where_no_folder_can_be_made(tmp_path):
 
 def test_runs_that_differ_in_other_keys_have_labels_that_tell_them_apart(make_config):
     jobs = [Job(make_config(override), (override,)) for override in ("seed=1", "seed=2", "optimizer.lr=1")]
-    assert _labels(jobs) == [
+    assert labels(jobs) == [
         "translation scaled h1 seed 1 (seed=1)",
         "translation scaled h1 seed 2",
         "translation scaled h1 seed 1 (optimizer.lr=1)",
     ]
+
+
+def test_a_sweep_that_is_killed_stops_its_runs_and_they_can_go_on(tmp_path):
+    endless = [override for override in ENDLESS if "max_steps" not in override]
+    started = Started("train", "-m", *endless, "tracking=disabled", "trainer.max_steps=1000000,2000000", cwd=tmp_path)
+    started.wait_for("training step", times=2)
+    os.kill(started.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while any(run.alive() for run in find_runs([tmp_path])):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    for run in find_runs([tmp_path]):
+        assert run.state == "interrupted"
+        assert run.summary["message"].endswith("by the end of its sweep's process")
+        assert list(run.path.glob("checkpoints/resume-*"))

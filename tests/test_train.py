@@ -9,7 +9,7 @@ import torch
 from commands import ENDLESS, SMOKE, Started, composed_config, inspect
 from safetensors.torch import load_file
 
-from attncompare import train as train_module
+from attncompare import session
 from attncompare.data.module import DataModule, Probe
 from attncompare.data.tokenizer import BOS, EOS
 from attncompare.errors import RunFailed
@@ -42,7 +42,7 @@ def test_the_record_holds_every_file(finished_run):
     files = {path.name for path in finished_run.path.iterdir()}
     assert files == {
         *("config.yaml", "overrides.yaml", "environment.json", "metrics.csv", "summary.json", "predictions.jsonl"),
-        *("maps", "checkpoints", "wandb", "run.log", "tokenizer.json"),
+        *("maps", "checkpoints", "wandb", "run.log", "losses.jsonl", "tokenizer.json", "manifest.json"),
     }
     assert {path.name for path in (finished_run.path / "checkpoints").iterdir()} == {
         "best.safetensors",
@@ -135,6 +135,7 @@ def test_rows_that_are_too_long_are_counted_in_the_record_and_the_log(make_confi
 
 def test_the_log_holds_no_noise(trained):
     lines = (trained.path / "run.log").read_text().splitlines()
+    lines = [line for line in lines if "recorded diff" not in line]  # that depends on who is changing the code now
     assert [line.partition("attncompare: ")[2][:7] for line in lines] == ["step 2:", "step 4:"], lines
 
 
@@ -153,7 +154,7 @@ def nan_from_step(step, monkeypatch):
 
     def spoilt(self, batch):
         value, tokens = loss(self, batch)
-        return (value * math.nan if self.global_step >= step else value), tokens
+        return (value * math.nan if self.step >= step else value), tokens
 
     monkeypatch.setattr(Translation, "loss", spoilt)
 
@@ -180,15 +181,15 @@ def test_a_run_that_diverges_for_real_saves_no_such_weights(cli):
     assert err.splitlines()[-1].startswith("error: runs/") and "failed after" in err
     (run,) = find_runs(["runs"])
     assert run.state == "failed"
-    assert "no checkpoint was written before" in run.summary["message"]
+    assert "no weights were written before" in run.summary["message"]
     assert not (run.path / "checkpoints").exists()
 
 
 def test_a_validation_loss_that_is_no_number_leaves_the_weights_before_it(make_config, monkeypatch):
     metrics = Translation.metrics
 
-    def spoilt(self, split):
-        return {**metrics(self, split), **({"loss": math.nan} if self.global_step == 4 else {})}
+    def spoilt(self, data, split):
+        return {**metrics(self, data, split), **({"loss": math.nan} if self.step == 4 else {})}
 
     monkeypatch.setattr(Translation, "metrics", spoilt)
     folders, weights = [], []
@@ -209,7 +210,7 @@ def test_a_validation_loss_that_is_no_number_leaves_the_weights_before_it(make_c
 
 
 def test_any_other_exception_ends_the_record_too_and_its_trace_is_in_the_log(make_config, monkeypatch):
-    def broken(self):
+    def broken(self, data):
         raise RuntimeError("the disk is on fire")
 
     monkeypatch.setattr(Translation, "predictions", broken)
@@ -235,7 +236,7 @@ def test_ctrl_c_while_the_record_is_opened_closes_it(cli, monkeypatch):
     def interrupted(fingerprint):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_module, "environment", interrupted)
+    monkeypatch.setattr(session, "environment", interrupted)
     assert cli("train", *SMOKE)[0] == 130
     (run,) = find_runs(["runs"])
     assert run.state == "interrupted"
@@ -249,6 +250,7 @@ def test_ctrl_c_while_training_closes_record_and_wandb_run(tmp_path):
     assert (code, out) == (130, "")
     assert "Traceback" not in err and err.endswith("interrupted\n")
     (run,) = find_runs([tmp_path])
+    assert f"\ngo on with: attncompare train --resume {run.path.relative_to(tmp_path)}\n" in err
     assert run.state == "interrupted"
     assert run.summary["message"].startswith("interrupted at step ")
     assert run.metrics()[0]["step"] == 1

@@ -1,37 +1,75 @@
-"""``attncompare compare``: from folders of runs to a table in the terminal and a page."""
+"""``attncompare compare``: from folders of runs to a table in the terminal, a page, and data."""
 
 import os
+import sys
 from pathlib import Path
 
 from rich.console import Console
 
+from attncompare.compare.as_data import as_data
+from attncompare.compare.gathering import gather
 from attncompare.compare.groups import compare_groups
+from attncompare.compare.in_wandb import show_in_wandb
+from attncompare.compare.options import Options
 from attncompare.compare.report import write_report
-from attncompare.compare.table import print_table, result_table
-from attncompare.tracking.record import Run, find_runs
+from attncompare.compare.terminal import print_comparison
+from attncompare.errors import AttnCompareError, Refused
+from attncompare.tracking.files import require_replaceable, write_json
+from attncompare.tracking.record import Run
+from attncompare.tracking.sweeps import not_started
+from attncompare.tracking.words import printable
 
 
-def compare(paths: list[Path], html: Path | None, force: bool) -> None:
-    """Print one table for each task among the runs in ``paths``, and write the page.
+def compare(
+    paths: list[Path],
+    html: Path | None,
+    force: bool,
+    *,
+    data: Path | None = None,
+    options: Options | None = None,
+    wandb: bool = False,
+) -> None:
+    """Print one table for each task among the runs in ``paths`` with its verdicts, and write the page.
+
+    What a sweep was asked for and has not started is said on standard error.
 
     Args:
         paths: folders of runs, or folders that hold runs, such as a sweep's.
         html: where the page goes; None: ``report.html`` in the innermost folder that holds all these runs.
         force: compare runs that differ in more than attention and seed.
+        data: where all of it goes as JSON, too; None: nowhere.
+        options: how to compare.
+        wandb: show the page, the table and the verdicts in W&B, too; where that fails, it is said, and all else is there.
 
     Raises:
-        Refused: if a path holds no run, a run has not finished, or runs are not on equal footing.
+        Refused: if a path holds no run, a run given by its path has not finished or is damaged, none is left, runs are
+            not on equal footing, an option does not fit them, or a file cannot go where it should.
     """
-    runs = find_runs(paths)
-    comparisons = compare_groups(runs, force)
-    page = html or default_page(runs)
+    gathered = gather(paths)
+    for line in not_started(paths):
+        print(f"note: {printable(line)}", file=sys.stderr)
+    page = html or default_page(list(gathered.runs))
+    require_replaceable(page, f"--html {page}")
+    if data is not None:
+        require_replaceable(data, f"--json {data}")
+    comparisons = compare_groups(gathered.runs, force, left_out=gathered.left_out, options=options)
     write_report(comparisons, page)
+    if data is not None:
+        try:
+            write_json(data, as_data(comparisons))
+        except OSError as error:
+            raise Refused(f"--json {data}: cannot write there ({error.strerror})") from None
     console = Console()
     for comparison in comparisons:
         console.print()
-        print_table(console, result_table(comparison))
+        print_comparison(console, comparison)
     console.print()
     console.print("Page:", str(page), highlight=False, markup=False, soft_wrap=True)
+    if wandb:
+        try:
+            console.print("W&B:", show_in_wandb(comparisons, page), highlight=False, markup=False, soft_wrap=True)
+        except AttnCompareError as error:
+            print(f"W&B: {error}; the table and the page are whole", file=sys.stderr)
 
 
 def default_page(runs: list[Run]) -> Path:

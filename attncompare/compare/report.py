@@ -1,40 +1,34 @@
-"""The page of a comparison: one self-contained HTML file with tables, curves, maps, samples and the record."""
+"""The page of a comparison: one self-contained HTML file. Each ``page_*.py`` makes the data of one part of it."""
 
-import os
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from attncompare.compare.curves import curve_figures
-from attncompare.compare.groups import Comparison, Variant
+from attncompare.compare.groups import Comparison
+from attncompare.compare.page_answer import cost_sentences, headline, pairs_by_metric
+from attncompare.compare.page_lengths import length_data
+from attncompare.compare.page_maps import BYTES, page_maps
+from attncompare.compare.page_numbers import numbers_table
+from attncompare.compare.page_pareto import pareto_data
+from attncompare.compare.page_record import record
+from attncompare.compare.page_samples import samples
+from attncompare.compare.page_styles import styles
+from attncompare.compare.page_values import is_number
 from attncompare.compare.table import ResultTable, result_table
+from attncompare.compare.verdicts import how_tested, verdicts
 from attncompare.errors import Refused
+from attncompare.metric_names import METRICS
 from attncompare.tracking.files import write_text
-from attncompare.tracking.maps import load_maps
-from attncompare.tracking.page import MapSeries, environment, script_json, viewer_css, viewer_data, viewer_js
-from attncompare.tracking.record import Run
+from attncompare.tracking.page import content_policy, environment, script_json, viewer_css, viewer_js
 
-_GIVEN = ("source", "reference", "prompt")  # what every variant was given or asked for
-_ANSWER = {"translation": "prediction", "language_model": "continuation"}
-_MOST_SAMPLES = 12
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One test item: what was given, and each variant's answer (None where its record lacks one)."""
-
-    given: dict[str, str]
-    answers: list[tuple[Variant, str | None]]
-
-    @property
-    def agree(self) -> bool:
-        """Whether all variants answer the same."""
-        return len({answer for _, answer in self.answers}) == 1
+_PAGE = Path(__file__).parent / "page"
+_MOST_DRAWN = 8  # variants in the curves at first
+_SCRIPTS = ("charts.js", "lengths.js", "pareto.js", "curves.js", "heads.js")  # in this order: each uses those before
 
 
 def write_report(comparisons: Sequence[Comparison], path: Path) -> None:
@@ -43,13 +37,7 @@ def write_report(comparisons: Sequence[Comparison], path: Path) -> None:
     Raises:
         Refused: if the file cannot be written, or a run's maps, metrics or predictions are damaged.
     """
-    template = environment(Path(__file__).parent).get_template("report.html.j2")
-    page = template.render(
-        sections=[_section(comparison) for comparison in comparisons],
-        viewer_css=viewer_css(),
-        viewer_js=viewer_js(),
-        plotly=Markup(get_plotlyjs()),
-    )
+    page = report_page(comparisons)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, page)
@@ -57,65 +45,107 @@ def write_report(comparisons: Sequence[Comparison], path: Path) -> None:
         raise Refused(f"--html {path}: cannot write there ({error.strerror})") from None
 
 
-def samples(comparison: Comparison) -> list[Sample]:
-    """Return test items with the answers of every variant's first seed, those on which variants disagree first."""
-    rows = [{row["id"]: row for row in variant.runs[0].predictions()} for variant in comparison.variants]
-    answer = _ANSWER[comparison.task]
-    found = []
-    for number in dict.fromkeys(number for by_id in rows for number in by_id):
-        some = next(by_id[number] for by_id in rows if number in by_id)
-        answers = [by_id[number][answer] if number in by_id else None for by_id in rows]
-        given = {key: some[key] for key in _GIVEN if key in some}
-        found.append(Sample(given, list(zip(comparison.variants, answers, strict=True))))
-    return sorted(found, key=lambda sample: sample.agree)[:_MOST_SAMPLES]
+def report_page(comparisons: Sequence[Comparison]) -> str:
+    """Return the page as text: it asks no network for anything and holds all that it shows.
 
-
-def map_series(comparison: Comparison) -> list[MapSeries]:
-    """Return the maps of every variant's first seed."""
-    return [
-        MapSeries(
-            label=variant.title if len(variant.seeds) == 1 else f"{variant.title} (seed {variant.seeds[0]})",
-            steps=sorted((load_maps(file) for file in variant.runs[0].map_files()), key=lambda pair: pair[0]),
-            color=variant.color,
+    Raises:
+        Refused: if a run's maps, metrics or predictions are damaged.
+    """
+    scripts = {"viewer_js": viewer_js(), "plotly": _plotly(), "page_js": _page_js()}
+    return (
+        environment(_PAGE)
+        .get_template("page.html.j2")
+        .render(
+            sections=[_section(comparison, BYTES // len(comparisons)) for comparison in comparisons],
+            viewer_css=viewer_css(),
+            page_css=Markup((_PAGE / "page.css").read_text(encoding="utf-8")),
+            policy=content_policy(*scripts.values()),
+            **scripts,
         )
-        for variant in comparison.variants
-    ]
+    )
 
 
-def _section(comparison: Comparison) -> dict[str, Any]:
-    """Return what the template shows of one task."""
+def _section(comparison: Comparison, map_bytes: int) -> dict[str, Any]:
+    """Return what the templates show of one task."""
     table = result_table(comparison)
-    figures = curve_figures(comparison)
+    found = verdicts(comparison)
+    curves = curve_figures(comparison)
+    pareto = pareto_data(comparison, table)
+    lengths = length_data(comparison)
+    maps = page_maps(comparison, map_bytes)
+    items = samples(comparison)
     return {
         "id": comparison.task,
+        "styles": styles(comparison),
+        "seeds": max(len(variant.runs) for variant in comparison.variants),
+        "headline": headline(comparison, found),
+        "pairs": pairs_by_metric(found),
+        "tests": numbers_table(found),
+        "costs": cost_sentences(table),
         "table": table,
+        "how_tested": how_tested(found),
+        "drawn": _drawn(comparison, table),
         "winners": _winners(table),
-        "figures": figures,
-        "figures_json": script_json(figures),
-        "maps_json": script_json(viewer_data(map_series(comparison))),
-        "samples": samples(comparison),
-        "runs": [_run_facts(variant, run) for variant in comparison.variants for run in variant.runs],
-        "config": yaml.safe_dump(comparison.variants[0].runs[0].config.to_dict(), sort_keys=False, allow_unicode=True),
+        "ranges": _ranges(table),
+        "left_out": comparison.left_out,
+        "curves": curves,
+        "curves_json": script_json(curves),
+        "pareto": pareto,
+        "pareto_json": script_json(pareto),
+        "lengths": lengths,
+        "lengths_json": script_json(lengths),
+        "maps_json": script_json(maps.viewer),
+        "maps_note": maps.note,
+        "heads": maps.heads,
+        "heads_json": script_json(maps.heads),
+        "samples": items,
+        "marked": any("reference" in sample.given for sample in items),
+        "record": record(comparison),
+        "whole_runs": _whole_runs(comparison),
     }
+
+
+def _whole_runs(comparison: Comparison) -> str:
+    """Return what a reader must know of all that was kept of whole runs where the table stops before their ends."""
+    if comparison.budget is None:
+        return ""
+    return f"From the whole runs, not after {comparison.budget.shown} as the table above."
 
 
 def _winners(table: ResultTable) -> set[tuple[str, str]]:
     return {(row.variant.label, c.key) for row in table.rows for c in table.columns if table.is_best(row, c)}
 
 
-def _run_facts(variant: Variant, run: Run) -> dict[str, Any]:
+def _drawn(comparison: Comparison, table: ResultTable) -> set[str]:
+    """Return the labels of the variants that the pictures show at first: all, or of many the best ones."""
+    metric = METRICS[comparison.tested[0]]
+    rows = [row for row in table.rows if row.ranked]
+    if len(rows) <= _MOST_DRAWN:
+        return {row.variant.label for row in table.rows}
+    worst = -math.inf if metric.higher_is_better else math.inf
+    figures = {row.variant.label: row.values[metric.key] for row in rows}
+    numbers = {label: value if is_number(value) else worst for label, value in figures.items()}
+    return set(sorted(numbers, key=lambda label: numbers[label], reverse=metric.higher_is_better)[:_MOST_DRAWN])
+
+
+def _ranges(table: ResultTable) -> dict[tuple[str, str], str]:
+    """Return by variant's label and metric the interval of its mean over seeds, "[30.1, 31.4]"."""
     return {
-        "title": variant.title,
-        "color": variant.color,
-        "seed": run.config.seed,
-        "folder": _readable(run.path),
-        "hash": run.config.hash()[:6],
-        "data": run.summary["data"]["fingerprint"][:12],
-        "environment": yaml.safe_dump(run.environment(), sort_keys=False, allow_unicode=True),
+        (row.variant.label, column.key): f"[{column.format(interval.low)}, {column.format(interval.high)}]"
+        for row in table.rows
+        for column in table.columns
+        if (estimate := row.estimates.get(column.key)) and (interval := estimate.interval)
     }
 
 
-def _readable(path: Path) -> str:
-    """Return ``path`` as a command in the current folder would name it."""
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative
+@cache
+def _plotly() -> Markup:
+    from plotly.offline import get_plotlyjs
+
+    return Markup(get_plotlyjs().replace("\r\n", "\n"))  # as a browser reads it, for its digest
+
+
+@cache
+def _page_js() -> Markup:
+    parts = [(_PAGE / name).read_text(encoding="utf-8") for name in _SCRIPTS]
+    return Markup("(() => {\n'use strict';\n" + "\n".join(parts) + "\n})();")

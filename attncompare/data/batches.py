@@ -30,8 +30,10 @@ class TextBatch(NamedTuple):
     """The id after each input id."""
     scored_BT: Tensor
     """Boolean: whether the target counts; False on padding."""
-    bytes_B: Tensor
-    """UTF-8 bytes of the row's scored targets, int64, for bits per byte. An EOS is none."""
+    bytes_BT: Tensor
+    """UTF-8 bytes that each target shows, int64, for bits per byte. An EOS shows none."""
+    item_BT: Tensor
+    """Number of the document, or row, in its split that each target belongs to, int64."""
 
 
 def padded(rows: Sequence[np.ndarray], value: int = PAD) -> Tensor:
@@ -42,11 +44,24 @@ def padded(rows: Sequence[np.ndarray], value: int = PAD) -> Tensor:
     return torch.from_numpy(filled)
 
 
-def text_batch(ids: Sequence[np.ndarray], scored: Sequence[np.ndarray], sizes: Sequence[int]) -> TextBatch:
-    """Make a batch of rows of ids, each one longer than its row of ``scored`` (0 or 1 for each target)."""
+def text_batch(
+    ids: Sequence[np.ndarray],
+    scored: Sequence[np.ndarray],
+    sizes: Sequence[np.ndarray],
+    items: Sequence[np.ndarray],
+) -> TextBatch:
+    """Make a batch of rows of ids, each one longer than its rows of facts about each target.
+
+    Args:
+        ids: the tokens of each row.
+        scored: 1 where the target counts, else 0.
+        sizes: how many bytes it shows.
+        items: which document or row it belongs to.
+    """
     return TextBatch(
         input_BT=padded([row[:-1] for row in ids]),
         target_BT=padded([row[1:] for row in ids]),
         scored_BT=padded(scored, 0).bool(),
-        bytes_B=torch.tensor(sizes),
+        bytes_BT=padded(sizes, 0),
+        item_BT=padded(items, 0),
     )

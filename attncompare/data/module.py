@@ -17,6 +17,7 @@ from attncompare.data.splits import SPLITS
 from attncompare.data.stream_set import StreamSet
 from attncompare.data.tokenizer import Tokenizer
 from attncompare.errors import Refused
+from attncompare.metric_names import counted
 
 __all__ = ["DataModule", "Probe"]
 
@@ -26,6 +27,9 @@ SplitSet = PairSet | RowSet | StreamSet
 
 class DataModule(LightningDataModule):
     """Corpus, tokenizer and batches of ``config``.
+
+    Attributes:
+        first_step: the training step (from 0) whose batch comes first; more than 0 where a run is resumed.
 
     Attributes (after :meth:`prepare`):
         tokenizer: trained on the train split; for pairs one vocabulary for both sides.
@@ -42,6 +46,7 @@ class DataModule(LightningDataModule):
     def __init__(self, config: RunConfig) -> None:
         super().__init__()
         self.config = config
+        self.first_step = 0
         self._corpus: Corpus | None = None
         self._sets: dict[str, SplitSet] = {}
 
@@ -67,16 +72,28 @@ class DataModule(LightningDataModule):
         self.prepare()
 
     def train_dataloader(self) -> Loader:
-        """Return the train batches, in an order that follows from ``data_seed`` and the epoch alone.
+        """Return the train batches of the steps from :attr:`first_step` to ``trainer.max_steps``.
 
-        Among several processes each gets a part of every batch, so the trainer must not distribute them again
-        (``use_distributed_sampler=False``).
+        Their order follows from ``data_seed`` and the step alone. Among several processes each gets a part of every
+        batch, so the trainer must not distribute them again (``use_distributed_sampler=False``).
         """
-        rows = self._set("train")
-        seed, size = self.config.data_seed, self.config.data.batch_size
+        rows, config = self._set("train"), self.config
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
-        return Loader(rows, Order(lambda epoch: rows.train_plan(seed, epoch, size), rank, world))
+        order = Order(
+            lambda epoch: rows.train_plan(config.data_seed, epoch, config.data.batch_size),
+            self.first_step,
+            config.trainer.max_steps,
+            limit=config.trainer.limit_batches,
+            rank=rank,
+            world=world,
+        )
+        return Loader(rows, order)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Return the number of train batches that make one epoch."""
+        return self.train_dataloader().order.batches_per_epoch
 
     def val_dataloader(self) -> Loader:
         """Return the val batches, in order; every process gets all."""
@@ -99,7 +116,7 @@ class DataModule(LightningDataModule):
         """
         corpus, val = self._loaded(), self._set("val")
         if count > len(val):
-            raise Refused(f"tracking.probes={count}, but val holds only {len(val)} examples")
+            raise Refused(f"tracking.probes={count}, but val holds only {counted(len(val), 'example')}")
         if isinstance(val, PairSet):
             return pair_probes(corpus, val, self.tokenizer, count)
         return text_probes(val, count)
@@ -149,7 +166,7 @@ class DataModule(LightningDataModule):
 
     def _fixed(self, split: str) -> Loader:
         rows, size = self._set(split), self.config.data.batch_size
-        return Loader(rows, Order(lambda _: rows.fixed_plan(size)))
+        return Loader(rows, Order(lambda _: rows.fixed_plan(size), limit=self.config.trainer.limit_batches))
 
     def _set(self, split: str) -> SplitSet:
         self.prepare()

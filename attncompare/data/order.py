@@ -1,6 +1,7 @@
 """Which rows make which batch, and in what order: a pure function of ``data_seed`` and epoch (C5)."""
 
 import functools
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -42,63 +43,59 @@ def generator(data_seed: int, epoch: int) -> np.random.Generator:
 
 
 class Order(Sampler[list[int]]):
-    """Gives the batches of one epoch, each as a list of keys; Lightning calls :meth:`set_epoch` before each epoch.
+    """The batches of some training steps, each as a list of keys, through as many epochs as that takes.
+
+    Step n gets batch ``n % len(epoch)`` of epoch ``n // len(epoch)``: where a run stands is its step and nothing else,
+    so it can be taken up at any step (C10).
 
     Args:
         plan: the batches of an epoch. Their number must be the same in every epoch.
+        first, last: the steps, from ``first`` (from 0) up to but without ``last``; by default those of epoch 0.
+        limit: at most so many batches of each epoch; None: all.
         rank, world: among ``world`` processes, this one gets every world-th row of each batch.
+
+    Attributes:
+        repeated: the steps given so far whose batch had no row for this process, so that it got another's: it counts
+            for nothing there.
     """
 
-    def __init__(self, plan: Callable[[int], Plan], rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        plan: Callable[[int], Plan],
+        first: int = 0,
+        last: int | None = None,
+        *,
+        limit: int | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
         self._plan = functools.lru_cache(maxsize=1)(plan)
+        self.batches_per_epoch = min(len(plan(0)), limit or sys.maxsize)
+        self._first, self._last = first, self.batches_per_epoch if last is None else last
         self._rank, self._world = rank, world
-        self.epoch = 0
-        self.given = 0  # batches of this epoch so far
-        self._resume: tuple[int, int] | None = None
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next iteration."""
-        self.epoch = epoch
-
-    def resume(self, epoch: int, given: int) -> None:
-        """Let the next iteration leave out the first ``given`` batches, if it is one of ``epoch``."""
-        self._resume = (epoch, given)
+        self.repeated: set[int] = set()
 
     def __len__(self) -> int:
-        return len(self._plan(self.epoch))
+        return max(0, self._last - self._first)
 
     def __iter__(self) -> Iterator[list[int]]:
-        # A generator, so that the epoch is read with the first batch: Lightning makes the iterator before it sets the
-        # epoch.
-        epoch, given = self._resume or (self.epoch, 0)
-        self._resume = None
-        self.given = given if epoch == self.epoch else 0
-        for keys in self._plan(self.epoch)[self.given :]:
-            self.given += 1
-            # A process without a row would leave the others waiting: it repeats the batch's first.
-            yield keys[self._rank :: self._world] or keys[:1]
+        for step in range(self._first, self._last):
+            epoch, number = divmod(step, self.batches_per_epoch)
+            keys = self._plan(epoch)[number]
+            mine = keys[self._rank :: self._world]
+            if not mine:  # a process without a row would leave the others waiting: it repeats the batch's first
+                self.repeated.add(step)
+            yield mine or keys[:1]
 
 
 class Loader(DataLoader[Any]):
-    """Loads the batches that an :class:`Order` gives, in this process, without touching the global random state.
-
-    Lightning keeps :meth:`state_dict` in its checkpoints, so that a run resumed within an epoch goes on with the next
-    batch (C10).
-    """
+    """Loads the batches that an :class:`Order` gives, in this process, without touching the global random state."""
 
     def __init__(self, rows: Dataset[Any], order: Order) -> None:
         # The order gives whole batches, which the data set makes: the loader's own batching is off. Its base seed,
         # unused here, would be drawn from the global generator if it had none of its own.
         super().__init__(rows, sampler=order, batch_size=None, collate_fn=_as_it_is, generator=torch.Generator())
         self.order = order
-
-    def state_dict(self) -> dict[str, int]:
-        """Return where in which epoch the loader stands."""
-        return {"epoch": self.order.epoch, "given": self.order.given}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from :meth:`state_dict`."""
-        self.order.resume(state["epoch"], state["given"])
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -5,6 +5,9 @@ from pathlib import Path
 from attncompare.config import PairsConfig
 from attncompare.data.splits import SPLITS
 from attncompare.errors import Refused
+from attncompare.metric_names import counted
+
+_LONGEST = 2**20  # bytes of a line
 
 
 def checked_pair_files(config: PairsConfig) -> dict[str, tuple[Path, Path]]:
@@ -23,7 +26,7 @@ def checked_pair_files(config: PairsConfig) -> dict[str, tuple[Path, Path]]:
         counts = count_lines(source), count_lines(target)
         if counts[0] != counts[1]:
             raise Refused(
-                f"{source} has {counts[0]} lines but {target} has {counts[1]}; line by line they must translate"
+                f"{source} has {counted(counts[0], 'line')} but {target} has {counts[1]}; line by line they must translate"
             )
     return files
 
@@ -32,12 +35,15 @@ def count_lines(path: Path) -> int:
     """Return the number of lines, which end in LF or CRLF, reading the file once and never whole.
 
     Raises:
-        Refused: if the file is missing, empty, not UTF-8, or holds a blank line, a NUL byte or a stray carriage return.
+        Refused: if the file is missing, no plain file, empty, not UTF-8, or holds a blank line, a line beyond a
+            mebibyte, a NUL byte or a stray carriage return.
     """
     count = 0
     try:
+        if path.exists() and not path.is_file():  # a pipe would never end
+            raise Refused(f"{path}: no plain file")
         with path.open("rb") as file:
-            for count, line in enumerate(file, start=1):
+            for count, line in enumerate(iter(lambda: file.readline(_LONGEST + 1), b""), start=1):
                 _check(line, f"{path}, line {count}")
     except OSError as error:
         raise Refused(f"{path}: cannot read: {error.strerror}") from None
@@ -47,6 +53,8 @@ def count_lines(path: Path) -> int:
 
 
 def _check(line: bytes, where: str) -> None:
+    if len(line) > _LONGEST:
+        raise Refused(f"{where}: longer than {_LONGEST} bytes; this is no sentence")
     try:
         text = line.decode()
     except UnicodeDecodeError as error:

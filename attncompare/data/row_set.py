@@ -34,11 +34,12 @@ class RowSet(KeptRows, Dataset[TextBatch]):
         sizes = [token_bytes(text, tokens.offsets) for text, tokens in zip(texts, encoded, strict=True)]
         self.ids = [np.array([BOS, *tokens.ids[:max_length]]) for tokens in encoded]
         self.scored = [_scored(*row)[:max_length] for row in zip(texts, encoded, spans, strict=True)]
-        self.bytes = [int(size[:max_length] @ counts) for size, counts in zip(sizes, self.scored, strict=True)]
+        self.bytes = [size[:max_length] for size in sizes]
 
     def __getitem__(self, rows: list[int]) -> TextBatch:
         ids, scored = [self.ids[row] for row in rows], [self.scored[row] for row in rows]
-        return text_batch(ids, scored, [self.bytes[row] for row in rows])
+        items = [np.full(len(self.bytes[row]), row) for row in rows]
+        return text_batch(ids, scored, [self.bytes[row] for row in rows], items)
 
     def counts(self) -> dict[str, int | float]:
         """Return the numbers for the record, over kept rows after cutting."""
@@ -46,7 +47,7 @@ class RowSet(KeptRows, Dataset[TextBatch]):
         return {
             "tokens": len(ids),
             "scored_tokens": int(sum(self.scored[row].sum() for row in self.kept)),
-            "bytes": sum(self.bytes[row] for row in self.kept),
+            "bytes": sum(int(self.bytes[row] @ self.scored[row]) for row in self.kept),
             "unknown_rate": float((ids == UNK).mean()),
         }
 

@@ -28,6 +28,8 @@ class StreamSet(Dataset[TextBatch]):
         self.ids = np.array([BOS, *(i for document in encoded for i in (*document.ids, EOS))])
         sizes = (token_bytes(text, tokens.offsets) for text, tokens in zip(documents, encoded, strict=True))
         self.bytes = np.concatenate([[0], *(part for size in sizes for part in (size, [0]))])  # specials show no byte
+        lengths = [len(tokens.ids) + 1 for tokens in encoded]  # an EOS belongs to the document that it ends
+        self.items = np.concatenate([[0], np.repeat(np.arange(len(lengths)), lengths)])
         self.max_length = max_length
 
     def __len__(self) -> int:
@@ -40,8 +42,10 @@ class StreamSet(Dataset[TextBatch]):
 
     def __getitem__(self, starts: list[int]) -> TextBatch:
         windows = [self.ids[start : start + self.max_length + 1] for start in starts]
-        sizes = [int(self.bytes[start + 1 : start + self.max_length + 1].sum()) for start in starts]
-        return text_batch(windows, [np.ones(len(window) - 1, dtype=np.int64) for window in windows], sizes)
+        sizes, items = (
+            [facts[start + 1 : start + self.max_length + 1] for start in starts] for facts in (self.bytes, self.items)
+        )
+        return text_batch(windows, [np.ones(len(window) - 1, dtype=np.int64) for window in windows], sizes, items)
 
     def train_plan(self, data_seed: int, epoch: int, batch_size: int) -> Plan:
         """Return an epoch of training: full windows from an offset of the epoch's own, so that it cuts elsewhere."""

@@ -6,7 +6,6 @@ All three are lossless: the tokens of a text, joined, are the text. Words and BP
 import os
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
@@ -14,6 +13,7 @@ from tokenizers import Tokenizer as Backend
 
 from attncompare.config import TokenizerConfig
 from attncompare.data.byte_alphabet import bytes_of, readable
+from attncompare.data.tokenizer_file import checked_tokenizer
 from attncompare.errors import Refused
 
 PAD, UNK, BOS, EOS = range(4)
@@ -92,29 +92,23 @@ class Tokenizer:
         """Return a readable name for each token: space ``▁``, line end ``⏎``, a byte that is no character ``⟨E2⟩``."""
         return [self._label(i) for i in ids]
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the tokenizer as JSON, whole or not at all."""
-        temporary = Path(f"{os.fspath(path)}.tmp")
-        temporary.write_text(self._backend.to_str(pretty=True), encoding="utf-8")
-        temporary.replace(path)
+    def to_text(self) -> str:
+        """Return the tokenizer as JSON, which :meth:`parse` reads."""
+        return self._backend.to_str(pretty=True)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "Tokenizer":
-        """Read a tokenizer that :meth:`save` wrote.
+    def parse(cls, content: bytes, path: str | os.PathLike[str]) -> "Tokenizer":
+        """Return the tokenizer in ``content``, :meth:`to_text` as it stands in the file ``path``.
 
         Raises:
-            Refused: if the file is missing or damaged.
+            Refused: if it is damaged, or holds anything but what attncompare writes.
         """
+        text = checked_tokenizer(content, os.fspath(path), map(_blank, _PATTERNS), SPECIALS)
         try:
-            backend = Backend.from_str(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise Refused(f"{os.fspath(path)}: cannot read the tokenizer: {error.strerror}") from None
-        except Exception as error:  # the library raises bare Exception for malformed JSON
+            return cls(Backend.from_str(text))
+        except Exception as error:  # the library raises bare Exception
             reason = str(error).splitlines()[0]
             raise Refused(f"{os.fspath(path)}: not a tokenizer written by attncompare: {reason}") from None
-        if [backend.id_to_token(i) for i in range(len(SPECIALS))] != list(SPECIALS):
-            raise Refused(f"{os.fspath(path)}: not a tokenizer written by attncompare: ids 0-3 are not {SPECIALS}")
-        return cls(backend)
 
     def _token(self, token_id: int) -> str:
         token = self._backend.id_to_token(int(token_id))

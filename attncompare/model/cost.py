@@ -7,7 +7,7 @@ from torch import nn
 from attncompare.attention import Attention
 from attncompare.model.decoder_only import DecoderOnly
 from attncompare.model.encoder_decoder import EncoderDecoder
-from attncompare.model.layers import Block
+from attncompare.model.layers import Block, ModelSize
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,50 @@ class Lengths:
 def parameter_count(model: nn.Module) -> int:
     """Return the number of trained numbers; shared ones count once."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def planned_parameters(size: ModelSize, inner: int, *, cross: bool) -> int:
+    """Return what :func:`parameter_count` would say of a model that nobody has built yet.
+
+    The own parameters of score functions are left out: only a score itself knows them.
+
+    Args:
+        size: its sizes.
+        inner: heads * head_dim of each attention.
+        cross: True: an encoder-decoder; False: a decoder alone.
+    """
+    d = size.d_model
+    attention, norm = 4 * d * inner + 3 * inner + d, 2 * d
+    feed_forward = 2 * d * size.d_ff + size.d_ff + d
+    decoder = attention + feed_forward + 2 * norm
+    if cross:  # the encoder's block, and what the decoder's has more than that
+        decoder += decoder + attention + norm
+    rows = size.vocab_size + (size.max_length if size.positions == "learned" else 0)
+    return rows * d + size.layers * decoder + (1 + cross) * norm
+
+
+def planned_activations(size: ModelSize, inner: int, lengths: Lengths) -> float:
+    """Return how many numbers one sequence leaves for the backward pass at least, with scores that keep no T x S map.
+
+    Counted are what every matrix product reads and the log-probabilities; dropout and norms keep more.
+
+    Args:
+        size: as for :func:`planned_parameters`.
+        inner: likewise.
+        lengths: of the sequence.
+    """
+    s, t = lengths.source, lengths.target
+    # A self-attention keeps what it reads, queries, keys, values and contexts; a feed-forward part what it reads, and
+    # its inner numbers before and after their function.
+    block = 2 * size.d_model + 4 * inner + 2 * size.d_ff
+    cross = t * (size.d_model + 2 * inner) + s * 2 * inner if s else 0
+    return size.layers * ((s + t) * block + cross) + t * size.vocab_size
+
+
+def planned_map(layers: int, heads: int, lengths: Lengths) -> float:
+    """Return how many numbers the attention weights of one sequence have, over all layers and sites."""
+    s, t = lengths.source, lengths.target
+    return layers * heads * (s * s + t * t + t * s)
 
 
 def train_flops_per_token(model: EncoderDecoder | DecoderOnly, lengths: Lengths) -> float:

@@ -1,8 +1,10 @@
 """What a model is trained for: loss, metrics and optimizer of each task; they name no variant.
 
 base.py            what the tasks share: one LightningModule, its optimizer and the sums behind its metrics
+item_losses.py     the cross-entropy of an evaluation by sentence, document or row
 translation.py     source sentence to target sentence
 language_model.py  the next token of a text
+exchange.py        what several processes that share a batch tell each other
 schedule.py        learning-rate schedules
 """
 

@@ -2,6 +2,8 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -10,9 +12,12 @@ from torch import Tensor, nn
 
 from attncompare.attention import Attention
 from attncompare.config import RunConfig
+from attncompare.data.module import DataModule
 from attncompare.data.tokenizer import Tokenizer
-from attncompare.errors import RunFailed
+from attncompare.errors import NotFinite
 from attncompare.model import DecoderOnly, EncoderDecoder, ModelSize, initialize
+from attncompare.tasks.exchange import Exchange
+from attncompare.tasks.item_losses import ItemLosses
 from attncompare.tasks.schedule import lr_factor
 
 Model = TypeVar("Model", EncoderDecoder, DecoderOnly)
@@ -22,11 +27,19 @@ class Task(LightningModule, Generic[Model]):
     """A model and what it is trained for.
 
     Metrics are sums over an evaluation, divided once at its end, so that they depend neither on the batch size nor on
-    Lightning's averaging. After an evaluation they stand in ``results["val"]`` or ``results["test"]``.
+    anybody's averaging.
 
     Args:
         config: the run.
         tokenizer: the tokenizer of the run's data.
+
+    Attributes:
+        step: optimizer steps done since the run began, also before it was resumed.
+        tokens_trained: tokens that the training loss was a mean over, likewise.
+        train_loss: the training loss of the newest batch, over the rows of all processes.
+        exchange: how the processes that share each batch come to that; None: there is only this one.
+        batch: the newest batch, of training or of an evaluation.
+        items: the cross-entropy of the newest evaluation, by item.
     """
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer) -> None:
@@ -35,10 +48,15 @@ class Task(LightningModule, Generic[Model]):
         self.tokenizer = tokenizer
         self.model: Model = self.build_model()
         initialize(self.model, config.seed)
-        self.results: dict[str, dict[str, float]] = {}
         self.sums: defaultdict[str, float] = defaultdict(float)
+        self.items = ItemLosses()
         self.gradient_norm = torch.tensor(math.nan)
+        self.step = 0
         self.tokens_trained = 0
+        self.train_loss = torch.tensor(math.nan)
+        self.exchange: Exchange | None = None
+        self.batch: Any = None
+        self._resumed: dict[str, Any] | None = None
 
     def build_model(self) -> Model:
         """Return a fresh model."""
@@ -48,20 +66,29 @@ class Task(LightningModule, Generic[Model]):
         """Return the training loss of ``batch`` and the number of tokens that it is a mean over."""
         raise NotImplementedError
 
+    def begin_evaluation(self) -> None:
+        """Begin new sums."""
+        self.sums = defaultdict(float)
+        self.items = ItemLosses()
+
     def evaluate_batch(self, batch: Any, split: str) -> None:
-        """Add what ``batch`` contributes to ``self.sums``."""
+        """Add what ``batch`` contributes to ``self.items`` and ``self.sums``."""
         raise NotImplementedError
 
-    def metrics(self, split: str) -> dict[str, float]:
-        """Return the metrics of a split from ``self.sums``."""
+    def metrics(self, data: DataModule, split: str) -> dict[str, float]:
+        """Return the metrics of a split from ``self.items`` and ``self.sums``."""
         raise NotImplementedError
 
     def signatures(self) -> dict[str, str]:
         """Return how metrics were computed, for those that have a signature."""
         return {}
 
-    def predictions(self) -> list[dict[str, Any]]:
+    def predictions(self, data: DataModule) -> list[dict[str, Any]]:
         """Return what the model answers on the test split, after it was tested."""
+        raise NotImplementedError
+
+    def readable(self, batch: Any) -> list[dict[str, str]]:
+        """Return the rows of a training batch as text."""
         raise NotImplementedError
 
     def probe_weights(self, source_ids: list[int] | None, target_ids: list[int]) -> dict[str, Tensor]:
@@ -98,10 +125,15 @@ class Task(LightningModule, Generic[Model]):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002
         """Return the loss of one batch, or stop the run where it is no number."""
+        self.batch = batch
         loss, tokens = self.loss(batch)
-        if not math.isfinite(loss.item()):
-            raise RunFailed(f"step {self.global_step}: the training loss is {loss.item()}")
+        mean = loss.detach()
+        if self.exchange is not None:
+            loss, mean, tokens = self.exchange(self.step, loss, tokens)
+        if not math.isfinite(mean.item()):
+            raise NotFinite(f"step {self.step}: the training loss is {mean.item()}")
         self.tokens_trained += tokens
+        self.train_loss = mean
         return loss
 
     def configure_gradient_clipping(
@@ -114,7 +146,12 @@ class Task(LightningModule, Generic[Model]):
         longest = self.config.optimizer.clip_norm or math.inf
         self.gradient_norm = nn.utils.clip_grad_norm_(self.parameters(), longest)
         if not math.isfinite(self.gradient_norm.item()):
-            raise RunFailed(f"step {self.global_step}: the gradient's norm is {self.gradient_norm.item()}")
+            raise NotFinite(f"step {self.step}: the gradient's norm is {self.gradient_norm.item()}")
+
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        """Let the optimizer do a step, and count it."""
+        super().optimizer_step(*arguments, **options)
+        self.step += 1
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Return AdamW, which decays matrices alone, and its schedule."""
@@ -131,31 +168,66 @@ class Task(LightningModule, Generic[Model]):
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: lr_factor(step, config, self.config.trainer.max_steps)
         )
+        if self._resumed:
+            # In this order: a new schedule writes its first learning rate into the optimizer.
+            optimizer.load_state_dict(self._resumed["optimizer"])
+            schedule.load_state_dict(self._resumed["schedule"])
+            self._resumed = None
+        self._optimizer, self._schedule = optimizer, schedule
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def on_validation_epoch_start(self) -> None:
-        """Begin new sums."""
-        self.sums = defaultdict(float)
+    def training_state(self) -> dict[str, Any]:
+        """Return all of the task that further training depends on: weights, optimizer, schedule, counts."""
+        return {
+            "step": self.step,
+            "tokens_trained": self.tokens_trained,
+            "model": dict(self.model.named_parameters()),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+        }
 
-    def validation_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
-        """Add a batch of val."""
-        self.evaluate_batch(batch, "val")
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go back to :meth:`training_state`; the optimizer follows when :meth:`configure_optimizers` makes it."""
+        self.step, self.tokens_trained = state["step"], state["tokens_trained"]
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                if state["model"][name].shape != parameter.shape:
+                    raise ValueError(f"{name} has another shape")
+                parameter.copy_(state["model"][name])
+        self._resumed = {key: state[key] for key in ("optimizer", "schedule")}
 
-    def on_validation_epoch_end(self) -> None:
-        """Turn the sums into ``results["val"]``."""
-        self.results["val"] = self.metrics("val")
+    @torch.no_grad()
+    def evaluate(self, data: DataModule, split: str, check: Callable[[], None] = lambda: None) -> dict[str, float]:
+        """Return the metrics of a whole split, in evaluation mode; no random number is drawn.
 
-    def on_test_epoch_start(self) -> None:
-        """Begin new sums."""
-        self.sums = defaultdict(float)
+        Args:
+            data: the run's data.
+            split: ``val`` or ``test``.
+            check: called before each batch; may raise to end the evaluation.
 
-    def test_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
-        """Add a batch of test."""
-        self.evaluate_batch(batch, "test")
+        Raises:
+            NotFinite: at the first batch of val whose loss is no number.
+        """
+        was_training = self.training
+        self.eval()
+        self.begin_evaluation()
+        loader = data.val_dataloader() if split == "val" else data.test_dataloader()
+        try:
+            with autocast(self.config.trainer.precision, self.device):
+                for batch in loader:
+                    check()
+                    self.batch = self.transfer_batch_to_device(batch, self.device, 0)
+                    self.evaluate_batch(self.batch, split)
+                    if split == "val" and not math.isfinite(self.items.total("nats")):
+                        raise NotFinite(f"step {self.step}: the validation loss is {self.items.mean}")
+        finally:
+            self.train(was_training)
+        return self.metrics(data, split)
 
-    def on_test_epoch_end(self) -> None:
-        """Turn the sums into ``results["test"]``."""
-        self.results["test"] = self.metrics("test")
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    """Return the context in which Lightning would run a forward pass at ``precision``."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16-mixed" else nullcontext()
 
 
 def perplexity(loss: float) -> float:

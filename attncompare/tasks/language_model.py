@@ -1,6 +1,5 @@
 """``task=language_model``: a decoder learns the next token of a text."""
 
-import math
 from typing import Any
 
 import torch
@@ -9,10 +8,12 @@ from torch import Generator, Tensor
 
 from attncompare.config import LanguageModelConfig, RunConfig
 from attncompare.data.batches import TextBatch
+from attncompare.data.module import DataModule
 from attncompare.data.row_set import RowSet
 from attncompare.data.tokenizer import BOS, Tokenizer
 from attncompare.decoding import sample
 from attncompare.errors import Refused
+from attncompare.metric_names import counted
 from attncompare.model import DecoderOnly
 from attncompare.model.initialize import stable_seed
 from attncompare.tasks.base import Task, perplexity
@@ -48,26 +49,25 @@ class LanguageModel(Task[DecoderOnly]):
 
     def evaluate_batch(self, batch: TextBatch, split: str) -> None:  # noqa: ARG002
         """Add the cross-entropy, accuracy and bytes of ``batch``."""
-        logits_NV = self.model(batch.input_BT).logits_BTV[batch.scored_BT].float()
-        next_N = batch.target_BT[batch.scored_BT]
-        self.sums["loss"] += F.cross_entropy(logits_NV, next_N, reduction="sum").item()
+        scored_BT = batch.scored_BT
+        logits_NV = self.model(batch.input_BT).logits_BTV[scored_BT].float()
+        next_N = batch.target_BT[scored_BT]
+        nats_N = F.cross_entropy(logits_NV, next_N, reduction="none")
+        self.items.add(batch.item_BT[scored_BT], nats_N, bytes=batch.bytes_BT[scored_BT])
         self.sums["correct"] += int((logits_NV.argmax(-1) == next_N).sum())
-        self.sums["tokens"] += len(next_N)
-        self.sums["bytes"] += int(batch.bytes_B.sum())
 
-    def metrics(self, split: str) -> dict[str, float]:  # noqa: ARG002
+    def metrics(self, data: DataModule, split: str) -> dict[str, float]:  # noqa: ARG002
         """Return loss in nats a token, bits a byte of text, and the share of tokens that were the likeliest."""
-        loss = self.sums["loss"] / self.sums["tokens"]
         return {
-            "loss": loss,
-            "perplexity": perplexity(loss),
-            "bits_per_byte": self.sums["loss"] / (self.sums["bytes"] * math.log(2)),
-            "token_accuracy": self.sums["correct"] / self.sums["tokens"],
+            "loss": self.items.mean,
+            "perplexity": perplexity(self.items.mean),
+            "bits_per_byte": self.items.bits_per("bytes"),
+            "token_accuracy": self.sums["correct"] / self.items.total("tokens"),
         }
 
-    def predictions(self) -> list[dict[str, Any]]:
+    def predictions(self, data: DataModule) -> list[dict[str, Any]]:
         """Return answers of the test split where its rows ask for some, else how the model continues the prompts."""
-        rows = self.trainer.datamodule.test_dataloader().dataset
+        rows = data.test_dataloader().dataset
         return self._answers(rows) if isinstance(rows, RowSet) else self._continuations()
 
     @torch.no_grad()
@@ -101,11 +101,15 @@ class LanguageModel(Task[DecoderOnly]):
             rows.append({"id": index, "prompt": config.sample_prompts[index], "continuation": continuation})
         return rows
 
+    def readable(self, batch: TextBatch) -> list[dict[str, str]]:
+        """Return each row as text, special tokens included."""
+        return [{"text": "".join(self.tokenizer.labels(ids))} for ids in batch.input_BT.tolist()]
+
     def _encode_prompt(self, prompt: str) -> list[int]:
         ids, longest = [BOS, *self.tokenizer.encode(prompt).ids], self.config.task.max_length
         if len(ids) >= longest:
             raise Refused(
-                f"task.sample_prompts: '{prompt}' has {len(ids)} tokens, which leaves no room to continue it within "
+                f"task.sample_prompts: '{prompt}' has {counted(len(ids), 'token')}, which leaves no room to continue it within "
                 f"task.max_length={longest}; shorten it"
             )
         return ids

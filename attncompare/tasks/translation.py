@@ -9,6 +9,7 @@ from torch import Tensor
 
 from attncompare.config import TranslationConfig
 from attncompare.data.batches import PairBatch
+from attncompare.data.module import DataModule
 from attncompare.data.tokenizer import BOS, EOS, PAD
 from attncompare.decoding import greedy
 from attncompare.model import EncoderDecoder
@@ -31,26 +32,19 @@ class Translation(Task[EncoderDecoder]):
         loss = F.cross_entropy(logits_BTV.flatten(0, 1), next_BT.flatten(), ignore_index=PAD, label_smoothing=smoothing)
         return loss, int((next_BT != PAD).sum())
 
-    def on_validation_epoch_start(self) -> None:
+    def begin_evaluation(self) -> None:
         """Begin new sums and new hypotheses."""
-        super().on_validation_epoch_start()
+        super().begin_evaluation()
         self.hypotheses: dict[int, str] = {}
-
-    def on_test_epoch_start(self) -> None:
-        """Begin new sums and new hypotheses."""
-        super().on_test_epoch_start()
-        self.hypotheses = {}
 
     def evaluate_batch(self, batch: PairBatch, split: str) -> None:
         """Add the cross-entropy and accuracy of ``batch``; decode its sentences (of val the first ``val_decodes``)."""
         logits_BTV = self.model(batch.source_BS, batch.target_BT[:, :-1]).logits_BTV.float()
         next_BT = batch.target_BT[:, 1:]
         is_token_BT = next_BT != PAD
-        self.sums["loss"] += F.cross_entropy(
-            logits_BTV.flatten(0, 1), next_BT.flatten(), ignore_index=PAD, reduction="sum"
-        ).item()
+        nats_N = F.cross_entropy(logits_BTV[is_token_BT], next_BT[is_token_BT], reduction="none")
+        self.items.add(batch.index_B[:, None].expand_as(next_BT)[is_token_BT], nats_N)
         self.sums["correct"] += int(((logits_BTV.argmax(-1) == next_BT) & is_token_BT).sum())
-        self.sums["tokens"] += int(is_token_BT.sum())
         assert isinstance(self.config.task, TranslationConfig)
         chosen_B = batch.index_B < self.config.task.val_decodes if split == "val" else batch.index_B >= 0
         if bool(chosen_B.any()):
@@ -67,19 +61,18 @@ class Translation(Task[EncoderDecoder]):
         source_BS = torch.tensor([source_ids], device=self.device)
         return greedy(self.model, source_BS, BOS, EOS, self.config.task.max_length)[0].tolist()
 
-    def metrics(self, split: str) -> dict[str, float]:
+    def metrics(self, data: DataModule, split: str) -> dict[str, float]:
         """Return loss in nats a token, and scores of the decoded sentences in percent (BLEU, chrF) or as shares."""
-        pairs = self.trainer.datamodule.pairs(split)
+        pairs = data.pairs(split)
         self.decoded = [(index, *pairs[index], text) for index, text in sorted(self.hypotheses.items())]
         references = [reference for _, _, reference, _ in self.decoded]
         hypotheses = [hypothesis for _, _, _, hypothesis in self.decoded]
-        loss = self.sums["loss"] / self.sums["tokens"]
         self._bleu, self._chrf = BLEU(), CHRF()
         exact = sum(hypothesis == reference for hypothesis, reference in zip(hypotheses, references, strict=True))
         return {
-            "loss": loss,
-            "perplexity": perplexity(loss),
-            "token_accuracy": self.sums["correct"] / self.sums["tokens"],
+            "loss": self.items.mean,
+            "perplexity": perplexity(self.items.mean),
+            "token_accuracy": self.sums["correct"] / self.items.total("tokens"),
             "exact_match": exact / len(hypotheses),
             "bleu": self._bleu.corpus_score(hypotheses, [references]).score,
             "chrf": self._chrf.corpus_score(hypotheses, [references]).score,
@@ -89,12 +82,18 @@ class Translation(Task[EncoderDecoder]):
         """Return sacrebleu's signatures."""
         return {"bleu": str(self._bleu.get_signature()), "chrf": str(self._chrf.get_signature())}
 
-    def predictions(self) -> list[dict[str, Any]]:
+    def predictions(self, data: DataModule) -> list[dict[str, Any]]:  # noqa: ARG002
         """Return every decoded test sentence beside its source and reference."""
         return [
             {"id": index, "source": source, "reference": reference, "prediction": prediction}
             for index, source, reference, prediction in self.decoded
         ]
+
+    def readable(self, batch: PairBatch) -> list[dict[str, str]]:
+        """Return source and target of each row as text, special tokens included."""
+        labels = self.tokenizer.labels
+        pairs = zip(batch.source_BS.tolist(), batch.target_BT.tolist(), strict=True)
+        return [{"source": "".join(labels(source)), "target": "".join(labels(target))} for source, target in pairs]
 
     @torch.no_grad()
     def probe_weights(self, source_ids: list[int] | None, target_ids: list[int]) -> dict[str, Tensor]:

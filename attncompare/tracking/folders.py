@@ -10,19 +10,24 @@ from attncompare.config import RunConfig
 from attncompare.errors import Refused
 
 
-def require_writable(runs: str) -> None:
-    """Refuse a folder for runs in which nothing can be made, before any work was done; nothing is left behind.
+def require_writable(folder: Path, what: str, advice: str = "give another folder") -> None:
+    """Refuse a folder in which nothing can be made, before any work was done; nothing is left behind.
+
+    Args:
+        folder: where something will be written; it may not be there yet.
+        what: what it is called in the message.
+        advice: what to do, for the message.
 
     Raises:
         Refused: with the reason.
     """
-    existing = Path(runs).absolute()
+    existing = folder.absolute()
     while not existing.exists():
         existing = existing.parent
     try:
         tempfile.TemporaryDirectory(dir=existing, prefix=".attncompare-").cleanup()
     except OSError as error:
-        raise Refused(f"runs={runs}: cannot write there ({existing}: {error.strerror}); give another folder") from None
+        raise Refused(f"{what}: cannot write there ({existing}: {error.strerror}); {advice}") from None
 
 
 def new_folder(runs: str, parent: Path, stem: str) -> Path:

@@ -4,9 +4,6 @@ Every layer and head is kept, never a mean over them: the mean of two sharp head
 """
 
 import json
-import zipfile
-import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +12,10 @@ from typing import Any
 import numpy as np
 
 from attncompare.errors import Refused
+from attncompare.metric_names import counted
 from attncompare.tracking.files import write_bytes
+from attncompare.tracking.npz import read_arrays
+from attncompare.tracking.reading import read_inside
 
 SITES = ("encoder_self", "decoder_self", "cross")
 SITE_TITLES = {
@@ -169,43 +169,45 @@ def load_maps(path: Path) -> tuple[int, list[ProbeMaps]]:
     Raises:
         Refused: if there is no such file, or it is damaged.
     """
+    return maps_from(read_inside(path.parent, path.name), path)
+
+
+def maps_from(content: bytes, path: Path) -> tuple[int, list[ProbeMaps]]:
+    """Return the training step and the probes in ``content``, what :func:`save_maps` wrote to ``path``.
+
+    Raises:
+        Refused: if it is damaged, too large, or holds anything else.
+    """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            header = json.loads(arrays["header"].tobytes())
-            if header["format"] != _FORMAT:
-                raise ValueError(f"format {header['format']}, this version reads {_FORMAT}")
-            probes = [_probe(arrays, index, probe) for index, probe in enumerate(header["probes"])]
-            return int(header["step"]), probes
-    except FileNotFoundError:
-        raise Refused(f"{path}: no such file of attention maps") from None
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+        arrays = read_arrays(content)
+        header = json.loads(arrays.pop("header").tobytes())
+        if header["format"] != _FORMAT:
+            raise ValueError(f"format {header['format']}, this version reads {_FORMAT}")
+        probes = [_probe(arrays, index, probe) for index, probe in enumerate(header["probes"])]
+        if arrays:  # all that belongs to a probe was taken out
+            raise ValueError(f"{counted(len(arrays), 'array')} beyond those of its probes, first {next(iter(arrays))}")
+        return int(header["step"]), probes
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise Refused(f"{path}: not a readable file of attention maps ({reason})") from None
 
 
-def _probe(arrays: Mapping[str, np.ndarray], index: int, probe: dict[str, Any]) -> ProbeMaps:
+def _probe(arrays: dict[str, np.ndarray], index: int, probe: dict[str, Any]) -> ProbeMaps:
     sites = tuple(_site(arrays, f"{index}/{site['site']}", site) for site in probe["sites"])
     return ProbeMaps(probe=int(probe["probe"]), text=str(probe["text"]), sites=sites)
 
 
-def _site(arrays: Mapping[str, np.ndarray], name: str, site: dict[str, Any]) -> SiteMap:
-    gold = f"{name}/sure" in arrays
+def _site(arrays: dict[str, np.ndarray], name: str, site: dict[str, Any]) -> SiteMap:
+    weights, sure, possible = (arrays.pop(f"{name}/{part}", None) for part in ("weights", "sure", "possible"))
+    if weights is None or weights.dtype != np.float16 or not np.isfinite(weights).all():
+        raise ValueError(f"{name} has no weights that are numbers")
     return SiteMap(
         site=site["site"],
         queries=tuple(map(str, site["queries"])),
         keys=tuple(map(str, site["keys"])),
-        weights_LHTS=arrays[f"{name}/weights"].astype(np.float32),
-        sure_TS=arrays[f"{name}/sure"].astype(bool) if gold else None,
-        possible_TS=arrays[f"{name}/possible"].astype(bool) if gold else None,
+        weights_LHTS=weights.astype(np.float32),
+        sure_TS=None if sure is None else sure.astype(bool),
+        possible_TS=None if possible is None else possible.astype(bool),
     )
 
 

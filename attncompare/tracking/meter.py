@@ -10,10 +10,14 @@ import torch
 
 
 class Stopwatch:
-    """Seconds while it runs; validation and tracking stop it."""
+    """Seconds while it runs; validation and tracking stop it.
 
-    def __init__(self) -> None:
-        self._sum = 0.0
+    Args:
+        seconds: what was counted before.
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self._sum = seconds
         self._since: float | None = None
 
     def start(self) -> None:

@@ -1,91 +1,37 @@
-"""The run record: a folder that explains itself (C7). :class:`RecordWriter` makes it, :class:`Run` reads it.
-
-``metrics.csv`` grows by whole lines while the run goes on; every other file is written whole or not at all.
-"""
+"""The run record: a folder that explains itself (C7), read back and checked; ``record_writer.py`` makes it."""
 
 import csv
-import json
-import time
-from collections.abc import Iterable, Sequence
+import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
-
 from attncompare.config import RunConfig, parse
-from attncompare.errors import AttnCompareError, Refused
-from attncompare.tracking.files import write_json, write_json_lines, write_yaml
+from attncompare.errors import Refused
+from attncompare.tracking.files import write_json
+from attncompare.tracking.lock import is_locked
+from attncompare.tracking.maps import ProbeMaps, maps_from
+from attncompare.tracking.reading import LIMIT, read_inside, safe_json, safe_yaml
+from attncompare.tracking.seal import MANIFEST, check, digest, read_manifest
+from attncompare.tracking.words import how_to_resume, how_to_upload
 
 State = Literal["running", "finished", "failed", "interrupted"]
 STATES: tuple[State, ...] = get_args(State)
 # What a finished run's summary holds beyond its state.
 _FINAL = ("data", "best_step", "steps", "val", "test", "cost", "weights_sha256", "wall_seconds")
-FORMAT = 1
-
-
-class RecordWriter:
-    """Writes the record of one run.
-
-    Args:
-        path: the run's folder, just made by :func:`attncompare.tracking.folders.create_folder`.
-        config: what is trained.
-        overrides: what the user asked for, as Hydra overrides.
-        columns: all metrics that will ever be logged, so that ``metrics.csv`` has one header.
-    """
-
-    def __init__(self, path: Path, config: RunConfig, overrides: Sequence[str], columns: Sequence[str]) -> None:
-        self.path = path
-        self.config = config
-        self._columns = ("step", "epoch", *columns)
-        self._started = time.perf_counter()
-        write_yaml(path / "config.yaml", config.to_dict())
-        write_yaml(path / "overrides.yaml", list(overrides))
-        (path / "metrics.csv").write_text(",".join(self._columns) + "\n")
-        self.summary: dict[str, Any] = {
-            "format": FORMAT,
-            "state": "running",
-            "task": config.task.name,
-            "label": config.attention.name,
-            "message": None,
-        }
-        self._write_summary()
-
-    def log(self, step: int, epoch: int, values: dict[str, float]) -> None:
-        """Append one row to ``metrics.csv``; floats are written so that reading gives the same bits."""
-        unknown = values.keys() - set(self._columns)
-        if unknown:
-            raise KeyError(f"metrics without a column: {sorted(unknown)}")
-        row = {"step": step, "epoch": epoch, **values}
-        line = ",".join(repr(row[column]) if column in row else "" for column in self._columns)
-        with (self.path / "metrics.csv").open("a") as file:
-            file.write(line + "\n")
-
-    def environment(self, facts: dict[str, Any]) -> None:
-        """Write ``environment.json``."""
-        write_json(self.path / "environment.json", facts)
-
-    def predictions(self, rows: list[dict[str, Any]]) -> None:
-        """Write ``predictions.jsonl``."""
-        write_json_lines(self.path / "predictions.jsonl", rows)
-
-    def update(self, **facts: Any) -> None:
-        """Add facts to ``summary.json``."""
-        self.summary.update(facts)
-        self._write_summary()
-
-    def close(self, state: State, message: str | None = None) -> None:
-        """Write the final state; ``message`` says why, where it is not ``finished``."""
-        self.update(state=state, message=message, wall_seconds=round(time.perf_counter() - self._started, 3))
-
-    def _write_summary(self) -> None:
-        write_json(self.path / "summary.json", self.summary)
+FORMAT = 2  # 2: finished records are sealed, unfinished ones can be resumed
+_MOST_THREADS = 1024
+_LONGEST_NUMBER = 40  # characters; Python writes at most 24
+RUN_MARKS = ("summary.json", MANIFEST)  # a folder with either is a run, or what is left of one
+BEST_WEIGHTS = "checkpoints/best.safetensors"
+LAST_WEIGHTS = "checkpoints/last.safetensors"
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run read from its folder."""
+    """A run read from its folder. What a finished run holds is checked against its seal at every reading."""
 
     path: Path
     summary: dict[str, Any]
@@ -102,84 +48,173 @@ class Run:
             raise Refused(f"{path}: no such folder")
         if not is_run(path):
             raise Refused(f"{path}: not a run (a run's folder holds config.yaml and summary.json)")
-        try:
-            summary = json.loads((path / "summary.json").read_text())
-        except (OSError, ValueError) as error:
-            raise Refused(f"{path / 'summary.json'}: damaged ({error})") from None
+        content = read_inside(path, "summary.json")
+        summary = safe_json(content, path / "summary.json")
         if not isinstance(summary, dict) or summary.get("format") != FORMAT or summary.get("state") not in STATES:
             raise Refused(f"{path / 'summary.json'}: not a record of format {FORMAT}")
-        return cls(path, summary)
+        run = cls(path, summary)
+        run._check("summary.json", content)
+        return run
 
     @property
     def state(self) -> State:
         """Return running, finished, failed or interrupted."""
         return self.summary["state"]
 
+    def alive(self) -> bool:
+        """Return whether a process is training this run now."""
+        return is_locked(self.path)
+
     @cached_property
     def config(self) -> RunConfig:
         """Return what was trained."""
+        file = self.path / "config.yaml"
         try:
-            values = yaml.safe_load((self.path / "config.yaml").read_text())
-            return parse(values)
-        except (AttnCompareError, yaml.YAMLError, ValueError, TypeError) as error:
-            raise Refused(f"{self.path / 'config.yaml'}: {str(error).splitlines()[0]}") from None
+            content = self.read("config.yaml")
+            if self._sealed is None and digest(content) != self.summary.get("config_sha256"):
+                raise Refused("not what the run began with")
+            return parse(safe_yaml(content, file))
+        except Refused as error:
+            raise error if str(error).startswith(str(file)) else Refused(f"{file}: {error}") from None
+
+    def read(self, name: str, limit: int = LIMIT) -> bytes:
+        """Return the content of the file ``name`` (``maps/step-0000100.npz``), at most ``limit`` bytes.
+
+        Raises:
+            Refused: if it is missing, leads out of the folder, or is not what the finished run wrote.
+        """
+        content = read_inside(self.path, name, limit)
+        self._check(name, content)
+        return content
 
     def metrics(self) -> list[dict[str, float]]:
         """Return the rows of ``metrics.csv`` in order; an empty cell is an absent key."""
-        file = self.path / "metrics.csv"
         try:
-            with file.open(newline="") as lines:
-                header, *rows = csv.reader(lines)
+            text = self.read("metrics.csv").decode()
+            # While a run goes on, a line may be half written.
+            text = text if self.state == "finished" else text[: text.rfind("\n") + 1]
+            header, *rows = csv.reader(io.StringIO(text, newline=""))
             if header[:2] != ["step", "epoch"] or any(len(row) != len(header) for row in rows):
                 raise ValueError("its lines do not fit its header")
             return [{key: _number(cell) for key, cell in zip(header, row, strict=True) if cell} for row in rows]
-        except (OSError, ValueError, csv.Error) as error:
-            raise Refused(f"{file}: damaged ({error})") from None
+        except (ValueError, csv.Error) as error:
+            raise Refused(f"{self.path / 'metrics.csv'}: damaged ({error})") from None
 
     def environment(self) -> dict[str, Any]:
         """Return what ``environment.json`` says of versions, code and machine."""
-        return self._json("environment.json")
+        facts = safe_json(self.read("environment.json"), self.path / "environment.json")
+        if not isinstance(facts, dict):
+            raise Refused(f"{self.path / 'environment.json'}: damaged (no list of facts)")
+        return facts
 
     def predictions(self) -> list[dict[str, Any]]:
         """Return the rows of ``predictions.jsonl``, none where the run has not got that far."""
-        file = self.path / "predictions.jsonl"
-        if not file.exists():
+        return self._rows("predictions.jsonl")
+
+    def losses(self) -> list[dict[str, Any]]:
+        """Return the test loss by item (``id``, ``nats``, ``tokens``, for texts ``bytes``), none where it is not kept.
+
+        Raises:
+            Refused: if the file is damaged, or a row lacks a figure.
+        """
+        rows = self._rows("losses.jsonl")
+        for number, row in enumerate(rows, 1):
+            counts = [row.get(key) for key in ("id", "tokens", *(["bytes"] if "bytes" in row else []))]
+            if type(row.get("nats")) is not float or any(type(count) is not int or count < 0 for count in counts):
+                raise Refused(f"{self.path / 'losses.jsonl'}: line {number}: damaged (no loss of an item)")
+        return rows
+
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        file = self.path / name
+        if not self._has(name):
             return []
-        try:
-            return [json.loads(line) for line in file.read_text().splitlines()]
-        except (OSError, ValueError) as error:
-            raise Refused(f"{file}: damaged ({error})") from None
+        *lines, rest = self.read(name).split(b"\n")
+        if rest:
+            raise Refused(f"{file}: damaged (its last line has no end)")
+        rows = [safe_json(line, f"{file}: line {number}") for number, line in enumerate(lines, 1)]
+        if not all(isinstance(row, dict) for row in rows):
+            raise Refused(f"{file}: damaged (a line is no object)")
+        return rows
 
     def map_files(self) -> list[Path]:
         """Return the files of attention maps, by training step."""
+        if self._sealed is not None:
+            names = [name for name in self._sealed if name.startswith("maps/step-") and name.endswith(".npz")]
+            return [self.path / name for name in sorted(names)]
         return sorted((self.path / "maps").glob("step-*.npz"))
 
-    @property
-    def best_weights(self) -> Path:
-        """Return the file of the weights with the lowest validation loss."""
-        return self.path / "checkpoints" / "best.safetensors"
-
-    @property
-    def tokenizer_file(self) -> Path:
-        """Return the file of the tokenizer that the run trained."""
-        return self.path / "tokenizer.json"
+    def maps(self) -> list[tuple[int, list[ProbeMaps]]]:
+        """Return the attention maps of the probes at each validation, with its step."""
+        maps = [maps_from(self.read(f"maps/{file.name}"), file) for file in self.map_files()]
+        return sorted(maps, key=lambda pair: pair[0])
 
     def require_finished(self) -> "Run":
         """Return the run itself, or refuse with its state."""
         if self.state != "finished":
-            killed = " (or its process was killed)" if self.state == "running" else ""
-            why = f": {self.summary['message']}" if self.summary.get("message") else ""
-            raise Refused(f"{self.path}: the run is {self.state}, not finished{killed}{why}")
+            raise Refused(f"{self.path}: the run {self.standing()}")
         missing = [key for key in _FINAL if key not in self.summary]
         if missing:
             raise Refused(f"{self.path / 'summary.json'}: damaged (no {', '.join(missing)})")
         return self
 
-    def _json(self, name: str) -> dict[str, Any]:
-        try:
-            return dict(json.loads((self.path / name).read_text()))
-        except (OSError, ValueError, TypeError) as error:
-            raise Refused(f"{self.path / name}: damaged ({error})") from None
+    def standing(self) -> str:
+        """Return in words where an unfinished run stands, and what can be done."""
+        if self.alive():
+            return "is being trained right now"
+        why = f": {self.summary['message']}" if self.summary.get("message") else ""
+        how = "was killed while it was running" if self.state == "running" else f"is {self.state}, not finished"
+        return f"{how}{why}; {how_to_resume(self.path)}"
+
+    def wandb_note(self) -> str | None:
+        """Return what W&B lacks of this run and how to send it, if anything."""
+        missing = self.summary["wandb"].get("missing")
+        return f"{missing}; {how_to_upload(self.path)}" if missing else None
+
+    @cached_property
+    def _sealed(self) -> dict[str, str] | None:
+        """The SHA-256 of each file of a finished run; an unfinished one still changes."""
+        return read_manifest(self.path) if self.state == "finished" else None
+
+    def _has(self, name: str) -> bool:
+        return (self.path / name).exists() if self._sealed is None else name in self._sealed
+
+    def _check(self, name: str, content: bytes) -> None:
+        if self._sealed is not None:
+            check(self.path / name, content, self._sealed.get(name))
+
+
+def recorded_threads(environment: dict[str, Any], source: str | Path) -> int | None:
+    """Return the CPU threads of a run from its ``environment.json``; None where it does not say.
+
+    With another number of threads, sums are rounded in another order.
+
+    Args:
+        environment: what the file holds.
+        source: where it was found, for the message.
+
+    Raises:
+        Refused: if that is no number of threads.
+    """
+    threads = environment.get("threads")
+    if threads is not None and (type(threads) is not int or not 1 <= threads <= _MOST_THREADS):
+        raise Refused(
+            f"{source}: its environment says threads={threads}; valid: a whole number from 1 to {_MOST_THREADS}"
+        )
+    return threads
+
+
+def require_unfinished_facts(run: Run) -> None:
+    """Refuse the summary of an unfinished run, which no seal protects yet, if it is not what attncompare writes.
+
+    Raises:
+        Refused: names the first such fact.
+    """
+    kinds = {"data": dict, "resumed": list, "wandb": dict, "group": str | None}
+    for key, kind in kinds.items():
+        if key in run.summary and not isinstance(run.summary[key], kind):
+            raise Refused(f"{run.path / 'summary.json'}: damaged ({key})")
+    if not isinstance(run.summary.get("wandb", {}).get("id"), str):
+        raise Refused(f"{run.path / 'summary.json'}: damaged (wandb.id)")
 
 
 def mark_lost(path: Path, message: str) -> None:
@@ -204,8 +239,9 @@ def find_runs(paths: Iterable[str | Path]) -> list[Run]:
     for path in map(Path, paths):
         if not path.is_dir():
             raise Refused(f"{path}: no such folder")
-        found = [path] if is_run(path) else sorted(file.parent for file in path.rglob("summary.json"))
-        found = [folder for folder in found if is_run(folder)]
+        # A folder with either file is a run, or what is left of one, which must not be passed over in silence.
+        files = (file for name in RUN_MARKS for file in path.rglob(name))
+        found = [path] if is_run(path) else sorted({file.parent for file in files})
         if not found:
             raise Refused(f"{path}: neither a run nor a folder that holds runs")
         runs.update({folder.resolve(): Run.open(folder) for folder in found if folder.resolve() not in runs})
@@ -213,4 +249,6 @@ def find_runs(paths: Iterable[str | Path]) -> list[Run]:
 
 
 def _number(cell: str) -> float:
+    if len(cell) > _LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(cell)} characters")
     return int(cell) if cell.lstrip("-").isdigit() else float(cell)

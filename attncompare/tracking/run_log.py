@@ -10,6 +10,13 @@ from types import TracebackType
 _LEVELS = {"attncompare": logging.INFO, "pytorch_lightning": logging.WARNING, "py.warnings": logging.WARNING}
 
 
+class _File(logging.FileHandler):
+    """Leaves out what cannot be written: whatever else the run writes next to it fails aloud."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name is logging's)
+        """Do nothing; logging itself would print a traceback into the middle of the progress."""
+
+
 class RunLog:
     """Collects messages from ``with`` on; they reach a file as soon as there is one, and nobody if there never is."""
 
@@ -26,7 +33,7 @@ class RunLog:
 
     def write_to(self, path: Path) -> None:
         """Write what was said so far to ``path``, and all that follows."""
-        self._file = logging.FileHandler(path, encoding="utf-8")
+        self._file = _File(path, encoding="utf-8")
         self._file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         self._buffer.setTarget(self._file)
         self._buffer.flush()

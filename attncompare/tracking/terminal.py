@@ -15,6 +15,7 @@ from rich.text import Text
 from attncompare.errors import Refused
 from attncompare.tracking.maps import SITE_TITLES, HeadNumbers, ProbeMaps, SiteMap, head_numbers
 from attncompare.tracking.palette import ramp_color
+from attncompare.tracking.words import printable
 
 _LONGEST = 12  # columns of a label
 _CELL = 2  # columns of a weight: about square on most terminals
@@ -35,7 +36,7 @@ def print_maps(console: Console, probe: ProbeMaps, layer: int | None, head: int 
     for site in probe.sites:
         _check("layer", layer, site.layers)
         _check("head", head, site.heads)
-    console.print(Text(probe.text, style="bold"))
+    console.print(Text(printable(probe.text), style="bold"))
     for site in probe.sites:
         shown = site.layers if layer is None else layer
         heads = range(1, site.heads + 1) if head is None else [head]

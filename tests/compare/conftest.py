@@ -1,8 +1,13 @@
+import functools
+import os
+
 import pytest
+from commands import composed_config
 from sample_maps import sample_probe
 
 from attncompare.tracking.maps import save_maps
-from attncompare.tracking.record import RecordWriter, Run
+from attncompare.tracking.record import Run
+from attncompare.tracking.record_writer import RecordWriter
 
 QUALITY = {
     "translation": {"loss": 2.0, "token_accuracy": 0.5, "exact_match": 0.25, "bleu": 30.0, "chrf": 50.0},
@@ -10,9 +15,22 @@ QUALITY = {
 }
 
 
+@functools.cache
+def _composed(overrides):
+    return composed_config("runs", overrides)
+
+
+def _config(overrides, runs):
+    """Compose each variant once, and set the seed afterwards: composing takes most of the time of these tests."""
+    seeds = [int(override.removeprefix("seed=")) for override in overrides if override.startswith("seed=")]
+    config = _composed(tuple(override for override in overrides if not override.startswith("seed=")))
+    return config.model_copy(update={"runs": str(runs), **({"seed": seeds[-1]} if seeds else {})})
+
+
 @pytest.fixture
-def make_run(make_config, tmp_path):
+def make_run(tmp_path, monkeypatch):
     """Write a run's folder as if it had been trained; ``test`` changes its test figures."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # no power is lost here, and it takes most of the time
 
     def make(
         folder,
@@ -23,21 +41,40 @@ def make_run(make_config, tmp_path):
         test=None,
         cost=None,
         answer="{}. März",
+        answers=None,
+        losses=(),
+        validations=None,
+        data=None,
     ):
-        config = make_config(*overrides)
+        """Write one run.
+
+        answers: predictions of a translation's test sentences instead of three like ``answer``; [] for none.
+        losses: rows of losses.jsonl.
+        validations: rows of metrics.csv instead of three plain ones.
+        data: more of what the summary says of the data.
+        """
+        config = _config(overrides, tmp_path / "runs")
         path = tmp_path / "runs" / folder
         path.mkdir(parents=True)
         quality = {**QUALITY[config.task.name], **(test or {})}
-        writer = RecordWriter(path, config, overrides, ["train/loss", *(f"val/{name}" for name in quality)])
-        for step in (100, 200, 300):
+        columns = ["train/loss", "train/tokens", "train/seconds", *(f"val/{name}" for name in quality)]
+        writer = RecordWriter.create(path, config, overrides, columns)
+        for step in (100, 200, 300) if validations is None else ():
             writer.log(step, 0, {"train/loss": 5.0 - step / 100})
             writer.log(step, 0, {f"val/{name}": value for name, value in quality.items()})
+        for step, values in validations or ():
+            writer.log(step, 0, values)
         writer.environment({"python": "3.11", "torch": "2.13.0"})
         if config.task.name == "translation":
             item = {"source": "the <script>alert(1)</script>", "reference": "1. März"}
-            writer.predictions([{"id": i, **item, "prediction": answer.format(i)} for i in range(3)])
+            given = [answer.format(i) for i in range(3)] if answers is None else answers
+            rows = [{"id": i, **item, "prediction": prediction} for i, prediction in enumerate(given)]
+            if rows:
+                writer.predictions(rows)
         else:
             writer.predictions([{"id": 0, "prompt": "Return <b>", "continuation": answer}])
+        if losses:
+            writer.losses(losses)
         (path / "maps").mkdir()
         for step in (100, 300):
             probes = [sample_probe(heads=config.attention.heads, seed=step + config.seed)]
@@ -52,7 +89,11 @@ def make_run(make_config, tmp_path):
                 "peak_memory_bytes": 312_000_000,
                 **(cost or {}),
             },
-            data={"fingerprint": fingerprint},
+            data={"fingerprint": fingerprint, **(data or {})},
+            best_step=300,
+            steps=300,
+            val=quality,
+            weights_sha256="0" * 64,
         )
         writer.close(state, message)
         return Run.open(path)

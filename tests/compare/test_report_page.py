@@ -3,12 +3,16 @@ import sys
 
 import pytest
 from browser import needs_browser, opened, picture
+from sample_maps import sample_site
 
 from attncompare.compare.command import compare, default_page
-from attncompare.compare.curves import curve_figures, thin
+from attncompare.compare.gathering import gather
 from attncompare.compare.groups import compare_groups
-from attncompare.compare.report import samples, write_report
+from attncompare.compare.report import report_page, write_report
 from attncompare.errors import Refused
+from attncompare.tracking.maps import ProbeMaps, save_maps
+from attncompare.tracking.record import Run
+from attncompare.tracking.seal import seal
 
 
 @pytest.fixture
@@ -20,14 +24,39 @@ def ten_runs(make_run):
     ]
 
 
+DRAWN = "html[data-drawn=all]"
+
+
+def losses(scale):
+    """Return the losses of 80 documents, half of them long."""
+    return [{"id": n, "nats": scale * (5.0 + n % 7), "tokens": 4, "bytes": 20 if n % 2 else 90} for n in range(80)]
+
+
+@pytest.fixture
+def seeds(make_run):
+    """Three variants with six seeds each: dot is clearly worse and faster."""
+    figures = {"additive": (30.0, 10_000.0), "dot": (20.0, 20_000.0), "multihead": (30.1, 15_000.0)}
+    return [
+        make_run(
+            f"{name}{seed}",
+            *("task=language_model", f"attention={name}", f"seed={seed}"),
+            test={"loss": 5 - bleu / 10 + (-1) ** (seed + len(name)) / (50 + seed)},
+            cost={"tokens_per_second": speed},
+            losses=losses(5 - bleu / 10 + seed / 100),
+        )
+        for name, (bleu, speed) in figures.items()
+        for seed in range(1, 7)
+    ]
+
+
 @needs_browser
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
 def test_the_report_works_alone(ten_runs, tmp_path, width, dark):
     file = tmp_path / "report.html"
     write_report(compare_groups(ten_runs), file)
     with opened(file, width, dark) as (page, problems):
-        page.wait_for_selector("canvas")
-        assert page.locator("section").count() == 2
+        page.wait_for_selector(DRAWN)
+        assert page.locator("section.task").count() == 2
         assert page.locator(".curve .main-svg").count() >= page.locator(".curve").count() == 9
         assert page.get_by_text("causal = scaled").count() > 0
         assert page.get_by_text("the <script>alert(1)</script>").count() > 0  # as text
@@ -40,33 +69,111 @@ def test_the_report_works_alone(ten_runs, tmp_path, width, dark):
         assert problems == []
 
 
-def test_one_curve_for_each_variant_in_its_color(make_run):
-    runs = [
-        make_run(f"{name}{seed}", f"attention={name}", f"seed={seed}") for name in ("dot", "scaled") for seed in (1, 2)
-    ]
-    (comparison,) = compare_groups(runs)
-    figures = {figure["title"]: figure for figure in curve_figures(comparison)}
-    assert list(figures)[:3] == ["training loss", "validation loss", "validation BLEU"]
-    lines = figures["training loss"]["data"]
-    assert [line["name"] for line in lines] == ["dot", "dot", "scaled", "scaled"]
-    assert lines[0]["x"] == [100, 200, 300] and lines[0]["y"] == [4.0, 3.0, 2.0]
-    assert {line["line"]["color"] for line in lines} == {variant.color for variant in comparison.variants}
-    assert figures["validation exact match"]["data"][0]["y"] == [25, 25, 25]  # percent, as its axis says
+@needs_browser
+def test_the_first_screen_says_which_is_better_whether_it_is_real_and_what_it_costs(seeds, tmp_path):
+    file = tmp_path / "report.html"
+    write_report(compare_groups(seeds), file)
+    with opened(file) as (page, problems):
+        seen = page.evaluate("""() => ['.headline', '.verdicts .decided', '.results tbody tr:last-child', '.costs']
+            .map((one) => document.querySelector(one).getBoundingClientRect().bottom)""")
+        assert max(seen) < 900
+        assert page.locator(".headline").inner_text() == (
+            "dot is worse in loss. Which of additive and multihead is best is not decided."
+        )
+        assert page.locator(".verdicts .decided").count() >= 2
+        cell = page.locator(".results tbody tr").first.locator("td").nth(2).inner_text()
+        assert "±" in cell and "[" in cell
+        assert "10.0 k (additive) to 20.0 k (dot)" in page.locator(".costs").inner_text()
+        assert problems == []
 
 
-def test_long_curves_are_thinned_and_keep_both_ends():
-    points = [(float(step), 0.0) for step in range(100_001)]
-    kept = thin(points)
-    assert 300 < len(kept) <= 601 and kept[0] == points[0] and kept[-1] == points[-1]
-    assert thin(points[:50]) == points[:50]
+@needs_browser
+def test_a_name_shows_and_hides_its_variant_also_from_the_keyboard(seeds, tmp_path):
+    file = tmp_path / "report.html"
+    write_report(compare_groups(seeds), file)
+    with opened(file) as (page, problems):
+        page.wait_for_selector(DRAWN)
+        lines = page.locator(".curve").first.locator(".scatterlayer path.js-line")
+        by_length = page.locator("[data-lengths] .scatterlayer .trace")
+        before = lines.count(), by_length.count()
+        button = page.get_by_role("button", name="dot")
+        button.focus()
+        page.keyboard.press("Enter")
+        assert button.get_attribute("aria-pressed") == "false"
+        assert lines.count() < before[0] and by_length.count() == before[1] - 1 == 2
+        page.keyboard.press("Enter")
+        assert (lines.count(), by_length.count()) == before
+        assert problems == []
 
 
-def test_samples_on_which_variants_disagree_come_first(make_run):
-    runs = [make_run("a", answer="{}. März"), make_run("b", "attention=dot", answer="2. März")]
-    (comparison,) = compare_groups(runs)
-    found = samples(comparison)
-    assert [sample.agree for sample in found] == [False, False, True]
-    assert found[0].given["reference"] == "1. März" and found[0].answers[1][1] == "2. März"
+@needs_browser
+def test_axes_of_cost_and_quality_can_be_chosen(seeds, tmp_path):
+    file = tmp_path / "report.html"
+    write_report(compare_groups(seeds), file)
+    with opened(file, 390) as (page, problems):
+        page.wait_for_selector(DRAWN)
+        pareto = page.locator("[data-pareto]")
+        assert "dot, multihead" in pareto.locator("p").inner_text()  # the fastest first
+        assert [pareto.locator(".annotation-text", has_text=name).count() for name in ("additive", "dot")] == [1, 1]
+        pareto.get_by_label("Cost", exact=True).select_option("parameters")
+        assert pareto.locator("p").inner_text().endswith(": multihead.")
+        lengths = page.locator("[data-lengths]")
+        before = lengths.locator(".ytitle").text_content()
+        lengths.get_by_label("Quality", exact=True).select_option("bits per byte")
+        assert lengths.locator(".ytitle").text_content() != before
+        heads = page.locator("[data-heads]")
+        cells = heads.locator("td").all_inner_texts()
+        assert len(cells) == 2 + 2 + 8  # two layers; multihead has four heads
+        heads.get_by_label("Number", exact=True).select_option("largest weight")
+        assert heads.locator("td").all_inner_texts() != cells
+        assert problems == []
+
+
+@needs_browser
+def test_on_paper_every_picture_is_there_in_the_size_of_the_paper(seeds, tmp_path):
+    file = tmp_path / "report.html"
+    write_report(compare_groups(seeds), file)
+    with opened(file, 1280, dark=True) as (page, problems):
+        page.wait_for_selector(DRAWN)
+        page.emulate_media(media="print")
+        page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        drawn = page.locator(".curve .svg-container").first.bounding_box()
+        assert drawn["width"] == 330
+        assert page.locator(".keys").is_hidden() and page.locator(".am-controls").is_hidden()
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+        page.emulate_media(media="screen")
+        assert page.locator(".curve .svg-container").first.bounding_box()["width"] > 330
+        assert problems == []
+
+
+@pytest.mark.long
+def test_the_page_of_two_hundred_runs_stays_below_fifteen_megabytes(make_run):
+    variants = [(name, heads) for name in ("additive", "causal", "dot", "scaled") for heads in (1, 2, 4, 8, 16)]
+    steps = [(step, {"train/loss": 5 - step / 1000, "val/loss": 4.123456}) for step in range(10, 2010, 10)]
+    runs = []
+    for name, heads in variants:
+        for seed in range(1, 11):
+            given = (f"attention={name}", f"attention.heads={heads}", f"seed={seed}")
+            run = make_run("-".join(given), *given, validations=steps, answers=["1. März 2024"] * 500)
+            if seed == 1:
+                site = sample_site("cross", 6, heads, 40, 40)
+                for step in range(100, 2100, 100):
+                    save_maps(
+                        run.path / "maps" / f"step-{step:07d}.npz", step, [ProbeMaps(n, "", (site,)) for n in range(4)]
+                    )
+                seal(run.path)
+            runs.append(Run.open(run.path))
+    assert 5e6 < len(report_page(compare_groups(runs)).encode()) < 15e6
+
+
+def test_runs_that_were_left_out_are_named_with_their_reason(make_run, tmp_path):
+    make_run("sweep/a")
+    make_run("sweep/b", "attention=dot")
+    failed = make_run("sweep/c", "attention=additive", state="failed", message="the loss is nan")
+    found = gather([tmp_path / "runs" / "sweep"])
+    page = report_page(compare_groups(found.runs, left_out=found.left_out))
+    assert "1 run is left out" in page and f"<code>{failed.path}</code> <b>failed</b>: the loss is nan" in page
 
 
 def test_the_command_prints_tables_and_writes_the_page_into_the_sweep(ten_runs, capsys, monkeypatch, tmp_path):

@@ -1,8 +1,11 @@
+import math
+
 import pytest
 from rich.cells import cell_len
 
 from attncompare.compare.groups import compare_groups
-from attncompare.compare.table import as_text, result_table
+from attncompare.compare.table import result_table
+from attncompare.compare.terminal import as_text
 from attncompare.metric_names import COSTS, METRICS, TABLE_METRICS, byte_size, engineering
 
 
@@ -20,7 +23,21 @@ def test_figures_are_means_over_seeds(make_run):
     scores = {1: 30.0, 2: 33.0}
     table = table_of([make_run(f"s{seed}", f"seed={seed}", test={"bleu": bleu}) for seed, bleu in scores.items()])
     assert table.rows[0].values["bleu"] == 31.5
-    assert "mean over 2 seeds (1, 2)" in table.caption and "nrefs:1|tok:13a" in table.caption
+    assert "mean ± standard deviation over 2 seeds (1, 2)" in table.caption and "nrefs:1|tok:13a" in table.caption
+
+
+def test_the_largest_figures_have_a_mean_too(make_run):
+    runs = [make_run(f"s{seed}", f"seed={seed}", test={"loss": 1.7e308}) for seed in (1, 2)]
+    assert table_of(runs).rows[0].values["loss"] == 1.7e308
+    runs = [make_run(f"i{seed}", f"seed={seed}", test={"loss": sign * math.inf}) for seed, sign in ((1, 1), (2, -1))]
+    assert math.isnan(table_of(runs).rows[0].values["loss"])
+
+
+@pytest.mark.parametrize("order", [("additive", "dot", "scaled"), ("scaled", "dot", "additive")])
+def test_what_is_no_number_is_never_the_best_and_hides_no_other(make_run, order):
+    losses = {"additive": math.nan, "dot": 1.0, "scaled": 2.0}
+    table = table_of([make_run(name, f"attention={name}", test={"loss": losses[name]}) for name in order])
+    assert best(table, "loss") == ["dot"]
 
 
 def test_best_follows_the_direction_of_each_metric(make_run):
@@ -61,7 +78,7 @@ def test_a_missing_figure_is_a_dash_and_no_winner(make_run):
 @pytest.mark.parametrize("width", [80, 100])
 def test_the_table_is_not_torn(make_run, task, width):
     names = ("additive", "dot", "scaled", "causal", "multihead")
-    text = as_text([table_of([make_run(name, f"task={task}", f"attention={name}") for name in names])], width)
+    text = as_text(compare_groups([make_run(name, f"task={task}", f"attention={name}") for name in names]), width)
     lines = text.splitlines()
     assert max(map(cell_len, lines)) <= width and "\x1b" not in text
     for name in names:
@@ -80,3 +97,37 @@ def test_numbers_for_people(value, text):
 def test_bytes_and_percents_for_people():
     assert byte_size(312_400_000) == "312 MB" and byte_size(12) == "12 B"
     assert METRICS["exact_match"].format(0.256) == "25.6" and METRICS["bleu"].format(None) == "–"
+
+
+@pytest.mark.parametrize("task", TABLE_METRICS)
+@pytest.mark.parametrize("width", [80, 120])
+def test_mean_spread_and_number_of_seeds_fit_the_terminal(make_run, task, width):
+    figures = {"additive": (30.0, 31.0), "dot": (20.0, 24.0), "scaled": (30.5, 30.5)}
+    runs = [
+        make_run(
+            f"{name}{seed}", f"task={task}", f"attention={name}", f"seed={seed}", test={"bleu": bleu, "loss": bleu}
+        )
+        for name, both in figures.items()
+        for seed, bleu in enumerate(both, 1)
+    ]
+    text = as_text(compare_groups(runs), width)
+    assert max(map(cell_len, text.splitlines())) <= width
+    key = "BLEU" if task == "translation" else "loss"
+    assert key in text and "mean ± standard deviation" in text
+    for spread in ("±0.7", "±2.8", "±0.0"):
+        assert spread in text
+    (row,) = [line for line in text.splitlines() if line.startswith("dot ")]
+    assert row.split()[1:3] == ["2", "1"]  # seeds, heads
+
+
+def test_one_seed_has_no_spread(make_run):
+    text = as_text(compare_groups([make_run("a"), make_run("b", "attention=dot")]), 80)
+    assert "±" not in text and "variant heads" in text.replace("   ", " ").replace("  ", " ")
+
+
+def test_many_verdicts_are_cut_in_the_terminal(make_run):
+    names = ("additive", "dot", "scaled", "causal", "multihead")
+    runs = [make_run(f"{name}{seed}", f"attention={name}", f"seed={seed}") for name in names for seed in (1, 2)]
+    lines = as_text(compare_groups(runs), 200).splitlines()
+    assert sum(line.startswith(("○", "●")) for line in lines) == 10
+    assert "… and 30 more on the page, none of them decided." in lines

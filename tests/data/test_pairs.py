@@ -1,5 +1,7 @@
 """Parallel text from files: what is read, and every way in which it is refused."""
 
+import os
+
 import datasets
 import pytest
 
@@ -68,6 +70,7 @@ def test_a_changed_file_is_read_again(folder):
         (b"ei\0ns\nzwei\n", r"train\.de, line 1: a NUL byte"),
         (b"eins\n \n", r"train\.de, line 2: blank"),
         (b"ei\rns\nzwei\n", r"train\.de, line 1: a carriage return inside"),
+        (b"eins\n" + 2**20 * b"z" + b"\n", r"train\.de, line 2: longer than 1048576 bytes"),
     ],
 )
 def test_bad_files_are_refused_in_one_line(folder, content, message):
@@ -82,3 +85,10 @@ def test_bad_files_are_refused_in_one_line(folder, content, message):
 def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(Refused, match=r"data\.path=.*nowhere is no folder"):
         load(tmp_path / "nowhere")
+
+
+def test_a_pipe_is_no_file_of_sentences(folder):
+    (folder / "train.de").unlink()
+    os.mkfifo(folder / "train.de")
+    with pytest.raises(Refused, match=r"train\.de: no plain file"):
+        load(folder)

@@ -48,13 +48,15 @@ def test_long_pairs_are_left_out_of_training_and_cut_elsewhere():
 @pytest.mark.parametrize("max_length", [2, 7, 16, 1000])
 def test_fixed_windows_predict_every_token_once(max_length):
     stream = StreamSet(DOCUMENTS, BPE, max_length)
-    targets, inputs, total = [], [], 0
+    targets, inputs, items, total = [], [], [], 0
     for starts in stream.fixed_plan(3):
         batch = stream[starts]
         assert not batch.scored_BT[batch.target_BT == PAD].any()
         targets += batch.target_BT[batch.scored_BT].tolist()
         inputs += batch.input_BT[batch.scored_BT].tolist()
-        total += int(batch.bytes_B.sum())
+        total += int(batch.bytes_BT[batch.scored_BT].sum())
+        items += batch.item_BT[batch.scored_BT].tolist()
+    assert items == [n for n, text in enumerate(DOCUMENTS) for _ in (*BPE.encode(text).ids, EOS)]
     assert targets == [i for text in DOCUMENTS for i in (*BPE.encode(text).ids, EOS)]
     assert inputs == [BOS, *targets[:-1]]
     assert total == sum(len(text.encode()) for text in DOCUMENTS)
@@ -87,14 +89,15 @@ def test_only_scored_symbols_of_a_row_count():
     assert batch.input_BT[0].tolist() == [BOS, *ids(" a b c")]
     assert batch.target_BT[0].tolist() == ids(" a b c b")
     assert batch.scored_BT.tolist() == [[False, False, False, True], [False] * 4]
-    assert batch.bytes_B.tolist() == [2, 0]  # the token " b"
+    assert batch.bytes_BT[batch.scored_BT].tolist() == [2]  # the token " b"
+    assert batch.item_BT[batch.scored_BT].tolist() == [0]
     assert row_set.counts()["scored_tokens"] == 1
 
 
 def test_rows_without_spans_count_whole():
     batch = RowSet(["a b", "a"], None, WORD, 10, cut=False)[[0, 1]]
     assert batch.scored_BT.tolist() == [[True, True], [True, False]]
-    assert batch.bytes_B.tolist() == [3, 1]
+    assert batch.bytes_BT.tolist() == [[1, 2], [1, 0]]
 
 
 def test_long_rows_are_left_out_of_training_and_cut_elsewhere():
@@ -106,4 +109,4 @@ def test_long_rows_are_left_out_of_training_and_cut_elsewhere():
     batch = val[[0]]
     assert batch.target_BT.tolist() == [ids("a b c")]
     assert batch.scored_BT.tolist() == [[True, False, False]]
-    assert batch.bytes_B.tolist() == [1]
+    assert batch.bytes_BT[batch.scored_BT].tolist() == [1]

@@ -117,32 +117,28 @@ def test_too_small_a_vocabulary_is_refused(kind, smallest):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_saved_and_loaded_it_is_the_same(kind, tmp_path):
+def test_saved_and_loaded_it_is_the_same(kind):
     tokenizer = train(kind)
-    tokenizer.save(tmp_path / "tokenizer.json")
-    loaded = Tokenizer.load(tmp_path / "tokenizer.json")
+    loaded = Tokenizer.parse(tokenizer.to_text().encode(), "tokenizer.json")
     for text in TEXTS:
         assert loaded.encode(text) == tokenizer.encode(text)
         assert loaded.labels(loaded.encode(text).ids) == tokenizer.labels(tokenizer.encode(text).ids)
-    assert [file.name for file in tmp_path.iterdir()] == ["tokenizer.json"]
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff\xfe", b'{"version": "1.0"'])
-def test_a_damaged_file_is_refused_in_one_line(content, tmp_path):
-    if content is not None:
-        (tmp_path / "tokenizer.json").write_bytes(content)
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b'{"version": "1.0"'])
+def test_a_damaged_file_is_refused_in_one_line(content):
     with pytest.raises(Refused, match=r"tokenizer\.json: ") as refusal:
-        Tokenizer.load(tmp_path / "tokenizer.json")
+        Tokenizer.parse(content, "tokenizer.json")
     assert "\n" not in str(refusal.value)
 
 
-def test_a_tokenizer_of_another_making_is_refused(tmp_path):
+def test_a_tokenizer_of_another_making_is_refused():
     from tokenizers import Tokenizer as Backend
     from tokenizers import models
 
-    Backend(models.WordLevel({"a": 0}, unk_token="a")).save(str(tmp_path / "tokenizer.json"))
+    other = Backend(models.WordLevel({"a": 0}, unk_token="a")).to_str()
     with pytest.raises(Refused, match="ids 0-3 are not"):
-        Tokenizer.load(tmp_path / "tokenizer.json")
+        Tokenizer.parse(other.encode(), "tokenizer.json")
 
 
 def test_a_token_shows_its_characters_without_its_space():

@@ -105,7 +105,8 @@ def test_a_sample_begins_with_its_prompt_and_ends_at_the_longest_length(size, to
         assert torch.equal(found_T[:4], prompt_T)
 
 
-def test_low_temperatures_take_the_likeliest_token(size, tokens):
+@pytest.mark.parametrize("temperature", [1e-4, 1e-40, 1e-300, 5e-324])  # the smaller are 0 in float32
+def test_low_temperatures_take_the_likeliest_token(size, tokens, temperature):
     model, prompt_T = make_decoder_only("scaled", size), tokens(1, 4)[0]
-    found_T = sample(model, prompt_T, 12, 24, 1e-4, torch.Generator().manual_seed(1))
+    found_T = sample(model, prompt_T, 12, 24, temperature, torch.Generator().manual_seed(1))
     assert torch.equal(found_T[4:], model(found_T[None]).logits_BTV[0, 3:-1].argmax(-1))

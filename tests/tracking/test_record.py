@@ -1,6 +1,7 @@
 """The run record (C7): names, whole files, reading back, and refusing what is damaged."""
 
 import datetime as real_datetime
+import errno
 import json
 import math
 import os
@@ -15,7 +16,9 @@ import yaml
 from attncompare.errors import Refused
 from attncompare.tracking import files, folders
 from attncompare.tracking.folders import create_folder, require_writable
-from attncompare.tracking.record import RecordWriter, Run, find_runs, mark_lost
+from attncompare.tracking.record import Run, find_runs, mark_lost
+from attncompare.tracking.record_writer import RecordWriter
+from attncompare.tracking.seal import seal
 
 COLUMNS = ("train/loss", "val/loss")
 
@@ -37,7 +40,7 @@ def config(make_config):
 
 @pytest.fixture
 def writer(config):
-    return RecordWriter(create_folder(config), config, ["seed=7"], COLUMNS)
+    return RecordWriter.create(create_folder(config), config, ["seed=7"], COLUMNS)
 
 
 @pytest.fixture
@@ -72,8 +75,8 @@ def test_a_runs_folder_that_cannot_be_written_is_refused_and_a_good_one_left_as_
     (tmp_path / "file").write_text("")
     for runs in (str(tmp_path / "file"), str(tmp_path / "file" / "runs"), "/proc/runs"):
         with pytest.raises(Refused, match=f"^runs={runs}: cannot write there"):
-            require_writable(runs)
-    require_writable(str(tmp_path / "new" / "runs"))
+            require_writable(Path(runs), f"runs={runs}")
+    require_writable(tmp_path / "new" / "runs", "runs=new")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -82,11 +85,12 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     files.write_json(path, {"a": 1})
 
     def fail(self, target):
-        raise OSError("no rename today")
+        raise OSError(errno.EIO, "no rename today")
 
     monkeypatch.setattr(files.Path, "replace", fail)
-    with pytest.raises(OSError, match="no rename"):
+    with pytest.raises(OSError, match="no rename") as failed:
         files.write_json(path, {"a": 2})
+    assert failed.value.filename == str(path)
     assert json.loads(path.read_text()) == {"a": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
 
@@ -96,7 +100,7 @@ def test_a_file_appears_under_its_name_only_when_it_is_complete(tmp_path, monkey
     sync = os.fsync
     monkeypatch.setattr(os, "fsync", lambda number: (seen.append(path.exists()), sync(number)))
     files.write_json(path, {"a": 1})
-    assert seen == [False] and path.exists()
+    assert seen[0] is False and path.exists()  # the second is the folder's, after the renaming
 
 
 def test_metrics_come_back_with_the_same_bits(writer):
@@ -146,17 +150,17 @@ def test_nothing_is_read_out_of_a_folder_s_name(copied, finished_run):
 @pytest.mark.parametrize(
     ("name", "content", "read", "words"),
     [
-        ("summary.json", '{"format": 1, "sta', lambda run: Run.open(run.path), "damaged"),
-        ("summary.json", "[]", lambda run: Run.open(run.path), "not a record of format 1"),
-        ("summary.json", '{"format": 99, "state": "finished"}', lambda run: Run.open(run.path), "format 1"),
-        ("summary.json", '{"format": 1, "state": "asleep"}', lambda run: Run.open(run.path), "format 1"),
+        ("summary.json", '{"format": 2, "sta', lambda run: Run.open(run.path), "damaged"),
+        ("summary.json", "[]", lambda run: Run.open(run.path), "not a record of format 2"),
+        ("summary.json", '{"format": 99, "state": "finished"}', lambda run: Run.open(run.path), "format 2"),
+        ("summary.json", '{"format": 2, "state": "asleep"}', lambda run: Run.open(run.path), "format 2"),
         (
             "summary.json",
-            '{"format": 1, "state": "finished", "val": {}}',
+            '{"format": 2, "state": "finished", "val": {}}',
             lambda run: Run.open(run.path).require_finished(),
             "no data, best_step",
         ),
-        ("config.yaml", "seed: [1", lambda run: run.config, "while parsing"),
+        ("config.yaml", "seed: [1", lambda run: run.config, "not readable as yaml"),
         ("config.yaml", "seed: 1", lambda run: run.config, "missing"),
         ("config.yaml", "hello", lambda run: run.config, "config.yaml"),
         ("config.yaml", "\0", lambda run: run.config, "config.yaml"),
@@ -164,19 +168,86 @@ def test_nothing_is_read_out_of_a_folder_s_name(copied, finished_run):
         ("metrics.csv", "step,epoch,train/loss\n1,0,0.5\n2,0\n", lambda run: run.metrics(), "do not fit its header"),
         ("metrics.csv", "", lambda run: run.metrics(), "damaged"),
         ("predictions.jsonl", '{"id": 0}\n{"id"', lambda run: run.predictions(), "damaged"),
+        ("losses.jsonl", '{"id": 0, "nats": 1.5, "tokens": -1}\n', lambda run: run.losses(), "no loss of an item"),
         ("environment.json", "[", lambda run: run.environment(), "damaged"),
     ],
 )
 def test_a_damaged_file_is_refused_in_one_line_that_names_it(copied, name, content, read, words):
     (copied.path / name).write_text(content)
+    seal(copied.path)
     with pytest.raises(Refused) as refused:
         read(Run.open(copied.path) if name != "summary.json" else copied)
     line = str(refused.value)
     assert str(copied.path / name) in line and words in line and "\n" not in line
 
 
+READERS = {
+    "summary.json": lambda run: Run.open(run.path),
+    "config.yaml": lambda run: run.config,
+    "metrics.csv": lambda run: run.metrics(),
+    "environment.json": lambda run: run.environment(),
+    "predictions.jsonl": lambda run: run.predictions(),
+    "losses.jsonl": lambda run: run.losses(),
+    "maps/step-0000002.npz": lambda run: run.maps(),
+    "manifest.json": lambda run: run.metrics(),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_finished_record_that_was_changed_afterwards_is_refused(copied, name):
+    file = copied.path / name
+    file.write_bytes(file.read_bytes().replace(b"1", b"2", 1))
+    with pytest.raises(Refused, match=f"{name}: (not what the finished run wrote|damaged)"):
+        READERS[name](Run(copied.path, copied.summary))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_file_missing_from_a_finished_record_is_refused_and_not_taken_for_empty(copied, name):
+    (copied.path / name).unlink()
+    with pytest.raises(Refused, match=Path(name).stem):
+        READERS[name](Run(copied.path, copied.summary))
+
+
+def test_a_file_that_the_finished_run_did_not_write_is_refused(copied):
+    shutil.copy(copied.path / "maps" / "step-0000002.npz", copied.path / "maps" / "step-0000009.npz")
+    assert [step for step, _ in copied.maps()] == [2]
+    with pytest.raises(Refused, match="not a file of the finished run"):
+        copied.read("maps/step-0000009.npz")
+
+
+def test_half_a_line_of_a_run_that_goes_on_is_not_read(writer):
+    writer.log(1, 0, {"train/loss": 0.5})
+    with (writer.path / "metrics.csv").open("a") as file:
+        file.write("2,0,0.2")
+    assert [row["step"] for row in Run.open(writer.path).metrics()] == [1]
+
+
+def test_a_row_that_cannot_be_written_leaves_the_rows_before_it(writer, monkeypatch):
+    writer.log(1, 0, {"train/loss": 0.5})
+    before = (writer.path / "metrics.csv").read_bytes()
+    write = os.write
+
+    def full(descriptor, content):
+        if len(content) < 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, content[:4])
+
+    monkeypatch.setattr(files.os, "write", full)
+    with pytest.raises(OSError, match="No space left") as failed:
+        writer.log(2, 0, {"train/loss": 0.25})
+    assert failed.value.filename == str(writer.path / "metrics.csv")
+    assert (writer.path / "metrics.csv").read_bytes() == before
+
+
+def test_a_record_keeps_room_for_its_own_end(writer):
+    assert (writer.path / ".reserve").stat().st_size >= 2**16
+    writer.close("failed", "the disk is full")
+    assert not (writer.path / ".reserve").exists()
+
+
 def test_a_config_with_a_python_tag_executes_nothing(copied):
     (copied.path / "config.yaml").write_text("!!python/object/apply:os.mkdir [evil]\n")
+    seal(copied.path)
     with pytest.raises(Refused, match=r"config\.yaml"):
         _ = copied.config
     assert not Path("evil").exists()

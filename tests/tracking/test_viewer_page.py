@@ -90,6 +90,66 @@ def test_every_control_changes_the_picture(tmp_path):
 
 
 @needs_browser
+def test_playing_goes_through_the_steps_and_starts_again(tmp_path):
+    page_file = tmp_path / "maps.html"
+    page_file.write_text(maps_page("maps", [one_series(steps=(100, 200, 300))]), encoding="utf-8")
+    with opened(page_file) as (page, problems):
+        page.wait_for_selector("canvas")
+        page.evaluate("""() => {
+            window.seen = [];
+            const slider = document.querySelector('input[type=range]');
+            slider.addEventListener('input', () => seen.push([slider.value, document.querySelector('canvas').toDataURL()]));
+        }""")
+        page.get_by_role("button", name="Play the training steps").focus()
+        page.keyboard.press("Enter")
+        while page.evaluate("seen.length") < 4:
+            page.wait_for_timeout(50)
+        seen = page.evaluate("seen")
+        assert [step for step, _ in seen[:4]] == ["0", "1", "2", "0"]  # the last step was on show
+        assert len({shown for _, shown in seen[:3]}) == 3 and seen[3] == seen[0]
+        page.get_by_role("button", name="Stop").click()
+        stopped = page.evaluate("seen.length")
+        page.wait_for_timeout(1600)  # longer than a step stays
+        assert page.evaluate("seen.length") == stopped and problems == []
+
+
+@needs_browser
+def test_touching_the_slider_stops_the_play(tmp_path):
+    page_file = tmp_path / "maps.html"
+    page_file.write_text(maps_page("maps", [one_series(steps=(100, 200, 300))]), encoding="utf-8")
+    with opened(page_file) as (page, problems):
+        page.get_by_role("button", name="Play the training steps").click()
+        page.locator("input[type=range]").fill("1")
+        assert page.get_by_role("button", name="Play the training steps").count() == 1
+        assert page.get_by_text("Training step 200").count() == 1 and problems == []
+
+
+@needs_browser
+def test_on_a_phone_the_variants_stand_side_by_side_and_stay_where_they_were_moved(tmp_path):
+    page_file = tmp_path / "maps.html"
+    page_file.write_text(maps_page("maps", [one_series("a"), one_series("b", seed=5)]), encoding="utf-8")
+    with opened(page_file, 390) as (page, problems):
+        page.wait_for_selector("canvas")
+        first, second = (page.locator(".am-card").nth(place).bounding_box() for place in (0, 1))
+        assert first["y"] == second["y"] and first["x"] + first["width"] < second["x"] < 390  # the second looks in
+        page.locator(".am-grid").evaluate("grid => { grid.scrollLeft = 200; }")
+        page.get_by_label("Layer", exact=True).select_option("layer 1")
+        assert page.locator(".am-grid").evaluate("grid => grid.scrollLeft") > 100
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390 and problems == []
+
+
+@needs_browser
+def test_with_very_many_maps_one_head_of_each_is_shown_at_first(tmp_path):
+    page_file = tmp_path / "maps.html"
+    page_file.write_text(maps_page("maps", [one_series(f"v{n}", 8, steps=(1,)) for n in range(6)]), encoding="utf-8")
+    with opened(page_file) as (page, problems):
+        page.wait_for_selector("canvas")
+        assert page.locator("canvas").count() == 6
+        page.get_by_label("Head", exact=True).select_option("all heads")
+        assert page.locator("canvas").count() == 48 and problems == []
+
+
+@needs_browser
 def test_pointing_at_a_cell_shows_its_weight_and_marks_the_row_everywhere(tmp_path):
     page_file = tmp_path / "maps.html"
     series = [one_series("additive"), one_series("dot", seed=9)]

@@ -60,6 +60,14 @@ def test_the_metrics_are_those_of_the_record_against_the_training_step(records, 
     assert any("train/" in name and metric["step_metric"] == "step" for name, metric in defined.items())
 
 
+def test_each_metric_of_the_task_says_which_way_is_better(records):
+    known = {metric.get("name"): metric.get("summary", {}) for metric in records["metric"]}
+    lower = {"train/loss", "val/loss", "val/perplexity"}
+    higher = {"val/bleu", "val/chrf", "val/exact_match", "val/token_accuracy"}
+    assert {name for name, summary in known.items() if summary.get("min")} == lower
+    assert {name for name, summary in known.items() if summary.get("max")} == higher  # bits per byte: of other tasks
+
+
 def test_maps_are_images_at_every_validation(records, finished_run):
     validated = [row["step"] for row in finished_run.metrics() if "val/loss" in row]
     for site in ("encoder_self", "decoder_self", "cross"):
@@ -95,6 +103,13 @@ def test_the_summary_holds_the_final_figures(records, finished_run):
     assert summary["state"] == "finished"
     assert summary["test/loss"] == finished_run.summary["test"]["loss"]
     assert summary["cost/parameters"] == finished_run.summary["cost"]["parameters"]
+    assert (summary["best_step"], summary["steps"]) == (
+        finished_run.summary["best_step"],
+        finished_run.summary["steps"],
+    )
+    assert summary["signature/bleu"] == finished_run.summary["signatures"]["bleu"]
+    val = [row["val/loss"] for row in finished_run.metrics() if "val/loss" in row]
+    assert summary["val/loss"] == {"min": min(val), "last": val[-1]}
 
 
 def test_it_is_finished(records):
@@ -118,6 +133,7 @@ def test_it_is_finished_after_a_failure_too_and_the_next_run_gets_its_own(make_c
     assert os.environ["WANDB_DATA_DIR"] == "/what/was/there/before"
     failed = inspect(Run.open(folders[0]))
     assert [end["exit_code"] for end in failed["exit"]] == [1]
+    assert Run.open(folders[0]).summary["wandb"]["missing"] is None
 
     second = train(make_config(*SMOKE, "seed=2"))
     following = inspect(second)

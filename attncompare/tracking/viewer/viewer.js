@@ -1,6 +1,7 @@
 // The viewer's controls and cards. Everything shown that came from data is set through textContent or drawn on a canvas.
 
 const LARGEST_CELL = 26, SMALLEST_CELL = 11; // CSS pixels; below that token labels cannot be read, so the map scrolls instead
+const MOST_MAPS = 40; // that are shown before somebody asks for them: with more, one head of each series
 
 class AttentionMaps {
   constructor(root, data) {
@@ -46,7 +47,8 @@ class AttentionMaps {
     const preferred = sites.includes('cross') ? 'cross' : sites[0]; // where alignment shows
     this.site = this.addSelect('Site', sites.map((site) => [site, titles[site]]), sites.indexOf(preferred));
     this.layer = this.addSelect('Layer', all('layer', layers), layers > 1 ? layers : 0);
-    this.head = this.addSelect('Head', all('head', heads), 0);
+    const many = this.data.series.length * heads > MOST_MAPS;
+    this.head = this.addSelect('Head', all('head', heads), many && heads > 1 ? 1 : 0);
     this.addStep(steps);
     this.addGold(gold);
   }
@@ -79,8 +81,11 @@ class AttentionMaps {
     this.step.max = steps.length - 1;
     this.step.value = steps.length - 1;
     const field = this.addField('Training step', this.step);
-    field.hidden = steps.length < 2;
     this.stepLabel = field.firstChild;
+    const steering = element('div', 'am-steps'); // beside the field, as a label gives clicks to its first control
+    steering.append(playButton(this.step), field);
+    steering.hidden = steps.length < 2;
+    this.controls.append(steering);
   }
 
   addGold(known) {
@@ -112,10 +117,12 @@ class AttentionMaps {
     this.tip.hidden = true;
     this.cell = this.fitCell(shown);
     this.maps = [];
+    const { scrollLeft } = this.grid;
     this.grid.replaceChildren(...shown.map((one, index) => this.card(this.data.series[index], one)));
     const sites = shown.filter((one) => one.site).map((one) => one.site);
     this.ramp = fillLegend(this.legend, sites, this.gold.checked, this.data.gold);
     this.redraw();
+    this.grid.scrollLeft = scrollLeft; // on a phone the cards stand in a strip
   }
 
   /** One cell size for all maps, so that they compare: as large as lets the cards stand side by side. */
@@ -124,7 +131,8 @@ class AttentionMaps {
     if (!sites.length) return LARGEST_CELL;
     const longest = Math.max(...sites.map((site) => site.keys.length));
     const total = shown.reduce((sum, one) => sum + one.pairs.length, 0);
-    const width = this.root.clientWidth;
+    const narrow = shown.length > 1 && window.matchMedia('(max-width: 520px)').matches; // there a card leaves room for the next
+    const width = this.root.clientWidth * (narrow ? 0.86 : 1);
     const columns = Math.max(1, Math.min(total, Math.floor(width / 300)));
     const labels = Math.max(...sites.flatMap((site) => site.queries.map((label) => shorten(label).length)));
     const room = width / columns - 42 - 7.3 * labels;

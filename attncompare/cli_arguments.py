@@ -1,0 +1,23 @@
+"""Kinds of arguments on the command line, and what is wrong with those that are none."""
+
+import argparse
+from pathlib import Path
+
+
+def given(text: str) -> str:
+    """Return ``text``; nothing at all would silently stand for the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
+def path(text: str) -> Path:
+    """Return ``text`` as a path that the system can look for."""
+    where = Path(given(text))
+    try:
+        where.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # the command says what it wants there
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
+    return where

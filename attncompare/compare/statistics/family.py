@@ -1,0 +1,118 @@
+"""Correction for all comparisons of a family by joint sign flips: this is what decides.
+
+Westfall and Young's (1993) step-down maximum, with the sign flips of Romano and Wolf (2005): one choice of signs per seed
+is applied to all comparisons at once, and each is judged by how large the *largest* statistic becomes. All pairs and all
+metrics of one comparison share seeds, so their dependence is kept instead of paid for, and the smallest p is that of one
+comparison, 2 / 2**n, however many there are. The chance of even one wrong rejection stays at the level if the seed noise
+is symmetric; differences that are real do not disturb it.
+
+The statistic of a comparison is |sum of differences| / sqrt(sum of squares + a quarter of the metric's median sum of
+squares). Flips change neither sum of squares, so any such scale is valid. Without the second term the noise of a real
+difference is overrated, without the first one noisy variant hides all others; the mixture is that of Tusher et al. (2001).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attncompare.compare.statistics.holm import holm, holm_p
+from attncompare.compare.statistics.paired import sign_choices
+from attncompare.compare.statistics.power import more_seeds
+from attncompare.compare.statistics.results import Difference
+
+_SHARED = 0.25
+_TIE = 1e-9
+_BLOCK = 2**22  # numbers held at once
+
+
+def correct(differences: Sequence[Difference], metrics: Sequence[str]) -> list[Difference]:
+    """Return ``differences`` with both corrected figures, and with the further seeds that the corrected level needs.
+
+    Args:
+        differences: all of one family: all pairs of different models in all metrics of one comparison.
+        metrics: the metric of each.
+    """
+    corrected = westfall_young(holm(differences), metrics)
+    joint, blocks = [one for one in differences if one.p is not None and one.paired], independent_blocks(differences)
+    comparisons = independent_comparisons(_matrix(joint)) if joint else 1.0
+    return [
+        replace(one, more_seeds=None if one.decided else more_seeds(one, comparisons * blocks, blocks))
+        for one in corrected
+    ]
+
+
+def westfall_young(differences: Sequence[Difference], metrics: Sequence[str]) -> list[Difference]:
+    """Return ``differences`` with ``p_family``; those without a p are no part of the family.
+
+    Unpaired differences cannot share sign flips: each stands for itself beside the block of all paired ones, and every p
+    is multiplied by the number of these blocks (Bonferroni); without any pairs it is Holm's correction.
+    """
+    blocks = independent_blocks(differences)
+    joint = [place for place, one in enumerate(differences) if one.p is not None and one.paired]
+    alone = [place for place, one in enumerate(differences) if one.p is not None and not one.paired]
+    ps: dict[int, float] = {}
+    if joint:
+        names = np.array([metrics[place] for place in joint])
+        adjusted = step_down_p(_matrix([differences[place] for place in joint])[None], names)[0]
+        ps |= {place: min(1.0, float(p) * blocks) for place, p in zip(joint, adjusted, strict=True)}
+        ps |= {place: min(1.0, (differences[place].p or 0.0) * blocks) for place in alone}
+    else:
+        ps |= dict(zip(alone, holm_p([differences[place].p or 0.0 for place in alone]), strict=True))
+    return [replace(one, p_family=ps.get(place)) for place, one in enumerate(differences)]
+
+
+def step_down_p(differences_XNM: NDArray[np.float64], metrics_M: NDArray[np.str_]) -> NDArray[np.float64]:
+    """Return the corrected p (X, M) of X families of M comparisons over N seeds; 0 where a pair lacks a seed."""
+    weighted_XNM = _weighted(differences_XNM, metrics_M)
+    families, seeds, comparisons = weighted_XNM.shape
+    signs_CN = sign_choices(seeds)
+    observed_XM = np.abs(weighted_XNM.sum(1))
+    order_XM = np.argsort(-observed_XM, axis=1, kind="stable")
+    ranked_XNM = np.take_along_axis(weighted_XNM, order_XM[:, None], axis=2)
+    observed_XM = np.take_along_axis(observed_XM, order_XM, axis=1)
+    reached_XM = np.zeros_like(observed_XM)
+    step = max(1, _BLOCK // (families * comparisons))
+    for start in range(0, len(signs_CN), step):
+        statistics_XCM = np.abs(signs_CN[start : start + step] @ ranked_XNM)
+        largest_XCM = np.maximum.accumulate(statistics_XCM[:, :, ::-1], axis=2)[:, :, ::-1]
+        reached_XM += (largest_XCM >= observed_XM[:, None] - _TIE).sum(1)
+    p_XM = np.empty_like(observed_XM)
+    np.put_along_axis(p_XM, order_XM, np.maximum.accumulate(reached_XM / len(signs_CN), axis=1), axis=1)
+    return p_XM
+
+
+def independent_comparisons(differences_NM: NDArray[np.float64]) -> float:
+    """Return to how many independent ones M comparisons over N seeds amount, by their correlations (Galwey 2009)."""
+    lengths_M = np.sqrt((differences_NM**2).sum(0))
+    present_M = lengths_M > 0
+    if not present_M.any():
+        return 1.0
+    singular = np.linalg.svd(differences_NM[:, present_M] / lengths_M[present_M], compute_uv=False)
+    return float(singular.sum() ** 2 / (singular**2).sum())
+
+
+def _weighted(differences_XNM: NDArray[np.float64], metrics_M: NDArray[np.str_]) -> NDArray[np.float64]:
+    """Return the differences in units in which those of all metrics may stand beside each other."""
+    weighted = np.zeros_like(differences_XNM)
+    for metric in set(metrics_M.tolist()):
+        of_metric = differences_XNM[:, :, metrics_M == metric]
+        largest = np.abs(of_metric).max((1, 2), keepdims=True)
+        scaled = of_metric / np.where(largest > 0, largest, 1.0)
+        squares = (scaled**2).sum(1, keepdims=True)
+        scale = np.sqrt(squares + _SHARED * np.median(squares, axis=2, keepdims=True))
+        weighted[:, :, metrics_M == metric] = scaled / np.where(scale > 0, scale, 1.0)
+    return weighted
+
+
+def _matrix(differences: Sequence[Difference]) -> NDArray[np.float64]:
+    """Return the differences (N, M) by seed; 0, which no sign changes, where a pair lacks a seed."""
+    seeds = sorted({seed for one in differences for seed in one.by_seed})
+    return np.array([[one.by_seed.get(seed, 0.0) for one in differences] for seed in seeds])
+
+
+def independent_blocks(differences: Sequence[Difference]) -> int:
+    """Return how many blocks the family has: the paired ones together, each unpaired one alone."""
+    kinds = [one.paired for one in differences if one.p is not None]
+    return max(1, kinds.count(False) + (True in kinds))

@@ -1,0 +1,23 @@
+"""What the configs of older records lack: keys that came later, each with the value that the code before it had.
+
+So a record stays readable, and gives the same numbers when it is trained again. A config that is composed from ``conf/``
+is never completed: there every key must stand.
+"""
+
+from typing import Any
+
+ADDED: dict[tuple[str, str], Any] = {
+    ("trainer", "devices"): 1,  # before it, one process trained every run
+}
+"""Section and key, and what its absence means."""
+
+
+def completed(values: Any) -> Any:
+    """Return ``values``, the config of a record, with the keys that came after it; what is no config stays as it is."""
+    if not isinstance(values, dict):
+        return values
+    values = dict(values)
+    for (section, key), value in ADDED.items():
+        if isinstance(values.get(section), dict):
+            values[section] = {key: value, **values[section]}
+    return values

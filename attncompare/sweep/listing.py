@@ -1,0 +1,144 @@
+"""``attncompare sweeps``: what sweeps there are, what each varies, how far it is, and what can be done with it."""
+
+import json
+import shlex
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from attncompare.errors import Refused
+from attncompare.sweep.again import members
+from attncompare.sweep.folder import Sweep, sweep_folders
+from attncompare.tracking.record import Run
+from attncompare.tracking.words import printable
+
+_ORDER = ("finished", "training", "failed", "interrupted", "killed", "waiting")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A sweep as it stands now.
+
+    Attributes:
+        sweep: its folder and what was asked for.
+        states: how many runs are in which state.
+        damaged: what is wrong with the records that cannot be read.
+        running: whether a process trains it now.
+    """
+
+    sweep: Sweep
+    states: Counter[str]
+    damaged: list[str]
+    running: bool
+
+    @classmethod
+    def read(cls, folder: Path) -> "Listed":
+        """Read the sweep in ``folder`` and all its runs.
+
+        Raises:
+            Refused: if its ``sweep.yaml`` is damaged.
+        """
+        sweep, found = Sweep.open(folder), members(folder)
+        states = Counter(_state(sweep, config, found.runs.get(config)) for config in sweep.file.configs)
+        return cls(sweep, states, found.damaged, sweep.is_running())
+
+    @property
+    def finished(self) -> bool:
+        """Return whether all runs have finished."""
+        return self.states.total() == self.states["finished"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as plain JSON."""
+        file = self.sweep.file
+        return {
+            "folder": str(self.sweep.path),
+            "started": file.started.isoformat(),
+            "training": self.running,
+            "runs": len(file.configs),
+            "states": dict(self.states),
+            "varies": varied(file.runs),
+            "group": self.sweep.group,
+            "command": file.command,
+            "made_with": file.made_with,
+            "damaged": self.damaged,
+        }
+
+
+def print_sweeps(runs: Path, *, as_json: bool) -> None:
+    """Print the sweeps in ``runs``, the newest last.
+
+    Raises:
+        Refused: if there is no such folder.
+    """
+    if not runs.is_dir():
+        raise Refused(f"{runs}: no such folder; give the one that runs go to (runs=... of attncompare train)")
+    listed, damaged = _read_all(runs)
+    if as_json:
+        print(json.dumps({"sweeps": [one.to_dict() for one in listed], "damaged": damaged}, indent=2))
+        return
+    console = Console()
+    if not listed and not damaged:
+        _say(console, f"no sweeps in {runs}; begin one with: attncompare train -m attention=dot,scaled seed=1,2,3")
+    if listed:
+        console.print(_table(listed))
+    for problem in [*damaged, *(problem for one in listed for problem in one.damaged)]:
+        _say(console, f"damaged: {problem}")
+    for one in listed:
+        if not one.finished and not one.running:
+            _say(console, f"go on with {one.sweep.path}: {one.sweep.file.command}")
+    if done := [one for one in listed if one.states["finished"]]:
+        _say(console, f"compare: attncompare compare {shlex.quote(str(done[-1].sweep.path))}")
+
+
+def varied(runs: list[list[str]]) -> dict[str, list[str]]:
+    """Return the keys that differ between runs, with their values, each once."""
+    asked = [dict(override.split("=", 1) for override in overrides if "=" in override) for overrides in runs]
+    keys = dict.fromkeys(key for overrides in asked for key in overrides)
+    differ = [key for key in keys if len({overrides.get(key) for overrides in asked}) > 1]
+    return {key: list(dict.fromkeys(run[key] for run in asked if key in run)) for key in differ}
+
+
+def _read_all(runs: Path) -> tuple[list[Listed], list[str]]:
+    listed: list[Listed] = []
+    damaged: list[str] = []
+    for folder in sweep_folders(runs):
+        try:
+            listed.append(Listed.read(folder))
+        except Refused as error:
+            damaged.append(str(error))
+    return sorted(listed, key=lambda one: one.sweep.file.started), damaged
+
+
+def _state(sweep: Sweep, config: str, run: Run | None) -> str:
+    if run is None:
+        return "failed" if sweep.failed_without_record(config) else "waiting"
+    if run.state != "running":
+        return run.state
+    return "training" if run.alive() else "killed"
+
+
+def _table(listed: list[Listed]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("started", no_wrap=True)
+    table.add_column("runs", justify="right")
+    table.add_column("state")
+    table.add_column("varies")
+    table.add_column("folder", overflow="fold")
+    for one in listed:
+        file = one.sweep.file
+        states = [f"{one.states[state]} {state}" for state in _ORDER if one.states[state]]
+        states += [f"{len(one.damaged)} damaged"] if one.damaged else []
+        state = "finished" if one.finished else ", ".join(states)
+        varies = ", ".join(f"{key} ({len(values)})" for key, values in varied(file.runs).items()) or "nothing"
+        row = (f"{file.started:%Y-%m-%d %H:%M}", str(len(file.configs)), state, varies, str(one.sweep.path))
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    return table
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(printable(line), highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,109 @@
+"""Hydra's ``-m``, as ``attncompare.sweep`` trains many runs; a folder of this name is where Hydra looks."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from attncompare.errors import Refused
+
+# What Hydra is told on the way here, which nobody asked for.
+_OURS = ("hydra.sweep.dir=", "hydra.mode=", "hydra.sweeper.fresh=")
+
+
+@dataclass
+class ProcessesConfig:
+    """``hydra/launcher=processes``, the default: one process of this machine for each run."""
+
+    workers: int | None = None  # runs at a time; null: one for each GPU, or for each core where none is used
+
+
+@dataclass
+class CombinationsConfig:
+    """``hydra/sweeper=combinations``, the only one here."""
+
+    _target_: str = "hydra_plugins.attncompare_combinations.CombinationsSweeper"
+    params: dict[str, str] | None = None  # keys and their values, which the command line may change
+    cases: list[str] | None = None  # overrides for some of the runs each; null: the same for all
+    fresh: bool = False  # train also what is finished, in a new folder
+
+
+_STORE = ConfigStore.instance()
+_STORE.store(group="hydra/launcher", name="processes", node=ProcessesConfig, provider="attncompare")
+_STORE.store(group="hydra/sweeper", name="combinations", node=CombinationsConfig, provider="attncompare")
+
+
+class CombinationsSweeper(Sweeper):
+    """Composes and checks every combination of the given values before the first run begins."""
+
+    def __init__(self, params: DictConfig | None, cases: Sequence[str] | None, fresh: bool) -> None:
+        self._params, self._cases, self._fresh = dict(params or {}), list(cases or [""]), fresh
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:  # noqa: ARG002
+        """Keep what Hydra hands over; what a run does is known to the sweep, not to the caller."""
+        self._context, self._config = hydra_context, config
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Train every run that is not finished, and print the sweep's folder.
+
+        Raises:
+            Refused: if any config is bad; nothing was started.
+            RunFailed: at the end, if any run did not finish.
+        """
+        from attncompare.sweep.start import start
+
+        jobs = [self._job(overrides) for overrides in self._combinations(arguments)]
+        # The one thing on standard output, so that a shell can hand it on.
+        print(start(jobs, self._command(arguments), self._launch(), fresh=self._fresh))
+
+    def _combinations(self, arguments: list[str]) -> list[list[str]]:
+        parser = OverridesParser.create(config_loader=self._context.config_loader)
+        given = [f"{key}={value}" for key, value in self._params.items()]
+        combinations: list[list[str]] = []
+        for case in self._cases:
+            parsed = parser.parse_overrides([*given, *shlex.split(case), *arguments])
+            (batch,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+            combinations += batch
+        return combinations
+
+    def _job(self, overrides: list[str]) -> Any:
+        from attncompare.config import parse_composed
+        from attncompare.sweep.job import Job
+
+        composed = self._context.config_loader.load_sweep_config(self._config, overrides)
+        # Unresolved: an override may hold an interpolation.
+        asked = tuple(OmegaConf.to_container(composed.hydra.overrides.task, resolve=False))
+        OmegaConf.set_struct(composed, False)
+        del composed["hydra"]
+        try:
+            return Job(parse_composed(composed), asked)
+        except Refused as error:
+            raise Refused(f"{error} (in the run {' '.join(asked)})") from None
+
+    def _command(self, arguments: list[str]) -> str:
+        of_hydra = [word for word in self._config.hydra.overrides.hydra if not word.startswith(_OURS)]
+        return shlex.join(["attncompare", "train", "-m", *of_hydra, *arguments])
+
+    def _launch(self) -> Any:
+        if self._config.hydra.runtime.choices["hydra/launcher"] == "processes":
+            from attncompare.sweep.pool import train_here
+
+            workers = self._config.hydra.launcher.workers
+            if workers is not None and workers < 1:
+                raise Refused(f"hydra.launcher.workers={workers}: must be a positive integer, or null")
+            return partial(train_here, workers=workers)
+        from attncompare.sweep.elsewhere import train_elsewhere
+
+        return partial(train_elsewhere, config=self._config, launcher_of=self._launcher)
+
+    def _launcher(self, config: DictConfig, member: TaskFunction) -> Any:
+        return Plugins.instance().instantiate_launcher(self._context, member, config)

@@ -1,0 +1,186 @@
+"""Attention over shapes, masks, strides, types and magnitudes, held to the plain formula in float64."""
+
+import math
+
+import pytest
+import torch
+from attention_reference import reference
+from cases import cases
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from attncompare import Attention, attend
+from attncompare.attention import causal_mask
+from attncompare.registry import load_score, score_names
+
+DTYPES = (torch.float32, torch.float64, torch.bfloat16)
+MAGNITUDES = (0.0, 1e-30, 1e-3, 1.0, 20.0, 45.0, 1e4, 1e30)
+LAYOUTS = ("contiguous", "as_the_module_splits", "keys_last", "one_for_all_batches", "every_second", "shifted")
+RELATIONS = ("independent", "opposite", "equal", "one_giant")
+seeds = st.integers(0, 2**32)
+
+
+def normal(seed, *shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def laid_out(x_BHTK, layout):
+    """Return the numbers of ``x_BHTK``, or of its first batch row for all, in memory as ``layout`` says."""
+    match layout:
+        case "as_the_module_splits":
+            return x_BHTK.transpose(1, 2).contiguous().transpose(1, 2)
+        case "keys_last":
+            return x_BHTK.transpose(2, 3).contiguous().transpose(2, 3)
+        case "one_for_all_batches":
+            return x_BHTK[:1].expand(x_BHTK.shape)
+        case "every_second":
+            return x_BHTK.repeat_interleave(2, dim=-1)[..., ::2]
+        case "shifted":
+            return torch.cat((x_BHTK.new_ones(1), x_BHTK.flatten()))[1:].view(x_BHTK.shape)
+    return x_BHTK.contiguous()
+
+
+@st.composite
+def inputs(draw, dtypes=DTYPES):
+    """Queries, keys, values and the gradient of the context."""
+    batch, heads, width, out = (draw(st.integers(low, high)) for low, high in ((0, 3), (1, 4), (1, 9), (1, 9)))
+    queries, keys = draw(st.integers(0, 20)), draw(st.integers(0, 20))
+    dtype, layouts = draw(st.sampled_from(dtypes)), [draw(st.sampled_from(LAYOUTS)) for _ in range(3)]
+    sizes = [draw(st.sampled_from(MAGNITUDES)) for _ in range(3)]
+    seed, relation = draw(seeds), draw(st.sampled_from(RELATIONS))
+    q = sizes[0] * normal(seed, batch, heads, queries, width)
+    k = sizes[1] * normal(seed + 1, batch, heads, keys, width)
+    same = min(queries, keys)
+    if relation in ("opposite", "equal"):  # exact cancellation, and the largest scores
+        k[:, :, :same] = (-1 if relation == "opposite" else 1) * q[:, :, :same]
+    elif relation == "one_giant" and same:
+        k[:, :, -1] *= 1e3
+    v = sizes[2] * normal(seed + 2, batch, heads, keys, out)
+    q, k, v = (laid_out(x.to(dtype), layout) for x, layout in zip((q, k, v), layouts, strict=True))
+    assume(all(bool(x.isfinite().all()) for x in (q, k, v)))
+    return q, k, v, normal(seed + 3, batch, heads, queries, out).to(dtype)
+
+
+@st.composite
+def masks(draw, batch, heads, queries, keys):
+    """None, or a boolean mask that broadcasts to (B, H, T, S), with rows that may attend to nothing among others."""
+    if draw(st.booleans()):
+        return None
+    full = (batch, heads, queries, keys)
+    shape = [size if draw(st.booleans()) else 1 for size in full][draw(st.integers(0, 3)) :]
+    share = draw(st.sampled_from((0.0, 0.2, 0.6, 1.0)))
+    mask = torch.rand(shape, generator=torch.Generator().manual_seed(draw(seeds))) < share
+    if len(shape) > 1 and shape[-2] and draw(st.booleans()):
+        mask[..., draw(st.integers(0, shape[-2] - 1)), :] = False
+    return mask.transpose(-2, -1).contiguous().transpose(-2, -1) if mask.dim() > 1 and draw(st.booleans()) else mask
+
+
+@st.composite
+def calls(draw, dtypes=DTYPES):
+    """All that a call of ``attend`` takes, and the gradient of the context."""
+    q, k, v, g = draw(inputs(dtypes))
+    mask = draw(masks(*q.shape[:3], k.shape[2]))
+    scorer = load_score(draw(st.sampled_from(score_names())))(q.shape[1], q.shape[3]).to(q.dtype)
+    return q, k, v, g, mask, scorer, draw(st.booleans())
+
+
+def whole_mask(q, k, mask, causal):
+    whole = torch.ones(*q.shape[:3], k.shape[2], dtype=torch.bool)
+    whole = whole if mask is None else whole & mask
+    return whole & causal_mask(q.shape[2], k.shape[2]) if causal else whole
+
+
+def within(found, expected, error):
+    return bool(((found.double() - expected).abs() <= error).all())
+
+
+@cases(quick=250, long=5_000, call=calls(), need_weights=st.booleans())
+def test_context_weights_and_gradients_are_those_of_the_formula(call, need_weights):
+    q, k, v, g, mask, scorer, causal = call
+    allowed = whole_mask(q, k, mask, causal)
+    exact = reference(q, k, v, g, allowed, scorer)
+    most = torch.finfo(q.dtype).max / 100
+    assume(exact.largest_score < most)  # beyond it scores are infinite, as in any implementation
+    q, k, v = (x.detach().requires_grad_() for x in (q, k, v))
+    context, weights = attend(q, k, v, scorer, mask, causal, need_weights=need_weights)
+    assert context.dtype == q.dtype and context.shape == exact.context.shape
+    assert within(context, exact.context, exact.context_error)
+    nothing = ~allowed.any(-1)
+    assert (context[nothing] == 0).all()
+    assert (weights is not None) == need_weights
+    if need_weights:
+        assert within(weights, exact.weights, exact.weights_error)
+        assert (weights >= 0).all() and (weights[~allowed] == 0).all()
+        sums = weights.double().sum(-1)
+        assert within(sums, (~nothing).double(), (k.shape[2] + 4) * torch.finfo(q.dtype).eps)
+    # torch's fused kernels make the weights again on the way back, as e^(score - log of the sum): where rounding that
+    # difference may be off by more than an exponent can be, their gradients are NaN. The explicit path has no such limit.
+    fused = not need_weights and type(scorer).__name__ != "Additive"
+    rounding = torch.finfo(torch.promote_types(q.dtype, torch.float32)).eps
+    if exact.largest < most and not (fused and exact.largest_score * rounding > 20):
+        for found, expected, error in zip(
+            torch.autograd.grad(context, (q, k, v), g), exact.gradients, exact.gradient_errors, strict=True
+        ):
+            assert within(found, expected, error)
+
+
+@cases(quick=80, long=2_000, call=calls(), need_weights=st.booleans(), data=st.data())
+def test_the_future_changes_no_bit_of_the_past(call, need_weights, data):
+    q, k, v, _, mask, scorer, _ = call
+    queries, keys = q.shape[2], k.shape[2]
+    assume(queries and keys)
+    now = data.draw(st.integers(0, queries - 1))
+    seen = max(0, now + 1 + keys - queries)
+    size = data.draw(st.sampled_from((1.0, 100.0)))
+    k, v = k.clone(), v.clone()  # may be written to, and lie in memory as their changed copies do
+    before = attend(q, k, v, scorer, mask, True, need_weights=need_weights)
+    for changed in (k, v):
+        changed[:, :, seen:] = (size * normal(7, *changed[:, :, seen:].shape)).to(changed.dtype)
+    after = attend(q, k, v, scorer, mask, True, need_weights=need_weights)
+    for old, new in zip(before, after, strict=True):
+        if old is not None:
+            assert torch.equal(old[:, :, : now + 1].nan_to_num(), new[:, :, : now + 1].nan_to_num())
+
+
+@cases(
+    quick=60,
+    long=5_000,
+    sizes=st.tuples(st.integers(1, 33), st.integers(1, 9), st.none() | st.integers(1, 16)),
+    lengths=st.tuples(st.integers(0, 3), st.integers(0, 9), st.none() | st.integers(0, 9)),
+    score=st.sampled_from(score_names()),
+    causal=st.booleans(),
+    seed=seeds,
+    data=st.data(),
+)
+def test_the_module_is_its_projections_around_the_formula(sizes, lengths, score, causal, seed, data):
+    (d_model, heads, head_dim), (batch, queries, keys) = sizes, lengths
+    attention = Attention(d_model, heads, head_dim, score, causal).double()
+    assert attention.head_dim == (head_dim or math.ceil(d_model / heads))
+    query, memory = normal(seed, batch, queries, d_model), None if keys is None else normal(seed, batch, keys, d_model)
+    mask = data.draw(masks(batch, heads, queries, queries if keys is None else keys))
+    need_weights = data.draw(st.booleans())
+    with torch.no_grad():
+        output, weights = attention(query, memory, mask, need_weights)
+        read = query if memory is None else memory
+        q, k, v = (
+            layer(x).unflatten(-1, (heads, -1)).transpose(1, 2)
+            for layer, x in ((attention.query, query), (attention.key, read), (attention.value, read))
+        )
+    allowed = whole_mask(q, k, mask, causal and memory is None)
+    exact = reference(q, k, v, torch.zeros_like(q), allowed, attention.score)
+    expected = attention.output(exact.context.transpose(1, 2).flatten(2))
+    torch.testing.assert_close(output, expected.detach(), rtol=1e-10, atol=1e-12)
+    assert (weights is not None) == need_weights
+    if need_weights:
+        torch.testing.assert_close(weights, exact.weights, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("score", score_names())
+def test_the_formula_itself_on_two_keys_by_hand(score):
+    scorer = load_score(score)(1, 1).double()
+    q, k, v = (torch.tensor(x, dtype=torch.float64).view(1, 1, -1, 1) for x in ([0.5], [1.0, -1.0], [3.0, 7.0]))
+    plain = {"additive": lambda k: scorer.v_HK.item() * math.tanh(0.5 + k)}.get(score, lambda k: 0.5 * k)
+    first = math.exp(plain(1.0)) / (math.exp(plain(1.0)) + math.exp(plain(-1.0)))
+    exact = reference(q, k, v, torch.ones_like(q), torch.ones(1, 1, 1, 2, dtype=torch.bool), scorer)
+    assert exact.weights.flatten().tolist() == pytest.approx([first, 1 - first], rel=1e-14)
+    assert exact.context.item() == pytest.approx(3 * first + 7 * (1 - first), rel=1e-14)

@@ -1,0 +1,203 @@
+"""A record of which any byte was changed gives the right answer or a clear refusal: never another answer or exception."""
+
+import contextlib
+import io
+import os
+import shutil
+import signal
+
+import pytest
+import yaml
+from cases import cases
+from commands import SMOKE, composed_config
+from damage import KINDS, Damage, damaged, damages
+from hypothesis import strategies as st
+
+from attncompare.cli import main
+from attncompare.errors import Refused
+from attncompare.reproduce.facts import facts_of
+from attncompare.reproduce.verdict import compare
+from attncompare.tracking.checkpoint import load_checkpoint, state_digest
+from attncompare.tracking.files import write_yaml
+from attncompare.tracking.record import Run
+from attncompare.train import train
+from attncompare.trained import load
+
+READ = (
+    *("manifest.json", "summary.json", "config.yaml", "environment.json", "metrics.csv", "predictions.jsonl"),
+    *("losses.jsonl", "tokenizer.json", "maps/*.npz", "checkpoints/best.safetensors"),
+)
+LONGEST = 120  # seconds that one case may take before it counts as hanging
+
+
+@pytest.fixture(autouse=True)
+def never_a_hang():
+    """Turn what never ends into a failure."""
+
+    def end(number, frame):
+        raise TimeoutError("a reader hangs")
+
+    before = signal.signal(signal.SIGALRM, end)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def copied(finished_run, tmp_path):
+    """A finished run's folder, to be damaged, with a second one beside it that is whole."""
+    for name in ("record", "whole"):
+        shutil.copytree(finished_run.path, tmp_path / name, ignore=shutil.ignore_patterns("wandb"))
+    return tmp_path / "record"
+
+
+def plain_maps(run):
+    return [(step, [_plain_probe(probe) for probe in probes]) for step, probes in run.maps()]
+
+
+def _plain_probe(probe):
+    return (
+        probe.probe,
+        probe.text,
+        [(site.site, site.queries, site.keys, site.weights_LHTS.tobytes()) for site in probe.sites],
+    )
+
+
+def plain_model(folder):
+    trained = load(folder)
+    weights = {name: value.numpy().tobytes() for name, value in trained.task.state_dict().items()}
+    return weights, trained.tokenizer.encode("abc xyz").ids, trained.tokenizer.decode(range(4, 20))
+
+
+def reproduced(folder):
+    comparison = compare(facts_of(Run.open(folder)), facts_of(Run.open(folder.parent / "whole")))
+    return comparison.verdict, comparison.not_compared
+
+
+READERS = {
+    "summary": lambda folder: Run.open(folder).require_finished().summary,
+    "config": lambda folder: Run.open(folder).config.to_dict(),
+    "metrics": lambda folder: Run.open(folder).metrics(),
+    "environment": lambda folder: Run.open(folder).environment(),
+    "predictions": lambda folder: Run.open(folder).predictions(),
+    "losses": lambda folder: Run.open(folder).losses(),
+    "maps": lambda folder: plain_maps(Run.open(folder)),
+    "model": plain_model,
+    "reproduce": reproduced,
+}
+
+
+def answer(reader, folder):
+    """Return what a reader says: its answer, or that it was refused in one line that names the file or folder."""
+    try:
+        return repr(READERS[reader](folder))
+    except Refused as error:
+        assert str(folder) in str(error) and "\n" not in str(error), str(error)
+        return "refused"
+
+
+@pytest.fixture
+def right(copied):
+    """What every reader says of the record while it is whole."""
+    answers = {reader: answer(reader, copied) for reader in READERS}
+    assert "refused" not in answers.values()
+    return answers
+
+
+@cases(quick=70, long=2_000, damage=damages(READ))
+def test_every_reader_gives_the_right_answer_or_refuses(copied, right, damage):
+    signal.alarm(LONGEST)
+    with damaged(copied, damage):
+        for reader, expected in right.items():
+            assert answer(reader, copied) in (expected, "refused"), reader
+
+
+def compared(folder, page):
+    """Return exit code, table and page of `attncompare compare FOLDER`, and what it says to standard error."""
+    page.unlink(missing_ok=True)
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(["compare", str(folder), "--html", str(page)])
+    return code, (out.getvalue(), page.read_bytes() if page.exists() else b""), err.getvalue()
+
+
+@pytest.fixture
+def table(copied, monkeypatch):
+    """What the command says of the folder that holds the record and the whole one, while both are whole."""
+    monkeypatch.setitem(os.environ, "COLUMNS", "300")
+    found = compared(copied.parent, copied.parent / "page.html")
+    assert found[0] == 0
+    return found
+
+
+def left_out(folder, shown):
+    """Whether terminal and page say that the record in ``folder`` was left out; the whole one beside it is compared."""
+    said, page = " ".join(shown[0].split()), shown[1].decode()
+    return "left out" in said and folder.name in said and folder.name in page
+
+
+@cases(quick=16, long=200, damage=damages(READ))
+def test_the_command_compares_rightly_or_exits_with_2_and_one_line(copied, table, damage):
+    signal.alarm(LONGEST)
+    with damaged(copied, damage):
+        code, shown, err = found = compared(copied.parent, copied.parent / "page.html")
+    if code == 0:
+        assert found == table or left_out(copied, shown)
+    else:
+        assert (code, shown, err.count("\n")) == (2, ("", b""), 1) and err.startswith("error: "), err
+
+
+@pytest.mark.parametrize("file", READ)
+def test_a_record_without_a_file_is_not_passed_over(copied, table, file):
+    with damaged(copied, Damage("delete", file, 0.0, b"", file)):
+        code, shown, _ = found = compared(copied.parent, copied.parent / "page.html")
+    assert found == table or left_out(copied, shown) or (code, shown) == (2, ("", b"")), shown[0]
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """The folder of a run that was stopped after its third step, with the checkpoints of two steps."""
+    home = tmp_path_factory.mktemp("stopped")
+    small = ("trainer.max_steps=5", "trainer.validate_every=1", "tracking=disabled", "tracking.images=0")
+    return train(composed_config(home / "runs", [*SMOKE, *small]), stop_after=3).path
+
+
+def checkpoints(folder):
+    return sorted(f"checkpoints/{file.name}" for file in folder.glob("checkpoints/resume-*"))
+
+
+@pytest.fixture(scope="module")
+def states(stopped):
+    """What the two checkpoints hold, the newest first: step and digest of each."""
+    older, newer = checkpoints(stopped)
+    found = [described(load_checkpoint(stopped))]
+    (stopped / newer).rename(stopped / "newer")
+    found.append(described(load_checkpoint(stopped)))
+    (stopped / "newer").rename(stopped / newer)
+    assert found[0][0] > found[1][0] and older != newer
+    return found
+
+
+def described(checkpoint):
+    return None if checkpoint is None else (checkpoint[0], state_digest(checkpoint[1]))
+
+
+@cases(quick=60, long=2_000, damage=damages(("older", "newer"), (*KINDS[:7], "swap", "empty")))
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_it_used(stopped, states, damage):
+    names = dict(zip(("older", "newer"), checkpoints(stopped), strict=True))
+    damage = damage._replace(file=names[damage.file], other=names[damage.other])
+    signal.alarm(LONGEST)
+    with damaged(stopped, damage) as changed:
+        found = described(load_checkpoint(stopped))
+    assert found in states or (
+        found is None and damage.kind == "swap"
+    )  # then both are damaged, and training begins anew
+    if not changed or (damage.file == names["older"] and damage.kind != "swap"):
+        assert found == states[0]
+
+
+@cases(quick=100, long=2_000, text=st.text() | st.sampled_from(("\x85", "\u2028", "a\r\nb", "\ufeff", "~")))
+def test_any_text_comes_back_from_a_record_as_it_was(tmp_path, text):
+    path = tmp_path / "file"
+    write_yaml(path, {"notes": text, "prompts": [text]})
+    assert yaml.safe_load(path.read_bytes()) == {"notes": text, "prompts": [text]}

@@ -1,0 +1,92 @@
+"""Trains a run in a process that is killed at a chosen moment, as by a power cut: no handler runs, nothing is closed."""
+
+import contextlib
+import multiprocessing
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+from attncompare.tracking import files
+from attncompare.tracking.progress import Progress
+
+# Syncs until a run is known, two for each file: the reserve, config, overrides, the header of the metrics, the summary.
+BEGINNING = 10
+
+
+def train_until_killed(config, *, after=None, at_write=None, resume=None, threads=1):
+    """Train ``config`` in a process of its own, which is killed at some moment.
+
+    Args:
+        config: the run.
+        after: seconds after its folder was made; chosen among the first few.
+        at_write: instead: in the middle of the n-th write of a file, from 0.
+        resume: the folder of a run to go on with, instead of a new one.
+        threads: CPU threads.
+
+    Returns:
+        The run's folder (None: it had none yet), the phase in which it died, and how many seconds or writes it took
+        where it ended by itself (None where it was killed).
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["attncompare.train"])
+    mine, theirs = context.Pipe()
+    process = context.Process(target=_train, args=(config, at_write, resume, threads, theirs))
+    process.start()
+    theirs.close()
+    folder, phase, began, ended = None, "starting", None, None
+    while True:
+        left = None if after is None or began is None else max(0.0, began + after - time.monotonic())
+        if not mine.poll(left):
+            break
+        try:
+            message = mine.recv()
+        except EOFError:
+            break
+        if isinstance(message, Path):
+            folder, began = message, time.monotonic()
+        elif isinstance(message, Progress):
+            phase = message.phase
+        else:
+            ended = message
+    if ended is None:
+        with contextlib.suppress(ProcessLookupError):  # it was quicker itself
+            os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    return folder, phase, ended
+
+
+def _train(config, at_write, resume_path, threads, connection):
+    from attncompare.train import resume, train
+
+    writes, began = _die_at_write(at_write), []
+
+    def on_folder(folder):
+        began.append(time.monotonic())
+        connection.send(folder)
+
+    shown = {"on_progress": connection.send, "on_folder": on_folder}
+    if resume_path is None:
+        train(config, threads=threads, **shown)
+    else:
+        resume(resume_path, threads=threads, **shown)
+    connection.send({"seconds": time.monotonic() - began[0], "writes": writes["count"]})
+
+
+def _die_at_write(number):
+    """Let this process die in the ``number``-th write of a file: half of it is written under its temporary name."""
+    writes = {"count": 0}
+    whole = files.os.fsync
+
+    def fsync(descriptor):
+        if writes["count"] == number:
+            file = Path(f"/proc/self/fd/{descriptor}").readlink()
+            if random.random() < 0.5 and file.suffix == ".tmp":
+                os.truncate(file, file.stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+        writes["count"] += 1
+        whole(descriptor)
+
+    files.os.fsync = fsync
+    return writes
