@@ -152,8 +152,11 @@ def test_a_log_of_its_own_that_finds_the_disk_full_says_nothing(make_config, und
     def full(handler):
         return opened(handler) if handler.baseFilename.endswith("run.log") else Path("/dev/full").open("w")
 
+    loggers = [logger for name, logger in logging.root.manager.loggerDict.items() if name.split(".")[0] == "wandb"]
     with monkeypatch.context() as patched:
         patched.setattr(logging.FileHandler, "_open", full)
+        for logger in loggers:  # where Hydra was started before in this process, it has disabled them
+            patched.setattr(logger, "disabled", False, raising=False)
         run = train(make_config(*RUN))
     assert capfd.readouterr().err == ""
     assert run.summary["weights_sha256"] == undisturbed.summary["weights_sha256"]
