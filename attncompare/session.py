@@ -240,12 +240,21 @@ class Session:
         if state == "finished":
             self._finish_view(state, message)
             with self.stop.deferred():  # it is finished from here on, whoever wants to stop it
-                self.record.close(state, message)
+                self._seal()
             return
         self.record.close(state, message)
         if self.view:
             self._finish_view(state, message)
             self.record.update()
+
+    def _seal(self) -> None:
+        try:
+            self.record.close("finished")
+        except OSError as error:
+            # Its summary has its name before the folder is synced: nothing is missing but the promise that it lasts.
+            if Run.open(self.record.path).state != "finished":
+                raise
+            log.warning("%s: finished, but a loss of power now could undo that (%s)", self.record.path, error.strerror)
 
     def _finish_view(self, state: State, message: str | None) -> None:
         if self.view is None:

@@ -10,8 +10,7 @@ from attncompare.compare.identity import fingerprint
 from attncompare.config import RunConfig
 from attncompare.errors import Refused
 from attncompare.tracking.offline_run import offline_files, open_any
-from attncompare.tracking.record import Run, State, is_run
-from attncompare.tracking.seal import MANIFEST
+from attncompare.tracking.record import RUN_MARKS, Run, State, is_run
 from attncompare.tracking.words import printable
 
 _MOST_NAMED = 5
@@ -111,10 +110,9 @@ def _run_folders(path: Path) -> list[Path]:
         return copies
     if not path.is_dir():
         raise Refused(f"{path}: no such folder")
-    marks = ("summary.json", MANIFEST)
-    if is_run(path) or any((path / mark).is_file() for mark in marks):
+    if is_run(path) or any((path / mark).is_file() for mark in RUN_MARKS):
         return [path]
-    found = sorted({file.parent for mark in marks for file in path.rglob(mark)})
+    found = sorted({file.parent for mark in RUN_MARKS for file in path.rglob(mark)})
     if not found:
         raise Refused(f"{path}: neither a run nor a folder that holds runs")
     return found

@@ -19,7 +19,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write ``content`` to a temporary name beside ``path``, sync it, and rename it into place.
 
     Raises:
-        OSError: with ``filename``; what stood at ``path`` is still there.
+        OSError: with ``filename``; what stood at ``path`` is still there, unless only the folder could not be synced.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
