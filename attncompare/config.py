@@ -28,19 +28,15 @@ from attncompare.config_data import (
 )
 from attncompare.config_errors import HYDRA_ERRORS, explain, explain_hydra, shown
 from attncompare.config_older import completed
+from attncompare.config_task import LanguageModelConfig, TranslationConfig
+from attncompare.config_training import OptimizerConfig, TrainerConfig
 from attncompare.config_values import (
-    AtLeastFour,
-    AtLeastTwo,
     Label,
     LabelOrNull,
     NotNegative,
-    NotNegativeFloat,
     Positive,
-    PositiveFloat,
-    PositiveFloatOrNull,
     PositiveOrNull,
     Probability,
-    Share,
     Strict,
 )
 from attncompare.errors import Refused
@@ -108,63 +104,6 @@ class TransformerConfig(Strict):
     d_ff: Positive
     dropout: Probability
     positions: Literal["sinusoidal", "learned"]
-
-
-class TranslationConfig(Strict):
-    """``task=translation``."""
-
-    name: Literal["translation"]
-    max_length: AtLeastFour
-    label_smoothing: Probability
-    val_decodes: Positive
-
-
-class LanguageModelConfig(Strict):
-    """``task=language_model``."""
-
-    name: Literal["language_model"]
-    max_length: AtLeastTwo
-    causal: bool
-    sample_prompts: tuple[str, ...]
-    sample_tokens: NotNegative
-    sample_temperature: PositiveFloat
-
-    @field_validator("causal")
-    @classmethod
-    def _sees_no_future(cls, causal: bool) -> bool:
-        if not causal:
-            raise ValueError(
-                "a language model that sees the future finds each answer in its input and learns to copy it, "
-                "so its loss would mean nothing; leave task.causal=true"
-            )
-        return causal
-
-
-class OptimizerConfig(Strict):
-    """``optimizer=adamw`` (Loshchilov and Hutter 2019) with its learning-rate schedule."""
-
-    name: Literal["adamw"]
-    lr: PositiveFloat
-    betas: tuple[Probability, Probability]
-    weight_decay: NotNegativeFloat
-    clip_norm: PositiveFloatOrNull
-    schedule: Literal["constant", "cosine", "linear", "inverse_sqrt"]
-    warmup_steps: NotNegative
-    min_lr_ratio: Share
-
-
-class TrainerConfig(Strict):
-    """``trainer``: the budget and the machine."""
-
-    max_steps: Positive
-    validate_every: Positive
-    log_every: Positive
-    limit_batches: PositiveOrNull
-    accelerator: Literal["auto", "cpu", "gpu"]
-    precision: Literal["32-true", "bf16-mixed"]
-    threads: PositiveOrNull
-    devices: Positive
-    deterministic: bool
 
 
 class TrackingConfig(Strict):
