@@ -47,17 +47,17 @@ def damaged(folder, damage):
             shutil.copy(file, added)  # a file that the run did not write
         elif new is None:
             file.unlink()
-        else:
+        elif new != content:  # else not even its time may change: of repeated runs the newest counts
             file.write_bytes(new)
-        if damage.kind == "swap":
-            other.write_bytes(content)
+            if damage.kind == "swap":
+                other.write_bytes(content)
         yield damage.kind == "copy" or new != content
     finally:
         if damage.kind == "copy":
             added.unlink()
         file.write_bytes(content)
         other.write_bytes(others)
-        for one, when in times.items():  # of repeated runs the newest counts
+        for one, when in times.items():
             os.utime(one, ns=when)
 
 
