@@ -9,8 +9,10 @@ from commands import SMOKE
 
 from attncompare import demands
 from attncompare.config import TokenizerConfig
+from attncompare.data.encoding import encode_stream
 from attncompare.data.module import DataModule
 from attncompare.data.stream_set import StreamSet
+from attncompare.data.token_arrays import in_memory
 from attncompare.data.tokenizer import Tokenizer
 from attncompare.demands import NOTHING_SEEN, Seen, decisive, model_bytes, require_feasible, sizes
 from attncompare.errors import Refused
@@ -126,7 +128,7 @@ def test_what_prepared_data_say_is_what_the_batches_hold(make_config, task):
 @pytest.mark.parametrize("letters", [39, 40, 41])
 def test_the_windows_of_a_long_text_are_those_that_are_trained_on(letters):
     config = TokenizerConfig(kind="character", vocab_size=None, min_count=1)
-    stream = StreamSet(["x" * letters], Tokenizer.train(["x"], config), 10)
+    stream = StreamSet(in_memory(encode_stream(["x" * letters], Tokenizer.train(["x"], config))), 10)
     report = {"vocab_size": 5, "train": {"rows": 1, "left_out": 0, **stream.counts()}}
     seen = Seen.of(report, 10)
     assert (seen.rows, seen.lengths.target) == (len(stream.train_plan(1, 0, 1)), 10)

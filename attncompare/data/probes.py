@@ -55,7 +55,7 @@ def pair_probes(corpus: Corpus, pairs: PairSet, tokenizer: Tokenizer, count: int
         return source != [field for field in target if field in source]
 
     # Sorting is stable: in order among equals.
-    rows = sorted(pairs.kept, key=lambda row: (not worth(row), not crosses(row)))[:count]
+    rows = sorted(pairs.kept.tolist(), key=lambda row: (not worth(row), not crosses(row)))[:count]
     probes = []
     for row in rows:
         source, target = pairs.source[row].tolist(), pairs.target[row].tolist()
@@ -71,7 +71,7 @@ def pair_probes(corpus: Corpus, pairs: PairSet, tokenizer: Tokenizer, count: int
 def text_probes(texts: StreamSet | RowSet, count: int) -> list[Probe]:
     """Return ``count`` beginnings of windows, spread over val; where rows stand for themselves, the first, whole."""
     if isinstance(texts, RowSet):
-        return [Probe(None, texts.ids[row].tolist(), None, None) for row in texts.kept[:count]]
+        return [Probe(None, texts.ids[row].tolist(), None, None) for row in texts.kept[:count].tolist()]
     starts = texts.fixed_starts[:: max(1, len(texts.fixed_starts) // max(1, count))][:count]
     length = min(_WINDOW, texts.max_length)
     return [Probe(None, texts.ids[start : start + length + 1].tolist(), None, None) for start in starts]

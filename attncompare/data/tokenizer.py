@@ -26,6 +26,7 @@ _PATTERNS = {
     # punctuation, space.
     "bpe": r" ?[\p{L}\p{M}]+| ?\p{N}{1,2}| ?[^\s\p{L}\p{M}\p{N}]+|\s+(?!\S)|\s+",
 }
+_MANY = 2**20  # tokens
 _SMALLEST = {"word": len(SPECIALS) + 1, "character": len(SPECIALS) + 1, "bpe": len(SPECIALS) + 256}
 
 
@@ -48,6 +49,10 @@ class Tokenizer:
     def train(cls, texts: Iterable[str], config: TokenizerConfig) -> "Tokenizer":
         """Learn a vocabulary from ``texts``, the train split; the same texts give the same ids.
 
+        Args:
+            texts: taken one by one, and a second time where a vocabulary of more than a million is asked for.
+            config: the kind and its size.
+
         Raises:
             Refused: if ``config.vocab_size`` is more than the texts can give, or less than the kind needs.
         """
@@ -55,10 +60,7 @@ class Tokenizer:
         if asked is not None and asked < _SMALLEST[kind]:
             raise Refused(f"data.tokenizer.vocab_size={asked} is too small; a {kind} tokenizer needs {_SMALLEST[kind]}")
         backend = _blank(kind)
-        texts = list(texts)
-        # The library reserves room for vocab_size at once; no vocabulary can be larger than this bound.
-        bound = _SMALLEST[kind] + sum(len(text.encode()) for text in texts)
-        backend.train_from_iterator(texts, _trainer(config, min(asked or bound, bound)))
+        backend.train_from_iterator(iter(texts), _trainer(config, _room(texts, asked, _SMALLEST[kind])))
         got = backend.get_vocab_size()
         if asked is not None and got < asked:
             raise Refused(
@@ -80,6 +82,10 @@ class Tokenizer:
     def encode_batch(self, texts: Sequence[str]) -> list[Encoded]:
         """Return the tokens of each text."""
         return [Encoded(encoding.ids, encoding.offsets) for encoding in self._backend.encode_batch(list(texts))]
+
+    def encode_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each text alone."""
+        return [encoding.ids for encoding in self._backend.encode_batch_fast(list(texts))]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ``ids`` up to the first EOS, without specials; known text comes back as it was."""
@@ -136,6 +142,15 @@ def _blank(kind: str) -> Backend:
         backend.pre_tokenizer = split
         backend.decoder = decoders.Fuse()
     return backend
+
+
+def _room(texts: Iterable[str], asked: int | None, smallest: int) -> int:
+    """Return how many tokens to make room for: the library reserves it at once, whatever the texts can give."""
+    if asked is None or asked <= _MANY:
+        return asked or _MANY
+    if iter(texts) is texts:
+        raise TypeError("texts that can be taken once alone do not say how large a vocabulary they can give")
+    return min(asked, smallest + sum(len(text.encode()) for text in texts))
 
 
 def _trainer(config: TokenizerConfig, vocab_size: int) -> trainers.Trainer:

@@ -74,7 +74,7 @@ class LanguageModel(Task[DecoderOnly]):
     def _answers(self, rows: RowSet) -> list[dict[str, Any]]:
         """Return what the model takes for the likeliest at the scored places of the first test rows."""
         answers = []
-        for row in rows.kept[:_ANSWERED]:
+        for row in rows.kept[:_ANSWERED].tolist():
             ids_T = torch.from_numpy(rows.ids[row]).to(self.device)
             scored_T = torch.from_numpy(rows.scored[row]).to(self.device).bool()
             likeliest_T = self.model(ids_T[None, :-1]).logits_BTV[0].argmax(-1)
