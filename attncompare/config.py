@@ -152,9 +152,12 @@ class RunConfig(Strict):
 
     @model_validator(mode="after")
     def _each_process_has_rows(self) -> "RunConfig":
-        rows, devices = self.data.batch_size, self.trainer.devices
+        rows, devices, (key, size) = self.data.rows_of(self.task.max_length), self.trainer.devices, self.data.batch
+        if rows < 1:
+            raise ValueError(f"{key}={size} holds no row of task.max_length={self.task.max_length} tokens; raise it")
         if rows < devices:
-            raise ValueError(f"trainer.devices={devices} is more than data.batch_size={rows}, the rows to share")
+            longest = "" if self.data.batch_size else f", {rows} of task.max_length={self.task.max_length} tokens"
+            raise ValueError(f"trainer.devices={devices} is more than {key}={size}{longest}, the rows to share")
         return self
 
     def to_dict(self) -> dict[str, Any]:

@@ -30,10 +30,32 @@ class TokenizerConfig(Strict):
 
 
 class CorpusConfig(Strict):
-    """What every corpus has: a tokenizer and the number of sequences in a batch."""
+    """What every corpus has: a tokenizer, and the size of a batch in sequences or in tokens."""
 
     tokenizer: TokenizerConfig
-    batch_size: Positive
+    batch_size: PositiveOrNull
+    batch_tokens: PositiveOrNull
+
+    @model_validator(mode="after")
+    def _one_size(self) -> "CorpusConfig":
+        if (self.batch_size is None) == (self.batch_tokens is None):
+            raise ValueError(
+                f"batch_size={_shown(self.batch_size)} and batch_tokens={_shown(self.batch_tokens)}: one of the two says "
+                "how large a batch is, and the other must be null"
+            )
+        return self
+
+    @property
+    def batch(self) -> tuple[str, int]:
+        """The key that says how large a batch is, and its number."""
+        if self.batch_tokens is None:
+            assert self.batch_size is not None
+            return "data.batch_size", self.batch_size
+        return "data.batch_tokens", self.batch_tokens
+
+    def rows_of(self, length: int) -> int:
+        """Return how many rows of so many tokens a batch holds."""
+        return self.batch_tokens // length if self.batch_size is None and self.batch_tokens else self.batch[1]
 
 
 class GeneratedConfig(CorpusConfig):
@@ -114,6 +136,10 @@ class RecallConfig(GeneratedConfig):
         if 2 * self.pairs > self.symbols:
             raise ValueError(f"pairs={self.pairs} need symbols >= {2 * self.pairs}, not {self.symbols}")
         return self
+
+
+def _shown(number: int | None) -> str:
+    return "null" if number is None else str(number)
 
 
 Data = Annotated[LocaleConfig | ReverseConfig | PairsConfig | PydocsConfig | RecallConfig, Field(discriminator="name")]

@@ -86,7 +86,7 @@ def sizes(config: RunConfig, seen: Seen) -> dict[str, int]:
         "backbone.d_ff": config.backbone.d_ff,
         "attention.heads": config.attention.heads,
         "task.max_length": config.task.max_length,
-        "data.batch_size": config.data.batch_size,
+        **dict([config.data.batch]),
         "vocabulary" if asked is None else "data.tokenizer.vocab_size": asked or seen.vocabulary,
     }
     if config.attention.head_dim is not None:
@@ -113,8 +113,8 @@ def model_bytes(values: dict[str, int], config: RunConfig, seen: Seen) -> dict[s
         positions=config.backbone.positions,
     )
     inner = heads * (values.get("attention.head_dim") or -(-size.d_model // heads))
-    batch = min(values["data.batch_size"], seen.rows)
     longest = Lengths(*(min(length, size.max_length) for length in (seen.lengths.source, seen.lengths.target)))
+    batch = min(_rows_in_a_batch(values, longest), seen.rows)
     maps = planned_map(size.layers, heads, longest)
     # Those of the probes are made one sequence at a time, those of a score without a kernel for every step.
     maps *= batch * 2 if _keeps_maps(config) else min(config.tracking.probes, 1)
@@ -126,6 +126,12 @@ def model_bytes(values: dict[str, int], config: RunConfig, seen: Seen) -> dict[s
         "what a step keeps for its backward pass": number * batch * planned_activations(size, inner, longest),
         "attention weights": number * maps,
     }
+
+
+def _rows_in_a_batch(values: dict[str, int], lengths: Lengths) -> int:
+    if "data.batch_size" in values:
+        return values["data.batch_size"]
+    return max(1, int(values["data.batch_tokens"] / max(lengths.source, lengths.target)))
 
 
 def decisive(values: dict[str, int], need: Callable[[dict[str, int]], float], limit: float) -> list[str]:

@@ -97,6 +97,16 @@ def test_what_is_known_once_the_data_are_there_counts_too(make_config):
         make_config("data.batch_size=10000000"), Seen(1000, 10**7, Lengths(15, 15))
     )
 
+    by_tokens = make_config("data.batch_size=null", "data.batch_tokens=150000000")
+    assert "data.batch_tokens=150000000: this run" in refusal(by_tokens, Seen(1000, 10**7, Lengths(15, 15)))
+    in_rows, in_tokens = (
+        make_config("data.batch_size=100"),
+        make_config("data.batch_size=null", "data.batch_tokens=1500"),
+    )
+    same = Seen(1000, 10**7, Lengths(15, 12))
+    needs = [model_bytes(sizes(config, same), config, same) for config in (in_rows, in_tokens)]
+    assert needs[0] == needs[1]
+
 
 def test_only_scores_that_keep_their_weights_are_charged_for_them(make_config):
     seen = Seen(vocabulary=100, rows=10_000, lengths=Lengths(0, 10_000))

@@ -172,11 +172,12 @@ class DataModule(LightningDataModule):
             log.warning("%s: %d of %d rows stand in train too", split, counts["in_train"], rows)
 
     def _train_plan(self, rows: SplitSet, epoch: int) -> Plan:
-        return rows.train_plan(self.config.data_seed, epoch, self.config.data.batch_size)
+        data = self.config.data
+        return rows.train_plan(self.config.data_seed, epoch, data.batch_size, data.batch_tokens)
 
     def _fixed(self, split: str) -> Loader:
-        rows, size = self._set(split), self.config.data.batch_size
-        return Loader(rows, Order(lambda _: rows.fixed_plan(size), limit=self.config.trainer.limit_batches))
+        rows, size, tokens = self._set(split), self.config.data.batch_size, self.config.data.batch_tokens
+        return Loader(rows, Order(lambda _: rows.fixed_plan(size, tokens), limit=self.config.trainer.limit_batches))
 
     def _set(self, split: str) -> SplitSet:
         self.prepare()

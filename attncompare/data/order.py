@@ -63,18 +63,19 @@ def bucketed(keys: np.ndarray, lengths: np.ndarray, batch_size: int, rng: np.ran
 def budgeted(keys: np.ndarray, sides: Sequence[np.ndarray], budget: int, rng: np.random.Generator) -> Plan:
     """Sort ``keys`` by length, cut them into batches of at most ``budget`` tokens, padding included, and shuffle those.
 
-    The cuts follow from the lengths alone, so every epoch has as many batches; which of the rows of equal lengths share
-    one is up to chance.
+    First counts the longest side, which the budget is spent on, then each side in turn. The cuts follow from the lengths
+    alone, so every epoch has as many batches; which of the rows of equal lengths share one is up to chance.
 
     Args:
         keys: of the rows.
-        sides: the lengths of the rows on each side; the first counts for the order before the second.
+        sides: the lengths of the rows on each side.
         budget: rows * longest side; no row may be longer.
         rng: the source of chance.
     """
+    longest = np.maximum.reduce(sides)
     order = rng.permutation(len(keys))
-    order = order[np.lexsort([side[order] for side in reversed(sides)])]
-    plan = within_budget(keys[order], np.maximum.reduce(sides)[order], budget)
+    order = order[np.lexsort([side[order] for side in (*reversed(sides), longest)])]
+    plan = within_budget(keys[order], longest[order], budget)
     return Plan(plan.keys, plan.cuts, rng.permutation(len(plan)))
 
 
