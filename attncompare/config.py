@@ -151,6 +151,12 @@ class RunConfig(Strict):
         return self
 
     @model_validator(mode="after")
+    def _vocabularies_fit_task(self) -> "RunConfig":
+        if self.task.name == "language_model" and not self.data.tokenizer.joint:
+            raise ValueError("data.tokenizer.joint=false: a text has one vocabulary; two are for pairs of languages")
+        return self
+
+    @model_validator(mode="after")
     def _each_process_has_rows(self) -> "RunConfig":
         rows, devices, (key, size) = self.data.rows_of(self.task.max_length), self.trainer.devices, self.data.batch
         if rows < 1:

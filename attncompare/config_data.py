@@ -18,15 +18,28 @@ from attncompare.config_values import (
 class TokenizerConfig(Strict):
     """``data.tokenizer``: trained on the train split alone."""
 
-    kind: Literal["word", "character", "bpe"]
+    kind: Literal["word", "character", "bpe", "unigram"]
     vocab_size: PositiveOrNull
     min_count: Positive
+    bytes: bool | None
+    joint: bool
 
     @model_validator(mode="after")
-    def _bpe_has_a_size(self) -> "TokenizerConfig":
-        if self.kind == "bpe" and self.vocab_size is None:
-            raise ValueError("a bpe tokenizer needs a vocab_size")
+    def _pieces_have_a_size(self) -> "TokenizerConfig":
+        if self._has_pieces and self.vocab_size is None:
+            raise ValueError(f"a {self.kind} tokenizer needs a vocab_size")
+        if self.bytes and not self._has_pieces:
+            raise ValueError(f"bytes=true does not fit kind={self.kind}; pieces of bytes have bpe and unigram")
         return self
+
+    @property
+    def _has_pieces(self) -> bool:
+        return self.kind in ("bpe", "unigram")
+
+    @property
+    def byte_level(self) -> bool:
+        """Whether tokens are made of bytes, so that nothing is unknown."""
+        return self._has_pieces and self.bytes is not False
 
 
 class CorpusConfig(Strict):

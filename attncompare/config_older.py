@@ -9,6 +9,8 @@ from typing import Any
 ADDED: dict[tuple[str, ...], Any] = {
     ("trainer", "devices"): 1,  # before it, one process trained every run
     ("data", "batch_tokens"): None,  # before it, batches were counted in rows
+    ("data", "tokenizer", "bytes"): None,  # before it, bpe was made of bytes
+    ("data", "tokenizer", "joint"): True,  # before it, both languages shared one vocabulary
 }
 """Sections and key, and what its absence means."""
 

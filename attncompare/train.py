@@ -171,7 +171,7 @@ def _prepared(
             data = DataModule(config, tell)
             data.prepare()
             require_feasible(config, Seen.of(data.report, config.task.max_length))
-            parts = {"task": build_task(config, data.tokenizer), "data": data, "others": others}
+            parts = {"task": build_task(config, data.tokenizer, data.source_tokenizer), "data": data, "others": others}
         yield {**parts, "probes": data.probes(config.tracking.probes)}, run_log, stop
 
 

@@ -137,7 +137,7 @@ def test_what_prepared_data_say_is_what_the_batches_hold(make_config, task):
 
 @pytest.mark.parametrize("letters", [39, 40, 41])
 def test_the_windows_of_a_long_text_are_those_that_are_trained_on(letters):
-    config = TokenizerConfig(kind="character", vocab_size=None, min_count=1)
+    config = TokenizerConfig(kind="character", vocab_size=None, min_count=1, bytes=None, joint=True)
     stream = StreamSet(in_memory(encode_stream(["x" * letters], Tokenizer.train(["x"], config))), 10)
     report = {"vocab_size": 5, "train": {"rows": 1, "left_out": 0, **stream.counts()}}
     seen = Seen.of(report, 10)

@@ -40,15 +40,18 @@ class DataModule(LightningDataModule):
         first_step: the training step (from 0) whose batch comes first; more than 0 where a run is resumed.
 
     Attributes (after :meth:`prepare`):
-        tokenizer: trained on the train split; for pairs one vocabulary for both sides.
+        tokenizer: trained on the train split; with separate vocabularies on its targets.
+        source_tokenizer: trained on its sources then; None: the two sides share ``tokenizer``, or there is one alone.
         fingerprint: SHA-256 of the data (:func:`attncompare.data.corpus.fingerprint`).
-        report: plain JSON: ``vocab_size``, and for each split ``rows``, ``tokens``, ``unknown_rate`` (share of tokens),
-            ``left_out`` (train rows over ``task.max_length``), ``truncated`` (val and test rows over it); for train
-            ``padding``, the share of the places in the batches of epoch 0 (one long text has none), and for val and
-            test ``in_train``: rows of which train holds an equal one.
+        report: plain JSON: ``vocab_size``, with separate vocabularies ``source_vocab_size``, and for each split ``rows``,
+            ``tokens``, ``unknown_rate`` (share of tokens; for pairs also of each side), ``left_out`` (train rows over
+            ``task.max_length``), ``truncated`` (val and test rows over it); for train ``padding``, the share of the
+            places in the batches of epoch 0 (one long text has none), and for val and test ``in_train``: rows of which
+            train holds an equal one.
     """
 
     tokenizer: Tokenizer
+    source_tokenizer: Tokenizer | None
     fingerprint: str
     report: dict[str, Any]
 
@@ -69,7 +72,7 @@ class DataModule(LightningDataModule):
             return
         corpus = load_corpus(self.config.data, self.config.data_seed)
         self.fingerprint = fingerprint(corpus)
-        self.tokenizer = Tokenizer.train(_TrainTexts(corpus, _text_columns(corpus)), self.config.data.tokenizer)
+        self.tokenizer, self.source_tokenizer = self._train_tokenizers(corpus)
         encoded = EncodedCorpus(corpus, self.fingerprint, self._tell)
         sets = {split: self._set_of(corpus, encoded, split) for split in SPLITS}
         self._refuse_if_empty(sets)
@@ -127,14 +130,24 @@ class DataModule(LightningDataModule):
         if count > len(val):
             raise Refused(f"tracking.probes={count}, but val holds only {counted(len(val), 'example')}")
         if isinstance(val, PairSet):
-            return pair_probes(corpus, val, self.tokenizer, count)
+            return pair_probes(corpus, val, (self.source_tokenizer or self.tokenizer, self.tokenizer), count)
         return text_probes(val, count)
+
+    def _train_tokenizers(self, corpus: Corpus) -> tuple[Tokenizer, Tokenizer | None]:
+        config, columns = self.config.data.tokenizer, _text_columns(corpus)
+        if config.joint:
+            return Tokenizer.train(_TrainTexts(corpus, columns), config), None
+        source, target = (
+            Tokenizer.train(_TrainTexts(corpus, [side]), config, f"the {side} side of the train split")
+            for side in ("source", "target")
+        )
+        return target, source
 
     def _set_of(self, corpus: Corpus, encoded: EncodedCorpus, split: str) -> SplitSet:
         longest, cut = self.config.task.max_length, split != "train"
         if "source" in corpus.splits[split].column_names:
-            source, target = (encoded.lines(split, side, self.tokenizer) for side in ("source", "target"))
-            return PairSet(source, target, longest, cut)
+            source = encoded.lines(split, "source", self.source_tokenizer or self.tokenizer)
+            return PairSet(source, encoded.lines(split, "target", self.tokenizer), longest, cut)
         if corpus.stream:
             return StreamSet(encoded.stream(split, self.tokenizer), longest)
         return RowSet(encoded.rows(split, self.tokenizer), longest, cut)
@@ -150,6 +163,8 @@ class DataModule(LightningDataModule):
 
     def _count(self, corpus: Corpus, sets: dict[str, SplitSet]) -> dict[str, Any]:
         report: dict[str, Any] = {"vocab_size": self.tokenizer.vocab_size}
+        if self.source_tokenizer is not None:
+            report["source_vocab_size"] = self.source_tokenizer.vocab_size
         in_train = rows_in_train(corpus, _text_columns(corpus))
         for split, rows in sets.items():
             size = corpus.splits[split].num_rows

@@ -27,13 +27,14 @@ class LanguageModel(Task[DecoderOnly]):
     Args:
         config: the run.
         tokenizer: the tokenizer of the run's data.
+        source_tokenizer: None: a text has no source.
 
     Raises:
         Refused: if a prompt fills the longest sequence already.
     """
 
-    def __init__(self, config: RunConfig, tokenizer: Tokenizer) -> None:
-        super().__init__(config, tokenizer)
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> None:
+        super().__init__(config, tokenizer, source_tokenizer)
         assert isinstance(config.task, LanguageModelConfig)
         self.prompts = [self._encode_prompt(prompt) for prompt in config.task.sample_prompts]
 

@@ -69,7 +69,7 @@ def main(count, folder):
     watch = Watch()
     watch.start()
     began = time.monotonic()
-    config = TokenizerConfig(kind="bpe", vocab_size=2000, min_count=1)
+    config = TokenizerConfig(kind="bpe", vocab_size=2000, min_count=1, bytes=None, joint=True)
     tokenizer = Tokenizer.train(_TrainTexts(text, ["source", "target"]), config)
     encoded = EncodedCorpus(text, f"generated {count}", lambda _: None)
     pairs = PairSet(*(encoded.lines("train", side, tokenizer) for side in ("source", "target")), 64, cut=False)

@@ -19,7 +19,7 @@ from attncompare.data.tokenizer import BOS, EOS, Tokenizer
 
 WORDS = ["to be, or not\tto be", "that\n\n  is 12345 ", "größer — als 1.234,5 €", "二千二十四年三月", " x"]
 TOKENIZERS = {
-    kind: Tokenizer.train(WORDS, TokenizerConfig(kind=kind, vocab_size=size, min_count=1))
+    kind: Tokenizer.train(WORDS, TokenizerConfig(kind=kind, vocab_size=size, min_count=1, bytes=None, joint=True))
     for kind, size in {"word": None, "character": None, "bpe": 300}.items()
 }
 

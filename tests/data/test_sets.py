@@ -14,8 +14,10 @@ from attncompare.data.token_arrays import in_memory
 from attncompare.data.tokenizer import BOS, EOS, PAD, Tokenizer
 
 DOCUMENTS = ["Ein größerer Text, mit Umlauten.", "a", "", "Some more text\nover two lines.", "€uro — 1.234"] * 3
-BPE = Tokenizer.train(DOCUMENTS, TokenizerConfig(kind="bpe", vocab_size=290, min_count=1))
-WORD = Tokenizer.train(["a b c d", " a b c d"], TokenizerConfig(kind="word", vocab_size=None, min_count=1))
+BPE = Tokenizer.train(DOCUMENTS, TokenizerConfig(kind="bpe", vocab_size=290, min_count=1, bytes=None, joint=True))
+WORD = Tokenizer.train(
+    ["a b c d", " a b c d"], TokenizerConfig(kind="word", vocab_size=None, min_count=1, bytes=None, joint=True)
+)
 
 
 def flat(lists):
