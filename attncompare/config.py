@@ -151,10 +151,19 @@ class RunConfig(Strict):
         return self
 
     @model_validator(mode="after")
+    def _vocabularies_fit_task(self) -> "RunConfig":
+        if self.task.name == "language_model" and not self.data.tokenizer.joint:
+            raise ValueError("data.tokenizer.joint=false: a text has one vocabulary; two are for pairs of languages")
+        return self
+
+    @model_validator(mode="after")
     def _each_process_has_rows(self) -> "RunConfig":
-        rows, devices = self.data.batch_size, self.trainer.devices
+        rows, devices, (key, size) = self.data.rows_of(self.task.max_length), self.trainer.devices, self.data.batch
+        if rows < 1:
+            raise ValueError(f"{key}={size} holds no row of task.max_length={self.task.max_length} tokens; raise it")
         if rows < devices:
-            raise ValueError(f"trainer.devices={devices} is more than data.batch_size={rows}, the rows to share")
+            longest = "" if self.data.batch_size else f", {rows} of task.max_length={self.task.max_length} tokens"
+            raise ValueError(f"trainer.devices={devices} is more than {key}={size}{longest}, the rows to share")
         return self
 
     def to_dict(self) -> dict[str, Any]:

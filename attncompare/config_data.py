@@ -18,22 +18,57 @@ from attncompare.config_values import (
 class TokenizerConfig(Strict):
     """``data.tokenizer``: trained on the train split alone."""
 
-    kind: Literal["word", "character", "bpe"]
+    kind: Literal["word", "character", "bpe", "unigram"]
     vocab_size: PositiveOrNull
     min_count: Positive
+    bytes: bool | None
+    joint: bool
 
     @model_validator(mode="after")
-    def _bpe_has_a_size(self) -> "TokenizerConfig":
-        if self.kind == "bpe" and self.vocab_size is None:
-            raise ValueError("a bpe tokenizer needs a vocab_size")
+    def _pieces_have_a_size(self) -> "TokenizerConfig":
+        if self._has_pieces and self.vocab_size is None:
+            raise ValueError(f"a {self.kind} tokenizer needs a vocab_size")
+        if self.bytes and not self._has_pieces:
+            raise ValueError(f"bytes=true does not fit kind={self.kind}; pieces of bytes have bpe and unigram")
         return self
+
+    @property
+    def _has_pieces(self) -> bool:
+        return self.kind in ("bpe", "unigram")
+
+    @property
+    def byte_level(self) -> bool:
+        """Whether tokens are made of bytes, so that nothing is unknown."""
+        return self._has_pieces and self.bytes is not False
 
 
 class CorpusConfig(Strict):
-    """What every corpus has: a tokenizer and the number of sequences in a batch."""
+    """What every corpus has: a tokenizer, and the size of a batch in sequences or in tokens."""
 
     tokenizer: TokenizerConfig
-    batch_size: Positive
+    batch_size: PositiveOrNull
+    batch_tokens: PositiveOrNull
+
+    @model_validator(mode="after")
+    def _one_size(self) -> "CorpusConfig":
+        if (self.batch_size is None) == (self.batch_tokens is None):
+            raise ValueError(
+                f"batch_size={_shown(self.batch_size)} and batch_tokens={_shown(self.batch_tokens)}: one of the two says "
+                "how large a batch is, and the other must be null"
+            )
+        return self
+
+    @property
+    def batch(self) -> tuple[str, int]:
+        """The key that says how large a batch is, and its number."""
+        if self.batch_tokens is None:
+            assert self.batch_size is not None
+            return "data.batch_size", self.batch_size
+        return "data.batch_tokens", self.batch_tokens
+
+    def rows_of(self, length: int) -> int:
+        """Return how many rows of so many tokens a batch holds."""
+        return self.batch_tokens // length if self.batch_size is None and self.batch_tokens else self.batch[1]
 
 
 class GeneratedConfig(CorpusConfig):
@@ -114,6 +149,10 @@ class RecallConfig(GeneratedConfig):
         if 2 * self.pairs > self.symbols:
             raise ValueError(f"pairs={self.pairs} need symbols >= {2 * self.pairs}, not {self.symbols}")
         return self
+
+
+def _shown(number: int | None) -> str:
+    return "null" if number is None else str(number)
 
 
 Data = Annotated[LocaleConfig | ReverseConfig | PairsConfig | PydocsConfig | RecallConfig, Field(discriminator="name")]

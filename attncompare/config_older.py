@@ -6,18 +6,28 @@ is never completed: there every key must stand.
 
 from typing import Any
 
-ADDED: dict[tuple[str, str], Any] = {
+ADDED: dict[tuple[str, ...], Any] = {
     ("trainer", "devices"): 1,  # before it, one process trained every run
+    ("data", "batch_tokens"): None,  # before it, batches were counted in rows
+    ("data", "tokenizer", "bytes"): None,  # before it, bpe was made of bytes
+    ("data", "tokenizer", "joint"): True,  # before it, both languages shared one vocabulary
 }
-"""Section and key, and what its absence means."""
+"""Sections and key, and what its absence means."""
 
 
 def completed(values: Any) -> Any:
     """Return ``values``, the config of a record, with the keys that came after it; what is no config stays as it is."""
     if not isinstance(values, dict):
         return values
-    values = dict(values)
-    for (section, key), value in ADDED.items():
-        if isinstance(values.get(section), dict):
-            values[section] = {key: value, **values[section]}
+    for path, value in ADDED.items():
+        values = _with(values, path, value)
     return values
+
+
+def _with(values: Any, path: tuple[str, ...], value: Any) -> Any:
+    """Return ``values`` with the key at ``path``, where its section stands and lacks it."""
+    if not isinstance(values, dict):
+        return values
+    if len(path) == 1:
+        return {path[0]: value, **values}
+    return {**values, path[0]: _with(values[path[0]], path[1:], value)} if path[0] in values else values

@@ -36,14 +36,16 @@ class Seen:
     """What the data say of the largest batch, once they are prepared.
 
     Attributes:
-        vocabulary: tokens.
+        vocabulary: tokens; with separate vocabularies those of the target.
         rows: sequences in the train split.
         lengths: mean tokens of these.
+        source_vocabulary: tokens of a source with a vocabulary of its own; None: it has none, or it is not yet known.
     """
 
     vocabulary: int
     rows: int
     lengths: Lengths
+    source_vocabulary: int | None = None
 
     @classmethod
     def of(cls, report: dict[str, Any], max_length: int) -> "Seen":
@@ -56,7 +58,7 @@ class Seen:
             lengths = Lengths(0, train["tokens"] / rows)
         else:  # one long text, cut into windows
             rows, lengths = (train["tokens"] + 1) // max_length - 1, Lengths(0, max_length)
-        return cls(report["vocab_size"], rows, lengths)
+        return cls(report["vocab_size"], rows, lengths, report.get("source_vocab_size"))
 
 
 NOTHING_SEEN = Seen(_LEAST_VOCABULARY, 1, Lengths(0, 1))
@@ -86,9 +88,11 @@ def sizes(config: RunConfig, seen: Seen) -> dict[str, int]:
         "backbone.d_ff": config.backbone.d_ff,
         "attention.heads": config.attention.heads,
         "task.max_length": config.task.max_length,
-        "data.batch_size": config.data.batch_size,
+        **dict([config.data.batch]),
         "vocabulary" if asked is None else "data.tokenizer.vocab_size": asked or seen.vocabulary,
     }
+    if asked is None and not config.data.tokenizer.joint:
+        found["source vocabulary"] = seen.source_vocabulary or _LEAST_VOCABULARY
     if config.attention.head_dim is not None:
         found["attention.head_dim"] = config.attention.head_dim
     return found
@@ -103,8 +107,10 @@ def model_bytes(values: dict[str, int], config: RunConfig, seen: Seen) -> dict[s
         seen: the data.
     """
     cross, heads = config.task.name == "translation", values["attention.heads"]
+    asked = values.get("data.tokenizer.vocab_size")
     size = ModelSize(
-        vocab_size=values.get("data.tokenizer.vocab_size") or values["vocabulary"],
+        vocab_size=asked or values["vocabulary"],
+        source_vocab_size=None if config.data.tokenizer.joint else asked or values["source vocabulary"],
         max_length=values["task.max_length"],
         d_model=values["backbone.d_model"],
         layers=values["backbone.layers"],
@@ -113,8 +119,8 @@ def model_bytes(values: dict[str, int], config: RunConfig, seen: Seen) -> dict[s
         positions=config.backbone.positions,
     )
     inner = heads * (values.get("attention.head_dim") or -(-size.d_model // heads))
-    batch = min(values["data.batch_size"], seen.rows)
     longest = Lengths(*(min(length, size.max_length) for length in (seen.lengths.source, seen.lengths.target)))
+    batch = min(_rows_in_a_batch(values, longest), seen.rows)
     maps = planned_map(size.layers, heads, longest)
     # Those of the probes are made one sequence at a time, those of a score without a kernel for every step.
     maps *= batch * 2 if _keeps_maps(config) else min(config.tracking.probes, 1)
@@ -126,6 +132,12 @@ def model_bytes(values: dict[str, int], config: RunConfig, seen: Seen) -> dict[s
         "what a step keeps for its backward pass": number * batch * planned_activations(size, inner, longest),
         "attention weights": number * maps,
     }
+
+
+def _rows_in_a_batch(values: dict[str, int], lengths: Lengths) -> int:
+    if "data.batch_size" in values:
+        return values["data.batch_size"]
+    return max(1, int(values["data.batch_tokens"] / max(lengths.source, lengths.target)))
 
 
 def decisive(values: dict[str, int], need: Callable[[dict[str, int]], float], limit: float) -> list[str]:

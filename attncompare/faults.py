@@ -58,7 +58,8 @@ def in_words(config: RunConfig, run: Path) -> Iterator[None]:
 
 def memory_formula(config: RunConfig) -> str:
     """Return what takes memory, with the numbers of ``config`` and the larger part first, and what would take less."""
-    batch, heads, longest = config.data.batch_size, config.attention.heads, config.task.max_length
+    heads, longest, (key, number) = config.attention.heads, config.task.max_length, config.data.batch
+    batch = config.data.rows_of(longest)
     values = sizes(config, NOTHING_SEEN)
     *model, _, _ = model_bytes(values, config, NOTHING_SEEN).items()
     what, most = max(model, key=lambda part: part[1])
@@ -66,9 +67,9 @@ def memory_formula(config: RunConfig) -> str:
     names += ["task.max_length"] * (what == POSITIONS)
     attention_map = batch * heads * longest * longest * 4
     lines = [
-        f"with data.batch_size={batch}, one attention map of B*H*T*S = {batch}*{heads}*{longest}*{longest} numbers takes "
+        f"with {key}={number}, one attention map of B*H*T*S = {batch}*{heads}*{longest}*{longest} numbers takes "
         f"{attention_map / 2**20:.1f} MiB in float32, and each layer and site may hold several; "
-        "lower data.batch_size, task.max_length or attention.heads",
+        f"lower {key}, task.max_length or attention.heads",
         f"with {', '.join(f'{name}={values[name]}' for name in names)}, the model takes {most / 2**20:.1f} MiB for {what}; "
         f"lower {' or '.join(names)}",
     ]

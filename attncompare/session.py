@@ -99,6 +99,8 @@ class Session:
             record.environment(environment(data.fingerprint))
         record.update(data={"fingerprint": data.fingerprint, **data.report})
         write_text(record.path / "tokenizer.json", data.tokenizer.to_text())
+        if data.source_tokenizer is not None:
+            write_text(record.path / "source_tokenizer.json", data.source_tokenizer.to_text())
         if config.tracking.wandb != "disabled":
             run_id = record.summary["wandb"]["id"]
             self.view = WandbView.start(

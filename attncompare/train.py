@@ -160,14 +160,18 @@ def _prepared(
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise Refused("trainer.accelerator=gpu: no CUDA device found; use trainer=auto or trainer=cpu")
     accelerator(config)  # refuses more processes than there is room for
-    on_progress(Progress("preparing data", 0, config.trainer.max_steps))
+
+    def tell(how_far: str = "") -> None:
+        on_progress(Progress(f"preparing data{how_far and ': '}{how_far}", 0, config.trainer.max_steps))
+
+    tell()
     with RunLog() as run_log, stoppable() as stop, other_processes(config, each) as others:
         with in_words(config, Path(config.runs)):
             require_feasible(config)
-            data = DataModule(config)
+            data = DataModule(config, tell)
             data.prepare()
             require_feasible(config, Seen.of(data.report, config.task.max_length))
-            parts = {"task": build_task(config, data.tokenizer), "data": data, "others": others}
+            parts = {"task": build_task(config, data.tokenizer, data.source_tokenizer), "data": data, "others": others}
         yield {**parts, "probes": data.probes(config.tracking.probes)}, run_log, stop
 
 

@@ -27,10 +27,12 @@ class TrainedRun:
     def __init__(self, run: Run) -> None:
         self.run = run.require_finished()
         require_no_way_out(run.path)  # pages of new sentences are written there
-        self.tokenizer = Tokenizer.parse(run.read("tokenizer.json"), run.path / "tokenizer.json")
+        self.tokenizer = self._tokenizer("tokenizer.json")
+        source = None if run.config.data.tokenizer.joint else self._tokenizer("source_tokenizer.json")
+        self.source_tokenizer = source or self.tokenizer
         weights, file = run.read(BEST_WEIGHTS, WEIGHTS_LIMIT), run.path / BEST_WEIGHTS
-        require_weights_of(run.config, lambda: build_task(run.config, self.tokenizer).model, weights, file)
-        self.task: Task = build_task(run.config, self.tokenizer)
+        require_weights_of(run.config, lambda: build_task(run.config, self.tokenizer, source).model, weights, file)
+        self.task: Task = build_task(run.config, self.tokenizer, source)
         weights_from(weights, file, self.task.model)
         self.task.eval()
 
@@ -40,13 +42,16 @@ class TrainedRun:
         Raises:
             Refused: if the text is empty or longer than the run's ``task.max_length``.
         """
-        ids = self.tokenizer.encode(text).ids
+        ids = self.source_tokenizer.encode(text).ids
         longest = self.run.config.task.max_length
         if not ids:
             raise Refused("the sentence is empty")
         if len(ids) >= longest:
             raise Refused(f"the sentence has {len(ids)} tokens; this run reads fewer than {longest}")
         return probe_maps(self.task, 0, self._probe(ids))
+
+    def _tokenizer(self, name: str) -> Tokenizer:
+        return Tokenizer.parse(self.run.read(name), self.run.path / name)
 
     def _probe(self, ids: list[int]) -> Probe:
         if not isinstance(self.task, Translation):

@@ -9,8 +9,10 @@ from commands import SMOKE
 
 from attncompare import demands
 from attncompare.config import TokenizerConfig
+from attncompare.data.encoding import encode_stream
 from attncompare.data.module import DataModule
 from attncompare.data.stream_set import StreamSet
+from attncompare.data.token_arrays import in_memory
 from attncompare.data.tokenizer import Tokenizer
 from attncompare.demands import NOTHING_SEEN, Seen, decisive, model_bytes, require_feasible, sizes
 from attncompare.errors import Refused
@@ -95,6 +97,16 @@ def test_what_is_known_once_the_data_are_there_counts_too(make_config):
         make_config("data.batch_size=10000000"), Seen(1000, 10**7, Lengths(15, 15))
     )
 
+    by_tokens = make_config("data.batch_size=null", "data.batch_tokens=150000000")
+    assert "data.batch_tokens=150000000: this run" in refusal(by_tokens, Seen(1000, 10**7, Lengths(15, 15)))
+    in_rows, in_tokens = (
+        make_config("data.batch_size=100"),
+        make_config("data.batch_size=null", "data.batch_tokens=1500"),
+    )
+    same = Seen(1000, 10**7, Lengths(15, 12))
+    needs = [model_bytes(sizes(config, same), config, same) for config in (in_rows, in_tokens)]
+    assert needs[0] == needs[1]
+
 
 def test_only_scores_that_keep_their_weights_are_charged_for_them(make_config):
     seen = Seen(vocabulary=100, rows=10_000, lengths=Lengths(0, 10_000))
@@ -125,8 +137,8 @@ def test_what_prepared_data_say_is_what_the_batches_hold(make_config, task):
 
 @pytest.mark.parametrize("letters", [39, 40, 41])
 def test_the_windows_of_a_long_text_are_those_that_are_trained_on(letters):
-    config = TokenizerConfig(kind="character", vocab_size=None, min_count=1)
-    stream = StreamSet(["x" * letters], Tokenizer.train(["x"], config), 10)
+    config = TokenizerConfig(kind="character", vocab_size=None, min_count=1, bytes=None, joint=True)
+    stream = StreamSet(in_memory(encode_stream(["x" * letters], Tokenizer.train(["x"], config))), 10)
     report = {"vocab_size": 5, "train": {"rows": 1, "left_out": 0, **stream.counts()}}
     seen = Seen.of(report, 10)
     assert (seen.rows, seen.lengths.target) == (len(stream.train_plan(1, 0, 1)), 10)

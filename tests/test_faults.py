@@ -308,6 +308,9 @@ def test_a_model_too_large_to_be_made_is_refused_in_words(cli, monkeypatch):
 def test_the_larger_part_of_what_takes_memory_comes_first(make_config):
     attention = faults.memory_formula(make_config(*RUN, "data.batch_size=3000", "attention.heads=100"))
     assert attention.startswith("with data.batch_size=3000, one attention map of B*H*T*S = 3000*100*64*64 numbers")
+    by_tokens = faults.memory_formula(make_config(*RUN, "data.batch_size=null", "data.batch_tokens=192000"))
+    assert "with data.batch_tokens=192000, one attention map of B*H*T*S = 3000*1*64*64 numbers" in by_tokens
+    assert "lower data.batch_tokens, task.max_length or attention.heads" in by_tokens
     positions = faults.memory_formula(make_config(*RUN, "data.batch_size=1", "task.max_length=100000"))
     assert "one attention map" in positions.split("; ")[0], "quadratic in its length, so it comes first"
     positions = faults.memory_formula(

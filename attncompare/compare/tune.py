@@ -28,7 +28,7 @@ _FIXED = (
     *("backbone.name", "optimizer.name", "trainer.validate_every", "trainer.log_every", "trainer.limit_batches"),
     *("trainer.accelerator", "trainer.devices", "trainer.threads", "trainer.deterministic"),
 )
-_TUNED_DATA = "data.batch_size"
+_TUNED_DATA = ("data.batch_size", "data.batch_tokens")
 
 Value = tuple[Any, ...]
 
@@ -80,7 +80,7 @@ def tune(
 
 def _check(key: str, runs: Sequence[Run]) -> None:
     flat = flatten(runs[0].config.to_dict())
-    valid = [one for one in flat if not is_free(one, _FIXED) and (not one.startswith("data.") or one == _TUNED_DATA)]
+    valid = [one for one in flat if not is_free(one, _FIXED) and (not one.startswith("data.") or one in _TUNED_DATA)]
     if key not in valid:
         why = "it cannot be tuned" if key in flat else unknown("key", key, valid)
         raise Refused(f"--tune {key}: {why}" if key not in flat else f"--tune {key}: {why}; valid: {', '.join(valid)}")

@@ -1,6 +1,7 @@
 """A corpus: three splits of text, and the fingerprint by which a run's record names them."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,11 @@ class Corpus:
     def column(self, split: str, name: str) -> list[Any]:
         """Return a whole column of a split as a list: read at once, many times faster than row by row."""
         return self.splits[split].with_format("arrow")[:][name].to_pylist()
+
+    def batches(self, split: str, columns: Sequence[str], size: int = 10_000) -> Iterator[dict[str, list[Any]]]:
+        """Yield a split in order, ``size`` rows at a time as ``{column: values}``, so that it is never whole in memory."""
+        for table in self.splits[split].select_columns(list(columns)).with_format("arrow").iter(size):
+            yield table.to_pydict()
 
 
 def corpus(columns: dict[str, dict[str, list[Any]]], stream: bool = False) -> Corpus:

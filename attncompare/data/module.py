@@ -1,6 +1,7 @@
 """The data of a run behind one face: corpus, tokenizer, batches, counts and probes."""
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import torch.distributed
@@ -9,7 +10,10 @@ from pytorch_lightning import LightningDataModule
 from attncompare.config import RunConfig
 from attncompare.data.corpora import load_corpus
 from attncompare.data.corpus import Corpus, fingerprint
-from attncompare.data.order import Loader, Order
+from attncompare.data.encoded_corpus import EncodedCorpus, Tell
+from attncompare.data.in_train import rows_in_train
+from attncompare.data.kept import KeptRows
+from attncompare.data.order import Loader, Order, Plan
 from attncompare.data.pair_set import PairSet
 from attncompare.data.probes import Probe, pair_probes, text_probes
 from attncompare.data.row_set import RowSet
@@ -28,24 +32,32 @@ SplitSet = PairSet | RowSet | StreamSet
 class DataModule(LightningDataModule):
     """Corpus, tokenizer and batches of ``config``.
 
+    Args:
+        config: the run.
+        tell: told in words how far :meth:`prepare` is, where that takes long.
+
     Attributes:
         first_step: the training step (from 0) whose batch comes first; more than 0 where a run is resumed.
 
     Attributes (after :meth:`prepare`):
-        tokenizer: trained on the train split; for pairs one vocabulary for both sides.
+        tokenizer: trained on the train split; with separate vocabularies on its targets.
+        source_tokenizer: trained on its sources then; None: the two sides share ``tokenizer``, or there is one alone.
         fingerprint: SHA-256 of the data (:func:`attncompare.data.corpus.fingerprint`).
-        report: plain JSON: ``vocab_size``, and for each split ``rows``, ``tokens``, ``unknown_rate`` (share of tokens),
-            ``left_out`` (train rows over ``task.max_length``), ``truncated`` (val and test rows over it), and for val
-            and test ``in_train``: rows of which train holds an equal one.
+        report: plain JSON: ``vocab_size``, with separate vocabularies ``source_vocab_size``, and for each split ``rows``,
+            ``tokens``, ``unknown_rate`` (share of tokens; for pairs also of each side), ``left_out`` (train rows over
+            ``task.max_length``), ``truncated`` (val and test rows over it); for train ``padding``, the share of the
+            places in the batches of epoch 0 (one long text has none), and for val and test ``in_train``: rows of which
+            train holds an equal one.
     """
 
     tokenizer: Tokenizer
+    source_tokenizer: Tokenizer | None
     fingerprint: str
     report: dict[str, Any]
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, tell: Tell = lambda _: None) -> None:
         super().__init__()
-        self.config = config
+        self.config, self._tell = config, tell
         self.first_step = 0
         self._corpus: Corpus | None = None
         self._sets: dict[str, SplitSet] = {}
@@ -59,10 +71,10 @@ class DataModule(LightningDataModule):
         if self._sets:
             return
         corpus = load_corpus(self.config.data, self.config.data_seed)
-        texts = [text for column in _text_columns(corpus) for text in corpus.column("train", column)]
-        self.tokenizer = Tokenizer.train(texts, self.config.data.tokenizer)
         self.fingerprint = fingerprint(corpus)
-        sets = {split: self._encode(corpus, split) for split in SPLITS}
+        self.tokenizer, self.source_tokenizer = self._train_tokenizers(corpus)
+        encoded = EncodedCorpus(corpus, self.fingerprint, self._tell)
+        sets = {split: self._set_of(corpus, encoded, split) for split in SPLITS}
         self._refuse_if_empty(sets)
         self.report = self._count(corpus, sets)
         self._corpus, self._sets = corpus, sets
@@ -81,7 +93,7 @@ class DataModule(LightningDataModule):
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
         order = Order(
-            lambda epoch: rows.train_plan(config.data_seed, epoch, config.data.batch_size),
+            lambda epoch: self._train_plan(rows, epoch),
             self.first_step,
             config.trainer.max_steps,
             limit=config.trainer.limit_batches,
@@ -118,20 +130,27 @@ class DataModule(LightningDataModule):
         if count > len(val):
             raise Refused(f"tracking.probes={count}, but val holds only {counted(len(val), 'example')}")
         if isinstance(val, PairSet):
-            return pair_probes(corpus, val, self.tokenizer, count)
+            return pair_probes(corpus, val, (self.source_tokenizer or self.tokenizer, self.tokenizer), count)
         return text_probes(val, count)
 
-    def _encode(self, corpus: Corpus, split: str) -> SplitSet:
-        rows, longest = corpus.splits[split], self.config.task.max_length
-        cut = split != "train"
-        if "source" in rows.column_names:
-            sources, targets = corpus.column(split, "source"), corpus.column(split, "target")
-            return PairSet(sources, targets, self.tokenizer, longest, cut)
-        texts = corpus.column(split, "text")
+    def _train_tokenizers(self, corpus: Corpus) -> tuple[Tokenizer, Tokenizer | None]:
+        config, columns = self.config.data.tokenizer, _text_columns(corpus)
+        if config.joint:
+            return Tokenizer.train(_TrainTexts(corpus, columns), config), None
+        source, target = (
+            Tokenizer.train(_TrainTexts(corpus, [side]), config, f"the {side} side of the train split")
+            for side in ("source", "target")
+        )
+        return target, source
+
+    def _set_of(self, corpus: Corpus, encoded: EncodedCorpus, split: str) -> SplitSet:
+        longest, cut = self.config.task.max_length, split != "train"
+        if "source" in corpus.splits[split].column_names:
+            source = encoded.lines(split, "source", self.source_tokenizer or self.tokenizer)
+            return PairSet(source, encoded.lines(split, "target", self.tokenizer), longest, cut)
         if corpus.stream:
-            return StreamSet(texts, self.tokenizer, longest)
-        scored = corpus.column(split, "scored") if "scored" in rows.column_names else None
-        return RowSet(texts, scored, self.tokenizer, longest, cut)
+            return StreamSet(encoded.stream(split, self.tokenizer), longest)
+        return RowSet(encoded.rows(split, self.tokenizer), longest, cut)
 
     def _refuse_if_empty(self, sets: dict[str, SplitSet]) -> None:
         longest = self.config.task.max_length
@@ -144,13 +163,16 @@ class DataModule(LightningDataModule):
 
     def _count(self, corpus: Corpus, sets: dict[str, SplitSet]) -> dict[str, Any]:
         report: dict[str, Any] = {"vocab_size": self.tokenizer.vocab_size}
-        columns = _text_columns(corpus)
-        known = set(_rows(corpus, "train", columns))
+        if self.source_tokenizer is not None:
+            report["source_vocab_size"] = self.source_tokenizer.vocab_size
+        in_train = rows_in_train(corpus, _text_columns(corpus))
         for split, rows in sets.items():
-            texts = _rows(corpus, split, columns)
-            counts = {"rows": len(texts), **rows.counts(), "left_out": rows.left_out, "truncated": rows.truncated}
+            size = corpus.splits[split].num_rows
+            counts = {"rows": size, **rows.counts(), "left_out": rows.left_out, "truncated": rows.truncated}
             if split != "train":
-                counts["in_train"] = sum(text in known for text in texts)
+                counts["in_train"] = in_train[split]
+            elif isinstance(rows, KeptRows):
+                counts["padding"] = rows.padding(self._train_plan(rows, 0))
             report[split] = counts
             self._log(split, counts)
         return report
@@ -164,9 +186,13 @@ class DataModule(LightningDataModule):
         if counts.get("in_train"):
             log.warning("%s: %d of %d rows stand in train too", split, counts["in_train"], rows)
 
+    def _train_plan(self, rows: SplitSet, epoch: int) -> Plan:
+        data = self.config.data
+        return rows.train_plan(self.config.data_seed, epoch, data.batch_size, data.batch_tokens)
+
     def _fixed(self, split: str) -> Loader:
-        rows, size = self._set(split), self.config.data.batch_size
-        return Loader(rows, Order(lambda _: rows.fixed_plan(size), limit=self.config.trainer.limit_batches))
+        rows, size, tokens = self._set(split), self.config.data.batch_size, self.config.data.batch_tokens
+        return Loader(rows, Order(lambda _: rows.fixed_plan(size, tokens), limit=self.config.trainer.limit_batches))
 
     def _set(self, split: str) -> SplitSet:
         self.prepare()
@@ -182,5 +208,13 @@ def _text_columns(corpus: Corpus) -> list[str]:
     return [name for name in ("source", "target", "text") if name in corpus.splits["train"].column_names]
 
 
-def _rows(corpus: Corpus, split: str, columns: list[str]) -> list[tuple[str, ...]]:
-    return list(zip(*(corpus.column(split, column) for column in columns), strict=True))
+class _TrainTexts:
+    """The texts of some columns of the train split, column after column, as often as they are asked for."""
+
+    def __init__(self, corpus: Corpus, columns: list[str]) -> None:
+        self._corpus, self._columns = corpus, columns
+
+    def __iter__(self) -> Iterator[str]:
+        for column in self._columns:
+            for batch in self._corpus.batches("train", [column]):
+                yield from batch[column]

@@ -1,14 +1,13 @@
 """One split of a translation corpus as ids."""
 
-from collections.abc import Sequence
-
-import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from attncompare.data.batches import PairBatch, padded
 from attncompare.data.kept import KeptRows
-from attncompare.data.tokenizer import BOS, EOS, UNK, Tokenizer
+from attncompare.data.token_arrays import Arrays
+from attncompare.data.token_rows import TokenRows
+from attncompare.data.tokenizer import BOS, EOS, UNK
 
 
 class PairSet(KeptRows, Dataset[PairBatch]):
@@ -18,21 +17,21 @@ class PairSet(KeptRows, Dataset[PairBatch]):
         cut keeps its EOS.
 
     Args:
-        sources: the source sentences.
-        targets: the target sentences.
+        source: ``ids`` and ``ends`` of the source sentences (:func:`attncompare.data.encoding.encode_lines`).
+        target: likewise.
         max_length: see :class:`KeptRows`, as ``cut``.
+
+    Attributes:
+        source: by row number: the source's ids and EOS.
+        target: likewise: BOS, the target's ids and EOS.
     """
 
-    def __init__(
-        self, sources: Sequence[str], targets: Sequence[str], tokenizer: Tokenizer, max_length: int, cut: bool
-    ) -> None:
-        source_ids = [encoded.ids for encoded in tokenizer.encode_batch(sources)]
-        target_ids = [encoded.ids for encoded in tokenizer.encode_batch(targets)]
-        lengths = [max(len(s), len(t)) + 1 for s, t in zip(source_ids, target_ids, strict=True)]
-        super().__init__(lengths, max_length, cut)
+    def __init__(self, source: Arrays, target: Arrays, max_length: int, cut: bool) -> None:
         room = max_length - 1
-        self.source = [np.array([*ids[:room], EOS]) for ids in source_ids]
-        self.target = [np.array([BOS, *ids[:room], EOS]) for ids in target_ids]
+        self._ids = {"source": source["ids"], "target": target["ids"]}
+        self.source = TokenRows(source["ids"], source["ends"], room, after=(EOS,))
+        self.target = TokenRows(target["ids"], target["ends"], room, before=(BOS,), after=(EOS,))
+        super().__init__([self.target.lengths + 1, self.source.lengths + 1], max_length, cut)
 
     def __getitem__(self, rows: list[int]) -> PairBatch:
         source_BS = padded([self.source[row] for row in rows])
@@ -40,12 +39,17 @@ class PairSet(KeptRows, Dataset[PairBatch]):
 
     def counts(self) -> dict[str, int | float]:
         """Return the numbers for the record; tokens include EOS, and are those of kept rows after cutting."""
-        source = np.concatenate([self.source[row] for row in self.kept])
-        target = np.concatenate([self.target[row][1:] for row in self.kept])
-        tokens = len(source) + len(target)
+        tokens, unknown = {}, {}
+        for side, rows in {"source": self.source, "target": self.target}.items():
+            parts = [(len(at), int((self._ids[side][at] == UNK).sum())) for at in rows.seen(self.kept)]
+            tokens[side] = sum(size for size, _ in parts) + len(self.kept)
+            unknown[side] = sum(count for _, count in parts)
+        both = sum(tokens.values())
         return {
-            "source_tokens": len(source),
-            "target_tokens": len(target),
-            "tokens": tokens,
-            "unknown_rate": int((source == UNK).sum() + (target == UNK).sum()) / tokens,
+            "source_tokens": tokens["source"],
+            "target_tokens": tokens["target"],
+            "tokens": both,
+            "unknown_rate": sum(unknown.values()) / both,
+            "source_unknown_rate": unknown["source"] / tokens["source"],
+            "target_unknown_rate": unknown["target"] / tokens["target"],
         }

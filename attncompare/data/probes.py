@@ -36,10 +36,16 @@ class Probe:
     possible_TS: np.ndarray | None
 
 
-def pair_probes(corpus: Corpus, pairs: PairSet, tokenizer: Tokenizer, count: int) -> list[Probe]:
+def pair_probes(corpus: Corpus, pairs: PairSet, tokenizers: tuple[Tokenizer, Tokenizer], count: int) -> list[Probe]:
     """Return ``count`` rows of val that are of moderate length and, where fields are known, hold several.
 
     First come those whose fields stand in another order on the other side, where attention has to jump.
+
+    Args:
+        corpus: the text of ``pairs``, its val split.
+        pairs: encoded.
+        tokenizers: of source and target.
+        count: how many.
     """
     val = corpus.splits["val"]
     aligned = "source_spans" in val.column_names
@@ -55,7 +61,7 @@ def pair_probes(corpus: Corpus, pairs: PairSet, tokenizer: Tokenizer, count: int
         return source != [field for field in target if field in source]
 
     # Sorting is stable: in order among equals.
-    rows = sorted(pairs.kept, key=lambda row: (not worth(row), not crosses(row)))[:count]
+    rows = sorted(pairs.kept.tolist(), key=lambda row: (not worth(row), not crosses(row)))[:count]
     probes = []
     for row in rows:
         source, target = pairs.source[row].tolist(), pairs.target[row].tolist()
@@ -63,7 +69,7 @@ def pair_probes(corpus: Corpus, pairs: PairSet, tokenizer: Tokenizer, count: int
         if aligned:
             text = columns["source"][row], columns["target"][row]
             spans = columns["source_spans"][row], columns["target_spans"][row]
-            gold = _gold(text, spans, tokenizer, len(target) - 1, len(source))
+            gold = _gold(text, spans, tokenizers, len(target) - 1, len(source))
         probes.append(Probe(source, target, *gold))
     return probes
 
@@ -71,7 +77,7 @@ def pair_probes(corpus: Corpus, pairs: PairSet, tokenizer: Tokenizer, count: int
 def text_probes(texts: StreamSet | RowSet, count: int) -> list[Probe]:
     """Return ``count`` beginnings of windows, spread over val; where rows stand for themselves, the first, whole."""
     if isinstance(texts, RowSet):
-        return [Probe(None, texts.ids[row].tolist(), None, None) for row in texts.kept[:count]]
+        return [Probe(None, texts.ids[row].tolist(), None, None) for row in texts.kept[:count].tolist()]
     starts = texts.fixed_starts[:: max(1, len(texts.fixed_starts) // max(1, count))][:count]
     length = min(_WINDOW, texts.max_length)
     return [Probe(None, texts.ids[start : start + length + 1].tolist(), None, None) for start in starts]
@@ -80,12 +86,12 @@ def text_probes(texts: StreamSet | RowSet, count: int) -> list[Probe]:
 def _gold(
     text: tuple[str, str],
     spans: tuple[Sequence[Sequence[int]], Sequence[Sequence[int]]],
-    tokenizer: Tokenizer,
+    tokenizers: tuple[Tokenizer, Tokenizer],
     target_length: int,
     source_length: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return sure and possible alignments of a pair that may have been cut to these lengths, EOS included."""
-    offsets = tokenizer.encode(text[0]).offsets, tokenizer.encode(text[1]).offsets
+    offsets = tokenizers[0].encode(text[0]).offsets, tokenizers[1].encode(text[1]).offsets
     gold = []
     for tokens in align(text, spans, offsets):
         matrix_TS = np.zeros((target_length, source_length), dtype=bool)

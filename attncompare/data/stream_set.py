@@ -1,14 +1,14 @@
 """One split of a text corpus that is one long text, as ids cut into windows."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from torch.utils.data import Dataset
 
 from attncompare.data.batches import TextBatch, text_batch
-from attncompare.data.offsets import token_bytes
 from attncompare.data.order import Plan, generator, in_order, shuffled
-from attncompare.data.tokenizer import BOS, EOS, UNK, Tokenizer
+from attncompare.data.token_arrays import Arrays
+from attncompare.data.tokenizer import UNK
+
+_AT_ONCE = 2**20  # numbers that a count looks at
 
 
 class StreamSet(Dataset[TextBatch]):
@@ -17,19 +17,18 @@ class StreamSet(Dataset[TextBatch]):
     ``stream[starts]`` is the batch of windows that begin there.
 
     Args:
-        documents: the texts.
+        stream: ``ids``, ``bytes`` and ``ends`` of the line (:func:`attncompare.data.encoding.encode_stream`).
         max_length: tokens in a window.
+
+    Attributes:
+        ids: the line.
+        bytes: how many bytes each of its tokens shows; special tokens show none.
     """
 
     left_out = truncated = 0  # a stream has no row that could be too long
 
-    def __init__(self, documents: Sequence[str], tokenizer: Tokenizer, max_length: int) -> None:
-        encoded = tokenizer.encode_batch(documents)
-        self.ids = np.array([BOS, *(i for document in encoded for i in (*document.ids, EOS))])
-        sizes = (token_bytes(text, tokens.offsets) for text, tokens in zip(documents, encoded, strict=True))
-        self.bytes = np.concatenate([[0], *(part for size in sizes for part in (size, [0]))])  # specials show no byte
-        lengths = [len(tokens.ids) + 1 for tokens in encoded]  # an EOS belongs to the document that it ends
-        self.items = np.concatenate([[0], np.repeat(np.arange(len(lengths)), lengths)])
+    def __init__(self, stream: Arrays, max_length: int) -> None:
+        self.ids, self.bytes, self._ends = stream["ids"], stream["bytes"], stream["ends"]
         self.max_length = max_length
 
     def __len__(self) -> int:
@@ -42,27 +41,43 @@ class StreamSet(Dataset[TextBatch]):
 
     def __getitem__(self, starts: list[int]) -> TextBatch:
         windows = [self.ids[start : start + self.max_length + 1] for start in starts]
-        sizes, items = (
-            [facts[start + 1 : start + self.max_length + 1] for start in starts] for facts in (self.bytes, self.items)
-        )
-        return text_batch(windows, [np.ones(len(window) - 1, dtype=np.int64) for window in windows], sizes, items)
+        places = [np.arange(start + 1, start + len(window)) for start, window in zip(starts, windows, strict=True)]
+        items = [np.searchsorted(self._ends, at, side="right") for at in places]
+        scored = [np.ones(len(at), dtype=np.int64) for at in places]
+        return text_batch(windows, scored, [self.bytes[at] for at in places], items)
 
-    def train_plan(self, data_seed: int, epoch: int, batch_size: int) -> Plan:
-        """Return an epoch of training: full windows from an offset of the epoch's own, so that it cuts elsewhere."""
+    def train_plan(self, data_seed: int, epoch: int, batch_size: int | None, batch_tokens: int | None = None) -> Plan:
+        """Return an epoch of training: full windows from an offset of the epoch's own, so that it cuts elsewhere.
+
+        Args:
+            data_seed: with ``epoch``, what the order is a function of.
+            epoch: from 0.
+            batch_size: windows in a batch; None: ``batch_tokens`` decides.
+            batch_tokens: tokens in a batch: windows * ``max_length``.
+        """
         rng = generator(data_seed, epoch)
         offset = int(rng.integers(self.max_length))
         # As many as fit at any offset, so that every epoch has the same number of batches.
         windows = (len(self.ids) - self.max_length) // self.max_length
-        return shuffled([offset + i * self.max_length for i in range(windows)], batch_size, rng)
+        starts = offset + np.arange(max(0, windows)) * self.max_length
+        return shuffled(starts, self._windows(batch_size, batch_tokens), rng)
 
-    def fixed_plan(self, batch_size: int) -> Plan:
-        """Return the fixed windows in order."""
-        return in_order(self.fixed_starts, batch_size)
+    def fixed_plan(self, batch_size: int | None, batch_tokens: int | None = None) -> Plan:
+        """Return the fixed windows in order; arguments as for :meth:`train_plan`."""
+        return in_order(self.fixed_starts, self._windows(batch_size, batch_tokens))
 
     def counts(self) -> dict[str, int | float]:
         """Return the numbers for the record; tokens are those to be predicted, EOS among them."""
+        parts = [slice(start, start + _AT_ONCE) for start in range(1, len(self.ids), _AT_ONCE)]
+        tokens = len(self.ids) - 1
         return {
-            "tokens": len(self.ids) - 1,
-            "bytes": int(self.bytes.sum()),
-            "unknown_rate": float((self.ids[1:] == UNK).mean()),
+            "tokens": tokens,
+            "bytes": sum(int(self.bytes[part].sum(dtype=np.int64)) for part in parts),
+            "unknown_rate": sum(int((self.ids[part] == UNK).sum()) for part in parts) / tokens,
         }
+
+    def _windows(self, batch_size: int | None, batch_tokens: int | None) -> int:
+        if batch_size is not None:
+            return batch_size
+        assert batch_tokens is not None
+        return batch_tokens // self.max_length

@@ -1,32 +1,24 @@
-"""Text to ids and back: word, character and byte-level BPE tokenizers (Sennrich et al. 2016).
+"""Text to ids and back: words, characters, and pieces of words by byte-pair encoding (Sennrich et al. 2016) or by a
+unigram language model (Kudo 2018).
 
-All three are lossless: the tokens of a text, joined, are the text. Words and BPE pieces carry the space before them.
+All are lossless: the tokens of a text, joined, are the text. Words and pieces carry the space before them.
 """
 
 import os
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Backend
+from tokenizers import decoders
 
 from attncompare.config import TokenizerConfig
 from attncompare.data.byte_alphabet import bytes_of, readable
 from attncompare.data.tokenizer_file import checked_tokenizer
+from attncompare.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, all_blanks, trained
 from attncompare.errors import Refused
 
-PAD, UNK, BOS, EOS = range(4)
-SPECIALS = ("<pad>", "<unk>", "<bos>", "<eos>")
-
-_PATTERNS = {
-    "word": r" ?\w+| ?[^\w\s]|\s",
-    "character": r"[\s\S]",
-    # Letters, numbers by at most two digits (days, hours and minutes stay whole, long numbers stay composed),
-    # punctuation, space.
-    "bpe": r" ?[\p{L}\p{M}]+| ?\p{N}{1,2}| ?[^\s\p{L}\p{M}\p{N}]+|\s+(?!\S)|\s+",
-}
-_SMALLEST = {"word": len(SPECIALS) + 1, "character": len(SPECIALS) + 1, "bpe": len(SPECIALS) + 256}
+__all__ = ["BOS", "EOS", "PAD", "SPECIALS", "UNK", "Encoded", "Tokenizer"]
 
 
 class Encoded(NamedTuple):
@@ -42,30 +34,23 @@ class Tokenizer:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._backend.encode_special_tokens = True  # "<bos>" in a text is five characters, not BOS
-        self._bpe = isinstance(backend.model, models.BPE)
+        self._byte_level = isinstance(backend.decoder, decoders.ByteLevel)
 
     @classmethod
-    def train(cls, texts: Iterable[str], config: TokenizerConfig) -> "Tokenizer":
-        """Learn a vocabulary from ``texts``, the train split; the same texts give the same ids.
+    def train(cls, texts: Iterable[str], config: TokenizerConfig, whose: str = "the train split") -> "Tokenizer":
+        """Learn a vocabulary from ``texts``; the same texts give the same ids.
+
+        Args:
+            texts: what it is learned from, taken one by one and more than once.
+            config: the kind and its size.
+            whose: what the texts are, for messages.
 
         Raises:
             Refused: if ``config.vocab_size`` is more than the texts can give, or less than the kind needs.
         """
-        kind, asked = config.kind, config.vocab_size
-        if asked is not None and asked < _SMALLEST[kind]:
-            raise Refused(f"data.tokenizer.vocab_size={asked} is too small; a {kind} tokenizer needs {_SMALLEST[kind]}")
-        backend = _blank(kind)
-        texts = list(texts)
-        # The library reserves room for vocab_size at once; no vocabulary can be larger than this bound.
-        bound = _SMALLEST[kind] + sum(len(text.encode()) for text in texts)
-        backend.train_from_iterator(texts, _trainer(config, min(asked or bound, bound)))
-        got = backend.get_vocab_size()
-        if asked is not None and got < asked:
-            raise Refused(
-                f"data.tokenizer.vocab_size={asked} is more than the train split gives; "
-                f"valid: at most {got} (kind={kind}, min_count={config.min_count})"
-            )
-        return cls(backend)
+        if iter(texts) is texts:
+            raise TypeError("texts that can be taken once alone: give a list, or something else to begin anew with")
+        return cls(trained(texts, config, whose))
 
     @property
     def vocab_size(self) -> int:
@@ -81,10 +66,14 @@ class Tokenizer:
         """Return the tokens of each text."""
         return [Encoded(encoding.ids, encoding.offsets) for encoding in self._backend.encode_batch(list(texts))]
 
+    def encode_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each text alone."""
+        return [encoding.ids for encoding in self._backend.encode_batch_fast(list(texts))]
+
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ``ids`` up to the first EOS, without specials; known text comes back as it was."""
         tokens = [self._token(i) for i in takewhile(lambda i: i != EOS, ids) if i >= len(SPECIALS)]
-        if self._bpe:
+        if self._byte_level:
             return b"".join(bytes_of(token) for token in tokens).decode("utf-8", errors="replace")
         return "".join(tokens)
 
@@ -103,7 +92,7 @@ class Tokenizer:
         Raises:
             Refused: if it is damaged, or holds anything but what attncompare writes.
         """
-        text = checked_tokenizer(content, os.fspath(path), map(_blank, _PATTERNS), SPECIALS)
+        text = checked_tokenizer(content, os.fspath(path), all_blanks(), SPECIALS)
         try:
             return cls(Backend.from_str(text))
         except Exception as error:  # the library raises bare Exception
@@ -120,28 +109,5 @@ class Tokenizer:
         token = self._token(token_id)
         if token_id < len(SPECIALS):
             return token
-        text = readable(bytes_of(token)) if self._bpe else token
+        text = readable(bytes_of(token)) if self._byte_level else token
         return text.replace(" ", "▁").replace("\n", "⏎").replace("\t", "⇥")
-
-
-def _blank(kind: str) -> Backend:
-    split = pre_tokenizers.Split(Regex(_PATTERNS[kind]), "isolated")
-    if kind == "bpe":
-        backend = Backend(models.BPE())
-        byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-        backend.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
-        backend.decoder = decoders.ByteLevel()
-    else:
-        backend = Backend(models.WordLevel(unk_token=SPECIALS[UNK]))
-        backend.pre_tokenizer = split
-        backend.decoder = decoders.Fuse()
-    return backend
-
-
-def _trainer(config: TokenizerConfig, vocab_size: int) -> trainers.Trainer:
-    # bpe: a merge seen less often than min_count is not made
-    common: dict[str, Any] = {"min_frequency": config.min_count, "show_progress": False}
-    if config.kind == "bpe":
-        common["initial_alphabet"] = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer if config.kind == "bpe" else trainers.WordLevelTrainer
-    return trainer(vocab_size=vocab_size, special_tokens=list(SPECIALS), **common)

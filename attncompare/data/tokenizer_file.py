@@ -5,6 +5,7 @@ change texts unseen; a file is read only if all of that is what attncompare itse
 """
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -34,7 +35,7 @@ def checked_tokenizer(content: bytes, what: str, blanks: Iterable[Backend], spec
         raise Refused(f"{what}: {len(content)} bytes, too large for a tokenizer; at most {LARGEST} are read")
     values = safe_json(content, what)
     try:
-        vocab, merges = values["model"]["vocab"], values["model"].get("merges", [])
+        vocab, merges = _by_token(values["model"]["vocab"]), values["model"].get("merges", [])
         rest = _without_vocabulary(values)
     except (AttributeError, KeyError, TypeError):
         raise Refused(f"{what}: not a tokenizer written by attncompare: it has no vocabulary") from None
@@ -43,9 +44,28 @@ def checked_tokenizer(content: bytes, what: str, blanks: Iterable[Backend], spec
     if rest not in known:
         odd = min((_different(rest, one) for one in known), key=len)
         raise Refused(f"{what}: not a tokenizer written by attncompare: another {', '.join(odd)}")
+    if rest["decoder"]["type"] == "ByteLevel":
+        _check_bytes(vocab, what, specials)
     if rest["model"]["type"] == "BPE":
-        _check_merges(vocab, merges, what, specials)
+        _check_merges(vocab, merges, what)
     return json.dumps(values)
+
+
+def _by_token(vocab: Any) -> Any:
+    """Return each token with its id; of a unigram model, whose tokens stand in order with their scores, sound ones alone.
+
+    Raises:
+        TypeError: if tokens have scores that are no logarithms of probabilities, or stand there twice.
+    """
+    if not isinstance(vocab, list):
+        return vocab
+    ids: dict[str, int] = {}
+    for number, entry in enumerate(vocab):
+        token, score = entry if isinstance(entry, list) and len(entry) == 2 else (None, None)
+        if not isinstance(token, str) or type(score) is not float or not -math.inf < score <= 0 or token in ids:
+            raise TypeError("no vocabulary of a unigram model")
+        ids[token] = number
+    return ids
 
 
 def _with_specials(blank: Backend, specials: tuple[str, ...]) -> str:
@@ -69,13 +89,23 @@ def _check_vocabulary(vocab: Any, what: str, specials: tuple[str, ...]) -> None:
         raise Refused(f"{what}: not a tokenizer written by attncompare: ids 0-3 are not {specials}")
 
 
-def _check_merges(vocab: dict[str, int], merges: Any, what: str, specials: tuple[str, ...]) -> None:
+def _check_bytes(vocab: dict[str, int], what: str, specials: tuple[str, ...]) -> None:
     try:
         for token in vocab:
             if token not in specials:
                 bytes_of(token)
+    except KeyError:
+        raise _unfit(what) from None
+
+
+def _check_merges(vocab: dict[str, int], merges: Any, what: str) -> None:
+    try:
         sound = all(one in vocab and two in vocab and one + two in vocab for one, two in merges)
-    except (KeyError, TypeError, ValueError):
+    except (TypeError, ValueError):
         sound = False
     if not sound:
-        raise Refused(f"{what}: not a tokenizer written by attncompare: its pieces do not fit its vocabulary")
+        raise _unfit(what)
+
+
+def _unfit(what: str) -> Refused:
+    return Refused(f"{what}: not a tokenizer written by attncompare: its pieces do not fit its vocabulary")

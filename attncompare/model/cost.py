@@ -39,7 +39,10 @@ def planned_parameters(size: ModelSize, inner: int, *, cross: bool) -> int:
     decoder = attention + feed_forward + 2 * norm
     if cross:  # the encoder's block, and what the decoder's has more than that
         decoder += decoder + attention + norm
-    rows = size.vocab_size + (size.max_length if size.positions == "learned" else 0)
+    positions = size.max_length if size.positions == "learned" else 0
+    rows = size.vocab_size + positions
+    if cross and size.source_vocab_size is not None:
+        rows += size.source_vocab_size + positions
     return rows * d + size.layers * decoder + (1 + cross) * norm
 
 

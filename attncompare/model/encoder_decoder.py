@@ -13,7 +13,8 @@ class EncoderDecoder(nn.Module):
     """Reads a source sequence and says of each target position which token comes next.
 
     Args:
-        size: the sizes; source, target and output share one vocabulary and one embedding.
+        size: the sizes; target and output share one embedding, and so does the source unless it has a vocabulary of its
+            own.
         make_attention: called once for each attention of each block.
         pad: the id of padding tokens.
     """
@@ -24,6 +25,8 @@ class EncoderDecoder(nn.Module):
         super().__init__()
         self.pad = pad
         self.embedding = Embedding(size)
+        if size.source_vocab_size is not None:
+            self.source_embedding = Embedding(size, size.source_vocab_size)
         self.encoder = nn.ModuleList(Block(size, make_attention, causal=False, cross=False) for _ in range(size.layers))
         self.encoder_norm = nn.LayerNorm(size.d_model)
         self.decoder = nn.ModuleList(Block(size, make_attention, causal=True, cross=True) for _ in range(size.layers))
@@ -40,9 +43,14 @@ class EncoderDecoder(nn.Module):
         """Return the mask (B, 1, 1, S) that hides the source's padding."""
         return padding_mask(source_BS != self.pad)
 
+    def read_source(self, source_BS: Tensor) -> Tensor:
+        """Return the vectors (B, S, D) of source tokens."""
+        embedding = self.source_embedding if hasattr(self, "source_embedding") else self.embedding
+        return embedding(source_BS)
+
     def encode(self, source_BS: Tensor, may_attend: Tensor, need_weights: bool = False) -> tuple[Tensor, Weights]:
         """Return the memory (B, S, D) and the encoder's weights."""
-        x_BSD = self.embedding(source_BS)
+        x_BSD = self.read_source(source_BS)
         weights = []
         for block in self.encoder:
             x_BSD, block_weights, _ = block(x_BSD, may_attend, need_weights=need_weights)

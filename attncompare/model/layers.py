@@ -28,6 +28,7 @@ class ModelSize:
         d_ff: inner width of the feed-forward part.
         dropout: probability on embeddings and on what each sublayer adds.
         positions: ``sinusoidal`` or ``learned``.
+        source_vocab_size: number of tokens of a source with a vocabulary of its own; None: it shares that of the target.
     """
 
     vocab_size: int
@@ -37,6 +38,7 @@ class ModelSize:
     d_ff: int
     dropout: float
     positions: str
+    source_vocab_size: int | None = None
 
 
 class ModelOutput(NamedTuple):
@@ -55,15 +57,20 @@ class BlockCache:
 
 
 class Embedding(nn.Module):
-    """Tokens to vectors and, with the same matrix, vectors to logits (Press and Wolf 2017; Vaswani et al. 2017, section 3.4)."""
+    """Tokens to vectors and, with the same matrix, vectors to logits (Press and Wolf 2017; Vaswani et al. 2017, section 3.4).
+
+    Args:
+        size: the sizes of the model.
+        vocab_size: number of tokens, where it is not that of ``size``.
+    """
 
     sinusoids_TD: Tensor
 
-    def __init__(self, size: ModelSize) -> None:
+    def __init__(self, size: ModelSize, vocab_size: int | None = None) -> None:
         super().__init__()
         self.scale = math.sqrt(size.d_model)
         self.max_length = size.max_length
-        self.tokens = nn.Embedding(size.vocab_size, size.d_model)
+        self.tokens = nn.Embedding(vocab_size or size.vocab_size, size.d_model)
         if size.positions == "learned":
             self.positions = nn.Embedding(size.max_length, size.d_model)
         else:

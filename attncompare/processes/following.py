@@ -93,7 +93,7 @@ def _train(orders: Orders, connection: Connection) -> None:
     torch.set_num_threads(orders.threads)
     data = DataModule(config)
     data.prepare()
-    task = build_task(config, data.tokenizer)
+    task = build_task(config, data.tokenizer, data.source_tokenizer)
     connection.send(("ready", None))
     resumed: Path | None = connection.recv()
     random = None

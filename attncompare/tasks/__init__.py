@@ -19,12 +19,17 @@ from attncompare.tasks.translation import Translation
 TASKS: dict[str, type[Task[Any]]] = {"translation": Translation, "language_model": LanguageModel}
 
 
-def build_task(config: RunConfig, tokenizer: Tokenizer) -> Task[Any]:
+def build_task(config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> Task[Any]:
     """Return the task of ``config`` with a fresh model for the vocabulary of ``tokenizer``.
 
     Every initial value follows from the seed (C5).
+
+    Args:
+        config: the run.
+        tokenizer: of the text, or of the target.
+        source_tokenizer: of a source with a vocabulary of its own; None: there is none.
     """
-    return TASKS[config.task.name](config, tokenizer)
+    return TASKS[config.task.name](config, tokenizer, source_tokenizer)
 
 
 __all__ = ["TASKS", "Task", "build_task"]

@@ -31,9 +31,11 @@ class Task(LightningModule, Generic[Model]):
 
     Args:
         config: the run.
-        tokenizer: the tokenizer of the run's data.
+        tokenizer: the tokenizer of the run's data; with separate vocabularies that of the target.
+        source_tokenizer: that of the source then; None: the source, if there is one, shares ``tokenizer``.
 
     Attributes:
+        source_tokenizer: of the source; the same as ``tokenizer`` where the two sides share one.
         step: optimizer steps done since the run began, also before it was resumed.
         tokens_trained: tokens that the training loss was a mean over, likewise.
         train_loss: the training loss of the newest batch, over the rows of all processes.
@@ -42,10 +44,10 @@ class Task(LightningModule, Generic[Model]):
         items: the cross-entropy of the newest evaluation, by item.
     """
 
-    def __init__(self, config: RunConfig, tokenizer: Tokenizer) -> None:
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> None:
         super().__init__()
         self.config = config
-        self.tokenizer = tokenizer
+        self.tokenizer, self.source_tokenizer = tokenizer, source_tokenizer or tokenizer
         self.model: Model = self.build_model()
         initialize(self.model, config.seed)
         self.sums: defaultdict[str, float] = defaultdict(float)
@@ -109,6 +111,7 @@ class Task(LightningModule, Generic[Model]):
             d_ff=backbone.d_ff,
             dropout=backbone.dropout,
             positions=backbone.positions,
+            source_vocab_size=None if self.config.data.tokenizer.joint else self.source_tokenizer.vocab_size,
         )
 
     def make_attention(self) -> Attention:

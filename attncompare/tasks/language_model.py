@@ -27,13 +27,14 @@ class LanguageModel(Task[DecoderOnly]):
     Args:
         config: the run.
         tokenizer: the tokenizer of the run's data.
+        source_tokenizer: None: a text has no source.
 
     Raises:
         Refused: if a prompt fills the longest sequence already.
     """
 
-    def __init__(self, config: RunConfig, tokenizer: Tokenizer) -> None:
-        super().__init__(config, tokenizer)
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> None:
+        super().__init__(config, tokenizer, source_tokenizer)
         assert isinstance(config.task, LanguageModelConfig)
         self.prompts = [self._encode_prompt(prompt) for prompt in config.task.sample_prompts]
 
@@ -74,7 +75,7 @@ class LanguageModel(Task[DecoderOnly]):
     def _answers(self, rows: RowSet) -> list[dict[str, Any]]:
         """Return what the model takes for the likeliest at the scored places of the first test rows."""
         answers = []
-        for row in rows.kept[:_ANSWERED]:
+        for row in rows.kept[:_ANSWERED].tolist():
             ids_T = torch.from_numpy(rows.ids[row]).to(self.device)
             scored_T = torch.from_numpy(rows.scored[row]).to(self.device).bool()
             likeliest_T = self.model(ids_T[None, :-1]).logits_BTV[0].argmax(-1)

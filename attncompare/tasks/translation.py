@@ -91,9 +91,11 @@ class Translation(Task[EncoderDecoder]):
 
     def readable(self, batch: PairBatch) -> list[dict[str, str]]:
         """Return source and target of each row as text, special tokens included."""
-        labels = self.tokenizer.labels
+        of_source, of_target = self.source_tokenizer.labels, self.tokenizer.labels
         pairs = zip(batch.source_BS.tolist(), batch.target_BT.tolist(), strict=True)
-        return [{"source": "".join(labels(source)), "target": "".join(labels(target))} for source, target in pairs]
+        return [
+            {"source": "".join(of_source(source)), "target": "".join(of_target(target))} for source, target in pairs
+        ]
 
     @torch.no_grad()
     def probe_weights(self, source_ids: list[int] | None, target_ids: list[int]) -> dict[str, Tensor]:

@@ -3,7 +3,6 @@
 import torch
 
 from attncompare.data.module import Probe
-from attncompare.data.tokenizer import Tokenizer
 from attncompare.tasks.base import Task
 from attncompare.tracking.maps import ProbeMaps, SiteMap
 
@@ -20,9 +19,8 @@ def probe_maps(task: Task, number: int, probe: Probe) -> ProbeMaps:
         weights = task.probe_weights(probe.source_ids, probe.target_ids)
     finally:
         task.train(was_training)
-    labels = task.tokenizer.labels
-    read = tuple(labels(probe.target_ids[:-1]))
-    source = tuple(labels(probe.source_ids)) if probe.source_ids is not None else ()
+    read = tuple(task.tokenizer.labels(probe.target_ids[:-1]))
+    source = tuple(task.source_tokenizer.labels(probe.source_ids)) if probe.source_ids is not None else ()
     axes = {"encoder_self": (source, source), "decoder_self": (read, read), "cross": (read, source)}
     sites = tuple(
         SiteMap(
@@ -34,9 +32,9 @@ def probe_maps(task: Task, number: int, probe: Probe) -> ProbeMaps:
         )
         for site, weights_LHTS in weights.items()
     )
-    return ProbeMaps(number, _text(task.tokenizer, probe), sites)
+    return ProbeMaps(number, _text(task, probe), sites)
 
 
-def _text(tokenizer: Tokenizer, probe: Probe) -> str:
-    target = tokenizer.decode(probe.target_ids)
-    return target if probe.source_ids is None else f"{tokenizer.decode(probe.source_ids)} → {target}"
+def _text(task: Task, probe: Probe) -> str:
+    target = task.tokenizer.decode(probe.target_ids)
+    return target if probe.source_ids is None else f"{task.source_tokenizer.decode(probe.source_ids)} → {target}"

@@ -32,7 +32,8 @@ def keep(run: Run, folder: Path) -> Run:
         Refused: if the run is not finished, a file is not what it wrote, or the folder is there already.
     """
     run.require_finished()
-    contents = {name: run.read(name) for name in _KEPT}
+    own = () if run.config.data.tokenizer.joint else ("source_tokenizer.json",)
+    contents = {name: run.read(name) for name in (*_KEPT, *own)}
     if folder.exists():
         raise Refused(f"{folder}: is there already; remove it first, or give another name")
     folder.mkdir(parents=True)

@@ -10,7 +10,7 @@ from attncompare.tracking.reading import read_inside, safe_json
 
 MANIFEST = "manifest.json"
 _FILES = (
-    *("config.yaml", "overrides.yaml", "environment.json", "tokenizer.json"),
+    *("config.yaml", "overrides.yaml", "environment.json", "tokenizer.json", "source_tokenizer.json"),
     *("metrics.csv", "predictions.jsonl", "losses.jsonl", "summary.json", "maps/*"),
     *("checkpoints/best.safetensors", "checkpoints/last.safetensors"),
 )

@@ -13,7 +13,7 @@ from attncompare.data.corpus import Corpus, corpus, fingerprint
 from attncompare.data.splits import SPLITS
 from attncompare.errors import Refused
 
-TOKENIZER = TokenizerConfig(kind="word", vocab_size=None, min_count=1)
+TOKENIZER = TokenizerConfig(kind="word", vocab_size=None, min_count=1, bytes=None, joint=True)
 SIZES = {"train_size": 200, "val_size": 30, "test_size": 30, "batch_size": 8, "tokenizer": TOKENIZER}
 REVERSE = ReverseConfig(name="reverse", symbols=26, min_symbols=4, max_symbols=12, **SIZES)
 RECALL = RecallConfig(name="recall", symbols=64, pairs=4, length=40, **SIZES)

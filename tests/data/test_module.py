@@ -4,6 +4,7 @@ import json
 import logging
 import random
 from itertools import islice
+from pathlib import Path
 
 import datasets
 import pytest
@@ -15,6 +16,7 @@ from attncompare.data.tokenizer import BOS, EOS, PAD, UNK
 from attncompare.errors import Refused
 
 CORPORA = sorted(file.stem for file in (CONF_DIR / "data").glob("*.yaml"))
+MULTI30K = Path(__file__).parents[2].parent / "shared" / "data" / "multi30k"
 SMALL = {
     "locale": ["data.train_size=600", "data.val_size=40", "data.test_size=40", "data.tokenizer.vocab_size=400"],
     "reverse": ["data.train_size=200", "data.val_size=20", "data.test_size=20"],
@@ -158,3 +160,54 @@ def test_gold_alignment_of_reverse_is_the_other_diagonal(make_module):
     assert probe.sure_TS[:length, :length][:, ::-1].diagonal().all()
     assert probe.sure_TS.sum() == length + 1
     assert (probe.sure_TS == probe.possible_TS).all()
+
+
+BY_TOKENS = ("data.batch_size=null", "data.batch_tokens=100", "task.max_length=64")
+
+
+@pytest.mark.parametrize("name", ["reverse", "recall", "pydocs"])
+def test_batches_by_tokens_hold_every_row_once_within_the_budget(make_module, name):
+    module = make_module(name, *BY_TOKENS, f"trainer.limit_batches={50 if name == 'pydocs' else 'null'}")
+    module.prepare()
+    epochs = [batches_of(module, epoch) for epoch in (0, 1)]
+    assert len(epochs[0]) == len(epochs[1]) == module.batches_per_epoch
+    assert epochs[0] != epochs[1] and epochs[0] == batches_of(module, 0)
+    rows = []
+    for loader in (module.train_dataloader(), module.val_dataloader(), module.test_dataloader()):
+        for batch in loader:
+            inputs = batch.input_BT if name in TEXT else torch.cat((batch.source_BS, batch.target_BT[:, 1:]), dim=1)
+            longest = inputs.shape[1] if name in TEXT else max(batch.source_BS.shape[1], batch.target_BT.shape[1] - 1)
+            assert len(inputs) * longest <= 100
+    if name == "reverse":
+        rows = [index for *_, indices in epochs[0] for index in indices]
+        assert sorted(rows) == list(range(200))
+        module.first_step = 3
+        assert [part.tolist() for part in next(iter(module.train_dataloader()))] == epochs[0][3]
+    if name != "pydocs":
+        assert 0 <= module.report["train"]["padding"] < 0.2
+
+
+def test_exactly_one_size_of_a_batch_is_given_and_holds_a_row(make_config):
+    both = r"data: batch_size=64 and batch_tokens=4096: one of the two says how large a batch is"
+    with pytest.raises(Refused, match=both):
+        make_config("data.batch_tokens=4096")
+    with pytest.raises(Refused, match="data: batch_size=null and batch_tokens=null: one of the two"):
+        make_config("data.batch_size=null")
+    with pytest.raises(Refused, match=r"data.batch_tokens=63 holds no row of task.max_length=64 tokens; raise it"):
+        make_config("data.batch_size=null", "data.batch_tokens=63", "task.max_length=64")
+    shared = ("data.batch_size=null", "data.batch_tokens=128", "task.max_length=64", "trainer.accelerator=cpu")
+    assert make_config(*shared, "trainer.devices=2").data.rows_of(64) == 2
+    with pytest.raises(Refused, match=r"trainer.devices=3 is more than data.batch_tokens=128, 2 of task.max_length=64"):
+        make_config(*shared, "trainer.devices=3")
+
+
+@pytest.mark.skipif(not MULTI30K.is_dir(), reason="the corpus is not there (../shared/data/multi30k)")
+def test_batches_of_multi30k_are_less_than_a_tenth_padding(make_module, tmp_path):
+    for split, name in {"train": "train", "val": "val", "test": "test_2016_flickr"}.items():
+        for language in ("en", "de"):
+            (tmp_path / f"{split}.{language}").unlink()
+            (tmp_path / f"{split}.{language}").symlink_to((MULTI30K / f"{name}.lc.norm.tok.{language}").resolve())
+    module = make_module("pairs", "data.tokenizer.vocab_size=8000", "data.batch_size=null", "data.batch_tokens=4096")
+    module.prepare()
+    assert module.report["train"]["padding"] < 0.05
+    assert module.report["train"]["unknown_rate"] == 0

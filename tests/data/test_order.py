@@ -1,12 +1,16 @@
 """The order of batches: a pure function of seed and step, also across processes."""
 
+import itertools
 from itertools import chain
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.utils.data import Dataset
 
-from attncompare.data.order import Loader, Order, bucketed, generator, shuffled
+from attncompare.data.order import Loader, Order, bucketed, budgeted, generator, padding, shuffled, within_budget
 
 
 def flat(lists):
@@ -24,7 +28,7 @@ class Keys(Dataset):
 
 
 def plan(epoch, seed=1, size=4):
-    return shuffled(range(23), size, generator(seed, epoch))
+    return list(shuffled(range(23), size, generator(seed, epoch)))
 
 
 def batches(**options):
@@ -60,17 +64,58 @@ def test_the_global_random_state_is_neither_read_nor_moved():
 
 def test_buckets_hold_rows_of_like_length_once_each():
     lengths = [int(length) for length in generator(0, 0).integers(1, 60, size=1000)]
-    batches = bucketed(range(1000), lengths, 8, generator(1, 0))
+    keys, lengths = np.arange(1000), np.array(lengths)
+    batches = list(bucketed(keys, lengths, 8, generator(1, 0)))
     assert sorted(flat(batches)) == list(range(1000))
     padding = sum(max(lengths[i] for i in batch) * len(batch) for batch in batches) / sum(lengths)
     assert padding < 1.1  # in random batches: about 1.8
     heads = [lengths[batch[0]] for batch in batches]
     assert heads != sorted(heads)  # the batches themselves are shuffled
-    assert (
-        bucketed(range(1000), lengths, 8, generator(1, 0))
-        == batches
-        != bucketed(range(1000), lengths, 8, generator(1, 1))
-    )
+    again, another = (list(bucketed(keys, lengths, 8, generator(1, epoch))) for epoch in (0, 1))
+    assert again == batches != another
+
+
+lengths_of_rows = st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), min_size=1, max_size=60)
+
+
+@given(lengths_of_rows, st.integers(30, 200), st.integers(0, 3))
+def test_no_batch_exceeds_its_budget_and_every_row_comes_once(rows, budget, epoch):
+    keys, sides = np.arange(len(rows)) + 5, [np.array(side) for side in zip(*rows, strict=True)]
+    plan = budgeted(keys, sides, budget, generator(1, epoch))
+    batches = list(plan)
+    assert sorted(flat(batches)) == keys.tolist()
+    for batch in batches:
+        assert len(batch) * max(max(rows[key - 5]) for key in batch) <= budget
+    assert list(budgeted(keys, sides, budget, generator(1, epoch))) == batches
+    shapes = {
+        tuple(sorted(tuple(sorted(rows[key - 5] for key in batch)) for batch in other))
+        for other in (budgeted(keys, sides, budget, generator(*seed)) for seed in ((1, 0), (1, 7), (2, 0)))
+    }
+    assert len(shapes) == 1  # only which of the rows of equal lengths come together is chance
+    in_order = within_budget(keys, np.maximum.reduce(sides), budget)
+    assert flat(in_order) == keys.tolist()
+    # Each batch is as full as it can be: the next row would have been too much.
+    for batch, following in itertools.pairwise(in_order):
+        assert (len(batch) + 1) * max(max(rows[key - 5]) for key in [*batch, following[0]]) > budget
+
+
+def test_batches_by_budget_hold_little_padding_and_change_with_the_epoch():
+    rng = generator(0, 0)
+    target = rng.integers(3, 40, size=5000)
+    source = np.clip(target + rng.integers(-4, 5, size=5000), 3, None)
+    plans = [budgeted(np.arange(5000), [target, source], 1024, generator(1, epoch)) for epoch in range(3)]
+    assert all(padding(plan, [target, source]) < 0.06 for plan in plans)
+    assert len({len(plan) for plan in plans}) == 1
+    assert list(plans[0]) != list(plans[1])
+    longest = [max(target[batch]) for batch in plans[0]]
+    assert longest != sorted(longest)
+
+
+def test_padding_is_the_share_of_places_without_a_token():
+    plan = within_budget(np.array([0, 1, 2]), np.array([4, 2, 1]), 8)
+    assert list(plan) == [[0, 1], [2]]
+    assert padding(plan, [np.array([4, 2, 1])]) == 1 - 7 / 9
+    assert padding(plan, [np.array([4, 2, 1]), np.array([1, 2, 1])]) == 1 - 11 / 14
 
 
 @pytest.mark.parametrize("world", [2, 3, 5])

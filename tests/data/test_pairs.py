@@ -24,7 +24,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def load(folder):
-    tokenizer = TokenizerConfig(kind="word", vocab_size=None, min_count=1)
+    tokenizer = TokenizerConfig(kind="word", vocab_size=None, min_count=1, bytes=None, joint=True)
     return load_corpus(
         PairsConfig(name="pairs", path=str(folder), source="en", target="de", batch_size=2, tokenizer=tokenizer), 1
     )

@@ -1,15 +1,30 @@
 """Round trips, offsets, labels and refusals of the tokenizers."""
 
+import os
 import random
+import subprocess
+import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from attncompare.config import TokenizerConfig
 from attncompare.data.offsets import overlaps, token_bytes
 from attncompare.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 from attncompare.errors import Refused
 
-KINDS = ("word", "character", "bpe")
+BYTES, LETTERS = True, False
+KINDS = (
+    ("word", None),
+    ("character", None),
+    ("bpe", BYTES),
+    ("bpe", LETTERS),
+    ("unigram", BYTES),
+    ("unigram", LETTERS),
+)
+PIECES = KINDS[2:]
+ALL_BYTES = [kind for kind in KINDS if kind[1]]
 TEXTS = [
     "The cat sat on the mat, didn't it?",
     "  two  spaces\n\n\tand a tab ",
@@ -20,8 +35,12 @@ TEXTS = [
 
 
 def train(kind, texts=TEXTS, vocab_size=None, min_count=1):
-    size = (300 if vocab_size is None else vocab_size) if kind == "bpe" else vocab_size
-    return Tokenizer.train(texts, TokenizerConfig(kind=kind, vocab_size=size, min_count=min_count))
+    name, made_of_bytes = (kind, None) if isinstance(kind, str) else kind
+    usual = {"bpe": 300, "unigram": 300}.get(name) if made_of_bytes is not LETTERS else 100
+    config = TokenizerConfig(
+        kind=name, vocab_size=vocab_size or usual, min_count=min_count, bytes=made_of_bytes, joint=True
+    )
+    return Tokenizer.train(texts, config)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -38,8 +57,9 @@ def test_known_text_comes_back(kind, text):
 BPE = train("bpe")
 
 
-def test_bpe_knows_every_text():
-    rng = random.Random(0)
+@pytest.mark.parametrize("kind", ALL_BYTES)
+def test_pieces_of_bytes_know_every_text(kind):
+    tokenizer, rng = train(kind), random.Random(0)
     for _ in range(500):
         # From all planes of Unicode, surrogates aside, with space and punctuation in between.
         codes = [
@@ -47,9 +67,9 @@ def test_bpe_knows_every_text():
             for _ in range(9)
         ]
         text = "".join(map(chr, codes))
-        ids, offsets = BPE.encode(text)
+        ids, offsets = tokenizer.encode(text)
         assert UNK not in ids
-        assert BPE.decode(ids) == text
+        assert tokenizer.decode(ids) == text
         assert int(token_bytes(text, offsets).sum()) == len(text.encode())
 
 
@@ -86,6 +106,82 @@ def test_labels_are_readable():
         BPE.labels([9999])
 
 
+@given(text=st.text(max_size=40) | st.text("ab <>/&;unkpade▁Ġ\n", max_size=40))
+@settings(max_examples=300)
+def test_whatever_the_text_its_known_part_comes_back(text):
+    for tokenizer in ANY.values():
+        ids, offsets = tokenizer.encode(text)
+        assert not {PAD, BOS, EOS} & set(ids)
+        known = [text[start:end] for number, (start, end) in zip(ids, offsets, strict=True) if number != UNK]
+        if UNK in ids:
+            assert tokenizer.decode(ids) == "".join(known)
+        else:
+            assert tokenizer.decode(ids) == text
+        assert tokenizer.encode_ids([text, "ab"])[0] == ids
+
+
+ANY = {kind: train(kind) for kind in KINDS}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PIECES if not kind[1]])
+def test_pieces_of_characters_do_not_know_new_ones(kind):
+    tokenizer = train(kind)
+    assert UNK not in tokenizer.encode("".join(TEXTS)).ids
+    assert tokenizer.decode(tokenizer.encode("the☃cat").ids) == "thecat"
+    assert tokenizer.encode("the☃cat").ids.count(UNK) == 1
+
+
+@pytest.mark.parametrize("kind", PIECES)
+def test_pieces_carry_the_space_before_them_also_where_a_text_is_cut_by_spaces(kind):
+    texts = [
+        "two young , white males are outside near many bushes .",
+        "several men in hard hats are operating a giant pulley .",
+    ]
+    tokenizer = train(kind, texts, 330 if kind[1] else 90)
+    labels = tokenizer.labels(tokenizer.encode(texts[0]).ids)
+    assert "".join(labels) == texts[0].replace(" ", "▁")
+    assert {"▁,", "▁."} <= set(labels)
+    assert all("▁" not in label[1:] for label in labels)
+
+
+UNIGRAM_IN_A_PROCESS = """
+from attncompare.config import TokenizerConfig
+from attncompare.data.tokenizer import Tokenizer
+words = [" ".join(chr(97 + i * k % 26) * (i % 3 + 1) + chr(98 + k % 20) for k in range(9)) for i in range(300)]
+for made_of_bytes in (True, False):
+    config = TokenizerConfig(kind="unigram", vocab_size=400, min_count=1, bytes=made_of_bytes, joint=True)
+    print(Tokenizer.train(words, config).to_text())
+"""
+
+
+def test_a_unigram_vocabulary_is_the_same_in_every_process():
+    runs = [
+        subprocess.run([sys.executable, "-c", UNIGRAM_IN_A_PROCESS], capture_output=True, check=True, env=environment)
+        for environment in ({**os.environ, "PYTHONHASHSEED": str(seed)} for seed in (1, 2))
+    ]
+    assert runs[0].stdout == runs[1].stdout and len(runs[0].stdout) > 10_000
+
+
+def test_only_pieces_can_be_made_of_bytes_and_they_need_a_size(make_config):
+    words = ("data.tokenizer.kind=word", "data.tokenizer.vocab_size=null")
+    with pytest.raises(Refused, match=r"data\.tokenizer: bytes=true does not fit kind=word; .* bpe and unigram"):
+        make_config(*words, "data.tokenizer.bytes=true")
+    assert not make_config(*words, "data.tokenizer.bytes=false").data.tokenizer.byte_level
+    assert make_config("data.tokenizer.kind=unigram").data.tokenizer.byte_level
+    with pytest.raises(Refused, match=r"data\.tokenizer: a unigram tokenizer needs a vocab_size"):
+        make_config("data.tokenizer.kind=unigram", "data.tokenizer.vocab_size=null")
+    with pytest.raises(Refused, match=r"data\.tokenizer\.joint=false: a text has one vocabulary"):
+        make_config("task=language_model", "data.tokenizer.joint=false")
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_too_few_tokens_for_all_characters_are_refused(kind):
+    letters = len(set("".join(TEXTS))) + 4
+    with pytest.raises(Refused, match=rf"vocab_size=20 is too small; with bytes=false .* at least {letters}$"):
+        train((kind, LETTERS), vocab_size=20)
+    assert train((kind, LETTERS), vocab_size=letters).vocab_size == letters
+
+
 @pytest.mark.parametrize("kind", ["word", "character"])
 def test_what_is_rare_is_unknown(kind):
     tokenizer = train(kind, ["a a b", "a"], min_count=2)
@@ -103,14 +199,25 @@ def test_min_count_stops_rare_merges():
         train("bpe", texts, 264, min_count=3)
 
 
-@pytest.mark.parametrize(("kind", "possible"), [("word", 6), ("character", 7), ("bpe", 261)])
+@pytest.mark.parametrize(
+    ("kind", "possible"),
+    [("word", 6), ("character", 7), ("bpe", 261), (("bpe", LETTERS), 7), ("unigram", 261), (("unigram", LETTERS), 7)],
+)
 def test_a_vocabulary_larger_than_the_data_is_refused_with_its_size(kind, possible):
-    with pytest.raises(Refused, match=rf"vocab_size=1000000000000 is more than .* at most {possible} "):
-        train(kind, ["ab ab"] if kind != "bpe" else ["ab"], 10**12)
-    assert train(kind, ["ab ab"] if kind != "bpe" else ["ab"], possible).vocab_size == possible
+    texts = ["ab ab"] if kind in ("word", "character") else ["ab"]
+    with pytest.raises(
+        Refused, match=rf"vocab_size=1000000000000 is more than the train split gives; .* at most {possible} "
+    ):
+        train(kind, texts, 10**12)
+    assert train(kind, texts, possible).vocab_size == possible
 
 
-@pytest.mark.parametrize(("kind", "smallest"), [("word", 5), ("character", 5), ("bpe", 260)])
+def test_texts_must_be_there_to_be_taken_again():
+    with pytest.raises(TypeError, match="once alone"):
+        train("bpe", iter(TEXTS))
+
+
+@pytest.mark.parametrize(("kind", "smallest"), [("word", 5), ("character", 5), ("bpe", 260), ("unigram", 260)])
 def test_too_small_a_vocabulary_is_refused(kind, smallest):
     with pytest.raises(Refused, match=f"vocab_size={smallest - 1} is too small; a {kind} tokenizer needs {smallest}"):
         train(kind, TEXTS, smallest - 1)

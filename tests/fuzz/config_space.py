@@ -178,5 +178,9 @@ def valid_settings(draw, corpora):
     """Settings with which two steps must train on one of ``corpora``."""
     corpus = draw(st.sampled_from(corpora))
     task, own = CORPORA[corpus]
+    changes = {**draw(st.fixed_dictionaries({}, optional=COMMON)), **draw(own), **SMALL}
+    if draw(st.booleans()):
+        longest = changes["task.max_length"]
+        changes |= {"data.batch_size": None, "data.batch_tokens": draw(st.integers(longest, 4 * longest))}
     groups = (f"task={task}", f"data={corpus}", f"attention={draw(st.sampled_from(VARIANTS))}")
-    return Settings(groups, {**draw(st.fixed_dictionaries({}, optional=COMMON)), **draw(own), **SMALL})
+    return Settings(groups, changes)

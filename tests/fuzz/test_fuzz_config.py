@@ -56,6 +56,7 @@ odd_sizes = st.fixed_dictionaries(
         "data.val_size": st.integers(1, 3),
         "data.test_size": st.integers(1, 3),
         "data.batch_size": st.integers(1, 40),
+        "data.batch_tokens": st.none(),
         "data.tokenizer.kind": st.sampled_from(("word", "character", "bpe")),
         "data.tokenizer.vocab_size": st.none() | st.integers(1, 300),
         "data.tokenizer.min_count": st.sampled_from((1, 1, 2, 40)),

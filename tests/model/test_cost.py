@@ -19,6 +19,7 @@ from attncompare.model.cost import (
 )
 
 S, T = 9, 7
+OWN_SOURCE = {"source_vocab_size": 29, "positions": "learned"}
 BOTH = pytest.mark.parametrize("make", [make_encoder_decoder, make_decoder_only])
 HEADS = pytest.mark.parametrize("heads", [1, 3, 4])
 
@@ -85,7 +86,7 @@ def test_parameters_are_those_of_the_paper_with_one_embedding(size):
 @BOTH
 @HEADS
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("changes", [{}, {"positions": "learned"}, {"d_model": 20, "layers": 3, "d_ff": 7}])
+@pytest.mark.parametrize("changes", [{}, {"positions": "learned"}, {"d_model": 20, "layers": 3, "d_ff": 7}, OWN_SOURCE])
 def test_parameters_can_be_counted_before_there_is_a_model(variant, make, heads, size, changes):
     size = dataclasses.replace(size, **changes)
     model = make(variant, size, heads)

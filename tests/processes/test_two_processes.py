@@ -24,6 +24,7 @@ QUIET = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.threads=1", "trackin
 # Three batches an epoch, the last one of a single row: one of two processes has none there.
 SHORT = (*QUIET, *TINY, "data.train_size=33", "trainer.max_steps=20", "trainer.validate_every=8", "trainer.log_every=1")
 PAIRS = (*SHORT, "backbone.dropout=0", "optimizer.lr=0.01", "optimizer.warmup_steps=0")
+BY_TOKENS = (*PAIRS, "data.batch_size=null", "data.batch_tokens=150")
 TEXT = (
     *(*QUIET, "task=language_model", "data=recall", "data.length=24", "data.batch_size=5", "data.train_size=52"),
     *("data.val_size=10", "data.test_size=10", "backbone.d_model=16", "backbone.layers=1", "backbone.dropout=0"),
@@ -44,7 +45,11 @@ def uninterrupted(home):
     return train(composed_config(home, DROPOUT))
 
 
-@pytest.mark.parametrize("overrides", [PAIRS, pytest.param(TEXT, marks=pytest.mark.long)], ids=["pairs", "text"])
+@pytest.mark.parametrize(
+    "overrides",
+    [PAIRS, BY_TOKENS, pytest.param(TEXT, marks=pytest.mark.long)],
+    ids=["pairs", "by tokens", "text"],
+)
 def test_two_processes_give_the_curves_and_weights_of_one(make_config, overrides):
     one, two = (train(make_config(*overrides, f"trainer.devices={devices}")) for devices in (1, 2))
     assert len(one.metrics()) == len(two.metrics()) > 12

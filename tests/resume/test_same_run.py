@@ -30,6 +30,13 @@ def test_a_language_model_too(make_config):
     assert_same(resume(train(make_config(*LANGUAGE_MODEL), stop_after=3).path), reference)
 
 
+@pytest.mark.parametrize("step", [2, 5])
+def test_batches_by_tokens_go_on_where_they_stood(make_config, step):
+    by_tokens = (*RUN, "data.batch_size=null", "data.batch_tokens=200", "trainer.limit_batches=null")
+    reference = train(make_config(*by_tokens))
+    assert_same(resume(train(make_config(*by_tokens), stop_after=step).path), reference)
+
+
 def stop_at(step, monkeypatch, place):
     """Press Ctrl-C in a place of the run where nothing may be lost."""
     from attncompare.tracking.callback import Tracking

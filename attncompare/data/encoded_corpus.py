@@ -1,0 +1,94 @@
+"""The splits of a corpus as ids: a large one is encoded once for all runs, a small one again by each."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+from attncompare.data.corpus import Corpus
+from attncompare.data.encoding import encode_lines, encode_rows, encode_stream
+from attncompare.data.token_arrays import Arrays, in_cache, in_memory
+from attncompare.data.tokenizer import Tokenizer
+
+_LARGE = 2**25  # bytes of text, some millions of tokens: more is kept in the cache
+_FORM = 1  # of what is kept
+_ROWS = 10_000  # at a time, fewer where they are long
+_BYTES = 2**20  # at a time
+_TENTHS = 10
+
+Tell = Callable[[str], None]
+
+
+class EncodedCorpus:
+    """Encodes splits of ``corpus``.
+
+    Args:
+        corpus: the text.
+        fingerprint: of the corpus; what is kept is found by it, the tokenizer and what is encoded.
+        tell: told in words how far it is, where that takes long.
+    """
+
+    def __init__(self, corpus: Corpus, fingerprint: str, tell: Tell) -> None:
+        self._corpus, self._fingerprint, self._tell = corpus, fingerprint, tell
+
+    def lines(self, split: str, column: str, tokenizer: Tokenizer) -> Arrays:
+        """Return a side of a translation split (:func:`attncompare.data.encoding.encode_lines`)."""
+        return self._arrays(split, [column], tokenizer, lambda: encode_lines(self._texts(split, column), tokenizer))
+
+    def stream(self, split: str, tokenizer: Tokenizer) -> Arrays:
+        """Return a split that is one long text (:func:`attncompare.data.encoding.encode_stream`)."""
+        texts = ["stream", "text"]
+        return self._arrays(split, texts, tokenizer, lambda: encode_stream(self._texts(split, "text"), tokenizer))
+
+    def rows(self, split: str, tokenizer: Tokenizer) -> Arrays:
+        """Return a split whose rows stand for themselves (:func:`attncompare.data.encoding.encode_rows`)."""
+        columns = [name for name in ("text", "scored") if name in self._corpus.splits[split].column_names]
+        return self._arrays(
+            split, columns, tokenizer, lambda: encode_rows(self._texts_and_spans(split, columns), tokenizer)
+        )
+
+    def _arrays(
+        self, split: str, what: Sequence[str], tokenizer: Tokenizer, parts: Callable[[], Iterable[Arrays]]
+    ) -> Arrays:
+        if text_bytes(self._corpus, split) < _LARGE:
+            return in_memory(parts())
+        settings = [_FORM, self._fingerprint, tokenizer.to_text(), version("tokenizers"), split, *what]
+        return in_cache(cache_folder() / _name(settings), parts)
+
+    def _texts(self, split: str, column: str) -> Iterator[str]:
+        for batch in self._batches(split, [column]):
+            yield from batch[column]
+
+    def _texts_and_spans(self, split: str, columns: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        for batch in self._batches(split, columns):
+            yield from zip(batch["text"], batch.get("scored", [None] * len(batch["text"])), strict=True)
+
+    def _batches(self, split: str, columns: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
+        """Yield batches that are small in memory, and tell of each tenth of a large split."""
+        rows, size = self._corpus.splits[split].num_rows, text_bytes(self._corpus, split)
+        at_once = max(1, min(_ROWS, rows * _BYTES // max(1, size)))
+        done = told = 0
+        for batch in self._corpus.batches(split, columns, at_once):
+            if size >= _LARGE and _TENTHS * done // rows >= told:
+                self._tell(f"encoding {split}, {columns[0]}, {100 * told // _TENTHS} %")
+                told += 1
+            yield batch
+            done += at_once
+
+
+def text_bytes(corpus: Corpus, split: str) -> int:
+    """Return about how many bytes a split takes."""
+    return int(corpus.splits[split].data.nbytes)
+
+
+def cache_folder() -> Path:
+    """Return where encoded text is kept: beside what ``datasets`` keeps."""
+    return Path(datasets.config.HF_DATASETS_CACHE) / "attncompare"
+
+
+def _name(settings: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]

@@ -1,0 +1,100 @@
+"""Encoding in parts: whatever the size of a part, the tokens are those of the text as a whole."""
+
+from itertools import chain
+
+import datasets
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attncompare.config import TokenizerConfig
+from attncompare.data import encoded_corpus, pieces
+from attncompare.data.corpus import corpus
+from attncompare.data.encoded_corpus import EncodedCorpus
+from attncompare.data.encoding import encode_lines, encode_stream
+from attncompare.data.token_arrays import in_memory
+from attncompare.data.token_rows import TokenRows
+from attncompare.data.tokenizer import BOS, EOS, Tokenizer
+
+WORDS = ["to be, or not\tto be", "that\n\n  is 12345 ", "größer — als 1.234,5 €", "二千二十四年三月", " x"]
+TOKENIZERS = {
+    kind: Tokenizer.train(WORDS, TokenizerConfig(kind=kind, vocab_size=size, min_count=1, bytes=None, joint=True))
+    for kind, size in {"word": None, "character": None, "bpe": 300}.items()
+}
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+@given(document=st.text("ab 1\n\t,.é二\x1c\x85\u2028", max_size=60), piece=st.integers(1, 9))
+def test_a_long_document_in_pieces_has_the_same_tokens(kind, document, piece):
+    tokenizer = TOKENIZERS[kind]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pieces, "_PIECE", piece)
+        patched.setattr(pieces, "_PORTION", 7)
+        found = in_memory(encode_stream([document, "ab"], tokenizer))
+        parts = [text for text, _ in pieces.pieces([document])]
+    assert "".join(parts) == document
+    whole = [tokenizer.encode(text).ids for text in (document, "ab")]
+    assert found["ids"].tolist() == [BOS, *whole[0], EOS, *whole[1], EOS]
+    assert found["ends"].tolist() == [len(whole[0]) + 2, len(whole[0]) + len(whole[1]) + 3]
+    assert found["bytes"].sum() == len(document.encode()) + 2
+
+
+def test_a_document_is_really_cut(monkeypatch):
+    monkeypatch.setattr(pieces, "_PIECE", 10)
+    assert [len(text) for text, _ in pieces.pieces(["word " * 10])] == [14, 10, 10, 10, 6]
+
+
+@given(st.lists(st.text("ab ", max_size=12), max_size=20), st.integers(1, 30))
+def test_lines_in_portions_are_the_lines(lines, portion):
+    tokenizer = TOKENIZERS["character"]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pieces, "_PORTION", portion)
+        found = in_memory(encode_lines(lines, tokenizer))
+    rows = TokenRows(found["ids"], found["ends"], 100)
+    assert [rows[row].tolist() for row in range(len(rows))] == [tokenizer.encode(line).ids for line in lines]
+    assert rows.lengths.tolist() == [len(tokenizer.encode(line).ids) for line in lines]
+
+
+@given(st.lists(st.lists(st.integers(0, 9), max_size=6), min_size=1, max_size=12), st.integers(1, 7), st.data())
+def test_what_is_seen_of_rows_is_what_rows_show(rows, longest, data):
+    kept = sorted(data.draw(st.sets(st.integers(0, len(rows) - 1))))
+    flat, ends = np.array(list(chain.from_iterable(rows)), dtype=np.int32), np.cumsum([len(row) for row in rows])
+    found = TokenRows(flat, ends, longest, before=(7,))
+    seen = [int(flat[place]) for places in found.seen(np.array(kept, dtype=np.int32)) for place in places]
+    assert seen == [number for row in kept for number in found[row][1:]]
+
+
+@pytest.fixture
+def text(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    splits = {split: {"source": WORDS * 5, "target": WORDS[::-1] * 5} for split in ("train", "val", "test")}
+    return corpus(splits)
+
+
+def arrays(text, **changes):
+    options = {"fingerprint": "print", "split": "train", "column": "source", "kind": "bpe", **changes}
+    told = []
+    found = EncodedCorpus(text, options["fingerprint"], told.append)
+    return found.lines(options["split"], options["column"], TOKENIZERS[options["kind"]]), told
+
+
+def test_a_large_corpus_is_encoded_once_for_all_runs_and_tells_how_far_it_is(text, tmp_path, monkeypatch):
+    small, told = arrays(text)
+    assert told == [] and not (tmp_path / "cache").exists()
+    monkeypatch.setattr(encoded_corpus, "_LARGE", 1)
+    large, told = arrays(text)
+    again, told_again = arrays(text)
+    assert told == ["encoding train, source, 0 %"] and told_again == []
+    for name in small:
+        assert small[name].tolist() == large[name].tolist() == again[name].tolist()
+        assert small[name].dtype == large[name].dtype
+
+
+@pytest.mark.parametrize("change", [{"fingerprint": "x"}, {"split": "val"}, {"column": "target"}, {"kind": "word"}])
+def test_other_text_or_another_tokenizer_is_encoded_apart(text, change, monkeypatch):
+    monkeypatch.setattr(encoded_corpus, "_LARGE", 1)
+    arrays(text)
+    assert len(list(encoded_corpus.cache_folder().iterdir())) == 1
+    arrays(text, **change)
+    assert len(list(encoded_corpus.cache_folder().iterdir())) == 2
