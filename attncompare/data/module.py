@@ -10,6 +10,7 @@ from attncompare.config import RunConfig
 from attncompare.data.corpora import load_corpus
 from attncompare.data.corpus import Corpus, fingerprint
 from attncompare.data.order import Loader, Order
+from attncompare.data.overlap import TEXT_COLUMNS, overlap
 from attncompare.data.pair_set import PairSet
 from attncompare.data.probes import Probe, pair_probes, text_probes
 from attncompare.data.row_set import RowSet
@@ -36,7 +37,8 @@ class DataModule(LightningDataModule):
         fingerprint: SHA-256 of the data (:func:`attncompare.data.corpus.fingerprint`).
         report: plain JSON: ``vocab_size``, and for each split ``rows``, ``tokens``, ``unknown_rate`` (share of tokens),
             ``left_out`` (train rows over ``task.max_length``), ``truncated`` (val and test rows over it), and for val
-            and test ``in_train``: rows of which train holds an equal one.
+            and test what :func:`attncompare.data.overlap.overlap` counts. ``is_val`` is true of a test split that is val
+            again; ``origin``: where the data came from, if from elsewhere.
     """
 
     tokenizer: Tokenizer
@@ -144,13 +146,15 @@ class DataModule(LightningDataModule):
 
     def _count(self, corpus: Corpus, sets: dict[str, SplitSet]) -> dict[str, Any]:
         report: dict[str, Any] = {"vocab_size": self.tokenizer.vocab_size}
-        columns = _text_columns(corpus)
-        known = set(_rows(corpus, "train", columns))
+        if corpus.origin:
+            report["origin"] = corpus.origin
+        found = overlap(corpus)
         for split, rows in sets.items():
-            texts = _rows(corpus, split, columns)
-            counts = {"rows": len(texts), **rows.counts(), "left_out": rows.left_out, "truncated": rows.truncated}
-            if split != "train":
-                counts["in_train"] = sum(text in known for text in texts)
+            count = corpus.splits[split].num_rows
+            counts = {"rows": count, **rows.counts(), "left_out": rows.left_out, "truncated": rows.truncated}
+            counts |= found.get(split, {})
+            if split == "test" and corpus.test_is_val:
+                counts["is_val"] = True
             report[split] = counts
             self._log(split, counts)
         return report
@@ -179,8 +183,4 @@ class DataModule(LightningDataModule):
 
 
 def _text_columns(corpus: Corpus) -> list[str]:
-    return [name for name in ("source", "target", "text") if name in corpus.splits["train"].column_names]
-
-
-def _rows(corpus: Corpus, split: str, columns: list[str]) -> list[tuple[str, ...]]:
-    return list(zip(*(corpus.column(split, column) for column in columns), strict=True))
+    return [name for name in TEXT_COLUMNS if name in corpus.splits["train"].column_names]
