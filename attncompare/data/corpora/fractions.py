@@ -1,10 +1,14 @@
 """Splits that are taken from train: by chance among rows, and by place in one long text."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
+from hashlib import blake2b
 
 import numpy as np
+import pyarrow as pa
 from datasets import Dataset, DatasetDict
 
+from attncompare.data.corpora.kept_rows import kept_rows
 from attncompare.data.corpus import tables
 from attncompare.data.row_hashes import row_hashes, text_hashes
 from attncompare.data.splits import SPLITS
@@ -67,20 +71,34 @@ def _dealt(rows: Dataset, shares: Mapping[str, float], data_seed: int) -> dict[s
             for table in tables(rows)
         ]
     )
-    ordered = np.sort(hashes)
-    owner, begin = np.zeros(len(hashes), dtype=np.int8), 0
-    for number, share in enumerate(shares.values(), start=1):
-        last = begin + max(1, round(share * len(rows))) - 1
-        if last >= len(ordered):
-            break
-        # Of equal rows all are taken or none.
-        owner[(hashes >= ordered[begin]) & (hashes <= ordered[last])] = number
-        begin = int(np.searchsorted(ordered, ordered[last], side="right"))
-        if begin >= len(ordered):
-            break
-    dealt = {split: rows.select(np.flatnonzero(owner == number)) for number, split in enumerate(["train", *shares])}
-    for split, part in dealt.items():
-        if not len(part):
+    owners = _owners(hashes, list(shares.values()))
+    content = blake2b(hashes.data).digest()  # of all rows in their order
+    dealt = {}
+    for number, split in enumerate(["train", *shares]):
+        mine = owners == number
+        if not mine.any():
             what = f"{counted(len(rows), 'row')} are too few to take {', '.join(shares)} from"
             raise Refused(f"data.splits: {what}: nothing would be left for {split}")
+        what = content + mine.tobytes()
+        dealt[split] = kept_rows(what, rows.features.arrow_schema, partial(_chosen, rows, mine))
     return dealt
+
+
+def _owners(hashes: np.ndarray, shares: list[float]) -> np.ndarray:
+    """Return for each row 0, or the number of the share, from 1, to which its hash falls: the smallest go to the first."""
+    ordered = np.sort(hashes)
+    owners, begin = np.zeros(len(hashes), dtype=np.int8), 0
+    for number, share in enumerate(shares, start=1):
+        last = begin + max(1, round(share * len(hashes))) - 1
+        if last >= len(hashes):
+            break
+        owners[(hashes >= ordered[begin]) & (hashes <= ordered[last])] = number
+        begin = int(np.searchsorted(ordered, ordered[last], side="right"))  # of equal rows all are taken or none
+    return owners
+
+
+def _chosen(rows: Dataset, mine: np.ndarray) -> Iterator[pa.Table]:
+    begin = 0
+    for table in tables(rows):
+        yield table.filter(pa.array(mine[begin : begin + len(table)]))
+        begin += len(table)

@@ -22,7 +22,7 @@ from attncompare.data.files.tables import header
 from attncompare.errors import AttnCompareError, Refused, RunFailed
 
 _BUILDERS: dict[str, tuple[type[DatasetBuilder], dict[str, Any]]] = {
-    "lines": (Text, {"encoding": "utf-8-sig"}),
+    "lines": (Text, {"encoding": "utf-8-sig", "chunksize": 2**20}),  # characters in memory, several times over
     "document": (Text, {"encoding": "utf-8-sig", "sample_by": "document"}),
     "csv": (Csv, {}),
     "tsv": (Csv, {"sep": "\t", "quoting": 3}),  # a quotation mark is one: nothing in such a file is quoted
@@ -63,7 +63,7 @@ def read(builder: DatasetBuilder, split: str, where: str) -> Dataset:
 
     Raises:
         Refused: if the data cannot be read, or have no such split.
-        RunFailed: if the machine fails: a full disk, a lost connection.
+        RunFailed: if the machine fails, as with a full disk.
     """
     with told_in_one_line(where):
         if builder.info.splits:
@@ -77,7 +77,7 @@ def stream(builder: DatasetBuilder, split: str, where: str) -> Iterator[dict[str
     """Yield the rows of a split one by one, reading no more than is asked for.
 
     Raises:
-        Refused: as :func:`read`, RunFailed likewise.
+        Refused: as :func:`read`; RunFailed likewise.
     """
     with told_in_one_line(where):
         splits = builder.as_streaming_dataset()
@@ -102,7 +102,7 @@ def told_in_one_line(where: str) -> Iterator[None]:
 
     Raises:
         Refused: where the data are bad.
-        RunFailed: where the machine or the connection is.
+        RunFailed: where the machine is, as with a full disk.
     """
     shown = not datasets.are_progress_bars_disabled()
     levels = {name: logging.getLogger(name).level for name in _TOLD}
@@ -116,7 +116,7 @@ def told_in_one_line(where: str) -> Iterator[None]:
     except Exception as error:  # libraries for files, tables and networks, each with exceptions of its own
         cause = error.__cause__ or error
         line = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-        failed = isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
+        failed = isinstance(cause, OSError) and cause.errno is not None and not isinstance(cause, FileNotFoundError)
         raise (RunFailed if failed else Refused)(f"{where}: cannot be read: {line}") from None
     finally:
         if shown:
