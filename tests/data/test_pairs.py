@@ -8,6 +8,7 @@ import pytest
 from corpus_configs import data_config
 from pydantic import ValidationError
 
+from attncompare.config import parse
 from attncompare.data.corpora import load_corpus
 from attncompare.data.corpus import fingerprint
 from attncompare.data.files import checked_files
@@ -138,3 +139,13 @@ def test_a_pipe_is_no_file_of_sentences(folder):
     os.mkfifo(folder / "train.de")
     with pytest.raises(Refused, match=r"train\.de: no plain file"):
         load(folder)
+
+
+def test_the_config_of_an_older_record_means_what_it_meant(make_config):
+    values = make_config("data=pairs", "data.path=folder").to_dict()
+    older = {"hub", "subset", "splits", "val_fraction", "test_fraction", "keep_empty"}
+    old = {**values, "data": {key: value for key, value in values["data"].items() if key not in older}}
+    assert len(old["data"]) == len(values["data"]) - len(older)
+    assert parse(old) == parse(values)
+    with pytest.raises(Refused, match=r"5 keys are missing|data\.path: missing"):
+        parse({**old, "data": {"name": "pairs"}})

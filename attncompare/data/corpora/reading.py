@@ -31,6 +31,7 @@ _BUILDERS: dict[str, tuple[type[DatasetBuilder], dict[str, Any]]] = {
 }
 # A cell is the text that stands in it, also "NA", "null" and nothing.
 _AS_IT_STANDS = {"keep_default_na": False, "na_filter": False, "skip_blank_lines": False, "encoding": "utf-8-sig"}
+_ATTEMPTS = 3  # at a connection, five seconds apart
 _TOLD = ("datasets", "huggingface_hub")  # libraries that would write about each attempt
 
 
@@ -79,12 +80,26 @@ def stream(builder: DatasetBuilder, split: str, where: str) -> Iterator[dict[str
     Raises:
         Refused: as :func:`read`; RunFailed likewise.
     """
-    with told_in_one_line(where):
+    with told_in_one_line(where), _few_attempts():
         splits = builder.as_streaming_dataset()
         if split not in splits:
             raise Refused(_no_split(split, where, splits))
         rows: IterableDataset = splits[split]
         yield from rows
+
+
+@contextmanager
+def _few_attempts() -> Iterator[None]:
+    """Keep a lost connection from being tried for minutes."""
+    names = ("STREAMING_OPEN_MAX_RETRIES", "STREAMING_READ_MAX_RETRIES")
+    before = {name: getattr(datasets.config, name) for name in names}
+    for name in names:
+        setattr(datasets.config, name, _ATTEMPTS)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(datasets.config, name, value)
 
 
 def _require_split(builder: DatasetBuilder, split: str, where: str) -> None:
