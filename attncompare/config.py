@@ -14,13 +14,18 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from attncompare.config_checks import check_references
-from attncompare.config_data import (
+from attncompare.config_corpora import (
     PAIRS,
     TEXT,
-    CorpusConfig,
     Data,
-    LocaleConfig,
+    Multi30kConfig,
     PairsConfig,
+    TextConfig,
+    TinyshakespeareConfig,
+)
+from attncompare.config_data import (
+    CorpusConfig,
+    LocaleConfig,
     PydocsConfig,
     RecallConfig,
     ReverseConfig,
@@ -51,12 +56,15 @@ __all__ = [
     "CorpusConfig",
     "LanguageModelConfig",
     "LocaleConfig",
+    "Multi30kConfig",
     "OptimizerConfig",
     "PairsConfig",
     "PydocsConfig",
     "RecallConfig",
     "ReverseConfig",
     "RunConfig",
+    "TextConfig",
+    "TinyshakespeareConfig",
     "TokenizerConfig",
     "TrackingConfig",
     "TrainerConfig",

@@ -1,8 +1,8 @@
-"""The schema of ``data``: one section for each corpus, and which corpora serve which task."""
+"""The schema of ``data``: what all corpora have, and a section for each that is generated or made from the libraries."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import model_validator
 
 from attncompare.config_values import (
     AtLeastFour,
@@ -108,22 +108,6 @@ class ReverseConfig(GeneratedConfig):
         return self
 
 
-class PairsConfig(CorpusConfig):
-    """``data=pairs``: a folder with ``train``, ``val`` and ``test`` files, one sentence a line, for two languages."""
-
-    name: Literal["pairs"]
-    path: str | None
-    source: Label
-    target: Label
-
-    @field_validator("path")
-    @classmethod
-    def _given(cls, path: str | None) -> str:
-        if path is None:
-            raise ValueError("give the folder of your files: data.path=FOLDER, with train.en, train.de, val.en, ...")
-        return path
-
-
 class PydocsConfig(CorpusConfig):
     """``data=pydocs``: the docstrings of the Python standard library that runs the program."""
 
@@ -153,8 +137,3 @@ class RecallConfig(GeneratedConfig):
 
 def _shown(number: int | None) -> str:
     return "null" if number is None else str(number)
-
-
-Data = Annotated[LocaleConfig | ReverseConfig | PairsConfig | PydocsConfig | RecallConfig, Field(discriminator="name")]
-PAIRS = ("locale", "reverse", "pairs")
-TEXT = ("pydocs", "recall")

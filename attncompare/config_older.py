@@ -14,6 +14,18 @@ ADDED: dict[tuple[str, ...], Any] = {
 }
 """Sections and key, and what its absence means."""
 
+ADDED_TO_CORPORA: dict[str, dict[str, Any]] = {
+    "pairs": {
+        "hub": None,  # before it, pairs came from folders of text files alone, and empty lines were refused
+        "subset": None,
+        "splits": {"train": "train", "val": "val", "test": "test"},
+        "val_fraction": None,
+        "test_fraction": None,
+        "keep_empty": False,
+    },
+}
+"""The same for the section ``data``, whose keys follow from its name."""
+
 
 def completed(values: Any) -> Any:
     """Return ``values``, the config of a record, with the keys that came after it; what is no config stays as it is."""
@@ -21,6 +33,9 @@ def completed(values: Any) -> Any:
         return values
     for path, value in ADDED.items():
         values = _with(values, path, value)
+    data = values.get("data")
+    if isinstance(data, dict) and isinstance(data.get("name"), str):
+        values = {**values, "data": {**ADDED_TO_CORPORA.get(data["name"], {}), **data}}
     return values
 
 

@@ -29,6 +29,7 @@ LetterCount = Annotated[int, Field(ge=2, le=26), wanted("an integer from 2 to 26
 Probability = Annotated[float, Field(ge=0, lt=1), wanted("a number from 0 to below 1")]
 Share = Annotated[float, Field(ge=0, le=1), wanted("a number from 0 to 1")]
 SplitFraction = Annotated[float, Field(gt=0, lt=0.5), wanted("a number between 0 and 0.5")]
+SplitFractionOrZero = Annotated[float, Field(ge=0, lt=0.5), wanted("a number from 0 to below 0.5")]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False), wanted("a positive number")]
 NotNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False), wanted("a number, 0 or more")]
 # Labels become parts of file names and W&B tags, so they hold no separators.
@@ -39,6 +40,7 @@ Label = Annotated[
 ]
 PositiveOrNull = Annotated[Positive | None, wanted("a positive integer, or null")]
 PositiveFloatOrNull = Annotated[PositiveFloat | None, wanted("a positive number, or null")]
+SplitFractionOrNull = Annotated[SplitFraction | None, wanted("a number between 0 and 0.5, or null")]
 LabelOrNull = Annotated[Label | None, wanted("null, or 1 to 63 letters, digits or any of _ . + -")]
 
 

@@ -20,7 +20,7 @@ def names(group):
 
 
 TASKS = names("task")
-PATH = {"pairs": ["data.path=folder"]}  # what a corpus cannot do without
+PATH = {"pairs": ["data.path=folder"], "text": ["data.path=folder"]}  # what a corpus cannot do without
 
 
 def fits(task, data):

@@ -96,6 +96,7 @@ def test_the_foundation_is_built_in_order():
         "config_errors",
         "config_checks",
         "config_data",
+        "config_corpora",
         "config_task",
         "config_training",
         "config_older",

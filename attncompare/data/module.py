@@ -11,9 +11,9 @@ from attncompare.config import RunConfig
 from attncompare.data.corpora import load_corpus
 from attncompare.data.corpus import Corpus, fingerprint
 from attncompare.data.encoded_corpus import EncodedCorpus, Tell
-from attncompare.data.in_train import rows_in_train
 from attncompare.data.kept import KeptRows
 from attncompare.data.order import Loader, Order, Plan
+from attncompare.data.overlap import TEXT_COLUMNS, overlap
 from attncompare.data.pair_set import PairSet
 from attncompare.data.probes import Probe, pair_probes, text_probes
 from attncompare.data.row_set import RowSet
@@ -46,8 +46,9 @@ class DataModule(LightningDataModule):
         report: plain JSON: ``vocab_size``, with separate vocabularies ``source_vocab_size``, and for each split ``rows``,
             ``tokens``, ``unknown_rate`` (share of tokens; for pairs also of each side), ``left_out`` (train rows over
             ``task.max_length``), ``truncated`` (val and test rows over it); for train ``padding``, the share of the
-            places in the batches of epoch 0 (one long text has none), and for val and test ``in_train``: rows of which
-            train holds an equal one.
+            places in the batches of epoch 0 (one long text has none), and for val and test what
+            :func:`attncompare.data.overlap.overlap` counts. ``is_val`` is true of a test split that is val again;
+            ``origin``: where the data came from, if from elsewhere.
     """
 
     tokenizer: Tokenizer
@@ -165,13 +166,16 @@ class DataModule(LightningDataModule):
         report: dict[str, Any] = {"vocab_size": self.tokenizer.vocab_size}
         if self.source_tokenizer is not None:
             report["source_vocab_size"] = self.source_tokenizer.vocab_size
-        in_train = rows_in_train(corpus, _text_columns(corpus))
+        if corpus.origin:
+            report["origin"] = corpus.origin
+        found = overlap(corpus)
         for split, rows in sets.items():
             size = corpus.splits[split].num_rows
             counts = {"rows": size, **rows.counts(), "left_out": rows.left_out, "truncated": rows.truncated}
-            if split != "train":
-                counts["in_train"] = in_train[split]
-            elif isinstance(rows, KeptRows):
+            counts |= found.get(split, {})
+            if split == "test" and corpus.test_is_val:
+                counts["is_val"] = True
+            if split == "train" and isinstance(rows, KeptRows):
                 counts["padding"] = rows.padding(self._train_plan(rows, 0))
             report[split] = counts
             self._log(split, counts)
@@ -205,7 +209,7 @@ class DataModule(LightningDataModule):
 
 
 def _text_columns(corpus: Corpus) -> list[str]:
-    return [name for name in ("source", "target", "text") if name in corpus.splits["train"].column_names]
+    return [name for name in TEXT_COLUMNS if name in corpus.splits["train"].column_names]
 
 
 class _TrainTexts:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from importlib.metadata import entry_points, version
 from pathlib import Path
 
-from attncompare.config import PairsConfig, RunConfig
-from attncompare.data.pair_files import checked_pair_files
+from attncompare.config import CorpusConfig, RunConfig
+from attncompare.data.files import checked_files
 from attncompare.registry import SCORE_GROUP
 
 _PACKAGE = Path(__file__).parents[1]
@@ -33,8 +33,8 @@ def made_with(configs: Iterable[RunConfig]) -> dict[str, str]:
     facts |= {name: version(name) for name in _DECIDING}
     for entry in entry_points(group=SCORE_GROUP):
         facts[f"score {entry.name}"] = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
-    corpora = {config.data for config in configs if isinstance(config.data, PairsConfig)}
-    return facts | {f"data {data.path} {data.source}-{data.target}": _files(data) for data in corpora}
+    corpora = {config.data for config in configs}
+    return facts | {f"data {path}": digest for data in corpora for path, digest in _files(data).items()}
 
 
 def _sources() -> str:
@@ -47,9 +47,10 @@ def _sources() -> str:
     return digest.hexdigest()
 
 
-def _files(data: PairsConfig) -> str:
-    digest = hashlib.sha256()
-    for pair in checked_pair_files(data).values():
-        for file in pair:
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
+def _files(data: CorpusConfig) -> dict[str, str]:
+    """Return the SHA-256 of each local file that a corpus is read from, by its path."""
+    digests = {}
+    for path in checked_files(data):
+        with path.open("rb") as file:
+            digests[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
+    return digests

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from attncompare.config import PairsConfig, RunConfig
-from attncompare.data.pair_files import checked_pair_files
+from attncompare.config import RunConfig
+from attncompare.data.files import checked_files
 from attncompare.errors import Refused
 
 
@@ -56,8 +56,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
         if twin is not job:
             raise Refused(f"{job.label} is asked for twice; names, tags and tracking do not set two runs apart")
     for data in {job.config.data for job in jobs}:
-        if isinstance(data, PairsConfig):  # one bad file would fail every run
-            checked_pair_files(data)
+        checked_files(data)  # one bad file would fail every run
     if any(job.config.tracking.wandb == "online" for job in jobs):
         from attncompare.tracking.wandb_login import require_login  # W&B is slow to import
 

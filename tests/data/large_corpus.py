@@ -16,9 +16,9 @@ import numpy as np
 from attncompare.config import TokenizerConfig
 from attncompare.data.corpus import Corpus
 from attncompare.data.encoded_corpus import EncodedCorpus
-from attncompare.data.in_train import rows_in_train
 from attncompare.data.module import _TrainTexts
 from attncompare.data.order import Loader, Order
+from attncompare.data.overlap import overlap
 from attncompare.data.pair_set import PairSet
 from attncompare.data.tokenizer import Tokenizer
 
@@ -73,7 +73,7 @@ def main(count, folder):
     tokenizer = Tokenizer.train(_TrainTexts(text, ["source", "target"]), config)
     encoded = EncodedCorpus(text, f"generated {count}", lambda _: None)
     pairs = PairSet(*(encoded.lines("train", side, tokenizer) for side in ("source", "target")), 64, cut=False)
-    rows_in_train(text, ["source", "target"])
+    overlap(text)
     counts = pairs.counts()
     rows = 0
     for tokens in (None, 4096):

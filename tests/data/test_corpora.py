@@ -1,12 +1,14 @@
 """The other generated corpora, and the fingerprint of all."""
 
 import ast
+import hashlib
 import sys
 
 import pytest
 from datasets import Dataset, DatasetDict, concatenate_datasets
 
 from attncompare.config import PydocsConfig, RecallConfig, ReverseConfig, TokenizerConfig
+from attncompare.data import corpus as corpus_module
 from attncompare.data.corpora import load_corpus
 from attncompare.data.corpora.pydocs import docstrings
 from attncompare.data.corpus import Corpus, corpus, fingerprint
@@ -14,10 +16,19 @@ from attncompare.data.splits import SPLITS
 from attncompare.errors import Refused
 
 TOKENIZER = TokenizerConfig(kind="word", vocab_size=None, min_count=1, bytes=None, joint=True)
-SIZES = {"train_size": 200, "val_size": 30, "test_size": 30, "batch_size": 8, "tokenizer": TOKENIZER}
+SIZES = {
+    "train_size": 200,
+    "val_size": 30,
+    "test_size": 30,
+    "batch_size": 8,
+    "batch_tokens": None,
+    "tokenizer": TOKENIZER,
+}
 REVERSE = ReverseConfig(name="reverse", symbols=26, min_symbols=4, max_symbols=12, **SIZES)
 RECALL = RecallConfig(name="recall", symbols=64, pairs=4, length=40, **SIZES)
-PYDOCS = PydocsConfig(name="pydocs", val_fraction=0.05, test_fraction=0.05, batch_size=8, tokenizer=TOKENIZER)
+PYDOCS = PydocsConfig(
+    name="pydocs", val_fraction=0.05, test_fraction=0.05, batch_size=8, batch_tokens=None, tokenizer=TOKENIZER
+)
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +153,40 @@ def test_fingerprint_sees_nothing_else(tmp_path):
         for data in (whole, chunked, selected, swapped, stored)
     }
     assert len(prints) == 1
+
+
+def test_the_fingerprint_is_what_its_words_say(monkeypatch):
+    columns = {"spans": [[[0, 1], [1, 3]], [[4, 5]], []], "text": ["ä", "", "bc"]}
+    digest = hashlib.sha256()
+
+    def feed(content):
+        digest.update(len(content).to_bytes(8, "little") + content)
+
+    def numbers(*values):
+        return b"".join(value.to_bytes(8, "little") for value in values)
+
+    for split in ("test", "train", "val"):
+        feed(f"{split}/spans/3".encode())
+        for level in ((2, 1, 0), (2, 2, 2), (0, 1, 1, 3, 4, 5)):
+            feed(numbers(*level))
+        feed(f"{split}/text/3".encode())
+        feed(numbers(2, 0, 2))
+        feed("äbc".encode())
+    assert fingerprint(rows(**columns)) == digest.hexdigest()
+    monkeypatch.setattr(corpus_module, "_BATCH_BYTES", 1)  # row by row
+    assert fingerprint(rows(**columns)) == digest.hexdigest()
+
+
+@pytest.mark.parametrize("size", [1, 3, 10_000])
+def test_batches_give_every_row_once_in_order(size):
+    loaded = load_corpus(REVERSE, 1)
+    batches = list(loaded.batches("val", ["target", "source"], size))
+    assert all(len(batch["source"]) <= size for batch in batches)
+    for column in ("source", "target"):
+        assert [text for batch in batches for text in batch[column]] == loaded.column("val", column)
+
+
+def test_batches_of_long_rows_are_short(monkeypatch):
+    monkeypatch.setattr(corpus_module, "_BATCH_BYTES", 8000)
+    long = rows(text=["x" * 1000] * 40)
+    assert max(len(batch["text"]) for batch in long.batches("train", ["text"])) <= 8

@@ -31,7 +31,7 @@ def languages_of(pair):
 def config(pair=ONE_PAIR, train=300, **changes):
     tokenizer = TokenizerConfig(kind="bpe", vocab_size=500, min_count=1, bytes=None, joint=True)
     values = {"source": pair[0], "target": pair[1], "train_size": train, "val_size": 40, "test_size": 40} | changes
-    return LocaleConfig(name="locale", tokenizer=tokenizer, batch_size=8, **values)
+    return LocaleConfig(name="locale", tokenizer=tokenizer, batch_size=8, batch_tokens=None, **values)
 
 
 def by_field(segments):

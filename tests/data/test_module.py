@@ -22,7 +22,11 @@ SMALL = {
     "reverse": ["data.train_size=200", "data.val_size=20", "data.test_size=20"],
     "recall": ["data.train_size=200", "data.val_size=20", "data.test_size=20"],
     "pairs": ["data.tokenizer.vocab_size=270"],
+    "multi30k": ["data.tokenizer.vocab_size=270"],
+    "text": ["data.tokenizer.vocab_size=270", "task.max_length=8", "data.val_fraction=0.2", "data.test_fraction=0.2"],
+    "tinyshakespeare": ["task.max_length=8"],
 }
+READ = {"pairs": "", "multi30k": "", "text": "*.txt", "tinyshakespeare": "input.txt"}  # what of the folder is read
 
 
 @pytest.fixture
@@ -32,10 +36,17 @@ def make_module(make_config, tmp_path, monkeypatch):
         for language, word in {"en": "number", "de": "Zahl"}.items():
             lines = "".join(f"{word} {i} in {split}\n" for i in range(count))
             (tmp_path / f"{split}.{language}").write_text(lines)
+    for file in (tmp_path / "train.en", tmp_path / "train.de"):
+        (tmp_path / f"{file.name}.txt").write_text(file.read_text())
+    for name, file in {"train.{}": "train.{}", "val.{}": "val.{}", "test_2016_flickr.{}": "test.{}"}.items():
+        for language in ("en", "de"):
+            lines = (tmp_path / file.format(language)).read_text()
+            (tmp_path / name.format(f"lc.norm.tok.{language}")).write_text(lines)
+    (tmp_path / "input.txt").write_text("To be, or not to be.\n\nThat is the question." * 20)
 
     def make(name, *overrides):
         task = "language_model" if name in TEXT else "translation"
-        where = [f"data.path={tmp_path}"] if name == "pairs" else []
+        where = [f"data.path={tmp_path / READ[name]}"] if name in READ else []
         return DataModule(make_config(f"task={task}", f"data={name}", *where, *SMALL.get(name, []), *overrides))
 
     return make
@@ -63,7 +74,7 @@ def test_text_survives_and_batches_are_whole(make_module, corpus_name):
                 assert module.tokenizer.decode(batch.source_BS[0].tolist()) == source
                 assert module.tokenizer.decode(batch.target_BT[0].tolist()) == target
                 seen += int((batch.target_BT[:, 1:] != PAD).sum())
-        expected = {"pydocs": "tokens", "recall": "scored_tokens"}.get(corpus_name, "target_tokens")
+        expected = {"recall": "scored_tokens"}.get(corpus_name, "tokens" if corpus_name in TEXT else "target_tokens")
         assert seen == counts[expected]
         assert size == counts.get("bytes", 0)
         assert counts["in_train"] == counts["truncated"] == counts["left_out"] == 0

@@ -1,8 +1,32 @@
 """Where the text comes from: one module for each corpus, and :func:`load_corpus`, which chooses."""
 
-from attncompare.config import CorpusConfig, LocaleConfig, PairsConfig, PydocsConfig, RecallConfig, ReverseConfig
-from attncompare.data.corpora import locale, pairs, pydocs, recall, reverse
+from collections.abc import Callable
+from typing import Any
+
+from attncompare.config import (
+    CorpusConfig,
+    LocaleConfig,
+    Multi30kConfig,
+    PairsConfig,
+    PydocsConfig,
+    RecallConfig,
+    ReverseConfig,
+    TextConfig,
+    TinyshakespeareConfig,
+)
+from attncompare.data.corpora import locale, multi30k, pairs, pydocs, recall, reverse, text, tinyshakespeare
 from attncompare.data.corpus import Corpus
+
+_LOADERS: dict[type[CorpusConfig], Callable[[Any, int], Corpus]] = {
+    LocaleConfig: locale.load,
+    ReverseConfig: reverse.load,
+    PairsConfig: pairs.load,
+    Multi30kConfig: lambda config, _: multi30k.load(config),
+    PydocsConfig: pydocs.load,
+    RecallConfig: recall.load,
+    TextConfig: text.load,
+    TinyshakespeareConfig: lambda config, _: tinyshakespeare.load(config),
+}
 
 
 def load_corpus(config: CorpusConfig, data_seed: int) -> Corpus:
@@ -11,15 +35,4 @@ def load_corpus(config: CorpusConfig, data_seed: int) -> Corpus:
     Raises:
         Refused: in one line, if the corpus cannot be had.
     """
-    match config:
-        case LocaleConfig():
-            return locale.load(config, data_seed)
-        case ReverseConfig():
-            return reverse.load(config, data_seed)
-        case PydocsConfig():
-            return pydocs.load(config, data_seed)
-        case RecallConfig():
-            return recall.load(config, data_seed)
-        case PairsConfig():
-            return pairs.load(config)
-    raise TypeError(f"no corpus for {type(config).__name__}")
+    return _LOADERS[type(config)](config, data_seed)
