@@ -8,6 +8,7 @@ from typing import Any
 
 ADDED: dict[tuple[str, str], Any] = {
     ("trainer", "devices"): 1,  # before it, one process trained every run
+    ("trainer", "accumulate"): 1,
 }
 """Section and key, and what its absence means."""
 

@@ -34,6 +34,7 @@ class TrainerConfig(Strict):
     max_steps: Positive
     validate_every: Positive
     log_every: Positive
+    accumulate: Positive
     limit_batches: PositiveOrNull
     accelerator: Literal["auto", "cpu", "gpu"]
     precision: Literal["32-true", "bf16-mixed"]

@@ -72,7 +72,7 @@ class DataModule(LightningDataModule):
         self.prepare()
 
     def train_dataloader(self) -> Loader:
-        """Return the train batches of the steps from :attr:`first_step` to ``trainer.max_steps``.
+        """Return the train batches of the steps from :attr:`first_step` to ``trainer.max_steps``, ``accumulate`` a step.
 
         Their order follows from ``data_seed`` and the step alone. Among several processes each gets a part of every
         batch, so the trainer must not distribute them again (``use_distributed_sampler=False``).
@@ -82,8 +82,8 @@ class DataModule(LightningDataModule):
         rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
         order = Order(
             lambda epoch: rows.train_plan(config.data_seed, epoch, config.data.batch_size),
-            self.first_step,
-            config.trainer.max_steps,
+            self.first_step * config.trainer.accumulate,
+            config.trainer.max_steps * config.trainer.accumulate,
             limit=config.trainer.limit_batches,
             rank=rank,
             world=world,

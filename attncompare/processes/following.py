@@ -142,6 +142,8 @@ class Following(Callback):
         """Send the random states where a checkpoint is due; where training stops, this process ends while it waits."""
         task = self._task
         assert task.exchange is not None
+        if task.mid_step:
+            return
         if task.exchange.stopping or is_due(task.config.trainer, task.step):
             random = {"random": random_states(task.device), "process": process_random_states()}
             self._connection.send(("random", pack(random, task.step)))

@@ -16,6 +16,7 @@ from attncompare.data.module import DataModule
 from attncompare.data.tokenizer import Tokenizer
 from attncompare.errors import NotFinite
 from attncompare.model import DecoderOnly, EncoderDecoder, ModelSize, initialize
+from attncompare.tasks.accumulated import Accumulated
 from attncompare.tasks.exchange import Exchange
 from attncompare.tasks.item_losses import ItemLosses
 from attncompare.tasks.schedule import lr_factor
@@ -36,7 +37,7 @@ class Task(LightningModule, Generic[Model]):
     Attributes:
         step: optimizer steps done since the run began, also before it was resumed.
         tokens_trained: tokens that the training loss was a mean over, likewise.
-        train_loss: the training loss of the newest batch, over the rows of all processes.
+        train_loss: the training loss of the newest step: over all of its batches so far, and the rows of all processes.
         exchange: how the processes that share each batch come to that; None: there is only this one.
         batch: the newest batch, of training or of an evaluation.
         items: the cross-entropy of the newest evaluation, by item.
@@ -53,6 +54,7 @@ class Task(LightningModule, Generic[Model]):
         self.gradient_norm = torch.tensor(math.nan)
         self.step = 0
         self.tokens_trained = 0
+        self._accumulated = Accumulated()
         self.train_loss = torch.tensor(math.nan)
         self.exchange: Exchange | None = None
         self.batch: Any = None
@@ -124,17 +126,25 @@ class Task(LightningModule, Generic[Model]):
         )
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Return the loss of one batch, or stop the run where it is no number."""
+        """Return what one batch adds to the gradient, or stop the run where its loss is no number."""
         self.batch = batch
         loss, tokens = self.loss(batch)
         mean = loss.detach()
         if self.exchange is not None:
-            loss, mean, tokens = self.exchange(self.step, loss, tokens)
+            batch_number = self.step * self.config.trainer.accumulate + self._accumulated.batches
+            loss, mean, tokens = self.exchange(batch_number, loss, tokens)
         if not math.isfinite(mean.item()):
             raise NotFinite(f"step {self.step}: the training loss is {mean.item()}")
         self.tokens_trained += tokens
-        self.train_loss = mean
-        return loss
+        self._accumulated.add(mean, tokens)
+        self.train_loss = self._accumulated.mean
+        # Lightning divides by the number of batches; here each counts by its tokens, and their sum is divided at the end.
+        return loss if self.config.trainer.accumulate == 1 else loss * (tokens * self.config.trainer.accumulate)
+
+    @property
+    def mid_step(self) -> bool:
+        """Return whether the newest batch is not the last of its optimizer step."""
+        return self._accumulated.batches > 0
 
     def configure_gradient_clipping(
         self,
@@ -143,6 +153,10 @@ class Task(LightningModule, Generic[Model]):
         gradient_clip_algorithm: str | None = None,  # noqa: ARG002
     ) -> None:
         """Clip to ``optimizer.clip_norm``, and keep the norm for the record."""
+        if self.config.trainer.accumulate > 1:
+            for parameter in self.parameters():
+                if parameter.grad is not None:
+                    parameter.grad /= self._accumulated.tokens
         longest = self.config.optimizer.clip_norm or math.inf
         self.gradient_norm = nn.utils.clip_grad_norm_(self.parameters(), longest)
         if not math.isfinite(self.gradient_norm.item()):
@@ -152,6 +166,7 @@ class Task(LightningModule, Generic[Model]):
         """Let the optimizer do a step, and count it."""
         super().optimizer_step(*arguments, **options)
         self.step += 1
+        self._accumulated = Accumulated()
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Return AdamW, which decays matrices alone, and its schedule."""

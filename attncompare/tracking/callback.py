@@ -146,6 +146,8 @@ class Tracking(Callback):
         batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Write the row, the checkpoint and the validation that are due; end the run if that was asked for."""
+        if self.task.mid_step:
+            return
         step = self.task.step
         self._losses.append(self.task.train_loss)
         if step % self.config.trainer.log_every == 0 or step == self.config.trainer.max_steps:
@@ -204,7 +206,7 @@ class Tracking(Callback):
     def _row(self, step: int, values: dict[str, float]) -> None:
         # At every row, so that what two runs reached with the same tokens, or in the same time, can be told later.
         values = {**values, "train/tokens": self.task.tokens_trained, "train/seconds": self.watch.seconds}
-        self.record.log(step, (step - 1) // self._epoch, values)
+        self.record.log(step, (step * self.config.trainer.accumulate - 1) // self._epoch, values)
         if self.view:
             self.view.log(step, values)
 

@@ -54,6 +54,7 @@ COMMON = {
     "optimizer.min_lr_ratio": st.sampled_from((0, 0.5, 1)),
     "trainer.validate_every": st.integers(1, 4),
     "trainer.log_every": st.integers(1, 3),
+    "trainer.accumulate": st.integers(1, 3),
     "trainer.limit_batches": st.none() | st.integers(1, 3),
     "trainer.precision": st.sampled_from(("32-true", "bf16-mixed")),
     "trainer.deterministic": st.booleans(),
