@@ -9,6 +9,9 @@ from typing import Any
 ADDED: dict[tuple[str, str], Any] = {
     ("trainer", "devices"): 1,  # before it, one process trained every run
     ("trainer", "accumulate"): 1,
+    ("trainer", "max_time"): None,
+    ("trainer", "patience"): None,
+    ("trainer", "average_last"): None,
 }
 """Section and key, and what its absence means."""
 

@@ -19,7 +19,7 @@ from attncompare.model import DecoderOnly, EncoderDecoder, ModelSize, initialize
 from attncompare.tasks.accumulated import Accumulated
 from attncompare.tasks.exchange import Exchange
 from attncompare.tasks.item_losses import ItemLosses
-from attncompare.tasks.schedule import lr_factor
+from attncompare.tasks.schedule import Plan, lr_factor
 
 Model = TypeVar("Model", EncoderDecoder, DecoderOnly)
 
@@ -39,6 +39,7 @@ class Task(LightningModule, Generic[Model]):
         tokens_trained: tokens that the training loss was a mean over, likewise.
         train_loss: the training loss of the newest step: over all of its batches so far, and the rows of all processes.
         exchange: how the processes that share each batch come to that; None: there is only this one.
+        plan: how many steps a time budget gives, once that is known.
         batch: the newest batch, of training or of an evaluation.
         items: the cross-entropy of the newest evaluation, by item.
     """
@@ -57,6 +58,7 @@ class Task(LightningModule, Generic[Model]):
         self._accumulated = Accumulated()
         self.train_loss = torch.tensor(math.nan)
         self.exchange: Exchange | None = None
+        self.plan: Plan | None = None
         self.batch: Any = None
         self._resumed: dict[str, Any] | None = None
 
@@ -181,7 +183,7 @@ class Task(LightningModule, Generic[Model]):
             fused=True,
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: lr_factor(step, config, self.config.trainer.max_steps)
+            optimizer, lambda step: lr_factor(step, config, self._steps_known_at(step))
         )
         if self._resumed:
             # In this order: a new schedule writes its first learning rate into the optimizer.
@@ -190,6 +192,12 @@ class Task(LightningModule, Generic[Model]):
             self._resumed = None
         self._optimizer, self._schedule = optimizer, schedule
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _steps_known_at(self, step: int) -> int | None:
+        """Return how many steps the run has, as far as that is known when ``step`` (from 0) begins."""
+        if self.config.trainer.max_time is None:
+            return self.config.trainer.max_steps
+        return self.plan.steps if self.plan and step > self.plan.after else None
 
     def training_state(self) -> dict[str, Any]:
         """Return all of the task that further training depends on: weights, optimizer, schedule, counts."""
