@@ -9,6 +9,11 @@ from typing import Any
 ADDED: dict[tuple[str, str], Any] = {
     ("trainer", "devices"): 1,  # before it, one process trained every run
     ("trainer", "accumulate"): 1,
+    ("optimizer", "eps"): 1e-8,
+    ("optimizer", "decay_embeddings"): False,
+    ("backbone", "scale_embedding"): True,
+    ("backbone", "bias"): True,
+    ("backbone", "init"): "xavier",
     ("trainer", "max_time"): None,
     ("trainer", "patience"): None,
     ("trainer", "average_last"): None,

@@ -24,7 +24,9 @@ class OptimizerConfig(Strict):
     name: Literal["adamw"]
     lr: PositiveFloat
     betas: tuple[Probability, Probability]
+    eps: PositiveFloat
     weight_decay: NotNegativeFloat
+    decay_embeddings: bool
     clip_norm: PositiveFloatOrNull
     schedule: Literal["constant", "cosine", "linear", "inverse_sqrt"]
     warmup_steps: NotNegative

@@ -138,11 +138,12 @@ class Session:
             with self._company(trainer, resumed):
                 _interruptible(trainer, lambda: trainer.fit(task, self._batches()), self.stop)
         task.to(trainer.strategy.root_device)  # Lightning has taken it from there
-        log.info("training ended at step %d by trainer.%s", task.step, tracking.ended_by)
+        if tracking.ended_by != "max_steps":
+            log.info("training ended at step %d by trainer.%s", task.step, tracking.ended_by)
         self.on_progress(Progress("testing", task.step, tracking.ending.last))
         self.record.update(
             **self._result_weights(tracking),
-            **tracking.ending.facts(),
+            **tracking.ending.facts(task.step),
             ended_by=tracking.ended_by,
             best_step=tracking.best.step,
             steps=task.step,

@@ -25,9 +25,9 @@ class EncoderDecoder(nn.Module):
         self.pad = pad
         self.embedding = Embedding(size)
         self.encoder = nn.ModuleList(Block(size, make_attention, causal=False, cross=False) for _ in range(size.layers))
-        self.encoder_norm = nn.LayerNorm(size.d_model)
+        self.encoder_norm = nn.LayerNorm(size.d_model, bias=size.bias)
         self.decoder = nn.ModuleList(Block(size, make_attention, causal=True, cross=True) for _ in range(size.layers))
-        self.decoder_norm = nn.LayerNorm(size.d_model)
+        self.decoder_norm = nn.LayerNorm(size.d_model, bias=size.bias)
 
     def forward(self, source_BS: Tensor, target_BT: Tensor, need_weights: bool = False) -> ModelOutput:
         """Return the logits (B, T, V) of the token after each target position, given the target up to there."""

@@ -49,7 +49,7 @@ class Task(LightningModule, Generic[Model]):
         self.config = config
         self.tokenizer = tokenizer
         self.model: Model = self.build_model()
-        initialize(self.model, config.seed)
+        initialize(self.model, config.seed, config.backbone.init)
         self.sums: defaultdict[str, float] = defaultdict(float)
         self.items = ItemLosses()
         self.gradient_norm = torch.tensor(math.nan)
@@ -113,6 +113,8 @@ class Task(LightningModule, Generic[Model]):
             d_ff=backbone.d_ff,
             dropout=backbone.dropout,
             positions=backbone.positions,
+            scale_embedding=backbone.scale_embedding,
+            bias=backbone.bias,
         )
 
     def make_attention(self) -> Attention:
@@ -125,6 +127,7 @@ class Task(LightningModule, Generic[Model]):
             score=variant.score,
             causal=variant.causal,
             dropout=variant.dropout,
+            bias=self.config.backbone.bias,
         )
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002
@@ -173,13 +176,15 @@ class Task(LightningModule, Generic[Model]):
     def configure_optimizers(self) -> dict[str, Any]:
         """Return AdamW, which decays matrices alone, and its schedule."""
         config = self.config.optimizer
-        embeddings = {id(m.weight) for m in self.modules() if isinstance(m, nn.Embedding)}
-        decayed = [p for p in self.parameters() if p.dim() > 1 and id(p) not in embeddings]
-        others = [p for p in self.parameters() if p.dim() <= 1 or id(p) in embeddings]
+        embeddings = [m for m in self.modules() if isinstance(m, nn.Embedding)]
+        spared = set() if config.decay_embeddings else {id(m.weight) for m in embeddings}
+        decayed = [p for p in self.parameters() if p.dim() > 1 and id(p) not in spared]
+        others = [p for p in self.parameters() if p.dim() <= 1 or id(p) in spared]
         optimizer = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
             lr=config.lr,
             betas=config.betas,
+            eps=config.eps,
             fused=True,
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(

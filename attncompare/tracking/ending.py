@@ -107,9 +107,12 @@ class Ending:
         if state["plan"] is not None:
             self.plan, self.last = Plan(**state["plan"]), state["last"]
 
-    def facts(self) -> dict[str, int]:
-        """Return the plan for the summary."""
-        return {"planned_after": self.plan.after, "planned_steps": self.plan.steps} if self.plan else {}
+    def facts(self, ended: int | None = None) -> dict[str, int]:
+        """Return the plan for the summary; a run that ``ended`` after some step before it had one needed no more."""
+        plan = self.plan
+        if plan is None and ended is not None and self._config.max_time is not None:
+            plan = Plan(ended, ended)
+        return {"planned_after": plan.after, "planned_steps": plan.steps} if plan else {}
 
     def _steps_left(self, step: int, seconds: float) -> int:
         assert self._config.max_time is not None

@@ -73,6 +73,18 @@ def test_the_first_steps_of_an_unfinished_one_can_be_compared(cli, tmp_path, mon
     assert code == 0 and out.startswith("verdict: identical"), err
 
 
+@pytest.mark.parametrize(
+    "end", ["trainer.max_steps=20", "trainer.max_steps=70"]
+)  # before a plan; before the planned end
+def test_so_does_one_that_ended_before_its_time(cli, tmp_path, monkeypatch, end):
+    clock = FakeClock(monkeypatch)
+    run = train(composed_config(tmp_path / "runs", (*TIMED, end)))
+    assert run.summary["ended_by"] == "max_steps"
+    clock.pace = 10.0
+    code, out, err = cli("reproduce", run.path)
+    assert code == 0 and out.startswith("verdict: identical"), err
+
+
 def test_a_record_that_lost_its_plan_is_refused(tmp_path, monkeypatch, cli):
     FakeClock(monkeypatch)
     run = train(composed_config(tmp_path / "runs", TIMED))
