@@ -19,6 +19,12 @@ ADDED: dict[tuple[str, str], Any] = {
     ("trainer", "average_last"): None,
 }
 """Section and key, and what its absence means."""
+ADDED_TO: dict[tuple[str, str, str], Any] = {
+    ("task", "translation", "bleu_tokenize"): "13a",
+    ("task", "translation", "bleu_lowercase"): False,
+    ("task", "language_model", "eval_stride"): None,
+}
+"""Section, its name, and key: likewise where sections of other names have no such key."""
 
 
 def completed(values: Any) -> Any:
@@ -28,5 +34,8 @@ def completed(values: Any) -> Any:
     values = dict(values)
     for (section, key), value in ADDED.items():
         if isinstance(values.get(section), dict):
+            values[section] = {key: value, **values[section]}
+    for (section, name, key), value in ADDED_TO.items():
+        if isinstance(values.get(section), dict) and values[section].get("name") == name:
             values[section] = {key: value, **values[section]}
     return values

@@ -6,7 +6,7 @@ from typing import Any
 import torch.distributed
 from pytorch_lightning import LightningDataModule
 
-from attncompare.config import RunConfig
+from attncompare.config import LanguageModelConfig, RunConfig
 from attncompare.data.corpora import load_corpus
 from attncompare.data.corpus import Corpus, fingerprint
 from attncompare.data.order import Loader, Order
@@ -129,9 +129,18 @@ class DataModule(LightningDataModule):
             return PairSet(sources, targets, self.tokenizer, longest, cut)
         texts = corpus.column(split, "text")
         if corpus.stream:
-            return StreamSet(texts, self.tokenizer, longest)
+            return StreamSet(texts, self.tokenizer, longest, self._stride() if cut else None)
+        if self._stride() is not None:
+            raise Refused(
+                f"task.eval_stride={self._stride()}: data={self.config.data.name} has rows that stand for themselves, and no "
+                "windows; leave task.eval_stride=null"
+            )
         scored = corpus.column(split, "scored") if "scored" in rows.column_names else None
         return RowSet(texts, scored, self.tokenizer, longest, cut)
+
+    def _stride(self) -> int | None:
+        task = self.config.task
+        return task.eval_stride if isinstance(task, LanguageModelConfig) else None
 
     def _refuse_if_empty(self, sets: dict[str, SplitSet]) -> None:
         longest = self.config.task.max_length

@@ -112,6 +112,8 @@ def reverse(draw):
         "task.max_length": draw(st.integers(10, 64)),
         "task.label_smoothing": draw(rates),
         "task.val_decodes": draw(st.integers(1, 9)),
+        "task.bleu_tokenize": draw(st.sampled_from(("13a", "intl", "zh", "char", "none"))),
+        "task.bleu_lowercase": draw(st.booleans()),
     }
 
 
@@ -143,6 +145,7 @@ def pydocs(draw):
         "data.tokenizer.kind": kind,
         "data.tokenizer.vocab_size": draw(st.integers(5, 60)),
         "task.max_length": draw(st.integers(2, 20)),
+        "task.eval_stride": draw(st.none() | st.integers(1, 2)),
         "task.sample_tokens": draw(st.integers(0, 5)),
         "task.sample_prompts": draw(st.lists(st.text("abc ", max_size=1), max_size=2)),
         "task.sample_temperature": draw(st.sampled_from((1e-300, 0.8, 1e30))),
