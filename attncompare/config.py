@@ -112,6 +112,9 @@ class TransformerConfig(Strict):
     d_ff: Positive
     dropout: Probability
     positions: Literal["sinusoidal", "learned"]
+    scale_embedding: bool
+    bias: bool
+    init: Literal["xavier", "gpt2"]
 
 
 class TrackingConfig(Strict):

@@ -11,20 +11,31 @@ ADDED: dict[tuple[str, ...], Any] = {
     ("data", "batch_tokens"): None,  # before it, batches were counted in rows
     ("data", "tokenizer", "bytes"): None,  # before it, bpe was made of bytes
     ("data", "tokenizer", "joint"): True,  # before it, both languages shared one vocabulary
+    ("trainer", "accumulate"): 1,
+    ("optimizer", "eps"): 1e-8,
+    ("optimizer", "decay_embeddings"): False,
+    ("backbone", "scale_embedding"): True,
+    ("backbone", "bias"): True,
+    ("backbone", "init"): "xavier",
+    ("trainer", "max_time"): None,
+    ("trainer", "patience"): None,
+    ("trainer", "average_last"): None,
 }
 """Sections and key, and what its absence means."""
 
-ADDED_TO_CORPORA: dict[str, dict[str, Any]] = {
-    "pairs": {
-        "hub": None,  # before it, pairs came from folders of text files alone, and empty lines were refused
+ADDED_TO: dict[tuple[str, str], dict[str, Any]] = {
+    ("data", "pairs"): {  # before it, pairs came from folders of text files alone, and empty lines were refused
+        "hub": None,
         "subset": None,
         "splits": {"train": "train", "val": "val", "test": "test"},
         "val_fraction": None,
         "test_fraction": None,
         "keep_empty": False,
     },
+    ("task", "translation"): {"bleu_tokenize": "13a", "bleu_lowercase": False},
+    ("task", "language_model"): {"eval_stride": None},
 }
-"""The same for the section ``data``, whose keys follow from its name."""
+"""The same for sections whose keys follow from their name: section and name, and the keys."""
 
 
 def completed(values: Any) -> Any:
@@ -33,9 +44,9 @@ def completed(values: Any) -> Any:
         return values
     for path, value in ADDED.items():
         values = _with(values, path, value)
-    data = values.get("data")
-    if isinstance(data, dict) and isinstance(data.get("name"), str):
-        values = {**values, "data": {**ADDED_TO_CORPORA.get(data["name"], {}), **data}}
+    for (section, name), keys in ADDED_TO.items():
+        if isinstance(values.get(section), dict) and values[section].get("name") == name:
+            values = {**values, section: {**keys, **values[section]}}
     return values
 
 

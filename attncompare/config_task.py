@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from attncompare.config_values import (
     AtLeastFour,
@@ -10,6 +10,7 @@ from attncompare.config_values import (
     NotNegative,
     Positive,
     PositiveFloat,
+    PositiveOrNull,
     Probability,
     Strict,
 )
@@ -22,6 +23,8 @@ class TranslationConfig(Strict):
     max_length: AtLeastFour
     label_smoothing: Probability
     val_decodes: Positive
+    bleu_tokenize: Literal["13a", "intl", "zh", "char", "none"]
+    bleu_lowercase: bool
 
 
 class LanguageModelConfig(Strict):
@@ -29,6 +32,7 @@ class LanguageModelConfig(Strict):
 
     name: Literal["language_model"]
     max_length: AtLeastTwo
+    eval_stride: PositiveOrNull
     causal: bool
     sample_prompts: tuple[str, ...]
     sample_tokens: NotNegative
@@ -43,3 +47,12 @@ class LanguageModelConfig(Strict):
                 "so its loss would mean nothing; leave task.causal=true"
             )
         return causal
+
+    @model_validator(mode="after")
+    def _no_target_is_passed_over(self) -> "LanguageModelConfig":
+        if self.eval_stride is not None and self.eval_stride > self.max_length:
+            raise ValueError(
+                f"eval_stride={self.eval_stride} is more than max_length={self.max_length}: the windows would leave out "
+                "tokens between them"
+            )
+        return self

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import model_validator
+
 from attncompare.config_values import (
     NotNegative,
     NotNegativeFloat,
@@ -10,6 +12,7 @@ from attncompare.config_values import (
     PositiveFloatOrNull,
     PositiveOrNull,
     Probability,
+    SecondsOrNull,
     Share,
     Strict,
 )
@@ -21,7 +24,9 @@ class OptimizerConfig(Strict):
     name: Literal["adamw"]
     lr: PositiveFloat
     betas: tuple[Probability, Probability]
+    eps: PositiveFloat
     weight_decay: NotNegativeFloat
+    decay_embeddings: bool
     clip_norm: PositiveFloatOrNull
     schedule: Literal["constant", "cosine", "linear", "inverse_sqrt"]
     warmup_steps: NotNegative
@@ -32,11 +37,24 @@ class TrainerConfig(Strict):
     """``trainer``: the budget and the machine."""
 
     max_steps: Positive
+    max_time: SecondsOrNull
+    patience: PositiveOrNull
+    average_last: PositiveOrNull
     validate_every: Positive
     log_every: Positive
+    accumulate: Positive
     limit_batches: PositiveOrNull
     accelerator: Literal["auto", "cpu", "gpu"]
     precision: Literal["32-true", "bf16-mixed"]
     threads: PositiveOrNull
     devices: Positive
     deterministic: bool
+
+    @model_validator(mode="after")
+    def _one_clock(self) -> "TrainerConfig":
+        if self.max_time is not None and self.devices > 1:
+            raise ValueError(
+                f"max_time={self.max_time:g} with devices={self.devices}: processes that share a batch have no common "
+                "clock; leave max_time out, or set devices=1"
+            )
+        return self

@@ -1,8 +1,9 @@
 """The values that a config may hold, each type with the words that say what would be valid."""
 
+import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WrapValidator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WrapValidator, model_validator
 from pydantic_core import PydanticCustomError, ValidationError
 
 
@@ -19,6 +20,18 @@ def wanted(words: str) -> WrapValidator:
             raise PydanticCustomError("wanted", "must be {words}", {"words": words}) from None
 
     return WrapValidator(check)
+
+
+_CLOCK = re.compile(r"(\d{1,5}):([0-5]\d):([0-5]\d)")
+
+
+def _as_seconds(value: Any) -> Any:
+    """Return the seconds of a time as a clock shows it; all else as it is."""
+    clock = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if clock is None:
+        return value
+    hours, minutes, seconds = map(int, clock.groups())
+    return float(3600 * hours + 60 * minutes + seconds)
 
 
 Positive = Annotated[int, Field(gt=0), wanted("a positive integer")]
@@ -41,6 +54,11 @@ Label = Annotated[
 PositiveOrNull = Annotated[Positive | None, wanted("a positive integer, or null")]
 PositiveFloatOrNull = Annotated[PositiveFloat | None, wanted("a positive number, or null")]
 SplitFractionOrNull = Annotated[SplitFraction | None, wanted("a number between 0 and 0.5, or null")]
+SecondsOrNull = Annotated[
+    PositiveFloat | None,
+    BeforeValidator(_as_seconds),
+    wanted("a positive number of seconds, HH:MM:SS, or null"),
+]
 LabelOrNull = Annotated[Label | None, wanted("null, or 1 to 63 letters, digits or any of _ . + -")]
 
 

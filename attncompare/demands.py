@@ -117,6 +117,7 @@ def model_bytes(values: dict[str, int], config: RunConfig, seen: Seen) -> dict[s
         d_ff=values["backbone.d_ff"],
         dropout=0.0,
         positions=config.backbone.positions,
+        bias=config.backbone.bias,
     )
     inner = heads * (values.get("attention.head_dim") or -(-size.d_model // heads))
     longest = Lengths(*(min(length, size.max_length) for length in (seen.lengths.source, seen.lengths.target)))

@@ -82,6 +82,7 @@ def _by_key(*metrics: Metric) -> dict[str, Metric]:
 METRICS = _by_key(
     Metric("bleu", "BLEU", "BLEU", "", True, _TRANSLATION, fixed(2)),
     Metric("chrf", "chrF", "chrF", "", True, _TRANSLATION, fixed(2)),
+    Metric("ter", "TER", "TER", "", False, _TRANSLATION, fixed(2)),
     Metric("exact_match", "exact match", "exact\nmatch %", "%", True, _TRANSLATION, percent),
     Metric("loss", "loss", "loss\nnats", "nats per token", False, _BOTH, fixed(4)),
     Metric("bits_per_byte", "bits per byte", "bits/\nbyte", "", False, _LANGUAGE_MODEL, fixed(4)),
@@ -109,6 +110,6 @@ TESTED = {
     "language_model": ("loss", "token_accuracy"),
 }
 # These do not depend on how a text is cut into tokens, so they may be compared between tokenizers.
-TOKEN_FREE = ("bleu", "chrf", "exact_match", "bits_per_byte")
+TOKEN_FREE = ("bleu", "chrf", "ter", "exact_match", "bits_per_byte")
 PER_TOKEN_COSTS = ("train_flops_per_token", "tokens_per_second")
 TABLE_COSTS = ("parameters", "train_flops_per_token", "tokens_per_second", "peak_memory_bytes", "train_seconds")

@@ -19,7 +19,8 @@ from attncompare.processes.fitting import make_trainer
 from attncompare.processes.others import Others
 from attncompare.tasks import Task
 from attncompare.tasks.exchange import Exchange
-from attncompare.tracking.callback import Tracking, is_due
+from attncompare.tracking.averaging import remove_snapshots, take_average
+from attncompare.tracking.callback import Tracking
 from attncompare.tracking.checkpoint import remove_checkpoints
 from attncompare.tracking.environment import environment
 from attncompare.tracking.files import write_text
@@ -90,6 +91,7 @@ class Session:
         """Remove what a finished run needs no more; it is finished all the same if that fails."""
         try:
             remove_checkpoints(self.record.path)
+            remove_snapshots(self.record.path)
         except OSError as error:
             log.warning("%s: its resume checkpoints could not be removed (%s)", self.record.path, error.strerror)
 
@@ -126,21 +128,25 @@ class Session:
         return self.tracking
 
     def _fit(self, tracking: Tracking, resumed: bool) -> None:
-        config, task = self.config.trainer, self.task
+        task = self.task
         trainer = make_trainer(self.config, tracking)
         task.to(trainer.strategy.root_device)
-        if resumed and is_due(config, task.step):
+        if resumed and tracking.ending.is_due(task.step):
             tracking.validate()  # the checkpoint was written before it
         # From here on the global generators serve dropout alone: it has a stream of its own (C5).
         seed_all(stable_seed(self.config.seed, "dropout"))
         self.data.first_step = task.step
-        if task.step < config.max_steps:
+        if tracking.ended_by is None:
             with self._company(trainer, resumed):
                 _interruptible(trainer, lambda: trainer.fit(task, self._batches()), self.stop)
         task.to(trainer.strategy.root_device)  # Lightning has taken it from there
-        load_weights(self.record.path / BEST_WEIGHTS, task.model)
-        self.on_progress(Progress("testing", task.step, config.max_steps))
+        if tracking.ended_by != "max_steps":
+            log.info("training ended at step %d by trainer.%s", task.step, tracking.ended_by)
+        self.on_progress(Progress("testing", task.step, tracking.ending.last))
         self.record.update(
+            **self._result_weights(tracking),
+            **tracking.ending.facts(task.step),
+            ended_by=tracking.ended_by,
             best_step=tracking.best.step,
             steps=task.step,
             val=tracking.val,
@@ -150,6 +156,14 @@ class Session:
             weights_sha256=tracking.weights_sha256,
             training_state_sha256=tracking.training_state_sha256,
         )
+
+    def _result_weights(self, tracking: Tracking) -> dict[str, Any]:
+        """Load the weights that are tested, and return which they are."""
+        if tracking.snapshots is None:
+            load_weights(self.record.path / BEST_WEIGHTS, self.task.model)
+            return {"tested": "best"}
+        average = take_average(self.record.path, tracking.snapshots, self.task, self.data, self.stop.check)
+        return {"tested": "averaged", "averaged": average}
 
     def _company(self, trainer: Trainer, resumed: bool) -> AbstractContextManager[None]:
         """Return the context in which the run's processes train together."""

@@ -6,6 +6,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from attncompare.processes.group import accelerator
 from attncompare.processes.others import other_processes
 from attncompare.session import Session
 from attncompare.tasks import build_task
+from attncompare.tracking.averaging import remove_snapshots
 from attncompare.tracking.changes import changes, said
 from attncompare.tracking.checkpoint import load_checkpoint, of_this_run, remove_checkpoints
+from attncompare.tracking.ending import Course
 from attncompare.tracking.environment import environment
 from attncompare.tracking.folders import create_folder, require_writable
 from attncompare.tracking.interrupts import Stop, stoppable
@@ -50,6 +53,7 @@ def train(
     group: str | None = None,
     threads: int | None = None,
     stop_after: int | None = None,
+    course: Course | None = None,
     on_progress: OnProgress = lambda _: None,
     on_folder: Callable[[Path], None] = lambda _: None,
     on_message: Callable[[str], None] = lambda _: None,
@@ -63,6 +67,7 @@ def train(
         group: the name of that sweep.
         threads: CPU threads of each of the run's processes, where the config leaves them open.
         stop_after: end after this optimizer step, as if interrupted there, and return the unfinished record.
+        course: with ``trainer.max_time``, the steps of the run that this one repeats; None: by the clock.
         on_progress: told where the run stands.
         on_folder: told the run's folder as soon as there is one.
         on_message: with ``resume`` set, told as :func:`resume` does.
@@ -84,8 +89,10 @@ def train(
         folder = create_folder(config, parent)
         with _locked(folder, run_log, config):
             wandb = {"id": _wandb_id(), "missing": None}
+            repeated = {"course": asdict(course)} if course is not None else {}
+            facts = {"group": group, "wandb": wandb, **repeated}
             with _nothing_left(folder):
-                record = RecordWriter.create(folder, config, overrides, _columns(config), group=group, wandb=wandb)
+                record = RecordWriter.create(folder, config, overrides, _columns(config), **facts)
             on_folder(folder)
             last = None if stop_after is None or stop_after >= config.trainer.max_steps else stop_after
             return Session(record, **parts, stop=stop, stop_after=last, on_progress=on_progress).run()
@@ -231,6 +238,7 @@ def _where(run: Run, step: int, from_checkpoint: bool) -> str:
 def _cleared(run: Run, on_message: Callable[[str], None]) -> Run:
     """Return a finished run, without what a process may have left that was killed right after finishing it."""
     remove_checkpoints(run.path)
+    remove_snapshots(run.path)
     on_message(f"{run.path}: already finished: nothing to do")
     return run
 

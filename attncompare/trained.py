@@ -10,12 +10,12 @@ from attncompare.tasks.translation import Translation
 from attncompare.tracking.maps import ProbeMaps
 from attncompare.tracking.probing import probe_maps
 from attncompare.tracking.reading import WEIGHTS_LIMIT, require_no_way_out
-from attncompare.tracking.record import BEST_WEIGHTS, Run
+from attncompare.tracking.record import Run
 from attncompare.tracking.weights import require_weights_of, weights_from
 
 
 class TrainedRun:
-    """The model with the lowest validation loss of a finished run.
+    """The model of a finished run that was tested: the one with the lowest validation loss, or the mean of the last ones.
 
     Args:
         run: the record.
@@ -30,7 +30,7 @@ class TrainedRun:
         self.tokenizer = self._tokenizer("tokenizer.json")
         source = None if run.config.data.tokenizer.joint else self._tokenizer("source_tokenizer.json")
         self.source_tokenizer = source or self.tokenizer
-        weights, file = run.read(BEST_WEIGHTS, WEIGHTS_LIMIT), run.path / BEST_WEIGHTS
+        weights, file = run.read(run.tested_weights, WEIGHTS_LIMIT), run.path / run.tested_weights
         require_weights_of(run.config, lambda: build_task(run.config, self.tokenizer, source).model, weights, file)
         self.task: Task = build_task(run.config, self.tokenizer, source)
         weights_from(weights, file, self.task.model)

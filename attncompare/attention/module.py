@@ -68,6 +68,7 @@ class Attention(nn.Module):
         score: the name of a score function.
         causal: hide the future in self-attention.
         dropout: probability with which a weight is dropped while training.
+        bias: whether the four projections have one.
 
     Raises:
         Refused: for a size that is not a positive integer, a dropout outside [0, 1) or an unknown score.
@@ -81,6 +82,7 @@ class Attention(nn.Module):
         score: str = "scaled",
         causal: bool = False,
         dropout: float = 0.0,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         for name, size in (("d_model", d_model), ("heads", heads), ("head_dim", 1 if head_dim is None else head_dim)):
@@ -93,11 +95,11 @@ class Attention(nn.Module):
         self.causal = causal
         self.dropout = dropout
         inner = heads * self.head_dim
-        self.query = nn.Linear(d_model, inner)
-        self.key = nn.Linear(d_model, inner)
-        self.value = nn.Linear(d_model, inner)
+        self.query = nn.Linear(d_model, inner, bias=bias)
+        self.key = nn.Linear(d_model, inner, bias=bias)
+        self.value = nn.Linear(d_model, inner, bias=bias)
         self.score: ScoreFunction = load_score(score)(heads, self.head_dim)
-        self.output = nn.Linear(inner, d_model)
+        self.output = nn.Linear(inner, d_model, bias=bias)
 
     def forward(
         self,

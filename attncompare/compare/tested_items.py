@@ -6,6 +6,7 @@ from typing import Any
 from attncompare.compare.groups import Comparison, Variant
 from attncompare.compare.statistics import ITEM_METRICS, MOST_ITEMS, Items, SentenceTest, read_items, sentence_test
 from attncompare.compare.statistics.results import Unit
+from attncompare.config import TranslationConfig
 from attncompare.errors import Refused
 from attncompare.tracking.record import Run
 
@@ -63,10 +64,18 @@ class TestedItems:
                 self.notes += [] if note in self.notes else [note]
                 continue
             for run in variant.runs:
-                items = read_items(key, rows[part, run.config.seed], self._unit)
+                items = read_items(key, rows[part, run.config.seed], self._unit, **_cut(run))
                 if items is not None:
                     found[run.config.seed] = items
                 elif run not in self._missing.setdefault(part, []):
                     self._missing[part].append(run)
             if len(found) == len(variant.runs):  # else the variant would be judged by its other seeds
                 self._items[variant.label, key] = found
+
+
+def _cut(run: Run) -> dict[str, Any]:
+    """Return how the BLEU of ``run`` cuts text."""
+    task = run.config.task
+    if not isinstance(task, TranslationConfig):
+        return {}
+    return {"tokenize": task.bleu_tokenize, "lowercase": task.bleu_lowercase}

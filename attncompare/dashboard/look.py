@@ -130,7 +130,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "variant": config.attention.name,
         "overrides": _overrides(run),
         "step": step,
-        "steps": config.trainer.max_steps,
+        "steps": _steps(run),
         "seconds_left": _seconds_left(run, rows, step),
         "train_loss": train[-1] if train else None,
         "val_loss": val[-1] if val else None,
@@ -165,7 +165,13 @@ def _seconds_left(run: Run, rows: list[dict[str, float]], step: int) -> float | 
     seconds = max((row["train/seconds"] for row in rows if "train/seconds" in row), default=0.0)
     if run.state != "running" or not step or not math.isfinite(seconds) or seconds <= 0:
         return None
-    return seconds * max(run.config.trainer.max_steps - step, 0) / step
+    return seconds * max(_steps(run) - step, 0) / step
+
+
+def _steps(run: Run) -> int:
+    """Return how many steps there will be, as far as is known."""
+    planned = run.summary.get("planned_steps")
+    return planned if type(planned) is int else run.config.trainer.max_steps
 
 
 def _numbers(values: Any) -> dict[str, float]:

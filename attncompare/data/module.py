@@ -7,7 +7,7 @@ from typing import Any
 import torch.distributed
 from pytorch_lightning import LightningDataModule
 
-from attncompare.config import RunConfig
+from attncompare.config import LanguageModelConfig, RunConfig
 from attncompare.data.corpora import load_corpus
 from attncompare.data.corpus import Corpus, fingerprint
 from attncompare.data.encoded_corpus import EncodedCorpus, Tell
@@ -85,7 +85,7 @@ class DataModule(LightningDataModule):
         self.prepare()
 
     def train_dataloader(self) -> Loader:
-        """Return the train batches of the steps from :attr:`first_step` to ``trainer.max_steps``.
+        """Return the train batches of the steps from :attr:`first_step` to ``trainer.max_steps``, ``accumulate`` a step.
 
         Their order follows from ``data_seed`` and the step alone. Among several processes each gets a part of every
         batch, so the trainer must not distribute them again (``use_distributed_sampler=False``).
@@ -95,8 +95,8 @@ class DataModule(LightningDataModule):
         rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
         order = Order(
             lambda epoch: self._train_plan(rows, epoch),
-            self.first_step,
-            config.trainer.max_steps,
+            self.first_step * config.trainer.accumulate,
+            config.trainer.max_steps * config.trainer.accumulate,
             limit=config.trainer.limit_batches,
             rank=rank,
             world=world,
@@ -150,8 +150,17 @@ class DataModule(LightningDataModule):
             source = encoded.lines(split, "source", self.source_tokenizer or self.tokenizer)
             return PairSet(source, encoded.lines(split, "target", self.tokenizer), longest, cut)
         if corpus.stream:
-            return StreamSet(encoded.stream(split, self.tokenizer), longest)
+            return StreamSet(encoded.stream(split, self.tokenizer), longest, self._stride() if cut else None)
+        if self._stride() is not None:
+            raise Refused(
+                f"task.eval_stride={self._stride()}: data={self.config.data.name} has rows that stand for themselves, and no "
+                "windows; leave task.eval_stride=null"
+            )
         return RowSet(encoded.rows(split, self.tokenizer), longest, cut)
+
+    def _stride(self) -> int | None:
+        task = self.config.task
+        return task.eval_stride if isinstance(task, LanguageModelConfig) else None
 
     def _refuse_if_empty(self, sets: dict[str, SplitSet]) -> None:
         longest = self.config.task.max_length

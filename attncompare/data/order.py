@@ -112,7 +112,7 @@ class Order(Sampler[list[int]]):
     """The batches of some training steps, each as a list of keys, through as many epochs as that takes.
 
     Step n gets batch ``n % len(epoch)`` of epoch ``n // len(epoch)``: where a run stands is its step and nothing else,
-    so it can be taken up at any step (C10).
+    so it can be taken up at any step (C10). Where an optimizer step takes several batches, each of them is a step here.
 
     Args:
         plan: the batches of an epoch. Their number must be the same in every epoch.

@@ -78,7 +78,7 @@ def text_probes(texts: StreamSet | RowSet, count: int) -> list[Probe]:
     """Return ``count`` beginnings of windows, spread over val; where rows stand for themselves, the first, whole."""
     if isinstance(texts, RowSet):
         return [Probe(None, texts.ids[row].tolist(), None, None) for row in texts.kept[:count].tolist()]
-    starts = texts.fixed_starts[:: max(1, len(texts.fixed_starts) // max(1, count))][:count]
+    starts = texts.disjoint_starts[:: max(1, len(texts) // max(1, count))][:count]
     length = min(_WINDOW, texts.max_length)
     return [Probe(None, texts.ids[start : start + length + 1].tolist(), None, None) for start in starts]
 

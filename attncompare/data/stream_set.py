@@ -19,6 +19,8 @@ class StreamSet(Dataset[TextBatch]):
     Args:
         stream: ``ids``, ``bytes`` and ``ends`` of the line (:func:`attncompare.data.encoding.encode_stream`).
         max_length: tokens in a window.
+        stride: tokens from one fixed window to the next; the targets that it shares with those before are not scored
+            again. None: ``max_length``.
 
     Attributes:
         ids: the line.
@@ -27,24 +29,37 @@ class StreamSet(Dataset[TextBatch]):
 
     left_out = truncated = 0  # a stream has no row that could be too long
 
-    def __init__(self, stream: Arrays, max_length: int) -> None:
+    def __init__(self, stream: Arrays, max_length: int, stride: int | None = None) -> None:
         self.ids, self.bytes, self._ends = stream["ids"], stream["bytes"], stream["ends"]
-        self.max_length = max_length
+        self.max_length, self.stride = max_length, stride or max_length
 
     def __len__(self) -> int:
-        return len(self.fixed_starts)
+        return len(self.disjoint_starts)
+
+    @property
+    def disjoint_starts(self) -> range:
+        """Starts of windows side by side; the last window may be shorter."""
+        return range(0, len(self.ids) - 1, self.max_length)
 
     @property
     def fixed_starts(self) -> range:
-        """Starts of windows that together predict every token exactly once; the last window may be shorter."""
-        return range(0, len(self.ids) - 1, self.max_length)
+        """Starts of windows that together score every token exactly once; the last window may be shorter."""
+        overlap = self.max_length - self.stride
+        # A window that begins where no more than the overlap is left would score nothing; the first has no window before.
+        return range(0, max(min(1, len(self.ids) - 1), len(self.ids) - 1 - overlap), self.stride)
 
     def __getitem__(self, starts: list[int]) -> TextBatch:
         windows = [self.ids[start : start + self.max_length + 1] for start in starts]
         places = [np.arange(start + 1, start + len(window)) for start, window in zip(starts, windows, strict=True)]
         items = [np.searchsorted(self._ends, at, side="right") for at in places]
-        scored = [np.ones(len(at), dtype=np.int64) for at in places]
-        return text_batch(windows, scored, [self.bytes[at] for at in places], items)
+        sizes = [self.bytes[at] for at in places]
+        scored = [self._scored(start, len(at)) for start, at in zip(starts, places, strict=True)]
+        return text_batch(windows, scored, sizes, items)
+
+    def _scored(self, start: int, targets: int) -> np.ndarray:
+        """Return 1 for each target of a window that no window before it has."""
+        seen = self.max_length - self.stride if start else 0
+        return (np.arange(targets) >= seen).astype(np.int64)
 
     def train_plan(self, data_seed: int, epoch: int, batch_size: int | None, batch_tokens: int | None = None) -> Plan:
         """Return an epoch of training: full windows from an offset of the epoch's own, so that it cuts elsewhere.

@@ -34,8 +34,9 @@ def planned_parameters(size: ModelSize, inner: int, *, cross: bool) -> int:
         cross: True: an encoder-decoder; False: a decoder alone.
     """
     d = size.d_model
-    attention, norm = 4 * d * inner + 3 * inner + d, 2 * d
-    feed_forward = 2 * d * size.d_ff + size.d_ff + d
+    bias = int(size.bias)
+    attention, norm = 4 * d * inner + bias * (3 * inner + d), (1 + bias) * d
+    feed_forward = 2 * d * size.d_ff + bias * (size.d_ff + d)
     decoder = attention + feed_forward + 2 * norm
     if cross:  # the encoder's block, and what the decoder's has more than that
         decoder += decoder + attention + norm

@@ -22,7 +22,7 @@ class DecoderOnly(nn.Module):
         super().__init__()
         self.embedding = Embedding(size)
         self.decoder = nn.ModuleList(Block(size, make_attention, causal=True, cross=False) for _ in range(size.layers))
-        self.decoder_norm = nn.LayerNorm(size.d_model)
+        self.decoder_norm = nn.LayerNorm(size.d_model, bias=size.bias)
 
     def forward(
         self, input_BT: Tensor, need_weights: bool = False, caches: list[BlockCache] | None = None, start: int = 0

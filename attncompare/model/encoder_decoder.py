@@ -28,9 +28,9 @@ class EncoderDecoder(nn.Module):
         if size.source_vocab_size is not None:
             self.source_embedding = Embedding(size, size.source_vocab_size)
         self.encoder = nn.ModuleList(Block(size, make_attention, causal=False, cross=False) for _ in range(size.layers))
-        self.encoder_norm = nn.LayerNorm(size.d_model)
+        self.encoder_norm = nn.LayerNorm(size.d_model, bias=size.bias)
         self.decoder = nn.ModuleList(Block(size, make_attention, causal=True, cross=True) for _ in range(size.layers))
-        self.decoder_norm = nn.LayerNorm(size.d_model)
+        self.decoder_norm = nn.LayerNorm(size.d_model, bias=size.bias)
 
     def forward(self, source_BS: Tensor, target_BT: Tensor, need_weights: bool = False) -> ModelOutput:
         """Return the logits (B, T, V) of the token after each target position, given the target up to there."""

@@ -1,11 +1,16 @@
 """Initial values that depend on the seed and on a parameter's own name alone, so that variants share them (C5)."""
 
 import hashlib
+import math
+from collections import Counter
 
 import torch
 from torch import Generator, Tensor, nn
 
-from attncompare.attention import ScoreFunction
+from attncompare.attention import Attention, ScoreFunction
+from attncompare.model.layers import FeedForward
+
+GPT2_STD = 0.02
 
 
 def stable_seed(*parts: object) -> int:
@@ -14,27 +19,51 @@ def stable_seed(*parts: object) -> int:
 
 
 @torch.no_grad()
-def initialize(model: nn.Module, seed: int) -> None:
+def initialize(model: nn.Module, seed: int, scheme: str = "xavier") -> None:
     """Give each parameter of ``model`` its initial value from a generator of its own, keyed by ``seed`` and its name.
 
-    Matrices are Xavier-uniform (Glorot and Bengio 2010), biases 0, norms 1, embeddings normal with variance 1/D, and
-    the parameters of a score function as that says (``initial_``). A parameter that only one variant has shifts nothing
-    in the others.
+    Biases are 0, norms 1, and the parameters of a score function as that says (``initial_``). The rest:
+
+    - ``xavier``: matrices are Xavier-uniform (Glorot and Bengio 2010), embeddings normal with variance 1/D.
+    - ``gpt2``: all normal with standard deviation 0.02; matrices whose result is added to the residual stream have it
+      divided by sqrt(N), N being how many there are in their stack (Radford et al. 2019, section 2.3).
+
+    A parameter that only one variant has shifts nothing in the others.
     """
+    stds = _gpt2_stds(model) if scheme == "gpt2" else {}
     for prefix, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
             generator = Generator().manual_seed(stable_seed(seed, f"{prefix}.{name}"))
-            _fill(module, name, parameter, generator)
+            _fill(module, name, parameter, generator, stds.get(prefix))
 
 
-def _fill(module: nn.Module, name: str, parameter: Tensor, generator: Generator) -> None:
+def _gpt2_stds(model: nn.Module) -> dict[str, float]:
+    """Return the standard deviation of each embedding and each linear map, by its name."""
+    modules = dict(model.named_modules())
+    added = {
+        f"{name}.{'output' if isinstance(module, Attention) else 'outer'}"
+        for name, module in modules.items()
+        if isinstance(module, Attention | FeedForward)
+    }
+    depth = Counter(_stack(name) for name in added)
+    drawn = (name for name, module in modules.items() if isinstance(module, nn.Embedding | nn.Linear))
+    return {name: GPT2_STD / math.sqrt(depth[_stack(name)]) if name in added else GPT2_STD for name in drawn}
+
+
+def _stack(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _fill(module: nn.Module, name: str, parameter: Tensor, generator: Generator, std: float | None) -> None:
     match module:
         case nn.LayerNorm():
             parameter.fill_(1.0 if name == "weight" else 0.0)
-        case nn.Embedding():
-            nn.init.normal_(parameter, std=module.embedding_dim**-0.5, generator=generator)
         case nn.Linear() if name == "bias":
             parameter.zero_()
+        case nn.Embedding() | nn.Linear() if std is not None:
+            nn.init.normal_(parameter, std=std, generator=generator)
+        case nn.Embedding():
+            nn.init.normal_(parameter, std=module.embedding_dim**-0.5, generator=generator)
         case nn.Linear():
             nn.init.xavier_uniform_(parameter, generator=generator)
         case ScoreFunction():

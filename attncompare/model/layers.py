@@ -29,6 +29,8 @@ class ModelSize:
         dropout: probability on embeddings and on what each sublayer adds.
         positions: ``sinusoidal`` or ``learned``.
         source_vocab_size: number of tokens of a source with a vocabulary of its own; None: it shares that of the target.
+        scale_embedding: whether embeddings are multiplied by sqrt(D) where they are read.
+        bias: whether linear maps and norms have a bias.
     """
 
     vocab_size: int
@@ -39,6 +41,8 @@ class ModelSize:
     dropout: float
     positions: str
     source_vocab_size: int | None = None
+    scale_embedding: bool = True
+    bias: bool = True
 
 
 class ModelOutput(NamedTuple):
@@ -68,7 +72,7 @@ class Embedding(nn.Module):
 
     def __init__(self, size: ModelSize, vocab_size: int | None = None) -> None:
         super().__init__()
-        self.scale = math.sqrt(size.d_model)
+        self.scale = math.sqrt(size.d_model) if size.scale_embedding else 1.0
         self.max_length = size.max_length
         self.tokens = nn.Embedding(vocab_size or size.vocab_size, size.d_model)
         if size.positions == "learned":
@@ -108,8 +112,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, size: ModelSize) -> None:
         super().__init__()
-        self.inner = nn.Linear(size.d_model, size.d_ff)
-        self.outer = nn.Linear(size.d_ff, size.d_model)
+        self.inner = nn.Linear(size.d_model, size.d_ff, bias=size.bias)
+        self.outer = nn.Linear(size.d_ff, size.d_model, bias=size.bias)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return (B, T, D)."""
@@ -124,13 +128,13 @@ class Block(nn.Module):
 
     def __init__(self, size: ModelSize, make_attention: MakeAttention, causal: bool, cross: bool) -> None:
         super().__init__()
-        self.self_norm = nn.LayerNorm(size.d_model)
+        self.self_norm = nn.LayerNorm(size.d_model, bias=size.bias)
         self.self_attention = make_attention()
         self.self_attention.causal |= causal
         if cross:
-            self.cross_norm = nn.LayerNorm(size.d_model)
+            self.cross_norm = nn.LayerNorm(size.d_model, bias=size.bias)
             self.cross_attention = make_attention()
-        self.feed_forward_norm = nn.LayerNorm(size.d_model)
+        self.feed_forward_norm = nn.LayerNorm(size.d_model, bias=size.bias)
         self.feed_forward = FeedForward(size)
         self.dropout = nn.Dropout(size.dropout)
 

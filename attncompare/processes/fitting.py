@@ -26,6 +26,7 @@ def make_trainer(config: RunConfig, callback: Callback, rank: int = 0) -> Traine
             devices=world,
             precision=config.trainer.precision,
             max_epochs=1,  # one loader gives the batches of all epochs, from any step on
+            accumulate_grad_batches=config.trainer.accumulate,
             gradient_clip_val=config.optimizer.clip_norm,
             deterministic=config.trainer.deterministic,
             callbacks=[callback],

@@ -24,8 +24,8 @@ from attncompare.processes.group import joined
 from attncompare.processes.output import redirect
 from attncompare.tasks import Task, build_task
 from attncompare.tasks.exchange import Exchange
-from attncompare.tracking.callback import is_due
 from attncompare.tracking.checkpoint import load_checkpoint, pack
+from attncompare.tracking.ending import Ending
 from attncompare.tracking.random_states import (
     process_random_states,
     random_states,
@@ -124,6 +124,7 @@ class Following(Callback):
 
     def __init__(self, task: Task, connection: Connection, random: dict[str, Any] | None) -> None:
         self._task, self._connection, self._random = task, connection, random
+        self._ending = Ending(task.config, {}, Path(task.config.runs))  # several processes have no clock, so no plan
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Go on with the random numbers."""
@@ -133,7 +134,7 @@ class Following(Callback):
 
     def on_train_batch_end(
         self,
-        trainer: Trainer,  # noqa: ARG002
+        trainer: Trainer,
         pl_module: LightningModule,  # noqa: ARG002
         outputs: Any,  # noqa: ARG002
         batch: Any,  # noqa: ARG002
@@ -142,7 +143,9 @@ class Following(Callback):
         """Send the random states where a checkpoint is due; where training stops, this process ends while it waits."""
         task = self._task
         assert task.exchange is not None
-        if task.exchange.stopping or is_due(task.config.trainer, task.step):
+        if task.mid_step:
+            return
+        if task.exchange.stopping or self._ending.is_due(task.step):
             random = {"random": random_states(task.device), "process": process_random_states()}
             self._connection.send(("random", pack(random, task.step)))
-            self._connection.recv()
+            trainer.should_stop = self._connection.recv()

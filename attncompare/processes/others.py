@@ -102,9 +102,9 @@ class Others:
         """Return the random states of each of them after ``step``; they wait then until :meth:`go_on`."""
         return [unpack(self._hear(rank, "random", lambda: None), step) for rank in range(1, self.world)]
 
-    def go_on(self) -> None:
-        """Let them train on."""
-        self._tell(None)
+    def go_on(self, over: bool) -> None:
+        """Let them train on, or end if it is ``over``."""
+        self._tell(over)
 
     def check(self) -> None:
         """Look whether all of them are there, while they have nothing to say.
@@ -145,7 +145,7 @@ class Others:
                 distributed.group.WORLD.abort()
                 return
 
-    def _tell(self, message: Path | None) -> None:
+    def _tell(self, message: Path | bool | None) -> None:
         for connection in self._connections:
             with contextlib.suppress(OSError):  # it is gone, which shows at the next step
                 connection.send(message)

@@ -1,6 +1,6 @@
 """One reproduction, from the facts of a run to ``reproduction.json`` in the folder of the new one."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ def reproduce(recorded: Facts, wish: Wish, shown: Shown) -> Reproduction:
         RunFailed: if training fails.
     """
     last, stop_after = first_steps(recorded, wish.steps)
+    _require_course(recorded)
     missing = [f"{key} (not in the record)" for key in not_recorded(recorded.environment)]
     if note := beyond(recorded, wish.steps):
         shown.say(note)
@@ -99,6 +100,7 @@ def _here(recorded: Facts, wish: Wish, stop_after: int | None, shown: Shown) -> 
         parent=wish.parent,
         threads=threads,
         stop_after=stop_after,
+        course=recorded.course,
         on_progress=shown.on_progress,
         on_folder=shown.on_folder,
     )
@@ -126,12 +128,21 @@ def _at_recorded_commit(
         stop_after=stop_after,
         data_fingerprint=recorded.data_fingerprint,
         parent=str(wish.parent) if wish.parent else None,
+        course=asdict(recorded.course) if recorded.course else None,
     )
     with worktree(CHECKOUT, commit) as folder:
         path, fingerprint = train_at(folder, job, shown)
     if path is None:
         found.insert(0, Change("data_fingerprint", recorded.data_fingerprint, fingerprint))
     return _opened(path) if path else None, fingerprint, found
+
+
+def _require_course(recorded: Facts) -> None:
+    timed = recorded.values.get("trainer")
+    if isinstance(timed, dict) and timed.get("max_time") is not None and recorded.course is None:
+        raise Refused(
+            f"{recorded.source}: it was trained by the clock, and its record does not tell for how many steps"
+        )
 
 
 def _opened(path: Path) -> Run:

@@ -29,6 +29,7 @@ class Job:
         stop_after: the step; None: the last.
         data_fingerprint: with other data nothing is trained; None: with any.
         parent: the folder of the new run's folder; None: as ever.
+        course: the steps that a time budget gave, as plain values; None: there was none.
     """
 
     values: dict[str, Any]
@@ -37,6 +38,7 @@ class Job:
     stop_after: int | None
     data_fingerprint: str | None
     parent: str | None
+    course: dict[str, int] | None = None
 
 
 def train_at(code: Path, job: Job, shown: Shown) -> tuple[Path | None, str]:

@@ -45,6 +45,10 @@ def _train(job: dict[str, Any], tell: Any) -> None:
         if "stop_after" not in inspect.signature(train).parameters:
             raise Refused("--steps: the recorded code cannot stop after a step; leave --steps out")
         options["stop_after"] = job["stop_after"]
+    if job["course"] is not None:
+        from attncompare.tracking.ending import Course
+
+        options["course"] = Course(**job["course"])
     data = DataModule(config)
     data.prepare()
     tell(data_fingerprint=data.fingerprint)

@@ -6,6 +6,7 @@ from typing import Any
 
 from attncompare.config import RunConfig, parse
 from attncompare.errors import Refused
+from attncompare.tracking.ending import Course
 from attncompare.tracking.reading import safe_yaml
 from attncompare.tracking.record import Run, recorded_threads
 
@@ -25,6 +26,7 @@ class Facts:
         rows: ``train/*`` and ``val/*`` by logged step, in order.
         final: those of :data:`FINAL` that are known.
         predictions: what the model answered on the test split; None: not known.
+        course: the steps that a time budget gave; None: it had none, or they are not known.
     """
 
     source: str
@@ -34,6 +36,7 @@ class Facts:
     rows: list[dict[str, float]]
     final: dict[str, Any]
     predictions: list[dict[str, Any]] | None
+    course: Course | None = None
 
     @cached_property
     def config(self) -> RunConfig:
@@ -63,15 +66,37 @@ class Facts:
 def facts_of(run: Run) -> Facts:
     """Return what the folder of ``run`` holds, finished or not."""
     finished = run.state == "finished"
+    values = _mapping(safe_yaml(run.read("config.yaml"), run.path / "config.yaml"), run)
     return Facts(
         source=str(run.path),
         state=run.state,
-        values=_mapping(safe_yaml(run.read("config.yaml"), run.path / "config.yaml"), run),
+        values=values,
         environment=run.environment(),
         rows=_rows(run),
         final={key: run.summary[key] for key in FINAL if finished and key in run.summary},
         predictions=run.predictions() if finished else None,
+        course=_course(run, values),
     )
+
+
+def course_of(summary: dict[str, Any]) -> Course | None:
+    """Return the steps of a run with a time budget from what its finished summary holds."""
+    after, planned, last = (summary.get(key) for key in ("planned_after", "planned_steps", "steps"))
+    if type(after) is not int or type(planned) is not int or type(last) is not int:
+        return None
+    return Course(after, planned, last) if 0 < after <= planned and 0 < last <= planned else None
+
+
+def _course(run: Run, values: dict[str, Any]) -> Course | None:
+    trainer = values.get("trainer")
+    if not isinstance(trainer, dict) or trainer.get("max_time") is None:
+        return None
+    if run.state == "finished":
+        return course_of(run.summary)
+    # What an unfinished run has not planned so far lies beyond its rows.
+    most = trainer.get("max_steps")
+    after, steps = (run.summary.get(key, most) for key in ("planned_after", "planned_steps"))
+    return course_of({"planned_after": after, "planned_steps": steps, "steps": steps})
 
 
 def _mapping(values: Any, run: Run) -> dict[str, Any]:

@@ -15,6 +15,7 @@ TOLERANCE = 1e-3
 MEASURED_BY_CLOCK = ("train/tokens_per_second", "train/seconds")
 # They follow from the metrics, which are judged on their own.
 _FOLLOWING = ("steps", "best_step", "weights_sha256", "training_state_sha256", "predictions")
+_NEWER = ("ter",)  # metrics that older records lack
 ROW_COUNT = "number of logged rows"
 
 
@@ -129,7 +130,13 @@ def compare(recorded: Facts, again: Facts, *, steps: int | None = None, toleranc
     for key in FINAL:
         if key in recorded.final and key in again.final:
             compared.append(_name(key))
-            differences += _final_differences(key, recorded.final[key], again.final[key])
+            lacking = _lacking(recorded.final[key], again.final[key])
+            missing += [f"{key}/{metric} (not in the record)" for metric in lacking]
+            differences += [
+                one
+                for one in _final_differences(key, recorded.final[key], again.final[key])
+                if one.metric.removeprefix(f"{key}/") not in lacking
+            ]
         else:
             missing.append(f"{_name(key)} (not in the {'reproduction' if key in recorded.final else 'record'})")
     if recorded.predictions is not None and again.predictions is not None:
@@ -163,6 +170,13 @@ def _row_differences(before: list[dict[str, float]], now: list[dict[str, float]]
     if len(before) != len(now):
         found.append(Difference(ROW_COUNT, None, len(before), len(now)))
     return found
+
+
+def _lacking(old: Any, new: Any) -> list[str]:
+    """Return the metrics of ``new`` that a record lacks because it is older than they are."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return []
+    return [metric for metric in _NEWER if metric in new and metric not in old]
 
 
 def _final_differences(key: str, old: Any, new: Any) -> list[Difference]:

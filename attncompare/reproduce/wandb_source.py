@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from attncompare.errors import Refused
-from attncompare.reproduce.facts import Facts
+from attncompare.reproduce.facts import Facts, course_of
 from attncompare.tracking.reading import MEBIBYTE, read_inside
 from attncompare.tracking.wandb_file import first_line
 from attncompare.tracking.wandb_record import (
@@ -71,6 +71,7 @@ def _facts(known: WandbRecord) -> Facts:
         rows=known.rows,
         final={**final, "test": test} if test else final,
         predictions=None,
+        course=course_of(summary),
     )
 
 

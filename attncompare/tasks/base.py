@@ -16,9 +16,10 @@ from attncompare.data.module import DataModule
 from attncompare.data.tokenizer import Tokenizer
 from attncompare.errors import NotFinite
 from attncompare.model import DecoderOnly, EncoderDecoder, ModelSize, initialize
+from attncompare.tasks.accumulated import Accumulated
 from attncompare.tasks.exchange import Exchange
 from attncompare.tasks.item_losses import ItemLosses
-from attncompare.tasks.schedule import lr_factor
+from attncompare.tasks.schedule import Plan, lr_factor
 
 Model = TypeVar("Model", EncoderDecoder, DecoderOnly)
 
@@ -38,8 +39,9 @@ class Task(LightningModule, Generic[Model]):
         source_tokenizer: of the source; the same as ``tokenizer`` where the two sides share one.
         step: optimizer steps done since the run began, also before it was resumed.
         tokens_trained: tokens that the training loss was a mean over, likewise.
-        train_loss: the training loss of the newest batch, over the rows of all processes.
+        train_loss: the training loss of the newest step: over all of its batches so far, and the rows of all processes.
         exchange: how the processes that share each batch come to that; None: there is only this one.
+        plan: how many steps a time budget gives, once that is known.
         batch: the newest batch, of training or of an evaluation.
         items: the cross-entropy of the newest evaluation, by item.
     """
@@ -49,14 +51,16 @@ class Task(LightningModule, Generic[Model]):
         self.config = config
         self.tokenizer, self.source_tokenizer = tokenizer, source_tokenizer or tokenizer
         self.model: Model = self.build_model()
-        initialize(self.model, config.seed)
+        initialize(self.model, config.seed, config.backbone.init)
         self.sums: defaultdict[str, float] = defaultdict(float)
         self.items = ItemLosses()
         self.gradient_norm = torch.tensor(math.nan)
         self.step = 0
         self.tokens_trained = 0
+        self._accumulated = Accumulated()
         self.train_loss = torch.tensor(math.nan)
         self.exchange: Exchange | None = None
+        self.plan: Plan | None = None
         self.batch: Any = None
         self._resumed: dict[str, Any] | None = None
 
@@ -112,6 +116,8 @@ class Task(LightningModule, Generic[Model]):
             dropout=backbone.dropout,
             positions=backbone.positions,
             source_vocab_size=None if self.config.data.tokenizer.joint else self.source_tokenizer.vocab_size,
+            scale_embedding=backbone.scale_embedding,
+            bias=backbone.bias,
         )
 
     def make_attention(self) -> Attention:
@@ -124,20 +130,29 @@ class Task(LightningModule, Generic[Model]):
             score=variant.score,
             causal=variant.causal,
             dropout=variant.dropout,
+            bias=self.config.backbone.bias,
         )
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Return the loss of one batch, or stop the run where it is no number."""
+        """Return what one batch adds to the gradient, or stop the run where its loss is no number."""
         self.batch = batch
         loss, tokens = self.loss(batch)
         mean = loss.detach()
         if self.exchange is not None:
-            loss, mean, tokens = self.exchange(self.step, loss, tokens)
+            batch_number = self.step * self.config.trainer.accumulate + self._accumulated.batches
+            loss, mean, tokens = self.exchange(batch_number, loss, tokens)
         if not math.isfinite(mean.item()):
             raise NotFinite(f"step {self.step}: the training loss is {mean.item()}")
         self.tokens_trained += tokens
-        self.train_loss = mean
-        return loss
+        self._accumulated.add(mean, tokens)
+        self.train_loss = self._accumulated.mean
+        # Lightning divides by the number of batches; here each counts by its tokens, and their sum is divided at the end.
+        return loss if self.config.trainer.accumulate == 1 else loss * (tokens * self.config.trainer.accumulate)
+
+    @property
+    def mid_step(self) -> bool:
+        """Return whether the newest batch is not the last of its optimizer step."""
+        return self._accumulated.batches > 0
 
     def configure_gradient_clipping(
         self,
@@ -146,6 +161,10 @@ class Task(LightningModule, Generic[Model]):
         gradient_clip_algorithm: str | None = None,  # noqa: ARG002
     ) -> None:
         """Clip to ``optimizer.clip_norm``, and keep the norm for the record."""
+        if self.config.trainer.accumulate > 1:
+            for parameter in self.parameters():
+                if parameter.grad is not None:
+                    parameter.grad /= self._accumulated.tokens
         longest = self.config.optimizer.clip_norm or math.inf
         self.gradient_norm = nn.utils.clip_grad_norm_(self.parameters(), longest)
         if not math.isfinite(self.gradient_norm.item()):
@@ -155,21 +174,24 @@ class Task(LightningModule, Generic[Model]):
         """Let the optimizer do a step, and count it."""
         super().optimizer_step(*arguments, **options)
         self.step += 1
+        self._accumulated = Accumulated()
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Return AdamW, which decays matrices alone, and its schedule."""
         config = self.config.optimizer
-        embeddings = {id(m.weight) for m in self.modules() if isinstance(m, nn.Embedding)}
-        decayed = [p for p in self.parameters() if p.dim() > 1 and id(p) not in embeddings]
-        others = [p for p in self.parameters() if p.dim() <= 1 or id(p) in embeddings]
+        embeddings = [m for m in self.modules() if isinstance(m, nn.Embedding)]
+        spared = set() if config.decay_embeddings else {id(m.weight) for m in embeddings}
+        decayed = [p for p in self.parameters() if p.dim() > 1 and id(p) not in spared]
+        others = [p for p in self.parameters() if p.dim() <= 1 or id(p) in spared]
         optimizer = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
             lr=config.lr,
             betas=config.betas,
+            eps=config.eps,
             fused=True,
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: lr_factor(step, config, self.config.trainer.max_steps)
+            optimizer, lambda step: lr_factor(step, config, self._steps_known_at(step))
         )
         if self._resumed:
             # In this order: a new schedule writes its first learning rate into the optimizer.
@@ -178,6 +200,12 @@ class Task(LightningModule, Generic[Model]):
             self._resumed = None
         self._optimizer, self._schedule = optimizer, schedule
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _steps_known_at(self, step: int) -> int | None:
+        """Return how many steps the run has, as far as that is known when ``step`` (from 0) begins."""
+        if self.config.trainer.max_time is None:
+            return self.config.trainer.max_steps
+        return self.plan.steps if self.plan and step > self.plan.after else None
 
     def training_state(self) -> dict[str, Any]:
         """Return all of the task that further training depends on: weights, optimizer, schedule, counts."""

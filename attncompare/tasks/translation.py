@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.metrics import BLEU, CHRF, TER
 from torch import Tensor
 
 from attncompare.config import TranslationConfig
@@ -17,7 +17,7 @@ from attncompare.tasks.base import Task, perplexity
 
 
 class Translation(Task[EncoderDecoder]):
-    """Label-smoothed cross-entropy; loss, perplexity, token accuracy, exact match, BLEU and chrF."""
+    """Label-smoothed cross-entropy; loss, perplexity, token accuracy, exact match, BLEU, chrF and TER."""
 
     def build_model(self) -> EncoderDecoder:
         """Return a fresh encoder-decoder."""
@@ -62,25 +62,28 @@ class Translation(Task[EncoderDecoder]):
         return greedy(self.model, source_BS, BOS, EOS, self.config.task.max_length)[0].tolist()
 
     def metrics(self, data: DataModule, split: str) -> dict[str, float]:
-        """Return loss in nats a token, and scores of the decoded sentences in percent (BLEU, chrF) or as shares."""
+        """Return loss in nats a token, and scores of the decoded sentences in percent (BLEU, chrF, TER) or as shares."""
         pairs = data.pairs(split)
         self.decoded = [(index, *pairs[index], text) for index, text in sorted(self.hypotheses.items())]
         references = [reference for _, _, reference, _ in self.decoded]
         hypotheses = [hypothesis for _, _, _, hypothesis in self.decoded]
-        self._bleu, self._chrf = BLEU(), CHRF()
+        assert isinstance(self.config.task, TranslationConfig)
+        tokenize = self.config.task.bleu_tokenize
+        # Forced where it would warn that the text seems to be cut already: here that is what "none" says.
+        bleu = BLEU(tokenize=tokenize, lowercase=self.config.task.bleu_lowercase, force=tokenize == "none")
+        self._scores = {"bleu": bleu, "chrf": CHRF(), "ter": TER()}
         exact = sum(hypothesis == reference for hypothesis, reference in zip(hypotheses, references, strict=True))
         return {
             "loss": self.items.mean,
             "perplexity": perplexity(self.items.mean),
             "token_accuracy": self.sums["correct"] / self.items.total("tokens"),
             "exact_match": exact / len(hypotheses),
-            "bleu": self._bleu.corpus_score(hypotheses, [references]).score,
-            "chrf": self._chrf.corpus_score(hypotheses, [references]).score,
+            **{name: score.corpus_score(hypotheses, [references]).score for name, score in self._scores.items()},
         }
 
     def signatures(self) -> dict[str, str]:
         """Return sacrebleu's signatures."""
-        return {"bleu": str(self._bleu.get_signature()), "chrf": str(self._chrf.get_signature())}
+        return {name: str(score.get_signature()) for name, score in self._scores.items()}
 
     def predictions(self, data: DataModule) -> list[dict[str, Any]]:  # noqa: ARG002
         """Return every decoded test sentence beside its source and reference."""

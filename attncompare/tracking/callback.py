@@ -9,12 +9,13 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from attncompare.config import TrainerConfig
 from attncompare.data.module import DataModule, Probe
 from attncompare.errors import NotFinite
 from attncompare.tasks.base import Task
+from attncompare.tracking.averaging import Snapshots
 from attncompare.tracking.checkpoint import of_this_run, save_checkpoint, state_digest
 from attncompare.tracking.company import Company
+from attncompare.tracking.ending import Ending
 from attncompare.tracking.files import write_bytes
 from attncompare.tracking.heatmap import heatmap_png
 from attncompare.tracking.interrupts import Stop
@@ -43,11 +44,6 @@ class Best:
     loss: float = math.inf
     step: int = 0
     weights: dict[str, Tensor] = field(default_factory=dict)
-
-
-def is_due(config: TrainerConfig, step: int) -> bool:
-    """Return whether the model is validated after ``step``: every so often, and after the last."""
-    return step % config.validate_every == 0 or step == config.max_steps
 
 
 class Tracking(Callback):
@@ -84,6 +80,10 @@ class Tracking(Callback):
         self.record, self.view, self.task, self.data, self.probes = record, view, task, data, probes
         self.stop, self.stop_after, self.on_progress = stop, stop_after, on_progress
         self.config = record.config
+        self.ending = Ending(self.config, record.summary, record.path)
+        task.plan = self.ending.plan
+        last = self.config.trainer.average_last
+        self.snapshots = None if last is None else Snapshots(record.path, last)
         self._epoch = data.batches_per_epoch
         self.watch = Stopwatch()
         self.best = Best()
@@ -125,6 +125,11 @@ class Tracking(Callback):
         self._memory_before = process["peak_memory_bytes"]
         self.validated_step = process["validated_step"]
         self._random = state["random"], process["random"]
+        if self.snapshots:
+            self.snapshots.restore(state["snapshots"])
+        if self.config.trainer.max_time is not None:
+            self.ending.restore(process["ending"])
+            self.task.plan = self.ending.plan
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Begin to measure, and go on with the random numbers."""
@@ -146,23 +151,34 @@ class Tracking(Callback):
         batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Write the row, the checkpoint and the validation that are due; end the run if that was asked for."""
+        if self.task.mid_step:
+            return
         step = self.task.step
         self._losses.append(self.task.train_loss)
-        if step % self.config.trainer.log_every == 0 or step == self.config.trainer.max_steps:
+        if self.ending.step_done(step, self.watch.seconds):
+            self.task.plan = self.ending.plan
+            self.record.update(**self.ending.facts())
+        if step % self.config.trainer.log_every == 0 or step == self.ending.last:
             self._row_of_training(step, trainer.optimizers[0].param_groups[0]["lr"])
         # Several processes stop at a step that all of them know.
         asked = self.task.exchange.stopping if self.task.exchange else self.stop.reason is not None
         stopping = asked or step == self.stop_after
-        if not (stopping or is_due(self.config.trainer, step)):
+        if not (stopping or self.ending.is_due(step)):
             return
         self.watch.stop()
         self._checkpoint(step)
         if stopping:
             raise KeyboardInterrupt
         self.validate()
+        trainer.should_stop = self.ended_by is not None
         if self.others:
-            self.others.go_on()
+            self.others.go_on(over=trainer.should_stop)
         self.watch.start()
+
+    @property
+    def ended_by(self) -> str | None:
+        """Return the key of ``trainer`` that ends training after the current step, which was validated, if one does."""
+        return self.ending.reason(self.task.step, self.best.step) if self.validated_step == self.task.step else None
 
     def validate(self) -> None:
         """Write the metrics of val after the current step, the weights and the maps.
@@ -172,7 +188,7 @@ class Tracking(Callback):
             KeyboardInterrupt: between two batches, if the run shall end.
         """
         step = self.task.step
-        self.on_progress(Progress("validating", step, self.config.trainer.max_steps))
+        self.on_progress(Progress("validating", step, self.ending.last))
         self.val = self.task.evaluate(self.data, "val", self._check)
         self._row(step, {f"val/{name}": value for name, value in self.val.items()})
         if not math.isfinite(self.val["loss"]):
@@ -199,12 +215,12 @@ class Tracking(Callback):
         }
         self._last = (tokens, seconds)
         self._row(step, values)
-        self.on_progress(Progress("training", step, self.config.trainer.max_steps, loss))
+        self.on_progress(Progress("training", step, self.ending.last, loss))
 
     def _row(self, step: int, values: dict[str, float]) -> None:
         # At every row, so that what two runs reached with the same tokens, or in the same time, can be told later.
         values = {**values, "train/tokens": self.task.tokens_trained, "train/seconds": self.watch.seconds}
-        self.record.log(step, (step - 1) // self._epoch, values)
+        self.record.log(step, (step * self.config.trainer.accumulate - 1) // self._epoch, values)
         if self.view:
             self.view.log(step, values)
 
@@ -219,6 +235,8 @@ class Tracking(Callback):
         }
         if self.others:
             state["random_of_others"] = self.others.random_states(step)
+        if self.snapshots:
+            state["snapshots"] = self.snapshots.state()
         process = {
             "seconds": self.watch.seconds,
             "seconds_at_last_row": self._last[1],
@@ -228,8 +246,10 @@ class Tracking(Callback):
             **self.record.metrics_so_far(),
             "random": process_random_states(),
         }
+        if self.config.trainer.max_time is not None:
+            process["ending"] = self.ending.state()
         save_checkpoint(self.record.path, step, {"state": state, "process": process})
-        if step == self.config.trainer.max_steps:
+        if self.ending.may_be_last(step):
             self.training_state_sha256 = state_digest(state)
 
     def _save_weights(self, step: int, loss: float) -> None:
@@ -239,6 +259,8 @@ class Tracking(Callback):
         if loss < self.best.loss:
             save_weights(self.record.path / BEST_WEIGHTS, weights)
             self.best = Best(loss, step, {name: tensor.clone() for name, tensor in weights.items()})
+        if self.snapshots:
+            self.snapshots.add(step, weights)
         log.info("step %d: val loss %.4f, best %.4f at step %d", step, loss, self.best.loss, self.best.step)
 
     def _save_maps(self, step: int) -> None:

@@ -9,8 +9,8 @@ class Company(Protocol):
     def random_states(self, step: int) -> list[dict[str, Any]]:
         """Return the random states of each after ``step``; they wait then."""
 
-    def go_on(self) -> None:
-        """Let them train on."""
+    def go_on(self, over: bool) -> None:
+        """Let them train on, or end if it is ``over``."""
 
     def check(self) -> None:
         """Raise RunFailed if one is gone."""

@@ -27,6 +27,7 @@ _LONGEST_NUMBER = 40  # characters; Python writes at most 24
 RUN_MARKS = ("summary.json", MANIFEST)  # a folder with either is a run, or what is left of one
 BEST_WEIGHTS = "checkpoints/best.safetensors"
 LAST_WEIGHTS = "checkpoints/last.safetensors"
+AVERAGED_WEIGHTS = "checkpoints/averaged.safetensors"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ class Run:
     def state(self) -> State:
         """Return running, finished, failed or interrupted."""
         return self.summary["state"]
+
+    @property
+    def tested_weights(self) -> str:
+        """Return the file of the weights that were tested: the best on val, or the mean of the last."""
+        return AVERAGED_WEIGHTS if self.summary.get("tested") == "averaged" else BEST_WEIGHTS
 
     def alive(self) -> bool:
         """Return whether a process is training this run now."""

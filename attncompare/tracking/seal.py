@@ -12,7 +12,7 @@ MANIFEST = "manifest.json"
 _FILES = (
     *("config.yaml", "overrides.yaml", "environment.json", "tokenizer.json", "source_tokenizer.json"),
     *("metrics.csv", "predictions.jsonl", "losses.jsonl", "summary.json", "maps/*"),
-    *("checkpoints/best.safetensors", "checkpoints/last.safetensors"),
+    *("checkpoints/best.safetensors", "checkpoints/last.safetensors", "checkpoints/averaged.safetensors"),
 )
 
 

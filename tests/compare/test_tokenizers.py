@@ -55,7 +55,7 @@ def test_in_bits_per_byte_they_are_compared_and_named_by_their_tokenizer(cut):
 
 def test_translations_are_offered_what_is_measured_on_text(cut):
     runs = [*cut("dot", "character"), *cut("scaled", "word")]
-    assert refusal(runs).endswith("--metric bleu or chrf or exact_match")
+    assert refusal(runs).endswith("--metric bleu or chrf or ter or exact_match")
     assert len(compare_groups(runs, options=Options(metric="chrf"))[0].variants) == 2
     assert "data.tokenizer.kind" in refusal(runs, Options(metric="loss"))
 

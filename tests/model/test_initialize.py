@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -85,6 +86,20 @@ def test_initial_values_have_the_documented_distributions(size):
     assert model.embedding.tokens.weight.std().item() == pytest.approx(32**-0.5, rel=0.15)
     scores = torch.cat([p.flatten() for name, p in model.named_parameters() if name.endswith("v_HK")])
     assert scores.std().item() == pytest.approx(16**-0.5, rel=0.15)
+
+
+@MODELS
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_as_in_gpt2_what_is_added_to_the_stream_starts_smaller_in_deep_stacks(make, variant, size):
+    model = make(variant, replace(size, d_model=64, d_ff=128))
+    initialize(model, seed=1, scheme="gpt2")
+    added = 3 if make is make_encoder_decoder else 2  # by each block of the decoder: attentions and feed-forward part
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Embedding | nn.Linear):
+            residual = name.endswith((".output", ".outer"))
+            count = size.layers * (2 if name.startswith("encoder.") else added) if residual else 1
+            assert module.weight.std().item() == pytest.approx(0.02 / math.sqrt(count), rel=0.1), name
+            assert abs(module.weight.mean().item()) < 0.002, name
 
 
 def test_a_parameter_without_a_rule_is_refused():

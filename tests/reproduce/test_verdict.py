@@ -105,6 +105,14 @@ def test_a_final_metric_that_differs_is_different_either_way_round(part, value):
         assert outcome.first.metric.startswith(f"{part}/")
 
 
+def test_a_metric_that_came_after_the_record_is_not_compared_and_said():
+    newer = with_final(test={**FINAL["test"], "ter": 50.0})
+    outcome = compare(RUN, newer)
+    assert (outcome.verdict, outcome.not_compared) == ("identical", ("test/ter (not in the record)",))
+    assert compare(newer, RUN).verdict == "different"
+    assert compare(newer, with_final(test={**FINAL["test"], "ter": 60.0})).verdict == "different"
+
+
 def test_rows_that_are_missing_are_different():
     outcome = compare(RUN, replace(RUN, rows=ROWS[:-1]), tolerance=0.9)
     assert (outcome.verdict, outcome.first.metric) == ("different", "number of logged rows")

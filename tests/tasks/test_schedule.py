@@ -14,17 +14,23 @@ EVERY_SCHEDULE = pytest.mark.parametrize("schedule", SCHEDULES)
 STEPS, WARMUP, LEAST = 200, 20, 0.1
 
 
-def factors(schedule, steps=STEPS, warmup=WARMUP, least=LEAST):
-    config = OptimizerConfig(
+def settings(schedule, warmup=WARMUP, least=LEAST):
+    return OptimizerConfig(
         name="adamw",
         lr=1.0,
         betas=(0.9, 0.98),
+        eps=1e-8,
         weight_decay=0.0,
+        decay_embeddings=False,
         clip_norm=None,
         schedule=schedule,
         warmup_steps=warmup,
         min_lr_ratio=least,
     )
+
+
+def factors(schedule, steps=STEPS, warmup=WARMUP, least=LEAST):
+    config = settings(schedule, warmup, least)
     return [lr_factor(step, config, steps) for step in range(steps)]
 
 
@@ -77,3 +83,36 @@ def test_inverse_sqrt_halves_when_the_step_quadruples():
     values = factors("inverse_sqrt")
     for step in (20, 33, 49):
         assert values[4 * step] == pytest.approx(values[step] / 2)
+
+
+def nanogpt_lr(it, learning_rate, min_lr, warmup_iters, lr_decay_iters):
+    """The rate of iteration ``it``, as nanoGPT's train.py computes it."""
+    if it < warmup_iters:
+        return learning_rate * (it + 1) / (warmup_iters + 1)
+    if it > lr_decay_iters:
+        return min_lr
+    decay_ratio = (it - warmup_iters) / (lr_decay_iters - warmup_iters)
+    return min_lr + 0.5 * (1.0 + math.cos(math.pi * decay_ratio)) * (learning_rate - min_lr)
+
+
+def test_cosine_is_that_of_nanogpt_with_its_last_step_at_the_least_rate():
+    expected = [nanogpt_lr(step, 1e-3, 1e-4, 100, 1999) for step in range(2000)]
+    assert [1e-3 * factor for factor in factors("cosine", 2000, 100, 0.1)] == pytest.approx(expected, rel=1e-12)
+
+
+def test_inverse_sqrt_is_that_of_the_transformer_after_its_warm_up():
+    def vaswani(step, d_model=512, warmup=4000):  # section 5.3, equation 3
+        return d_model**-0.5 * min(step**-0.5, step * warmup**-1.5)
+
+    values = factors("inverse_sqrt", 10_000, 4000)
+    for step in (4000, 5000, 9999):
+        assert values[step] / values[4000] == pytest.approx(vaswani(step) / vaswani(4000))
+
+
+@EVERY_SCHEDULE
+def test_as_long_as_nobody_knows_the_last_step_only_what_needs_none_falls(schedule):
+    config = settings(schedule)
+    values = [lr_factor(step, config, None) for step in range(STEPS)]
+    assert values[:WARMUP] == factors(schedule)[:WARMUP]
+    falls = schedule == "inverse_sqrt"
+    assert values[WARMUP:] == (factors(schedule)[WARMUP:] if falls else [1.0] * (STEPS - WARMUP))

@@ -44,8 +44,17 @@ class Items:
         return _sums(_plan(len(self.ids))[1], self.features_NF)
 
 
-def read_items(metric: str, rows: Sequence[Mapping[str, Any]], unit: Unit) -> Items | None:
+def read_items(
+    metric: str, rows: Sequence[Mapping[str, Any]], unit: Unit, *, tokenize: str = "13a", lowercase: bool = False
+) -> Items | None:
     """Return the items of ``rows``, of the part of the record that ``ITEM_METRICS`` names for ``metric``.
+
+    Args:
+        metric: its key.
+        rows: of that part.
+        unit: what an item is.
+        tokenize: how BLEU cuts text, as ``task.bleu_tokenize`` says.
+        lowercase: whether BLEU ignores case.
 
     Returns:
         None if there are none, if they lack numbers or what the metric needs, or if a loss is not finite.
@@ -58,7 +67,10 @@ def read_items(metric: str, rows: Sequence[Mapping[str, Any]], unit: Unit) -> It
     elif all(isinstance(row.get(key), str) for row in rows for key in ("reference", "prediction")):
         references = [row["reference"] for row in rows]
         predictions = [row["prediction"] for row in rows]
-        features_NF = {"bleu": _bleu, "chrf": _chrf, "exact_match": _exact}[metric](predictions, references)
+        if metric == "bleu":
+            features_NF = _bleu(predictions, references, tokenize, lowercase)
+        else:
+            features_NF = {"chrf": _chrf, "ter": _ter, "exact_match": _exact}[metric](predictions, references)
     else:
         return None
     if features_NF is None or not np.isfinite(features_NF).all():
@@ -77,17 +89,28 @@ def _exact(predictions: list[str], references: list[str]) -> NDArray[np.float64]
     return np.array([[prediction == reference, 1.0] for prediction, reference in pairs], dtype=np.float64)
 
 
-def _bleu(predictions: list[str], references: list[str]) -> NDArray[np.float64]:
-    """Count tokens and n-grams as sacrebleu does: its tokenizer "13a", cased."""
-    from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+def _bleu(predictions: list[str], references: list[str], tokenize: str, lowercase: bool) -> NDArray[np.float64]:
+    """Count tokens and n-grams as sacrebleu does, by its own tokenizer."""
+    from sacrebleu.metrics import BLEU
 
-    tokenize, numbers = Tokenizer13a(), dict[str, int]()
+    cut, numbers = BLEU(tokenize=tokenize, force=True).tokenizer, dict[str, int]()
 
     def tokens(text: str) -> list[int]:
-        return [numbers.setdefault(token, len(numbers)) for token in tokenize(text.rstrip()).split()]
+        text = text.lower() if lowercase else text
+        return [numbers.setdefault(token, len(numbers)) for token in cut(text.rstrip()).split()]
 
     counts_NO3 = ngram_counts([tokens(p) for p in predictions], [tokens(r) for r in references], BLEU_ORDER)
     return np.concatenate([counts_NO3[:, 0, :2], counts_NO3[:, :, 2], counts_NO3[:, :, 0]], axis=1)
+
+
+def _ter(predictions: list[str], references: list[str]) -> NDArray[np.float64]:
+    """Count edits and reference words as sacrebleu does by default."""
+    from sacrebleu.metrics import TER
+
+    score = TER()
+    pairs = zip(predictions, references, strict=True)
+    found = [score.sentence_score(prediction, [reference]) for prediction, reference in pairs]
+    return np.array([[one.num_edits, one.ref_length] for one in found], dtype=np.float64)
 
 
 def _chrf(predictions: list[str], references: list[str]) -> NDArray[np.float64]:

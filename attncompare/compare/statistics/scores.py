@@ -47,6 +47,16 @@ def chrf(sums: Sums) -> Sums:
     return score
 
 
+def ter(sums: Sums) -> Sums:
+    """Return TER (Snover et al. 2006) in percent.
+
+    Features: edits of the hypothesis, and words of the reference; without any of these it is 100 where there were edits.
+    """
+    edits, words = sums[..., 0], sums[..., 1]
+    score: Sums = 100 * np.where(words > 0, edits / np.where(words > 0, words, 1), edits > 0)
+    return score
+
+
 def ratio(sums: Sums) -> Sums:
     """Return the ratio of two sums, as nats a token or the share of exact matches."""
     quotient: Sums = sums[..., 0] / sums[..., 1]
@@ -68,6 +78,7 @@ def perplexity(sums: Sums) -> Sums:
 SCORES: Mapping[str, Callable[[Sums], Sums]] = {
     "bleu": bleu,
     "chrf": chrf,
+    "ter": ter,
     "exact_match": ratio,
     "loss": ratio,
     "perplexity": perplexity,
@@ -76,6 +87,7 @@ SCORES: Mapping[str, Callable[[Sums], Sums]] = {
 ITEM_METRICS: Mapping[str, Literal["predictions", "losses"]] = {
     "bleu": "predictions",
     "chrf": "predictions",
+    "ter": "predictions",
     "exact_match": "predictions",
     "loss": "losses",
     "perplexity": "losses",

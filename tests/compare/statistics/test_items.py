@@ -1,14 +1,16 @@
 """Figures of single test items: their sums give sacrebleu's own scores."""
 
 import math
+import typing
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.metrics import BLEU, CHRF, TER
 
 from attncompare.compare.statistics import read_items
+from attncompare.config import TranslationConfig
 
 TEXT = 'am Montag , den 3. März 2021 um zehn Uhr: vor Tagen (drei) Stunden und Minuten -5,3 % & "so" .'
 WORDS = TEXT.split()
@@ -33,9 +35,20 @@ def noisy(text, share=0.3):
 def test_sums_give_sacrebleus_scores(share, size):
     references = [sentence() for _ in range(size)]
     predictions = [noisy(reference, share) for reference in references]
-    for metric, scorer in (("bleu", BLEU()), ("chrf", CHRF())):
+    for metric, scorer in (("bleu", BLEU()), ("chrf", CHRF()), ("ter", TER())):
         found = read_items(metric, rows(predictions, references), "sentence").score
         assert found == pytest.approx(scorer.corpus_score(predictions, [references]).score, abs=1e-9)
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+@pytest.mark.parametrize("tokenize", typing.get_args(TranslationConfig.model_fields["bleu_tokenize"].annotation))
+def test_bleu_is_cut_as_the_run_cut_it(tokenize, lowercase):
+    references = ["Der Hund (klein) läuft, sagt man: 1.000 Meter!", "不 同 的 文本。", "a b c d e", ""]
+    predictions = ["der hund (Klein) läuft, sagt Man: 1.000 Meter.", "不同 的文本。", "A b c D e f", "x"]
+    scorer = BLEU(tokenize=tokenize, lowercase=lowercase, force=True)
+    found = read_items("bleu", rows(predictions, references), "sentence", tokenize=tokenize, lowercase=lowercase).score
+    assert found == pytest.approx(scorer.corpus_score(predictions, [references]).score, abs=1e-9)
+    assert found > 0
 
 
 TEXTS = st.one_of(
@@ -48,7 +61,7 @@ TEXTS = st.one_of(
 @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5))
 def test_any_text_scores_as_in_sacrebleu(pairs):
     predictions, references = [p for p, _ in pairs], [r for _, r in pairs]
-    for metric, scorer in (("bleu", BLEU()), ("chrf", CHRF())):
+    for metric, scorer in (("bleu", BLEU()), ("chrf", CHRF()), ("ter", TER())):
         found = read_items(metric, rows(predictions, references), "sentence").score
         assert found == pytest.approx(scorer.corpus_score(predictions, [references]).score, abs=1e-9)
 
