@@ -17,9 +17,7 @@ from attncompare.decoding import translate_all
 from attncompare.decoding.greedy import greedy
 from attncompare.model import ModelSize
 
-SIZE = ModelSize(
-    vocab_size=8000, max_length=128, d_model=128, layers=4, d_ff=256, dropout=0.0, positions="sinusoidal"
-)
+SIZE = ModelSize(vocab_size=8000, max_length=128, d_model=128, layers=4, d_ff=256, dropout=0.0, positions="sinusoidal")
 SENTENCES = Path(__file__).parents[2] / "shared/data/multi30k/test_2016_flickr.en"
 TOKENS_A_WORD = 1.15  # of a joint BPE vocabulary of 8,000
 
@@ -55,7 +53,7 @@ def timed(work):
 
 def beam(variant):
     rows = sources()
-    model = with_lengths(make_encoder_decoder(variant, SIZE, 4), 14)
+    model = with_lengths(make_encoder_decoder(variant, SIZE, 4), 16)
     found, wall, cpu = timed(lambda: translate_all(model, rows, bos=BOS, eos=EOS, max_length=128, beam=5))
     mean = sum(len(hypotheses[0].ids) for hypotheses in found) / len(found)
     print(f"{variant}: {len(rows)} sentences, beam 5, {mean:.1f} tokens each: {wall:.1f} s, {cpu:.1f} s of CPU")
