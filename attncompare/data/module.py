@@ -28,11 +28,15 @@ SplitSet = PairSet | RowSet | StreamSet
 class DataModule(LightningDataModule):
     """Corpus, tokenizer and batches of ``config``.
 
+    Args:
+        config: the run.
+        tokenizer: takes the place of one that is trained on the train split.
+
     Attributes:
         first_step: the training step (from 0) whose batch comes first; more than 0 where a run is resumed.
 
     Attributes (after :meth:`prepare`):
-        tokenizer: trained on the train split; for pairs one vocabulary for both sides.
+        tokenizer: the given one, or one trained on the train split; for pairs one vocabulary for both sides.
         fingerprint: SHA-256 of the data (:func:`attncompare.data.corpus.fingerprint`).
         report: plain JSON: ``vocab_size``, and for each split ``rows``, ``tokens``, ``unknown_rate`` (share of tokens),
             ``left_out`` (train rows over ``task.max_length``), ``truncated`` (val and test rows over it), and for val
@@ -43,9 +47,10 @@ class DataModule(LightningDataModule):
     fingerprint: str
     report: dict[str, Any]
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer | None = None) -> None:
         super().__init__()
         self.config = config
+        self._given = tokenizer
         self.first_step = 0
         self._corpus: Corpus | None = None
         self._sets: dict[str, SplitSet] = {}
@@ -59,8 +64,7 @@ class DataModule(LightningDataModule):
         if self._sets:
             return
         corpus = load_corpus(self.config.data, self.config.data_seed)
-        texts = [text for column in _text_columns(corpus) for text in corpus.column("train", column)]
-        self.tokenizer = Tokenizer.train(texts, self.config.data.tokenizer)
+        self.tokenizer = self._given or self._train_tokenizer(corpus)
         self.fingerprint = fingerprint(corpus)
         sets = {split: self._encode(corpus, split) for split in SPLITS}
         self._refuse_if_empty(sets)
@@ -120,6 +124,10 @@ class DataModule(LightningDataModule):
         if isinstance(val, PairSet):
             return pair_probes(corpus, val, self.tokenizer, count)
         return text_probes(val, count)
+
+    def _train_tokenizer(self, corpus: Corpus) -> Tokenizer:
+        texts = [text for column in _text_columns(corpus) for text in corpus.column("train", column)]
+        return Tokenizer.train(texts, self.config.data.tokenizer)
 
     def _encode(self, corpus: Corpus, split: str) -> SplitSet:
         rows, longest = corpus.splits[split], self.config.task.max_length

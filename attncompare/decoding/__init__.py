@@ -8,7 +8,7 @@ translating.py  a batch, or any number of sentences, by either
 sampling.py     continuations of a text by chance
 """
 
-from attncompare.decoding.beam import beam_search
+from attncompare.decoding.beam import beam_search, require_possible
 from attncompare.decoding.greedy import greedy
 from attncompare.decoding.hypotheses import Hypothesis, length_penalty_of
 from attncompare.decoding.sampling import sample, sample_rows
@@ -19,6 +19,7 @@ __all__ = [
     "beam_search",
     "greedy",
     "length_penalty_of",
+    "require_possible",
     "sample",
     "sample_rows",
     "translate_all",
