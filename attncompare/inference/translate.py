@@ -50,10 +50,11 @@ def translate(
     trained.require_translator()
     if maps is not None:
         require_outside(maps, trained, "--maps")
+    wanted = 1 if n_best is None else n_best
     shown: list[ProbeMaps] = []
     total = cut = 0
     for sentences in chain([first], batches):
-        answers = trained.translate(sentences, beam=beam, n_best=n_best or 1, length_penalty=length_penalty)
+        answers = trained.translate(sentences, beam=beam, n_best=wanted, length_penalty=length_penalty)
         for line in _lines(answers, total, numbered=n_best is not None):
             print(line)
         sys.stdout.flush()
