@@ -20,6 +20,7 @@ The rooms, in the order in which data flows; each imports only from those above 
     session                     one run between the opening and the closing of its record
     train, trained              a new run or an unfinished one; a record as a model again
     sweep, reproduce, upload    many runs; the same run again; a record shown in W&B
+    inference                   what a trained run answers to new sentences, prompts and data
     dashboard, wandb_report     a folder of runs in a browser; a comparison in W&B
     streams, cli                its output where nobody reads it any more; the console script
 """
@@ -29,15 +30,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from attncompare.attention import Attention, ScoreFunction, attend
-    from attncompare.trained import TrainedRun, load
+    from attncompare.trained import TrainedRun, Translated, TranslatedText, load
 
-__all__ = ["Attention", "ScoreFunction", "TrainedRun", "attend", "load"]
+__all__ = ["Attention", "ScoreFunction", "TrainedRun", "Translated", "TranslatedText", "attend", "load"]
 
 _HOMES = {
     "Attention": "attncompare.attention",
     "ScoreFunction": "attncompare.attention",
     "attend": "attncompare.attention",
     "TrainedRun": "attncompare.trained",
+    "Translated": "attncompare.trained",
+    "TranslatedText": "attncompare.trained",
     "load": "attncompare.trained",
 }
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from attncompare.cli_arguments import given, path
+from attncompare.cli_decoding import add_decoding
 from attncompare.cli_train import train
 from attncompare.cli_views import add_views
 from attncompare.errors import AttnCompareError, Refused
@@ -133,6 +134,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     page = "where to write the page (default: RUN/maps/attend.html)"
     attend.add_argument("--html", type=path, metavar="FILE", help=page)
     attend.set_defaults(command=_attend)
+    add_decoding(commands)
     add_views(commands)
     return parser, list(commands.choices)
 

@@ -32,7 +32,12 @@ ADDED_TO: dict[tuple[str, str], dict[str, Any]] = {
         "test_fraction": None,
         "keep_empty": False,
     },
-    ("task", "translation"): {"bleu_tokenize": "13a", "bleu_lowercase": False},
+    ("task", "translation"): {
+        "beam": 1,
+        "length_penalty": 1.0,
+        "bleu_tokenize": "13a",
+        "bleu_lowercase": False,
+    },
     ("task", "language_model"): {"eval_stride": None},
 }
 """The same for sections whose keys follow from their name: section and name, and the keys."""

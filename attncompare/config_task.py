@@ -8,6 +8,7 @@ from attncompare.config_values import (
     AtLeastFour,
     AtLeastTwo,
     NotNegative,
+    NotNegativeFloat,
     Positive,
     PositiveFloat,
     PositiveOrNull,
@@ -23,6 +24,8 @@ class TranslationConfig(Strict):
     max_length: AtLeastFour
     label_smoothing: Probability
     val_decodes: Positive
+    beam: Positive
+    length_penalty: NotNegativeFloat
     bleu_tokenize: Literal["13a", "intl", "zh", "char", "none"]
     bleu_lowercase: bool
 

@@ -85,6 +85,11 @@ REFUSED = {
     "compare": ["RUN", "attncompare compare --help"],
     "attend run sentence --layer x": ["--layer", "'x'"],
     "reproduce": ["RUN"],
+    "translate": ["RUN", "attncompare translate --help"],
+    "translate run --beam x": ["--beam", "'x'"],
+    "translate run --checkpoint bst": ["--checkpoint", "best", "last", "averaged"],
+    "generate run": ["--prompt"],
+    "evaluate run --split train": ["--split", "val", "test"],
 }
 HELPED = {
     "--help": ["train", "compare", "reproduce", "attend"],
@@ -92,6 +97,9 @@ HELPED = {
     "compare --help": ["RUN", "--html", "--force"],
     "reproduce --help": ["RUN"],
     "attend --help": ["RUN", "sentence", "--layer", "--head", "--html"],
+    "translate --help": ["RUN", "FILE", "--beam", "--n-best", "--length-penalty", "--maps", "--checkpoint"],
+    "generate --help": ["RUN", "--prompt", "--temperature", "--top-k", "--top-p", "--seed", "--samples"],
+    "evaluate --help": ["RUN", "--data", "--split", "--beam", "--json", "--checkpoint"],
     "train --cfg job": ["score: scaled", "seed: 1"],
     "train --cfg job -p optimizer": ["name: adamw"],
 }

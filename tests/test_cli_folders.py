@@ -82,6 +82,10 @@ def test_a_link_in_place_of_the_temporary_file_is_not_followed(page_to):
         ("reproduce", "RUN", "--runs", ""),
         ("upload", ""),
         ("upload", "RUN", ""),
+        ("translate", ""),
+        ("translate", "RUN", ""),
+        ("generate", "", "--prompt", "a"),
+        ("evaluate", "RUN", "--json", ""),
     ],
 )
 def test_an_empty_name_is_no_name_of_the_current_folder(cli, trained, arguments):

@@ -29,8 +29,8 @@ ROOMS = [
     {"session"},
     {"train", "trained"},
     {
-        *("sweep", "reproduce", "upload", "progress_board", "dashboard", "wandb_report"),
-        *("streams", "cli", "cli_arguments", "cli_train", "cli_views"),
+        *("sweep", "reproduce", "upload", "progress_board", "dashboard", "wandb_report", "inference"),
+        *("streams", "cli", "cli_arguments", "cli_decoding", "cli_train", "cli_views"),
     },
 ]
 FORBIDDEN = {  # beyond the order

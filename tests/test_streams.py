@@ -48,7 +48,18 @@ def test_training_goes_on_where_its_progress_cannot_be_written_and_its_path_is_a
     assert err.endswith("\nerror: standard output cannot be written (No space left on device)\n")
 
 
-@pytest.mark.parametrize("line", ["train --cfg job", "compare run", "upload --offline run", "attend run abc", "--help"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train --cfg job",
+        "compare run",
+        "upload --offline run",
+        "attend run abc",
+        "translate run run/config.yaml",
+        "evaluate run",
+        "--help",
+    ],
+)
 def test_a_result_that_nobody_reads_is_a_quiet_failure(finished_run, tmp_path, line):
     shutil.copytree(finished_run.path, tmp_path / "run")
     codes, _, err = shell(f"(sleep 0.2; attncompare {line}) | exec true", tmp_path)

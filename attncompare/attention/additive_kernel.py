@@ -3,7 +3,7 @@
 The plain formula holds B*H*T*S*K numbers, 6.4 GB for a batch of 64 with 6 heads, 256 tokens and K = 64. Here a few
 tiles of at most ``TILE_NUMBERS`` exist at a time, small enough to stay in a core's cache.
 
-No tanh is taken for a tile either:
+No tanh is taken for a tile of several queries either:
 
     tanh(q + k) = 1 - 2 / (1 + e^(2q) e^(2k)),
 
@@ -77,6 +77,12 @@ class _AdditiveScores(torch.autograd.Function):
 
 def _tile_maker(q_NTK: Tensor, k_NSK: Tensor) -> Callable[[slice, slice], Tensor]:
     """Return the function that makes a new tensor ``tanh(q + k)`` for one tile, (n, t, S, K)."""
+
+    def from_tanh(n: slice, t: slice) -> Tensor:
+        return (q_NTK[n, t, None] + k_NSK[n, None]).tanh_()
+
+    if q_NTK.shape[1] == 1:  # as in decoding: the exponentials of the keys would serve one product each
+        return from_tanh
     exp_q_NTK, exp_k_NSK = (2 * q_NTK).exp(), (2 * k_NSK).exp()
     one = q_NTK.new_ones(())
 
@@ -90,8 +96,7 @@ def _tile_maker(q_NTK: Tensor, k_NSK: Tensor) -> Callable[[slice, slice], Tensor
         return from_exponentials
 
     def from_either(n: slice, t: slice) -> Tensor:
-        tanh_ntSK = (q_NTK[n, t, None] + k_NSK[n, None]).tanh_()
-        return torch.where(q_fits_NTK[n, t, None] & k_fits_NSK[n, None], from_exponentials(n, t), tanh_ntSK)
+        return torch.where(q_fits_NTK[n, t, None] & k_fits_NSK[n, None], from_exponentials(n, t), from_tanh(n, t))
 
     return from_either
 

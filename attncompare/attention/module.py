@@ -1,11 +1,10 @@
 """Attention: everything that the variants share. The score function is the one part that they exchange (C3)."""
 
 import math
-from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
+from attncompare.attention.cache import KeyValueCache
 from attncompare.attention.masks import checked
 from attncompare.attention.scores.base import ScoreFunction
 from attncompare.errors import Refused
@@ -48,14 +47,6 @@ def attend(
     if need_weights:
         return scorer.context_and_weights(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout)
     return scorer.context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout), None
-
-
-@dataclass
-class KeyValueCache:
-    """Projected keys and values of what was read before, for one attention module and one batch; serves every score."""
-
-    k_BHSK: Tensor | None = None
-    v_BHSK: Tensor | None = None
 
 
 class Attention(nn.Module):
@@ -139,16 +130,14 @@ class Attention(nn.Module):
     def _keys_and_values(
         self, query_BTD: Tensor, memory_BSD: Tensor | None, cache: KeyValueCache | None
     ) -> tuple[Tensor, Tensor]:
-        if cache is not None and cache.k_BHSK is not None and cache.v_BHSK is not None and memory_BSD is not None:
-            return cache.k_BHSK, cache.v_BHSK
+        held = None if cache is None or memory_BSD is None else cache.read()
+        if held is not None:
+            return held
         read_BSD = query_BTD if memory_BSD is None else memory_BSD
         k_BHSK, v_BHSK = self._split(self.key(read_BSD)), self._split(self.value(read_BSD))
-        if cache is not None:
-            if cache.k_BHSK is not None and cache.v_BHSK is not None:
-                k_BHSK = torch.cat([cache.k_BHSK, k_BHSK], dim=2)
-                v_BHSK = torch.cat([cache.v_BHSK, v_BHSK], dim=2)
-            cache.k_BHSK, cache.v_BHSK = k_BHSK, v_BHSK
-        return k_BHSK, v_BHSK
+        if cache is None:
+            return k_BHSK, v_BHSK
+        return cache.extend(k_BHSK, v_BHSK) if memory_BSD is None else cache.fixed(k_BHSK, v_BHSK)
 
     def _split(self, x_BTD: Tensor) -> Tensor:
         return x_BTD.unflatten(-1, (self.heads, self.head_dim)).transpose(1, 2)  # B T (H K) -> B H T K

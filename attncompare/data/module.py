@@ -35,6 +35,7 @@ class DataModule(LightningDataModule):
     Args:
         config: the run.
         tell: told in words how far :meth:`prepare` is, where that takes long.
+        tokenizers: take the place of those that are trained on the train split: as the two attributes below.
 
     Attributes:
         first_step: the training step (from 0) whose batch comes first; more than 0 where a run is resumed.
@@ -56,9 +57,14 @@ class DataModule(LightningDataModule):
     fingerprint: str
     report: dict[str, Any]
 
-    def __init__(self, config: RunConfig, tell: Tell = lambda _: None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        tell: Tell = lambda _: None,
+        tokenizers: tuple[Tokenizer, Tokenizer | None] | None = None,
+    ) -> None:
         super().__init__()
-        self.config, self._tell = config, tell
+        self.config, self._tell, self._given = config, tell, tokenizers
         self.first_step = 0
         self._corpus: Corpus | None = None
         self._sets: dict[str, SplitSet] = {}
@@ -73,7 +79,7 @@ class DataModule(LightningDataModule):
             return
         corpus = load_corpus(self.config.data, self.config.data_seed)
         self.fingerprint = fingerprint(corpus)
-        self.tokenizer, self.source_tokenizer = self._train_tokenizers(corpus)
+        self.tokenizer, self.source_tokenizer = self._given or self._train_tokenizers(corpus)
         encoded = EncodedCorpus(corpus, self.fingerprint, self._tell)
         sets = {split: self._set_of(corpus, encoded, split) for split in SPLITS}
         self._refuse_if_empty(sets)

@@ -147,7 +147,11 @@ class Block(nn.Module):
         need_weights: bool = False,
         cache: BlockCache | None = None,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Return the new stream (B, T, D), and the weights of self- and cross-attention or ``None``."""
+        """Return the new stream (B, T, D), and the weights of self- and cross-attention or ``None``.
+
+        A memory may have fewer rows than the stream, each for as many neighbouring rows, such as the beams of a sentence,
+        if ``memory_may_attend`` says the same to all queries, (rows, 1, 1, S). The cross weights are (rows, H, queries, S).
+        """
         added_BTD, self_weights = self.self_attention(
             self.self_norm(x_BTD),
             may_attend=may_attend,
@@ -157,12 +161,13 @@ class Block(nn.Module):
         x_BTD = x_BTD + self.dropout(added_BTD)
         cross_weights = None
         if memory_BSD is not None:
+            # Rows that share a memory are queries beside each other: its keys and values are there once for all of them.
             added_BTD, cross_weights = self.cross_attention(
-                self.cross_norm(x_BTD),
+                self.cross_norm(x_BTD).reshape(len(memory_BSD), -1, x_BTD.shape[2]),
                 memory_BSD,
                 may_attend=memory_may_attend,
                 need_weights=need_weights,
                 cache=cache and cache.cross_attention,
             )
-            x_BTD = x_BTD + self.dropout(added_BTD)
+            x_BTD = x_BTD + self.dropout(added_BTD.view_as(x_BTD))
         return x_BTD + self.dropout(self.feed_forward(self.feed_forward_norm(x_BTD))), self_weights, cross_weights

@@ -7,17 +7,27 @@ import torch.nn.functional as F
 from sacrebleu.metrics import BLEU, CHRF, TER
 from torch import Tensor
 
-from attncompare.config import TranslationConfig
+from attncompare.config import RunConfig, TranslationConfig
 from attncompare.data.batches import PairBatch
 from attncompare.data.module import DataModule
-from attncompare.data.tokenizer import BOS, EOS, PAD
-from attncompare.decoding import greedy
+from attncompare.data.tokenizer import BOS, EOS, PAD, Tokenizer
+from attncompare.decoding import translate_batch
 from attncompare.model import EncoderDecoder
 from attncompare.tasks.base import Task, perplexity
 
 
 class Translation(Task[EncoderDecoder]):
-    """Label-smoothed cross-entropy; loss, perplexity, token accuracy, exact match, BLEU, chrF and TER."""
+    """Label-smoothed cross-entropy; loss, perplexity, token accuracy, exact match, BLEU, chrF and TER.
+
+    Attributes:
+        beam: width of the search by which test is translated, from ``task.beam``; val is always decoded greedily.
+        length_penalty: of a wider search (:func:`attncompare.decoding.length_penalty_of`), from ``task.length_penalty``.
+    """
+
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> None:
+        super().__init__(config, tokenizer, source_tokenizer)
+        assert isinstance(config.task, TranslationConfig)
+        self.beam, self.length_penalty = config.task.beam, config.task.length_penalty
 
     def build_model(self) -> EncoderDecoder:
         """Return a fresh encoder-decoder."""
@@ -48,18 +58,20 @@ class Translation(Task[EncoderDecoder]):
         assert isinstance(self.config.task, TranslationConfig)
         chosen_B = batch.index_B < self.config.task.val_decodes if split == "val" else batch.index_B >= 0
         if bool(chosen_B.any()):
-            texts = self.translate(batch.source_BS[chosen_B])
+            texts = self.translate(batch.source_BS[chosen_B], beam=1 if split == "val" else self.beam)
             self.hypotheses.update(zip(batch.index_B[chosen_B].tolist(), texts, strict=True))
 
-    def translate(self, source_BS: Tensor) -> list[str]:
-        """Return the greedy translation of each row of token ids."""
-        ids_BT = greedy(self.model, source_BS, BOS, EOS, self.config.task.max_length)
-        return [self.tokenizer.decode(ids) for ids in ids_BT.tolist()]
-
-    def translate_ids(self, source_ids: list[int]) -> list[int]:
-        """Return the greedy translation of one sentence, as ids; they end in EOS unless it is of the longest length."""
-        source_BS = torch.tensor([source_ids], device=self.device)
-        return greedy(self.model, source_BS, BOS, EOS, self.config.task.max_length)[0].tolist()
+    def translate(self, source_BS: Tensor, beam: int) -> list[str]:
+        """Return the best translation of each row of token ids that a search of width ``beam`` finds."""
+        found = translate_batch(
+            *(self.model, source_BS),
+            bos=BOS,
+            eos=EOS,
+            max_length=self.config.task.max_length,
+            beam=beam,
+            length_penalty=self.length_penalty,
+        )
+        return [self.tokenizer.decode(best.ids) for best, *_ in found]
 
     def metrics(self, data: DataModule, split: str) -> dict[str, float]:
         """Return loss in nats a token, and scores of the decoded sentences in percent (BLEU, chrF, TER) or as shares."""

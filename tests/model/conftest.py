@@ -1,20 +1,2 @@
-import pytest
-import torch
 from one_thread import one_thread  # noqa: F401  (used by every test of this folder)
-
-from attncompare.model import ModelSize
-
-
-@pytest.fixture
-def size():
-    return ModelSize(vocab_size=13, max_length=24, d_model=32, layers=2, d_ff=48, dropout=0.0, positions="sinusoidal")
-
-
-@pytest.fixture
-def tokens():
-    """Draw token ids (rows, length), none of them padding."""
-
-    def draw(rows, length, seed=1):
-        return torch.randint(1, 13, (rows, length), generator=torch.Generator().manual_seed(seed))
-
-    return draw
+from small_models import size, tokens  # noqa: F401  (fixtures)

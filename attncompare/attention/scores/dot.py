@@ -27,6 +27,7 @@ class Dot(ScoreFunction):
         self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, causal: bool, dropout: float
     ) -> Tensor:
         """Return the context (B, H, T, K) through torch's fused kernels, which never hold the weights."""
+        causal = causal and q_BHTK.shape[2] > 1  # a single query stands at the last key and sees them all
         square = q_BHTK.shape[2] == k_BHSK.shape[2]
         if causal and (may_attend is not None or not square):  # the kernels' own causal mask stands alone and is square
             may_attend = combine(may_attend, causal_mask(q_BHTK.shape[2], k_BHSK.shape[2], q_BHTK.device))

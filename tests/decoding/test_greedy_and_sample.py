@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 import torch
-from variants import VARIANTS, make_decoder_only, make_encoder_decoder
+from translators import translator
+from variants import VARIANTS, make_decoder_only
 
 from attncompare.data.tokenizer import BOS, EOS, PAD
 from attncompare.decoding import greedy, sample
@@ -12,13 +13,6 @@ from attncompare.decoding import greedy, sample
 EVERY_VARIANT = pytest.mark.parametrize("variant", VARIANTS)
 POSITIONS = pytest.mark.parametrize("positions", ["sinusoidal", "learned"])
 LENGTH = 10
-
-
-def translator(variant, size):
-    """A fresh model whose answers vary; with its one embedding it would repeat what it reads for ever."""
-    model = make_encoder_decoder(variant, size)
-    torch.nn.init.normal_(model.decoder_norm.weight, generator=torch.Generator().manual_seed(1))
-    return model
 
 
 def greedy_from_the_whole_model(model, source_BS, eos):

@@ -1,0 +1,92 @@
+"""``attncompare evaluate``: the figures of a trained run on other data, or with other weights."""
+
+from pathlib import Path
+from typing import Any
+
+from attncompare.config import RunConfig, parse
+from attncompare.data.module import DataModule
+from attncompare.errors import Refused
+from attncompare.inference.translate import require_outside
+from attncompare.plain_values import safe_yaml
+from attncompare.registry import unknown
+from attncompare.tasks.translation import Translation
+from attncompare.tracking.files import write_json
+from attncompare.trained import load
+
+
+def evaluate(
+    path: Path, changes: list[str], *, split: str, checkpoint: str | None, beam: int | None, file: Path | None
+) -> None:
+    """Print the metrics of the run in ``path`` on a split of its data, some keys of which may be other ones.
+
+    The tokenizer stays the run's. Nothing is written into the run.
+
+    Args:
+        path: the folder of the run.
+        changes: ``KEY=VALUE`` each, a key of the config's section ``data``.
+        split: ``val`` or ``test``.
+        checkpoint: which weights; None: those that were tested.
+        beam: width of the search for translations; None: as the run itself was tested.
+        file: where all of it goes as JSON, too; None: nowhere.
+
+    Raises:
+        Refused: if a key is none of the data's, the data cannot be had, or an argument does not fit the run.
+    """
+    trained = load(path, checkpoint)
+    config = with_changes(trained.run.config, changes)
+    if file is not None:
+        require_outside(file, trained, "--json")
+    if beam is not None:
+        trained.require_beam(beam)
+        trained.require_translator().beam = beam
+    data = DataModule(config, tokenizers=trained.tokenizers)
+    data.prepare()
+    metrics = trained.task.evaluate(data, split)
+    if isinstance(trained.task, Translation):
+        beam = trained.task.beam
+    answer = {
+        "run": str(path),
+        "checkpoint": trained.checkpoint,
+        "split": split,
+        "data": config.to_dict()["data"],
+        "fingerprint": data.fingerprint,
+        "beam": beam,
+        "metrics": metrics,
+        "signatures": trained.task.signatures(),
+    }
+    _print(answer, data.report[split]["rows"])
+    if file is not None:
+        try:
+            write_json(file, answer)
+        except OSError as error:
+            raise Refused(f"--json {file}: cannot write there ({error.strerror})") from None
+
+
+def with_changes(config: RunConfig, changes: list[str]) -> RunConfig:
+    """Return ``config`` with other values in its section ``data``.
+
+    Raises:
+        Refused: if a change is not ``KEY=VALUE``, its key none of this data or one of the tokenizer, or the value unfit.
+    """
+    values = config.to_dict()
+    keys = [key for key in values["data"] if key not in ("name", "tokenizer")]
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals:
+            raise Refused(f"--data {change}: write KEY=VALUE; valid keys: {', '.join(keys)}")
+        if key.split(".")[0] == "tokenizer":
+            raise Refused(f"--data {change}: the model knows no tokenizer but that of its run")
+        if key == "name":
+            raise Refused(f"--data {change}: the run's data are data={values['data']['name']}, with other keys")
+        if key not in keys:
+            raise Refused(unknown("key of --data", key, keys))
+        values["data"][key] = safe_yaml(text.encode(), f"--data {key}")
+    return parse(values)
+
+
+def _print(answer: dict[str, Any], rows: int) -> None:
+    print(f"{answer['run']}: {answer['split']} of data={answer['data']['name']}, {rows} rows")
+    print(f"checkpoint: {answer['checkpoint']}" + (f", beam: {answer['beam']}" if answer["beam"] else ""))
+    for name, value in answer["metrics"].items():
+        signature = answer["signatures"].get(name)
+        print(f"{name:16}{value:12.4f}" + (f"  {signature}" if signature else ""))

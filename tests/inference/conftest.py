@@ -1,0 +1,47 @@
+import io
+import sys
+
+import pytest
+from commands import SMOKE, composed_config
+from one_thread import one_thread  # noqa: F401  (used by every test of this folder)
+
+WRITER = (
+    *("task=language_model", "data=recall", "data.length=24", "data.train_size=80", "data.val_size=20"),
+    *("data.test_size=20", "data.batch_size=8", "task.max_length=24", "trainer=smoke", "trainer.threads=1"),
+    *("backbone.d_model=16", "backbone.layers=1", "backbone.d_ff=16", "tracking=disabled"),
+)
+
+
+@pytest.fixture(scope="session")
+def writer_run(tmp_path_factory):
+    """The record of a finished language model, for tests that only read it."""
+    from attncompare.train import train
+
+    return train(composed_config(tmp_path_factory.mktemp("writer") / "runs", WRITER), list(WRITER))
+
+
+@pytest.fixture(scope="session")
+def translator_run(tmp_path_factory):
+    """The record of a finished translator with small texts: it learned for two steps."""
+    from attncompare.train import train
+
+    overrides = [*SMOKE, "attention=additive", "attention.heads=3", "tracking=disabled", "task.max_length=12"]
+    return train(composed_config(tmp_path_factory.mktemp("translator") / "runs", overrides), overrides)
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """Let standard input hold these bytes."""
+    return lambda content: monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+
+@pytest.fixture
+def refused(cli):
+    """Run a command, hold it to a refusal in one line, and return that line."""
+
+    def run(*arguments):
+        code, out, err = cli(*arguments)
+        assert (code, out) == (2, "") and err.startswith("error: ") and err.count("\n") == 1, err
+        return err
+
+    return run
