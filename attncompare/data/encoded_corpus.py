@@ -1,4 +1,4 @@
-"""The splits of a corpus as ids: a large one is encoded once for all runs, a small one again by each."""
+"""A corpus as ids, and the vocabularies for it: of a large one made once for all runs, of a small one again by each."""
 
 import hashlib
 import json
@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 
+from attncompare.config import TokenizerConfig
 from attncompare.data.corpus import Corpus
 from attncompare.data.encoding import encode_lines, encode_rows, encode_stream
 from attncompare.data.token_arrays import Arrays, in_cache, in_memory
@@ -24,7 +26,7 @@ Tell = Callable[[str], None]
 
 
 class EncodedCorpus:
-    """Encodes splits of ``corpus``.
+    """Learns vocabularies of ``corpus`` and encodes its splits.
 
     Args:
         corpus: the text.
@@ -34,6 +36,20 @@ class EncodedCorpus:
 
     def __init__(self, corpus: Corpus, fingerprint: str, tell: Tell) -> None:
         self._corpus, self._fingerprint, self._tell = corpus, fingerprint, tell
+
+    def tokenizer(self, columns: Sequence[str], config: TokenizerConfig, whose: str = "the train split") -> Tokenizer:
+        """Return a tokenizer trained on some columns of the train split (:meth:`Tokenizer.train`)."""
+        texts = _TrainTexts(self._corpus, columns)
+        if text_bytes(self._corpus, "train") < _LARGE:
+            return Tokenizer.train(texts, config, whose)
+
+        def learned() -> list[Arrays]:
+            self._tell(f"learning the vocabulary of {whose}")
+            text = Tokenizer.train(texts, config, whose).to_text()
+            return [{"vocabulary": np.frombuffer(text.encode(), dtype=np.uint8)}]
+
+        folder = self._folder(["vocabulary", config.model_dump(), *columns])
+        return Tokenizer.parse(in_cache(folder, learned)["vocabulary"].tobytes(), folder / "vocabulary")
 
     def lines(self, split: str, column: str, tokenizer: Tokenizer) -> Arrays:
         """Return a side of a translation split (:func:`attncompare.data.encoding.encode_lines`)."""
@@ -56,8 +72,12 @@ class EncodedCorpus:
     ) -> Arrays:
         if text_bytes(self._corpus, split) < _LARGE:
             return in_memory(parts())
-        settings = [_FORM, self._fingerprint, tokenizer.to_text(), version("tokenizers"), split, *what]
-        return in_cache(cache_folder() / _name(settings), parts)
+        return in_cache(self._folder([tokenizer.to_text(), split, *what]), parts)
+
+    def _folder(self, settings: Sequence[object]) -> Path:
+        """Return where that is kept which follows from the corpus, the code and ``settings``."""
+        everything = json.dumps([_FORM, self._fingerprint, version("tokenizers"), *settings])
+        return cache_folder() / hashlib.sha256(everything.encode()).hexdigest()[:32]
 
     def _texts(self, split: str, column: str) -> Iterator[str]:
         for batch in self._batches(split, [column]):
@@ -70,7 +90,7 @@ class EncodedCorpus:
     def _batches(self, split: str, columns: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
         """Yield batches that are small in memory, and tell of each tenth of a large split."""
         rows, size = self._corpus.splits[split].num_rows, text_bytes(self._corpus, split)
-        at_once = max(1, min(_ROWS, rows * _BYTES // max(1, size)))
+        at_once = _at_once(self._corpus, split)
         done = told = 0
         for batch in self._corpus.batches(split, columns, at_once):
             if size >= _LARGE and _TENTHS * done // rows >= told:
@@ -85,10 +105,23 @@ def text_bytes(corpus: Corpus, split: str) -> int:
     return int(corpus.splits[split].data.nbytes)
 
 
+def _at_once(corpus: Corpus, split: str) -> int:
+    """Return how many rows of a split are small in memory together."""
+    return max(1, min(_ROWS, corpus.splits[split].num_rows * _BYTES // max(1, text_bytes(corpus, split))))
+
+
 def cache_folder() -> Path:
     """Return where encoded text is kept: beside what ``datasets`` keeps."""
     return Path(datasets.config.HF_DATASETS_CACHE) / "attncompare"
 
 
-def _name(settings: Sequence[object]) -> str:
-    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]
+class _TrainTexts:
+    """The texts of some columns of the train split, column after column, as often as they are asked for."""
+
+    def __init__(self, corpus: Corpus, columns: Sequence[str]) -> None:
+        self._corpus, self._columns = corpus, columns
+
+    def __iter__(self) -> Iterator[str]:
+        for column in self._columns:
+            for batch in self._corpus.batches("train", [column], _at_once(self._corpus, "train")):
+                yield from batch[column]

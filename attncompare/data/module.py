@@ -1,7 +1,6 @@
 """The data of a run behind one face: corpus, tokenizer, batches, counts and probes."""
 
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import torch.distributed
@@ -79,8 +78,8 @@ class DataModule(LightningDataModule):
             return
         corpus = load_corpus(self.config.data, self.config.data_seed)
         self.fingerprint = fingerprint(corpus)
-        self.tokenizer, self.source_tokenizer = self._given or self._train_tokenizers(corpus)
         encoded = EncodedCorpus(corpus, self.fingerprint, self._tell)
+        self.tokenizer, self.source_tokenizer = self._given or self._tokenizers(encoded, _text_columns(corpus))
         sets = {split: self._set_of(corpus, encoded, split) for split in SPLITS}
         self._refuse_if_empty(sets)
         self.report = self._count(corpus, sets)
@@ -140,13 +139,12 @@ class DataModule(LightningDataModule):
             return pair_probes(corpus, val, (self.source_tokenizer or self.tokenizer, self.tokenizer), count)
         return text_probes(val, count)
 
-    def _train_tokenizers(self, corpus: Corpus) -> tuple[Tokenizer, Tokenizer | None]:
-        config, columns = self.config.data.tokenizer, _text_columns(corpus)
+    def _tokenizers(self, encoded: EncodedCorpus, columns: list[str]) -> tuple[Tokenizer, Tokenizer | None]:
+        config = self.config.data.tokenizer
         if config.joint:
-            return Tokenizer.train(_TrainTexts(corpus, columns), config), None
+            return encoded.tokenizer(columns, config), None
         source, target = (
-            Tokenizer.train(_TrainTexts(corpus, [side]), config, f"the {side} side of the train split")
-            for side in ("source", "target")
+            encoded.tokenizer([side], config, f"the {side} side of the train split") for side in ("source", "target")
         )
         return target, source
 
@@ -225,15 +223,3 @@ class DataModule(LightningDataModule):
 
 def _text_columns(corpus: Corpus) -> list[str]:
     return [name for name in TEXT_COLUMNS if name in corpus.splits["train"].column_names]
-
-
-class _TrainTexts:
-    """The texts of some columns of the train split, column after column, as often as they are asked for."""
-
-    def __init__(self, corpus: Corpus, columns: list[str]) -> None:
-        self._corpus, self._columns = corpus, columns
-
-    def __iter__(self) -> Iterator[str]:
-        for column in self._columns:
-            for batch in self._corpus.batches("train", [column]):
-                yield from batch[column]

@@ -45,7 +45,7 @@ def in_cache(folder: Path, make: Callable[[], Iterable[Arrays]]) -> Arrays:
     except FileNotFoundError:
         pass
     except _DamagedError as error:
-        log.warning("%s is damaged (%s): the text is encoded anew", folder, error)
+        log.warning("%s is damaged (%s): it is made anew", folder, error)
         aside = _new_name(folder)
         folder.rename(aside)
         shutil.rmtree(aside)

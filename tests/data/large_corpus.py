@@ -16,11 +16,9 @@ import numpy as np
 from attncompare.config import TokenizerConfig
 from attncompare.data.corpus import Corpus
 from attncompare.data.encoded_corpus import EncodedCorpus
-from attncompare.data.module import _TrainTexts
 from attncompare.data.order import Loader, Order
 from attncompare.data.overlap import overlap
 from attncompare.data.pair_set import PairSet
-from attncompare.data.tokenizer import Tokenizer
 
 WORDS = 5000
 
@@ -70,8 +68,8 @@ def main(count, folder):
     watch.start()
     began = time.monotonic()
     config = TokenizerConfig(kind="bpe", vocab_size=2000, min_count=1, bytes=None, joint=True)
-    tokenizer = Tokenizer.train(_TrainTexts(text, ["source", "target"]), config)
     encoded = EncodedCorpus(text, f"generated {count}", lambda _: None)
+    tokenizer = encoded.tokenizer(["source", "target"], config)
     pairs = PairSet(*(encoded.lines("train", side, tokenizer) for side in ("source", "target")), 64, cut=False)
     overlap(text)
     counts = pairs.counts()

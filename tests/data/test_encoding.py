@@ -98,3 +98,20 @@ def test_other_text_or_another_tokenizer_is_encoded_apart(text, change, monkeypa
     assert len(list(encoded_corpus.cache_folder().iterdir())) == 1
     arrays(text, **change)
     assert len(list(encoded_corpus.cache_folder().iterdir())) == 2
+
+
+def test_the_vocabulary_of_a_large_corpus_is_learned_once(text, monkeypatch):
+    config = TokenizerConfig(kind="bpe", vocab_size=290, min_count=1, bytes=None, joint=True)
+    monkeypatch.setattr(encoded_corpus, "_LARGE", 1)
+    told = []
+    corpora = [EncodedCorpus(text, "print", told.append) for _ in range(2)]
+    found = [one.tokenizer(["source", "target"], config).to_text() for one in corpora]
+    assert found[0] == found[1] == Tokenizer.train(WORDS * 10, config).to_text()
+    assert told == ["learning the vocabulary of the train split"]
+    (folder,) = encoded_corpus.cache_folder().iterdir()
+    (folder / "vocabulary").write_bytes((folder / "vocabulary").read_bytes().replace(b'"model"', b'"model "'))
+    assert corpora[0].tokenizer(["source", "target"], config).to_text() == found[0]
+    assert len(told) == 2
+    for columns, size in ((["source"], 290), (["source", "target"], 280)):
+        corpora[0].tokenizer(columns, config.model_copy(update={"vocab_size": size}))
+    assert len(list(encoded_corpus.cache_folder().iterdir())) == 3

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from attncompare.config import CONF_DIR, TEXT
+from attncompare.data import encoded_corpus
 from attncompare.data.module import DataModule
 from attncompare.data.tokenizer import BOS, EOS, PAD, UNK
 from attncompare.errors import Refused
@@ -173,6 +174,26 @@ def test_gold_alignment_of_reverse_is_the_other_diagonal(make_module):
     assert (probe.sure_TS == probe.possible_TS).all()
 
 
+@pytest.mark.parametrize("name", ["locale", "recall", "pairs", pytest.param("pydocs", marks=pytest.mark.long)])
+def test_from_the_cache_come_the_same_batches_and_probes(make_module, name, monkeypatch):
+    few = ("trainer.limit_batches=3",)
+    small = make_module(name, *few)
+    small.prepare()
+    monkeypatch.setattr(encoded_corpus, "_LARGE", 1)
+    found = []
+    for _ in range(2):  # made, and found there
+        large = make_module(name, *few)
+        large.prepare()
+        found.append(large)
+        assert large.report == small.report
+        assert large.tokenizer.to_text() == small.tokenizer.to_text()
+        assert batches_of(large, 1) == batches_of(small, 1)
+        for one, other in zip(large.test_dataloader(), small.test_dataloader(), strict=True):
+            assert all(torch.equal(*parts) for parts in zip(one, other, strict=True))
+        assert [probe.target_ids for probe in large.probes(3)] == [probe.target_ids for probe in small.probes(3)]
+    assert len(list(encoded_corpus.cache_folder().iterdir())) == (7 if name in ("locale", "pairs") else 4)
+
+
 BY_TOKENS = ("data.batch_size=null", "data.batch_tokens=100", "task.max_length=64")
 
 
@@ -185,7 +206,7 @@ def test_batches_by_tokens_hold_every_row_once_within_the_budget(make_module, na
     assert epochs[0] != epochs[1] and epochs[0] == batches_of(module, 0)
     rows = []
     for loader in (module.train_dataloader(), module.val_dataloader(), module.test_dataloader()):
-        for batch in loader:
+        for batch in islice(loader, 100):
             inputs = batch.input_BT if name in TEXT else torch.cat((batch.source_BS, batch.target_BT[:, 1:]), dim=1)
             longest = inputs.shape[1] if name in TEXT else max(batch.source_BS.shape[1], batch.target_BT.shape[1] - 1)
             assert len(inputs) * longest <= 100

@@ -74,7 +74,7 @@ def test_what_is_damaged_is_made_anew_with_a_warning(damage, tmp_path, caplog):
     DAMAGE[damage](folder)
     with caplog.at_level(logging.WARNING, "attncompare"):
         same(in_cache(folder, lambda: PARTS), in_memory(PARTS))
-    assert "is damaged" in caplog.text and "encoded anew" in caplog.text
+    assert "is damaged" in caplog.text and "made anew" in caplog.text
     same(in_cache(folder, never), in_memory(PARTS))
     assert [file.name for file in tmp_path.iterdir()] == ["name"]
 

@@ -92,9 +92,15 @@ def tokenizers(words, characters):
             }
         )
     )
-    return kinds | st.just(
-        {"data.tokenizer.kind": "bpe", "data.tokenizer.vocab_size": 260, "data.tokenizer.min_count": 1}
+    pieces = st.fixed_dictionaries(
+        {
+            "data.tokenizer.kind": st.sampled_from(("bpe", "unigram")),
+            "data.tokenizer.vocab_size": st.just(260),
+            "data.tokenizer.min_count": st.just(1),
+            "data.tokenizer.bytes": st.sampled_from((None, True)),
+        }
     )
+    return kinds | pieces
 
 
 @st.composite
@@ -109,6 +115,7 @@ def reverse(draw):
         "data.val_size": draw(st.integers(4, 12)),
         "data.test_size": draw(st.integers(1, 12)),
         **draw(tokenizers(30, 4)),
+        "data.tokenizer.joint": draw(st.booleans()),
         "task.max_length": draw(st.integers(10, 64)),
         "task.label_smoothing": draw(rates),
         "task.val_decodes": draw(st.integers(1, 9)),
