@@ -16,16 +16,17 @@ def add_dropout(base: Tensor | None, x: Tensor, probability: float) -> Tensor:
 
     Args:
         base: any tensor of the shape of ``x``.
-        x: any tensor.
+        x: any tensor; the loops take half precision as float32.
         probability: with which a number becomes 0; the others are divided by 1 - probability. One seed is drawn from
             torch's generator for the CPU, unless it is 0.
     """
     if probability == 0:
         return x if base is None else base + x
-    if not serves(x) or x.dtype != torch.float32 or (base is not None and base.dtype != torch.float32):
+    if not serves(x):
         dropped = F.dropout(x, probability)
         return dropped if base is None else base + dropped
-    return _AddDropout.apply(None if base is None else base.contiguous(), x.contiguous(), probability, drawn_seed())
+    below = None if base is None else base.float().contiguous()
+    return _AddDropout.apply(below, x.float().contiguous(), probability, drawn_seed())
 
 
 class _AddDropout(torch.autograd.Function):

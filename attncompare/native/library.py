@@ -50,6 +50,11 @@ def library() -> ctypes.CDLL | None:
         return None
 
 
+def identity() -> str | None:
+    """Return the hash by which the compiled library is known, for a run's record; None where there is none."""
+    return Path(found._name).stem if (found := library()) is not None else None
+
+
 def sources() -> list[Path]:
     """Return the C++ files, in the order in which they are compiled."""
     return sorted(_HERE.glob("*.cpp"))

@@ -72,3 +72,17 @@ def test_what_the_loops_do_not_take_goes_through_torch():
     loss = linear_cross_entropy(x.double(), weight.double(), target, 0.1)
     assert loss.dtype == torch.float64
     assert torch.equal(loss, by_torch(x.double(), weight.double(), target, 0.1))
+
+
+def test_under_autocast_only_the_products_are_half_precise():
+    x, weight, target = inputs(300, 50, 16)
+    right = outcome(by_torch, x, weight, target, 0.1, dtype=torch.float64)
+
+    def half(*given):
+        with torch.autocast("cpu", torch.bfloat16):
+            return linear_cross_entropy(*given)
+
+    found = outcome(half, x, weight, target, 0.1)
+    assert found[0].dtype == torch.float32
+    for ours, exact in zip(found, right, strict=True):
+        assert 1e-5 * rms(exact) < rms(ours - exact) < 0.02 * rms(exact)

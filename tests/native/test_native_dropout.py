@@ -52,3 +52,11 @@ def test_what_the_loops_do_not_take_goes_through_torch():
     x = torch.ones(10_000, dtype=torch.float64, requires_grad=True)
     y = add_dropout(x, x, 0.5)
     assert y.dtype == torch.float64 and set(y.unique().tolist()) == {1.0, 3.0}
+
+
+def test_half_precision_is_taken_as_float32():
+    x = torch.randn(1000).bfloat16()
+    torch.manual_seed(1)
+    dropped = add_dropout(torch.ones(1000), x, 0.5)
+    torch.manual_seed(1)
+    assert dropped.dtype == torch.float32 and torch.equal(dropped, add_dropout(torch.ones(1000), x.float(), 0.5))
