@@ -16,7 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 CONFIG = {file.stem for file in PACKAGE.glob("config*.py")}
 ROOMS = [
     {"errors", "registry", "plain_values", "metric_names", *CONFIG},
-    {"machine"},
+    {"machine", "native"},
     {"data", "attention"},
     {"model"},
     {"demands"},

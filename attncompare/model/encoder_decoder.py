@@ -39,6 +39,12 @@ class EncoderDecoder(nn.Module):
         logits_BTV, decoder_weights = self.decode(target_BT, memory_BSD, may_attend, need_weights)
         return ModelOutput(logits_BTV, {**encoder_weights, **decoder_weights} if need_weights else None)
 
+    def hidden(self, source_BS: Tensor, target_BT: Tensor) -> Tensor:
+        """Return what the logits are made of (B, T, D): the decoder's stream, normalized."""
+        may_attend = self.source_mask(source_BS)
+        memory_BSD, _ = self.encode(source_BS, may_attend)
+        return self._decode(target_BT, memory_BSD, may_attend)[0]
+
     def source_mask(self, source_BS: Tensor) -> Tensor:
         """Return the mask (B, 1, 1, S) that hides the source's padding."""
         return padding_mask(source_BS != self.pad)
@@ -71,6 +77,18 @@ class EncoderDecoder(nn.Module):
         With ``caches`` (see :meth:`new_caches`), ``target_BT`` holds only the tokens since the last call, of which the
         first stands at position ``start``.
         """
+        x_BTD, weights = self._decode(target_BT, memory_BSD, memory_may_attend, need_weights, caches, start)
+        return self.embedding.logits(x_BTD), weights
+
+    def _decode(
+        self,
+        target_BT: Tensor,
+        memory_BSD: Tensor,
+        memory_may_attend: Tensor,
+        need_weights: bool = False,
+        caches: list[BlockCache] | None = None,
+        start: int = 0,
+    ) -> tuple[Tensor, Weights]:
         x_BTD = self.embedding(target_BT, start)
         self_weights, cross_weights = [], []
         for block, cache in zip(self.decoder, caches or itertools.repeat(None, len(self.decoder)), strict=True):
@@ -79,10 +97,10 @@ class EncoderDecoder(nn.Module):
             )
             self_weights.append(of_self)
             cross_weights.append(of_cross)
-        logits_BTV = self.embedding.logits(self.decoder_norm(x_BTD))
+        x_BTD = self.decoder_norm(x_BTD)
         if not need_weights:
-            return logits_BTV, {}
-        return logits_BTV, {"decoder_self": torch.stack(self_weights), "cross": torch.stack(cross_weights)}
+            return x_BTD, {}
+        return x_BTD, {"decoder_self": torch.stack(self_weights), "cross": torch.stack(cross_weights)}
 
     def new_caches(self) -> list[BlockCache]:
         """Return empty caches, one for each decoder block."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from attncompare.attention import Attention, KeyValueCache
 from attncompare.errors import Refused
+from attncompare.native.dropout import add_dropout
 
 MakeAttention = Callable[[], Attention]
 Weights = dict[str, Tensor]  # site -> weights of all its layers, (layers, B, H, T, S)
@@ -80,7 +81,7 @@ class Embedding(nn.Module):
         else:
             # No parameter and no part of a checkpoint: it follows from the sizes.
             self.register_buffer("sinusoids_TD", sinusoids(size.max_length, size.d_model), persistent=False)
-        self.dropout = nn.Dropout(size.dropout)
+        self.dropout = size.dropout
 
     def forward(self, tokens_BT: Tensor, start: int = 0) -> Tensor:
         """Return the vectors (B, T, D) of tokens that stand at positions ``start``, ``start + 1``, ...
@@ -92,7 +93,8 @@ class Embedding(nn.Module):
         if end > self.max_length:
             raise Refused(f"a sequence of {end} tokens: the model's max_length is {self.max_length}")
         table_TD = self.positions.weight if hasattr(self, "positions") else self.sinusoids_TD
-        return self.dropout(self.tokens(tokens_BT) * self.scale + table_TD[start:end])
+        x_BTD = self.tokens(tokens_BT) * self.scale + table_TD[start:end]
+        return add_dropout(None, x_BTD, self.dropout if self.training else 0.0)
 
     def logits(self, x_BTD: Tensor) -> Tensor:
         """Return the logits (B, T, V)."""
@@ -136,7 +138,7 @@ class Block(nn.Module):
             self.cross_attention = make_attention()
         self.feed_forward_norm = nn.LayerNorm(size.d_model, bias=size.bias)
         self.feed_forward = FeedForward(size)
-        self.dropout = nn.Dropout(size.dropout)
+        self.dropout = size.dropout
 
     def forward(
         self,
@@ -158,7 +160,7 @@ class Block(nn.Module):
             need_weights=need_weights,
             cache=cache and cache.self_attention,
         )
-        x_BTD = x_BTD + self.dropout(added_BTD)
+        x_BTD = self._add(x_BTD, added_BTD)
         cross_weights = None
         if memory_BSD is not None:
             # Rows that share a memory are queries beside each other: its keys and values are there once for all of them.
@@ -169,5 +171,9 @@ class Block(nn.Module):
                 need_weights=need_weights,
                 cache=cache and cache.cross_attention,
             )
-            x_BTD = x_BTD + self.dropout(added_BTD.view_as(x_BTD))
-        return x_BTD + self.dropout(self.feed_forward(self.feed_forward_norm(x_BTD))), self_weights, cross_weights
+            x_BTD = self._add(x_BTD, added_BTD.view_as(x_BTD))
+        x_BTD = self._add(x_BTD, self.feed_forward(self.feed_forward_norm(x_BTD)))
+        return x_BTD, self_weights, cross_weights
+
+    def _add(self, x_BTD: Tensor, added_BTD: Tensor) -> Tensor:
+        return add_dropout(x_BTD, added_BTD, self.dropout if self.training else 0.0)

@@ -16,6 +16,7 @@ from attncompare.data.module import DataModule
 from attncompare.data.tokenizer import Tokenizer
 from attncompare.errors import NotFinite
 from attncompare.model import DecoderOnly, EncoderDecoder, ModelSize, initialize
+from attncompare.native.cross_entropy import linear_cross_entropy
 from attncompare.tasks.accumulated import Accumulated
 from attncompare.tasks.exchange import Exchange
 from attncompare.tasks.item_losses import ItemLosses
@@ -71,6 +72,19 @@ class Task(LightningModule, Generic[Model]):
     def loss(self, batch: Any) -> tuple[Tensor, int]:
         """Return the training loss of ``batch`` and the number of tokens that it is a mean over."""
         raise NotImplementedError
+
+    def mean_loss(self, hidden_BTD: Tensor, next_BT: Tensor, counts_BT: Tensor, smoothing: float) -> tuple[Tensor, int]:
+        """Return the cross-entropy of ``next_BT``, a mean over the targets that count, and how many these are.
+
+        Args:
+            hidden_BTD: what the logits are made of.
+            next_BT: the tokens to be predicted.
+            counts_BT: boolean; False where nothing is to be predicted.
+            smoothing: label smoothing (Szegedy et al. 2016, section 7).
+        """
+        weight_VD = self.model.embedding.tokens.weight
+        loss = linear_cross_entropy(hidden_BTD[counts_BT], weight_VD, next_BT[counts_BT], smoothing)
+        return loss, int(counts_BT.sum())
 
     def begin_evaluation(self) -> None:
         """Begin new sums."""

@@ -44,9 +44,7 @@ class LanguageModel(Task[DecoderOnly]):
 
     def loss(self, batch: TextBatch) -> tuple[Tensor, int]:
         """Return the cross-entropy, a mean over scored tokens."""
-        logits_BTV = self.model(batch.input_BT).logits_BTV
-        scored_BT = batch.scored_BT
-        return F.cross_entropy(logits_BTV[scored_BT], batch.target_BT[scored_BT]), int(scored_BT.sum())
+        return self.mean_loss(self.model.hidden(batch.input_BT), batch.target_BT, batch.scored_BT, smoothing=0.0)
 
     def evaluate_batch(self, batch: TextBatch, split: str) -> None:  # noqa: ARG002
         """Add the cross-entropy, accuracy and bytes of ``batch``."""

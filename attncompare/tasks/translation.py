@@ -35,12 +35,10 @@ class Translation(Task[EncoderDecoder]):
 
     def loss(self, batch: PairBatch) -> tuple[Tensor, int]:
         """Return the cross-entropy with label smoothing (Szegedy et al. 2016, section 7), a mean over target tokens."""
-        logits_BTV = self.model(batch.source_BS, batch.target_BT[:, :-1]).logits_BTV
+        hidden_BTD = self.model.hidden(batch.source_BS, batch.target_BT[:, :-1])
         next_BT = batch.target_BT[:, 1:]
         assert isinstance(self.config.task, TranslationConfig)
-        smoothing = self.config.task.label_smoothing
-        loss = F.cross_entropy(logits_BTV.flatten(0, 1), next_BT.flatten(), ignore_index=PAD, label_smoothing=smoothing)
-        return loss, int((next_BT != PAD).sum())
+        return self.mean_loss(hidden_BTD, next_BT, next_BT != PAD, self.config.task.label_smoothing)
 
     def begin_evaluation(self) -> None:
         """Begin new sums and new hypotheses."""

@@ -10,7 +10,7 @@ from attncompare.tracking.words import printable, shortly
 
 # Other data gives another run at once; another torch, thread count or processor rounds otherwise; the rest rarely matters.
 _ORDER = (
-    *("data_fingerprint", "packages.torch", "threads", "device", "cpu_capability", "cpu_features", "cpu"),
+    *("data_fingerprint", "packages.torch", "threads", "device", "cpu_capability", "cpu_features", "cpu", "kernels"),
     *("git.commit", "git.diff", "git.untracked", "git.left_out", "git", "attncompare", "python"),
 )
 _LAST = ("cores", "platform")

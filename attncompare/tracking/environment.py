@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from attncompare.native.library import identity
 from attncompare.tracking.redaction import without_secrets
 
 _CODE = Path(__file__).parents[2]
@@ -37,6 +38,7 @@ def environment(data_fingerprint: str) -> dict[str, Any]:
         "blas": {"mkl": torch.backends.mkl.is_available(), "mkldnn": torch.backends.mkldnn.is_available()},
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "kernels": identity(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "data_fingerprint": data_fingerprint,
     }

@@ -68,7 +68,12 @@ def test_an_installed_score_is_listed_without_being_imported(install):
 def test_an_installed_score_is_configured_by_name_and_trained(install, make_config):
     install("tiny_scores", cosine="Cosine")
     config = make_config(
-        "attention.name=cosine", "attention.score=cosine", "attention.heads=2", "data=reverse", "data.train_size=100"
+        "attention.name=cosine",
+        "attention.score=cosine",
+        "attention.heads=2",
+        "data=reverse",
+        "data.train_size=100",
+        "backbone.dropout=0",
     )
     data = DataModule(config)
     data.prepare()

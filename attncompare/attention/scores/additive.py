@@ -5,6 +5,8 @@ from torch import Generator, Tensor, nn
 
 from attncompare.attention.additive_kernel import additive_scores
 from attncompare.attention.scores.base import ScoreFunction
+from attncompare.native.additive import additive_context
+from attncompare.native.pointers import serves
 
 
 class Additive(ScoreFunction):
@@ -32,3 +34,11 @@ class Additive(ScoreFunction):
     def flops_per_score(self) -> int:
         """Return K additions, K tanh, K multiplications and K additions."""
         return 4 * self.head_dim
+
+    def context(
+        self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, causal: bool, dropout: float
+    ) -> Tensor:
+        """Return the context (B, H, T, K) by compiled loops where they serve, in memory linear in T and S."""
+        if serves(q_BHTK):
+            return additive_context(q_BHTK, k_BHSK, self.v_HK, v_BHSK, may_attend, causal, dropout)
+        return super().context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout)

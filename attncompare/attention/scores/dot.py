@@ -1,5 +1,6 @@
 """The dot-product score (Luong et al. 2015, section 3.1)."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -32,6 +33,13 @@ class Dot(ScoreFunction):
         if causal and (may_attend is not None or not square):  # the kernels' own causal mask stands alone and is square
             may_attend = combine(may_attend, causal_mask(q_BHTK.shape[2], k_BHSK.shape[2], q_BHTK.device))
             causal = False
-        return F.scaled_dot_product_attention(
-            q_BHTK, k_BHSK, v_BHSK, attn_mask=may_attend, is_causal=causal, dropout_p=dropout, scale=self.scale
-        )
+
+        def fused(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            return F.scaled_dot_product_attention(
+                q, k, v, attn_mask=may_attend, is_causal=causal, dropout_p=dropout, scale=self.scale
+            )
+
+        if q_BHTK.device.type != "cpu" or q_BHTK.dtype == torch.float64:
+            return fused(q_BHTK, k_BHSK, v_BHSK)
+        with torch.autocast("cpu", enabled=False):  # in half precision the backward pass is several times slower there
+            return fused(q_BHTK.float(), k_BHSK.float(), v_BHSK.float()).to(q_BHTK.dtype)

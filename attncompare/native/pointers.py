@@ -1,0 +1,31 @@
+"""How tensors reach the compiled loops."""
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from attncompare.native.library import library
+
+
+def serves(tensor: Tensor) -> bool:
+    """Return whether the compiled loops take ``tensor``: on the CPU, float32 or less, and there are compiled loops."""
+    small = tensor.dtype in (torch.float32, torch.bfloat16, torch.float16)
+    return tensor.device.type == "cpu" and small and library() is not None
+
+
+def compiled() -> ctypes.CDLL:
+    """Return the library; :func:`serves` has been asked before."""
+    found = library()
+    assert found is not None
+    return found
+
+
+def at(tensor: Tensor | None) -> ctypes.c_void_p:
+    """Return where the numbers of ``tensor`` stand, a null pointer for none."""
+    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
+
+
+def drawn_seed() -> int:
+    """Return a seed for the counters of the loops, 32 bits from torch's generator for the CPU."""
+    return int(torch.randint(2**32, ()))
