@@ -90,14 +90,13 @@ class EncodedCorpus:
     def _batches(self, split: str, columns: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
         """Yield batches that are small in memory, and tell of each tenth of a large split."""
         rows, size = self._corpus.splits[split].num_rows, text_bytes(self._corpus, split)
-        at_once = _at_once(self._corpus, split)
         done = told = 0
-        for batch in self._corpus.batches(split, columns, at_once):
+        for batch in self._corpus.batches(split, columns, _at_once(self._corpus, split)):
             if size >= _LARGE and _TENTHS * done // rows >= told:
                 self._tell(f"encoding {split}, {columns[0]}, {100 * told // _TENTHS} %")
                 told += 1
             yield batch
-            done += at_once
+            done += len(batch[columns[0]])
 
 
 def text_bytes(corpus: Corpus, split: str) -> int:

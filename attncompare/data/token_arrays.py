@@ -102,7 +102,10 @@ def _read(folder: Path) -> Arrays:
         if _digest(file) != facts["sha256"]:
             raise _DamagedError(f"{name} is not what was written")
         shape = (facts["numbers"],)
-        arrays[name] = np.memmap(file, dtype, "r", shape=shape) if facts["numbers"] else np.empty(shape, dtype)
+        # As plain arrays: every slice of a memmap is one itself, which takes long for rows of some tokens.
+        arrays[name] = (
+            np.asarray(np.memmap(file, dtype, "r", shape=shape)) if facts["numbers"] else np.empty(shape, dtype)
+        )
     return arrays
 
 

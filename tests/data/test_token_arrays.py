@@ -31,7 +31,7 @@ def test_what_is_kept_is_what_was_made_and_it_is_made_once(tmp_path):
     same(in_cache(folder, lambda: iter(PARTS)), in_memory(PARTS))
     found = in_cache(folder, never)
     same(found, in_memory(PARTS))
-    assert isinstance(found["ids"], np.memmap) and not found["ids"].flags.writeable
+    assert isinstance(found["ids"].base, np.memmap) and not found["ids"].flags.writeable
     assert [file.name for file in folder.parent.iterdir()] == ["name"]
 
 
