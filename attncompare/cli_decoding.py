@@ -64,8 +64,8 @@ def _add_evaluate(commands: Any) -> None:
 
 
 def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
-    which = "which weights of the run (default: best, by val loss)"
-    parser.add_argument("--checkpoint", choices=_CHECKPOINTS, default="best", help=which)
+    which = "which weights of the run (default: those that it was tested with)"
+    parser.add_argument("--checkpoint", choices=_CHECKPOINTS, help=which)
 
 
 def _translate(parsed: argparse.Namespace) -> None:

@@ -65,18 +65,21 @@ class TrainedRun:
 
     Args:
         run: the record.
-        checkpoint: which of its weights, a name of :data:`CHECKPOINTS`.
+        checkpoint: which of its weights, a name of :data:`CHECKPOINTS`; None: those that it was tested with.
+
+    Attributes:
+        weights_file: where these stand in the run's folder.
 
     Raises:
         Refused: if the run is not finished, has no such weights, or its files are damaged.
     """
 
-    def __init__(self, run: Run, checkpoint: str = "best") -> None:
+    def __init__(self, run: Run, checkpoint: str | None = None) -> None:
         self.run = run.require_finished()
-        name = _weights_file(run, checkpoint)
+        self.weights_file = _weights_file(run, checkpoint)
         require_no_way_out(run.path)  # pages of new sentences are written there
         self.tokenizer = Tokenizer.parse(run.read("tokenizer.json"), run.path / "tokenizer.json")
-        weights, file = run.read(name, WEIGHTS_LIMIT), run.path / name
+        weights, file = run.read(self.weights_file, WEIGHTS_LIMIT), run.path / self.weights_file
         require_weights_of(run.config, lambda: build_task(run.config, self.tokenizer).model, weights, file)
         self.task: Task = build_task(run.config, self.tokenizer)
         weights_from(weights, file, self.task.model)
@@ -246,12 +249,17 @@ class TrainedRun:
         return [BOS, *ids]
 
 
-def load(path: str | Path, checkpoint: str = "best") -> TrainedRun:
-    """Load the finished run in the folder ``path``, with its weights ``best``, ``last`` or, where there are, ``averaged``."""
+def load(path: str | Path, checkpoint: str | None = None) -> TrainedRun:
+    """Load the finished run in the folder ``path``, with its weights ``best``, ``last`` or, where there are, ``averaged``.
+
+    By default they are those that the run was tested with.
+    """
     return TrainedRun(Run.open(path), checkpoint)
 
 
-def _weights_file(run: Run, checkpoint: str) -> str:
+def _weights_file(run: Run, checkpoint: str | None) -> str:
+    if checkpoint is None:
+        return BEST_WEIGHTS
     if checkpoint not in CHECKPOINTS:
         raise Refused(unknown("checkpoint", checkpoint, list(CHECKPOINTS)))
     there = [name for name, file in CHECKPOINTS.items() if (run.path / file).exists()]

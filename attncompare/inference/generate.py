@@ -9,13 +9,13 @@ from attncompare.trained import load
 SEPARATOR = "---"
 
 
-def generate(path: Path, prompt: str, checkpoint: str, **options: Any) -> None:
+def generate(path: Path, prompt: str, checkpoint: str | None, **options: Any) -> None:
     """Print ``prompt`` and its continuation, several of them with a line of three dashes between.
 
     Args:
         path: the folder of the run.
         prompt: the beginning.
-        checkpoint: which weights.
+        checkpoint: which weights; None: those that the run was tested with.
         options: as for :meth:`attncompare.trained.TrainedRun.generate`.
 
     Raises:

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from sacrebleu.metrics import BLEU, CHRF
 from torch import Tensor
 
-from attncompare.config import RunConfig, TranslationConfig
+from attncompare.config import TranslationConfig
 from attncompare.data.batches import PairBatch
 from attncompare.data.module import DataModule
-from attncompare.data.tokenizer import BOS, EOS, PAD, Tokenizer
+from attncompare.data.tokenizer import BOS, EOS, PAD
 from attncompare.decoding import translate_batch
 from attncompare.model import EncoderDecoder
 from attncompare.tasks.base import Task, perplexity
@@ -24,9 +24,8 @@ class Translation(Task[EncoderDecoder]):
         length_penalty: of a wider search (:func:`attncompare.decoding.length_penalty_of`).
     """
 
-    def __init__(self, config: RunConfig, tokenizer: Tokenizer) -> None:
-        super().__init__(config, tokenizer)
-        self.beam, self.length_penalty = 1, 1.0
+    beam = 1
+    length_penalty = 1.0
 
     def build_model(self) -> EncoderDecoder:
         """Return a fresh encoder-decoder."""
