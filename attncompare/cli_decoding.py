@@ -64,7 +64,7 @@ def _add_evaluate(commands: Any) -> None:
 
 
 def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
-    which = "which weights of the run (default: those that were tested)"
+    which = "which weights of the run (default: those that it was tested with)"
     parser.add_argument("--checkpoint", choices=_CHECKPOINTS, help=which)
 
 

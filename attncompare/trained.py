@@ -63,13 +63,12 @@ class Translated:
 class TrainedRun:
     """The model of a finished run.
 
-
     Args:
         run: the record.
-        checkpoint: which of its weights, a name of :data:`CHECKPOINTS`; None: those that were tested.
+        checkpoint: which of its weights, a name of :data:`CHECKPOINTS`; None: those that it was tested with.
 
     Attributes:
-        checkpoint: their name.
+        weights_file: where these stand in the run's folder.
 
     Raises:
         Refused: if the run is not finished, has no such weights, or its files are damaged.
@@ -77,13 +76,12 @@ class TrainedRun:
 
     def __init__(self, run: Run, checkpoint: str | None = None) -> None:
         self.run = run.require_finished()
-        self.checkpoint = checkpoint or next(one for one, file in CHECKPOINTS.items() if file == run.tested_weights)
-        name = _weights_file(run, self.checkpoint)
+        self.weights_file = _weights_file(run, checkpoint)
         require_no_way_out(run.path)  # pages of new sentences are written there
         self.tokenizer = self._tokenizer("tokenizer.json")
         source = None if run.config.data.tokenizer.joint else self._tokenizer("source_tokenizer.json")
         self.source_tokenizer = source or self.tokenizer
-        weights, file = run.read(name, WEIGHTS_LIMIT), run.path / name
+        weights, file = run.read(self.weights_file, WEIGHTS_LIMIT), run.path / self.weights_file
         require_weights_of(run.config, lambda: build_task(run.config, self.tokenizer, source).model, weights, file)
         self.task: Task = build_task(run.config, self.tokenizer, source)
         weights_from(weights, file, self.task.model)
@@ -265,12 +263,14 @@ class TrainedRun:
 def load(path: str | Path, checkpoint: str | None = None) -> TrainedRun:
     """Load the finished run in the folder ``path``, with its weights ``best``, ``last`` or, where there are, ``averaged``.
 
-    Without a name come those that were tested.
+    By default they are those that the run was tested with.
     """
     return TrainedRun(Run.open(path), checkpoint)
 
 
-def _weights_file(run: Run, checkpoint: str) -> str:
+def _weights_file(run: Run, checkpoint: str | None) -> str:
+    if checkpoint is None:
+        return BEST_WEIGHTS
     if checkpoint not in CHECKPOINTS:
         raise Refused(unknown("checkpoint", checkpoint, list(CHECKPOINTS)))
     there = [name for name, file in CHECKPOINTS.items() if (run.path / file).exists()]

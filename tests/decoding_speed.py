@@ -61,7 +61,8 @@ def beam(variant):
 
 @torch.inference_mode()
 def again(model, source_BS, tokens):
-    """Greedy search that reads the whole beginning at each step."""
+    """Greedy search that reads the whole beginning at each step, and asks for the logits of its last token alone."""
+    model.embedding.logits = lambda x_BTD, logits=model.embedding.logits: logits(x_BTD[:, -1:])
     may_attend = model.source_mask(source_BS)
     memory_BSD, _ = model.encode(source_BS, may_attend)
     target_BT = torch.full((len(source_BS), 1), BOS)

@@ -25,7 +25,7 @@ def evaluate(
         path: the folder of the run.
         changes: ``KEY=VALUE`` each, a key of the config's section ``data``.
         split: ``val`` or ``test``.
-        checkpoint: which weights; None: those that were tested.
+        checkpoint: which weights; None: those that the run was tested with.
         beam: width of the search for translations; None: as the run itself was tested.
         file: where all of it goes as JSON, too; None: nowhere.
 
@@ -46,7 +46,7 @@ def evaluate(
         beam = trained.task.beam
     answer = {
         "run": str(path),
-        "checkpoint": trained.checkpoint,
+        "checkpoint": trained.weights_file,
         "split": split,
         "data": config.to_dict()["data"],
         "fingerprint": data.fingerprint,
@@ -86,7 +86,7 @@ def with_changes(config: RunConfig, changes: list[str]) -> RunConfig:
 
 def _print(answer: dict[str, Any], rows: int) -> None:
     print(f"{answer['run']}: {answer['split']} of data={answer['data']['name']}, {rows} rows")
-    print(f"checkpoint: {answer['checkpoint']}" + (f", beam: {answer['beam']}" if answer["beam"] else ""))
+    print(f"weights: {answer['checkpoint']}" + (f", beam: {answer['beam']}" if answer["beam"] else ""))
     for name, value in answer["metrics"].items():
         signature = answer["signatures"].get(name)
         print(f"{name:16}{value:12.4f}" + (f"  {signature}" if signature else ""))

@@ -15,7 +15,7 @@ def generate(path: Path, prompt: str, checkpoint: str | None, **options: Any) ->
     Args:
         path: the folder of the run.
         prompt: the beginning.
-        checkpoint: which weights; None: those that were tested.
+        checkpoint: which weights; None: those that the run was tested with.
         options: as for :meth:`attncompare.trained.TrainedRun.generate`.
 
     Raises:

@@ -38,7 +38,7 @@ def translate(
         n_best: print so many translations of each, with the sentence's number from 0, the score and tabs between; None:
             the best one alone.
         length_penalty: see :meth:`attncompare.trained.TrainedRun.translate`.
-        checkpoint: which weights; None: those that were tested.
+        checkpoint: which weights; None: those that the run was tested with.
         maps: where a page with the attention maps of the first sentences goes; None: nowhere.
 
     Raises:

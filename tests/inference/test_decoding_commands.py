@@ -92,7 +92,7 @@ def test_evaluate_gives_the_figures_of_the_record_and_writes_nothing_there(cli, 
     assert found["signatures"] == translator_run.summary["signatures"]
     assert found["fingerprint"] == translator_run.summary["data"]["fingerprint"]
     assert found["signatures"]["bleu"] in out and f"{found['metrics']['loss']:.4f}" in out
-    assert (found["beam"], found["split"], found["checkpoint"]) == (1, "test", "best")
+    assert (found["beam"], found["split"], found["checkpoint"]) == (1, "test", "checkpoints/best.safetensors")
     assert files_of(translator_run.path) == before
 
 

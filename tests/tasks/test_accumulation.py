@@ -19,8 +19,8 @@ def uneven(monkeypatch):
     """Cut each batch of 15 rows into parts of 3, 11 and 1 rows, which hold very different numbers of tokens."""
     whole = PairSet.train_plan
 
-    def parts(self, data_seed, epoch, batch_size):
-        plan = [keys for keys in whole(self, data_seed, epoch, 15) if len(keys) == 15]
+    def parts(self, data_seed, epoch, batch_size, batch_tokens):
+        plan = [keys for keys in whole(self, data_seed, epoch, 15, batch_tokens) if len(keys) == 15]
         if batch_size == 15:
             return plan
         return [part for keys in plan for part in (keys[:3], keys[3:14], keys[14:])]
