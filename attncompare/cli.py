@@ -181,7 +181,7 @@ def _attend(parsed: argparse.Namespace) -> None:
     require_replaceable(page, f"--html {page}")
     maps = trained.attention(parsed.sentence)
     print_maps(Console(), maps, parsed.layer, parsed.head)
-    series = MapSeries(trained.run.config.attention.name, [(trained.run.summary["best_step"], [maps])])
+    series = MapSeries(trained.run.config.attention.name, [(trained.step, [maps])])
     try:
         page.parent.mkdir(exist_ok=True)  # a run without probes has no maps of its own
         write_text(page, maps_page(maps.text, [series]))

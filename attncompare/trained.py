@@ -203,6 +203,11 @@ class TrainedRun:
         joint = self.source_tokenizer is self.tokenizer
         return self.tokenizer, None if joint else self.source_tokenizer
 
+    @property
+    def step(self) -> int:
+        """The step whose weights these are; of averaged ones the last."""
+        return int(self.run.summary["best_step" if self.weights_file == BEST_WEIGHTS else "steps"])
+
     def _tokenizer(self, name: str) -> Tokenizer:
         return Tokenizer.parse(self.run.read(name), self.run.path / name)
 
@@ -270,7 +275,7 @@ def load(path: str | Path, checkpoint: str | None = None) -> TrainedRun:
 
 def _weights_file(run: Run, checkpoint: str | None) -> str:
     if checkpoint is None:
-        return BEST_WEIGHTS
+        return run.tested_weights
     if checkpoint not in CHECKPOINTS:
         raise Refused(unknown("checkpoint", checkpoint, list(CHECKPOINTS)))
     there = [name for name, file in CHECKPOINTS.items() if (run.path / file).exists()]

@@ -96,7 +96,7 @@ def _write_page(trained: TrainedRun, shown: list[ProbeMaps], total: int, page: P
     if not shown:
         print(f"--maps {page}: no sentence, no page", file=sys.stderr)
         return
-    series = MapSeries(trained.run.config.attention.name, [(trained.run.summary["best_step"], shown)])
+    series = MapSeries(trained.run.config.attention.name, [(trained.step, shown)])
     try:
         write_text(page, maps_page(shown[0].text, [series]))
     except OSError as error:

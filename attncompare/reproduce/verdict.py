@@ -144,7 +144,8 @@ def compare(recorded: Facts, again: Facts, *, steps: int | None = None, toleranc
         differences += _prediction_differences(recorded.predictions, again.predictions)
     else:
         missing.append("predictions (not in the record)")
-    return Comparison(tuple(differences), tuple(compared), tuple(missing), tolerance)
+    # A metric that is new is missing among the rows of val and among its final figures.
+    return Comparison(tuple(differences), tuple(compared), tuple(dict.fromkeys(missing)), tolerance)
 
 
 def _until(rows: list[dict[str, float]], steps: int | None) -> list[dict[str, float]]:

@@ -173,7 +173,8 @@ class Tracking(Callback):
         trainer.should_stop = self.ended_by is not None
         if self.others:
             self.others.go_on(over=trainer.should_stop)
-        self.watch.start()
+        if not trainer.should_stop:  # what comes after training is no part of its time
+            self.watch.start()
 
     @property
     def ended_by(self) -> str | None:

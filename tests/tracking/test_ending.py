@@ -99,6 +99,19 @@ def test_the_learning_rate_waits_for_the_plan_and_then_goes_by_it(make_config, m
     assert rates[99] == pytest.approx(config.optimizer.min_lr_ratio)
 
 
+def test_neither_validation_nor_test_is_training_time(make_config, monkeypatch):
+    clock, evaluate = FakeClock(monkeypatch), Task.evaluate
+
+    def slow(self, *arguments):
+        clock.now += 1000.0
+        return evaluate(self, *arguments)
+
+    monkeypatch.setattr(Task, "evaluate", slow)
+    run = train(make_config(*QUIET, *TIMED, "trainer.validate_every=40", "trainer.average_last=2"))
+    assert (run.summary["steps"], run.summary["cost"]["train_seconds"]) == (100, 100.0)
+    assert run.metrics()[-1]["train/seconds"] == 100.0
+
+
 @pytest.mark.parametrize("devices", [1, 2])
 def test_no_better_for_so_many_validations_it_ends_and_is_tested_at_its_best(make_config, monkeypatch, devices):
     evaluate = Task.evaluate
