@@ -216,9 +216,8 @@ def _strings(data: ReverseConfig, enough: int) -> int:
 
 def _keeps_maps(config: RunConfig) -> bool:
     """Return whether training holds the attention weights of a whole batch."""
-    on_cpu = not _on_gpu(config)  # whose kernels know no dropout of weights
-    explicit = load_score(config.attention.score).context is ScoreFunction.context
-    return explicit or (on_cpu and config.attention.dropout > 0)
+    score: type[ScoreFunction] = load_score(config.attention.score)
+    return score.holds_weights("cuda" if _on_gpu(config) else "cpu", config.attention.dropout)
 
 
 def _on_gpu(config: RunConfig) -> bool:

@@ -157,7 +157,7 @@ def test_what_does_not_fit_the_run(refused, typed, translator_run, writer_run):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("max_symbols", "--data max_symbols: write KEY=VALUE; valid keys: batch_size, train_size"),
+        ("max_symbols", "--data max_symbols: write KEY=VALUE; valid keys: batch_size, batch_tokens, train_size"),
         ("max_symbls=3", "unknown key of --data 'max_symbls' (did you mean max_symbols?)"),
         ("max_symbols=x", "data.max_symbols=x: must be a positive integer"),
         ("max_symbols=[1", "--data max_symbols"),

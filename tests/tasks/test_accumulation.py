@@ -1,9 +1,11 @@
 """Several batches of one optimizer step: the same training as with all their rows in one batch."""
 
+import numpy as np
 import pytest
 from commands import SMOKE
 from safetensors.torch import load_file
 
+from attncompare.data.order import Plan
 from attncompare.data.pair_set import PairSet
 from attncompare.train import train
 
@@ -19,11 +21,11 @@ def uneven(monkeypatch):
     """Cut each batch of 15 rows into parts of 3, 11 and 1 rows, which hold very different numbers of tokens."""
     whole = PairSet.train_plan
 
-    def parts(self, data_seed, epoch, batch_size, batch_tokens):
+    def parts(self, data_seed, epoch, batch_size, batch_tokens=None):
         plan = [keys for keys in whole(self, data_seed, epoch, 15, batch_tokens) if len(keys) == 15]
-        if batch_size == 15:
-            return plan
-        return [part for keys in plan for part in (keys[:3], keys[3:14], keys[14:])]
+        if batch_size != 15:
+            plan = [part for keys in plan for part in (keys[:3], keys[3:14], keys[14:])]
+        return Plan(np.concatenate(plan), np.cumsum([0, *map(len, plan)]))
 
     monkeypatch.setattr(PairSet, "train_plan", parts)
 

@@ -6,6 +6,7 @@ from torch import Generator, Tensor, nn
 from attncompare.attention.additive_kernel import additive_scores
 from attncompare.attention.scores.base import ScoreFunction
 from attncompare.native.additive import additive_context
+from attncompare.native.library import library
 from attncompare.native.pointers import serves
 
 
@@ -35,10 +36,16 @@ class Additive(ScoreFunction):
         """Return K additions, K tanh, K multiplications and K additions."""
         return 4 * self.head_dim
 
+    @classmethod
+    def holds_weights(cls, device: str, dropout: float) -> bool:  # noqa: ARG003  (the loops drop weights themselves)
+        """Return whether the explicit path serves, where there are no compiled loops."""
+        return device != "cpu" or library() is None
+
     def context(
         self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, causal: bool, dropout: float
     ) -> Tensor:
         """Return the context (B, H, T, K) by compiled loops where they serve, in memory linear in T and S."""
-        if serves(q_BHTK):
+        # For a single query, as in decoding, preparing the keys would take longer than the explicit path.
+        if q_BHTK.shape[2] > 1 and serves(q_BHTK):
             return additive_context(q_BHTK, k_BHSK, self.v_HK, v_BHSK, may_attend, causal, dropout)
         return super().context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout)

@@ -35,6 +35,14 @@ class ScoreFunction(nn.Module):
         """Fill ``parameter``, called ``name``, with its initial values, drawn from ``generator``."""
         raise NotImplementedError(f"{type(self).__name__} has a parameter {name} but no initial_ for it")
 
+    @classmethod
+    def holds_weights(cls, device: str, dropout: float) -> bool:  # noqa: ARG003  (those with kernels ask)
+        """Return whether :meth:`context` holds the weights of a whole batch on a device (``cpu``, ``cuda``), for planning.
+
+        One that overrides :meth:`context` is taken not to.
+        """
+        return cls.context is ScoreFunction.context
+
     def context(
         self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, causal: bool, dropout: float
     ) -> Tensor:

@@ -24,6 +24,11 @@ class Dot(ScoreFunction):
         """Return K multiplications and K additions."""
         return 2 * self.head_dim
 
+    @classmethod
+    def holds_weights(cls, device: str, dropout: float) -> bool:
+        """Return whether torch's kernel does: on the CPU it knows no dropout, and the explicit path serves."""
+        return device == "cpu" and dropout > 0
+
     def context(
         self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, causal: bool, dropout: float
     ) -> Tensor:
