@@ -1,7 +1,10 @@
 """Loops that torch has no operator for, in C++ for the CPU: compiled once for each machine, where there is a compiler.
 
-additive.cpp        additive attention, forward and backward, in memory linear in T and S
 vector.h            sixteen floats at a time
+additive.cpp        additive attention, forward and backward, in memory linear in T and S
+dropout.cpp         dropout from a counter, fused with the addition before it
+cross_entropy.cpp   the loss over a vocabulary, whose gradient takes the logits' place
 library.py          compiles, keeps and loads them
-additive.py         the same as a differentiable function of tensors
+pointers.py         how tensors reach them
+additive.py, dropout.py, cross_entropy.py   each as a differentiable function of tensors
 """
