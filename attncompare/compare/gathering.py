@@ -10,7 +10,7 @@ from attncompare.compare.identity import fingerprint
 from attncompare.config import RunConfig
 from attncompare.errors import Refused
 from attncompare.tracking.offline_run import offline_files, open_any
-from attncompare.tracking.record import RUN_MARKS, Run, State, is_run
+from attncompare.tracking.record import RUN_MARKS, Run, State
 from attncompare.tracking.words import printable
 
 _MOST_NAMED = 5
@@ -110,7 +110,7 @@ def _run_folders(path: Path) -> list[Path]:
         return copies
     if not path.is_dir():
         raise Refused(f"{path}: no such folder")
-    if is_run(path) or any((path / mark).is_file() for mark in RUN_MARKS):
+    if any((path / mark).is_file() for mark in RUN_MARKS):
         return [path]
     found = sorted({file.parent for mark in RUN_MARKS for file in path.rglob(mark)})
     if not found:

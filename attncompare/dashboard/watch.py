@@ -11,7 +11,7 @@ from pathlib import Path
 from attncompare.dashboard.look import Look, identity, look_at, stamp_of
 from attncompare.errors import Refused
 from attncompare.tracking.reading import read_inside, safe_yaml
-from attncompare.tracking.record import RUN_MARKS, is_run
+from attncompare.tracking.record import RUN_MARKS
 from attncompare.tracking.sweeps import LARGEST, SWEEP_FILE
 
 _DEEPEST = 8  # folders below the watched one
@@ -135,7 +135,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, Path | None]]:
     waiting: list[tuple[Path, Path | None, int]] = [(root, None, 0)]
     while waiting:
         folder, sweep, depth = waiting.pop()
-        if is_run(folder) or any((folder / mark).is_file() for mark in RUN_MARKS):
+        if any((folder / mark).is_file() for mark in RUN_MARKS):
             yield folder, sweep
             continue
         if (folder / SWEEP_FILE).is_file():
