@@ -58,6 +58,8 @@ def _add_evaluate(commands: Any) -> None:
     evaluate.add_argument("--split", choices=("val", "test"), default="test", help="default: test")
     beam = "width of the search for translations (default: as the run was tested)"
     evaluate.add_argument("--beam", type=int, metavar="N", help=beam)
+    stride = "tokens from one window of a text to the next, each scoring what those before left (default: the run's)"
+    evaluate.add_argument("--stride", type=int, metavar="N", help=stride)
     evaluate.add_argument("--json", type=path, metavar="FILE", help="write it as data, too")
     _add_checkpoint(evaluate)
     evaluate.set_defaults(command=_evaluate)
@@ -103,5 +105,6 @@ def _evaluate(parsed: argparse.Namespace) -> None:
         split=parsed.split,
         checkpoint=parsed.checkpoint,
         beam=parsed.beam,
+        stride=parsed.stride,
         file=parsed.json,
     )

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from attncompare.config import RunConfig, parse
+from attncompare.config import LanguageModelConfig, RunConfig, parse
 from attncompare.data.module import DataModule
 from attncompare.errors import Refused
 from attncompare.inference.translate import require_outside
@@ -15,7 +15,14 @@ from attncompare.trained import load
 
 
 def evaluate(
-    path: Path, changes: list[str], *, split: str, checkpoint: str | None, beam: int | None, file: Path | None
+    path: Path,
+    changes: list[str],
+    *,
+    split: str,
+    checkpoint: str | None,
+    beam: int | None,
+    stride: int | None,
+    file: Path | None,
 ) -> None:
     """Print the metrics of the run in ``path`` on a split of its data, some keys of which may be other ones.
 
@@ -27,13 +34,14 @@ def evaluate(
         split: ``val`` or ``test``.
         checkpoint: which weights; None: those that the run was tested with.
         beam: width of the search for translations; None: as the run itself was tested.
+        stride: ``task.eval_stride`` of a language model; None: that of the run.
         file: where all of it goes as JSON, too; None: nowhere.
 
     Raises:
         Refused: if a key is none of the data's, the data cannot be had, or an argument does not fit the run.
     """
     trained = load(path, checkpoint)
-    config = with_changes(trained.run.config, changes)
+    config = with_changes(trained.run.config, changes, stride)
     if file is not None:
         require_outside(file, trained, "--json")
     if beam is not None:
@@ -51,6 +59,7 @@ def evaluate(
         "data": config.to_dict()["data"],
         "fingerprint": data.fingerprint,
         "beam": beam,
+        "stride": config.task.eval_stride if isinstance(config.task, LanguageModelConfig) else None,
         "metrics": metrics,
         "signatures": trained.task.signatures(),
     }
@@ -62,13 +71,17 @@ def evaluate(
             raise Refused(f"--json {file}: cannot write there ({error.strerror})") from None
 
 
-def with_changes(config: RunConfig, changes: list[str]) -> RunConfig:
-    """Return ``config`` with other values in its section ``data``.
+def with_changes(config: RunConfig, changes: list[str], stride: int | None = None) -> RunConfig:
+    """Return ``config`` with other values in its section ``data``, and another stride of evaluation.
 
     Raises:
-        Refused: if a change is not ``KEY=VALUE``, its key none of this data or one of the tokenizer, or the value unfit.
+        Refused: if a change is not ``KEY=VALUE``, its key none of this data or one of the tokenizer, or a value unfit.
     """
     values = config.to_dict()
+    if stride is not None:
+        if not isinstance(config.task, LanguageModelConfig):
+            raise Refused(f"--stride {stride}: task={config.task.name} has sentences, and no windows")
+        values["task"]["eval_stride"] = stride
     keys = [key for key in values["data"] if key not in ("name", "tokenizer")]
     for change in changes:
         key, equals, text = change.partition("=")
@@ -86,7 +99,7 @@ def with_changes(config: RunConfig, changes: list[str]) -> RunConfig:
 
 def _print(answer: dict[str, Any], rows: int) -> None:
     print(f"{answer['run']}: {answer['split']} of data={answer['data']['name']}, {rows} rows")
-    print(f"weights: {answer['checkpoint']}" + (f", beam: {answer['beam']}" if answer["beam"] else ""))
+    print(f"weights: {answer['checkpoint']}" + (f", beam: {answer['beam']}" if answer["beam"] else "") + (f", stride: {answer['stride']}" if answer["stride"] else ""))
     for name, value in answer["metrics"].items():
         signature = answer["signatures"].get(name)
         print(f"{name:16}{value:12.4f}" + (f"  {signature}" if signature else ""))

@@ -21,6 +21,25 @@ def writer_run(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def windows_run(tmp_path_factory):
+    """The record of a finished model of one long text, read in windows."""
+    from attncompare.train import train
+
+    folder = tmp_path_factory.mktemp("windows")
+    text = " ".join(f"{number} bottles of milk hang on wall {number % 7}," for number in range(400))
+    (folder / "text.txt").write_text(text)
+    overrides = [
+        "task=language_model",
+        "data=text",
+        f"data.path={folder / 'text.txt'}",
+        "data.tokenizer.kind=character",
+        "data.tokenizer.vocab_size=null",
+        *WRITER[6:],
+    ]
+    return train(composed_config(folder / "runs", overrides), overrides)
+
+
+@pytest.fixture(scope="session")
 def translator_run(tmp_path_factory):
     """The record of a finished translator with small texts: it learned for two steps."""
     from attncompare.train import train

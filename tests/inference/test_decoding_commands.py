@@ -169,6 +169,22 @@ def test_data_that_cannot_be(refused, translator_run, change, words):
     assert words in refused("evaluate", translator_run.path, "--data", change)
 
 
+def test_evaluate_with_another_stride_scores_every_character_once_with_more_before_it(cli, windows_run, refused):
+    scored = {}
+    for stride in (24, 6):
+        assert cli("evaluate", windows_run.path, "--stride", stride, "--json", "found.json")[0] == 0
+        found = json.loads(Path("found.json").read_text())
+        assert found["stride"] == stride
+        scored[stride] = found["metrics"]["loss"]
+    assert scored[24] == pytest.approx(windows_run.summary["test"]["loss"], rel=1e-6) != scored[6]
+    assert "eval_stride=25 is more than max_length=24" in refused("evaluate", windows_run.path, "--stride", 25)
+    assert "eval_stride=0" in refused("evaluate", windows_run.path, "--stride", 0)
+
+
+def test_sentences_have_no_stride(refused, translator_run):
+    assert "--stride 3: task=translation has sentences" in refused("evaluate", translator_run.path, "--stride", 3)
+
+
 @pytest.mark.parametrize("command", [("translate",), ("generate", "--prompt", "a"), ("evaluate",)])
 def test_a_run_that_is_none_or_has_not_finished(refused, copied, typed, command):
     typed(b"a\n")
