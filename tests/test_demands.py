@@ -8,7 +8,7 @@ import torch
 from commands import SMOKE
 
 from attncompare import demands
-from attncompare.attention.scores import additive
+from attncompare.attention.scores import additive, dot
 from attncompare.config import TokenizerConfig
 from attncompare.data.encoding import encode_stream
 from attncompare.data.module import DataModule
@@ -112,13 +112,16 @@ def test_what_is_known_once_the_data_are_there_counts_too(make_config):
 def test_only_scores_that_keep_their_weights_are_charged_for_them(make_config, monkeypatch):
     seen = Seen(vocabulary=100, rows=10_000, lengths=Lengths(0, 10_000))
     text = ("task=language_model", "task.max_length=10000", "tracking.probes=0", "data.batch_size=32", "trainer=cpu")
-    monkeypatch.setattr(additive, "library", lambda: None)  # as where there is no compiler
+    for score in (additive, dot):
+        monkeypatch.setattr(score, "library", lambda: None)  # as where there is no compiler
     for changes in (["attention=additive"], ["attention.dropout=0.1"]):
         config = make_config(*text, *changes)
         assert model_bytes(sizes(config, seen), config, seen)["attention weights"] == 4 * 2 * 32 * 2 * 10_000**2
         assert "GB of it for attention weights" in refusal(config, seen)
-    monkeypatch.setattr(additive, "library", lambda: "compiled loops")
-    for changes in (["attention=additive"], ["attention=additive", "attention.dropout=0.1"], []):
+    for score in (additive, dot):
+        monkeypatch.setattr(score, "library", lambda: "compiled loops")
+    dropout = "attention.dropout=0.1"
+    for changes in (["attention=additive"], ["attention=additive", dropout], [dropout], []):
         config = make_config(*text, *changes)
         assert model_bytes(sizes(config, seen), config, seen)["attention weights"] == 0
         require_feasible(config, seen)

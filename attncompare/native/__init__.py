@@ -2,9 +2,10 @@
 
 vector.h            sixteen floats at a time
 additive.cpp        additive attention, forward and backward, in memory linear in T and S
+dot.cpp             dot-product attention over short sequences
 dropout.cpp         dropout from a counter, fused with the addition before it
 cross_entropy.cpp   the loss over a vocabulary, whose gradient takes the logits' place
 library.py          compiles, keeps and loads them
 pointers.py         how tensors reach them
-additive.py, dropout.py, cross_entropy.py   each as a differentiable function of tensors
+additive.py, dot.py, dropout.py, cross_entropy.py   each as a differentiable function of tensors
 """

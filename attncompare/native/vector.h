@@ -24,6 +24,27 @@ static inline vec choose(ivec yes, vec a, vec b) { return yes ? a : b; }
 static inline vec smaller(vec a, vec b) { return a < b ? a : b; }  // b where a is NaN
 static inline vec larger(vec a, vec b) { return a > b ? a : b; }
 
+// The numbers of the first (last) halves of two vectors, by turns: a0 b0 a1 b1 ...
+#ifdef __clang__
+static inline vec turns_of_first(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); }
+static inline vec turns_of_last(vec a, vec b) { return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); }
+#else
+static inline vec turns_of_first(vec a, vec b) { return __builtin_shuffle(a, b, ivec{0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23}); }
+static inline vec turns_of_last(vec a, vec b) { return __builtin_shuffle(a, b, ivec{8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31}); }
+#endif
+
+// Turns sixteen rows of sixteen numbers into their columns: each of four rounds moves a bit of the row into the column.
+static inline void transpose(vec* rows) {
+    vec other[LANES];
+    for (int round = 0; round < 4; round++) {
+        vec *from = round % 2 ? other : rows, *to = round % 2 ? rows : other;
+        for (int i = 0; i < LANES / 2; i++) {
+            to[2 * i] = turns_of_first(from[i], from[i + LANES / 2]);
+            to[2 * i + 1] = turns_of_last(from[i], from[i + LANES / 2]);
+        }
+    }
+}
+
 typedef float half_vec __attribute__((vector_size(32)));
 typedef float quarter_vec __attribute__((vector_size(16)));
 
@@ -42,6 +63,41 @@ static inline float largest(vec x) {
     float most = x[0];
     for (int i = 1; i < LANES; i++) most = x[i] > most ? x[i] : most;
     return most;
+}
+
+// Numbers as they stand in a tensor, float32 or bfloat16 (its upper half; rounded to the nearest, of two such to the even one).
+struct Half {
+    uint16_t bits;
+};
+typedef uint16_t bits_vec __attribute__((vector_size(32)));
+
+static inline vec load(const Half* from) {
+    bits_vec bits;
+    std::memcpy(&bits, from, sizeof bits);
+    return (vec)(__builtin_convertvector(bits, uvec) << 16);
+}
+static inline void store(Half* to, vec x) {
+    uvec bits = (uvec)x;
+    uvec rounded = (bits + (0x7fffu + ((bits >> 16) & 1u))) >> 16;
+    rounded = (uvec)choose(x == x, (vec)rounded, (vec)(uvec{} + 0x7fc0u));
+    bits_vec upper = __builtin_convertvector(rounded, bits_vec);
+    std::memcpy(to, &upper, sizeof upper);
+}
+
+// The first `count` numbers of a vector, the others 0.
+template <typename Number>
+static inline vec load(const Number* from, int64_t count) {
+    if (count >= LANES) return load(from);
+    Number numbers[LANES] = {};
+    std::memcpy(numbers, from, count * sizeof(Number));
+    return load(numbers);
+}
+template <typename Number>
+static inline void store(Number* to, vec x, int64_t count) {
+    if (count >= LANES) return store(to, x);
+    Number numbers[LANES];
+    store(numbers, x);
+    std::memcpy(to, numbers, count * sizeof(Number));
 }
 
 // 1 / x for x in [1, 2^100], within 1 unit in the last place or so.

@@ -82,4 +82,4 @@ def test_a_compiler_without_threads_serves_too(call, tmp_path):
 def test_what_the_wheel_must_hold_is_beside_the_module():
     folder = Path(sys.modules["attncompare.native.library"].__file__).parent
     assert {file.parent for file in sources()} == {folder}
-    assert {file.name for file in sources()} >= {"additive.cpp", "dropout.cpp", "cross_entropy.cpp"}
+    assert {file.name for file in sources()} >= {"additive.cpp", "dot.cpp", "dropout.cpp", "cross_entropy.cpp"}

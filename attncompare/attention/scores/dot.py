@@ -6,6 +6,11 @@ from torch import Tensor
 
 from attncompare.attention.masks import causal_mask, combine
 from attncompare.attention.scores.base import ScoreFunction
+from attncompare.native.dot import dot_context
+from attncompare.native.library import library
+from attncompare.native.pointers import serves
+
+SHORT = 256  # keys
 
 
 class Dot(ScoreFunction):
@@ -26,13 +31,15 @@ class Dot(ScoreFunction):
 
     @classmethod
     def holds_weights(cls, device: str, dropout: float) -> bool:
-        """Return whether torch's kernel does: on the CPU it knows no dropout, and the explicit path serves."""
-        return device == "cpu" and dropout > 0
+        """Return whether the explicit path serves: on the CPU torch's kernel knows no dropout, and the loops may be absent."""
+        return device == "cpu" and dropout > 0 and library() is None
 
     def context(
         self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, causal: bool, dropout: float
     ) -> Tensor:
-        """Return the context (B, H, T, K) through torch's fused kernels, which never hold the weights."""
+        """Return the context (B, H, T, K) by compiled loops where they serve, else by torch's kernels: none holds the weights."""
+        if serves(q_BHTK) and (k_BHSK.shape[2] <= SHORT or dropout > 0):
+            return dot_context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout, self.scale)
         causal = causal and q_BHTK.shape[2] > 1  # a single query stands at the last key and sees them all
         square = q_BHTK.shape[2] == k_BHSK.shape[2]
         if causal and (may_attend is not None or not square):  # the kernels' own causal mask stands alone and is square
