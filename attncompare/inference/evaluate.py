@@ -99,7 +99,8 @@ def with_changes(config: RunConfig, changes: list[str], stride: int | None = Non
 
 def _print(answer: dict[str, Any], rows: int) -> None:
     print(f"{answer['run']}: {answer['split']} of data={answer['data']['name']}, {rows} rows")
-    print(f"weights: {answer['checkpoint']}" + (f", beam: {answer['beam']}" if answer["beam"] else "") + (f", stride: {answer['stride']}" if answer["stride"] else ""))
+    how = (f"{key}: {answer[key]}" for key in ("beam", "stride") if answer[key])
+    print(", ".join((f"weights: {answer['checkpoint']}", *how)))
     for name, value in answer["metrics"].items():
         signature = answer["signatures"].get(name)
         print(f"{name:16}{value:12.4f}" + (f"  {signature}" if signature else ""))
