@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor, nn
 
 from attncompare.attention.cache import KeyValueCache
@@ -113,6 +114,8 @@ class Attention(nn.Module):
         Returns:
             The output (B, T, D), and the weights (B, H, T, S) before dropout or ``None``.
         """
+        query_BTD = _as_products_take_it(query_BTD)
+        memory_BSD = None if memory_BSD is None else _as_products_take_it(memory_BSD)
         q_BHTK = self._split(self.query(query_BTD))
         k_BHSK, v_BHSK = self._keys_and_values(query_BTD, memory_BSD, cache)
         context_BHTK, weights_BHTS = attend(
@@ -141,3 +144,11 @@ class Attention(nn.Module):
 
     def _split(self, x_BTD: Tensor) -> Tensor:
         return x_BTD.unflatten(-1, (self.heads, self.head_dim)).transpose(1, 2)  # B T (H K) -> B H T K
+
+
+def _as_products_take_it(x_BTD: Tensor) -> Tensor:
+    """Return a tensor that several products read in their type: under autocast each would convert it for itself."""
+    device = x_BTD.device.type
+    takes_less = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    # Of float64, autocast takes nothing away.
+    return x_BTD.to(torch.get_autocast_dtype(device)) if takes_less and x_BTD.dtype == torch.float32 else x_BTD

@@ -10,7 +10,7 @@
 
 namespace {
 
-constexpr int64_t ROWS = 4;    // rows of a product at a time
+constexpr int64_t ROWS = 8;    // rows of a product at a time
 constexpr int64_t BLOCK = 32;  // queries at a time
 
 int64_t up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }

@@ -94,7 +94,10 @@ static inline vec load(const Number* from, int64_t count) {
 }
 template <typename Number>
 static inline void store(Number* to, vec x, int64_t count) {
-    if (count >= LANES) return store(to, x);
+    if (count >= LANES) {
+        store(to, x);
+        return;
+    }
     Number numbers[LANES];
     store(numbers, x);
     std::memcpy(to, numbers, count * sizeof(Number));

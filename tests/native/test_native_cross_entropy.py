@@ -74,6 +74,18 @@ def test_what_the_loops_do_not_take_goes_through_torch():
     assert torch.equal(loss, by_torch(x.double(), weight.double(), target, 0.1))
 
 
+@pytest.mark.parametrize("vocabulary", [5, 32, 1003])
+def test_half_precise_logits_give_what_the_same_numbers_give_in_float32(vocabulary):
+    _, _, target = inputs(40, vocabulary, 8)
+    half = (5 * torch.randn(40, vocabulary)).bfloat16()
+    precise = half.float()
+    losses = torch.empty(2, 40)
+    for logits, loss in zip((half, precise), losses, strict=True):
+        cross_entropy._become_gradient(logits, target, loss, 0.1, 1 / 40)
+    assert torch.equal(*losses)
+    assert torch.equal(half, precise.bfloat16())
+
+
 def test_under_autocast_only_the_products_are_half_precise():
     x, weight, target = inputs(300, 50, 16)
     right = outcome(by_torch, x, weight, target, 0.1, dtype=torch.float64)

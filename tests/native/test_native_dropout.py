@@ -54,9 +54,15 @@ def test_what_the_loops_do_not_take_goes_through_torch():
     assert y.dtype == torch.float64 and set(y.unique().tolist()) == {1.0, 3.0}
 
 
-def test_half_precision_is_taken_as_float32():
-    x = torch.randn(1000).bfloat16()
-    torch.manual_seed(1)
-    dropped = add_dropout(torch.ones(1000), x, 0.5)
-    torch.manual_seed(1)
-    assert dropped.dtype == torch.float32 and torch.equal(dropped, add_dropout(torch.ones(1000), x.float(), 0.5))
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_half_precision_is_taken_as_float32_and_its_gradient_is_rounded(dtype):
+    halves = torch.randn(1003).to(dtype).requires_grad_()
+    floats = halves.detach().float().requires_grad_()
+    below, gradient = torch.randn(1003), torch.randn(1003)
+    dropped = []
+    for x in (halves, floats):
+        torch.manual_seed(1)
+        dropped.append(add_dropout(below, x, 0.5))
+        dropped[-1].backward(gradient)
+    assert dropped[0].dtype == torch.float32 and torch.equal(*dropped)
+    assert torch.equal(halves.grad, floats.grad.to(dtype))
