@@ -189,6 +189,8 @@ def _final_differences(key: str, old: Any, new: Any) -> list[Difference]:
 
 
 def _prediction_differences(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[Difference]:
+    # A record that came without its data's texts is held to what it has: `keep` may leave them out.
+    new = [{key: row.get(key) for key in first} for first, row in zip(old, new, strict=False)] + new[len(old) :]
     if old == new:
         return []
     equal = sum(first == second for first, second in zip(old, new, strict=False))

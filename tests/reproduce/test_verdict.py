@@ -130,6 +130,13 @@ def test_what_follows_from_the_metrics_is_not_identical_but_equal_if_they_are(ke
     assert (outcome.verdict, outcome.first.metric) == ("equal within tolerance", key)
 
 
+def test_predictions_without_the_texts_of_the_data_are_held_to_what_they_have():
+    texts = [{**row, "source": "a", "reference": "b"} for row in RUN.predictions]
+    assert compare(RUN, replace(RUN, predictions=texts)).first is None
+    outcome = compare(RUN, replace(RUN, predictions=[{**texts[0], "prediction": "abd"}, texts[1]]))
+    assert "1 equal among 2 rows now" in str(outcome.first)
+
+
 def test_other_predictions_are_counted():
     outcome = compare(RUN, replace(RUN, predictions=[{"index": 0, "prediction": "abd"}, {"index": 1}]))
     assert outcome.verdict == "equal within tolerance"

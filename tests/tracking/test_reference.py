@@ -38,3 +38,10 @@ def test_only_a_finished_run_is_kept_and_nothing_written_over(finished_run, make
     with pytest.raises(Refused, match="is interrupted, not finished"):
         keep(stopped, tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_texts_of_data_that_must_not_be_copied_stay_away(finished_run, tmp_path):
+    kept = keep(finished_run, tmp_path / "without", texts=False)
+    rows, whole = kept.predictions(), finished_run.predictions()
+    assert [set(row) for row in rows] == [{"id", "prediction"}] * len(whole) != []
+    assert [row["prediction"] for row in rows] == [row["prediction"] for row in whole]
