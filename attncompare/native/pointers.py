@@ -11,7 +11,12 @@ SMALL_TYPES = (torch.float32, torch.bfloat16, torch.float16)  # those that are c
 
 
 def serves(tensor: Tensor) -> bool:
-    """Return whether the compiled loops take ``tensor``: on the CPU, float32 or less, and there are compiled loops."""
+    """Return whether the compiled loops take ``tensor``: on the CPU, float32 or less, and there are compiled loops.
+
+    While torch.compile reads a model they take nothing: it has no use for addresses, and fuses the slower forms itself.
+    """
+    if torch.compiler.is_compiling():
+        return False
     return tensor.device.type == "cpu" and tensor.dtype in SMALL_TYPES and library() is not None
 
 

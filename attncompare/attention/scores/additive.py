@@ -5,6 +5,7 @@ from torch import Generator, Tensor, nn
 
 from attncompare.attention.additive_kernel import additive_scores
 from attncompare.attention.scores.base import ScoreFunction
+from attncompare.attention.tracing import left_alone
 from attncompare.gpu import additive as gpu
 from attncompare.gpu import triton
 from attncompare.native import additive as native
@@ -43,6 +44,7 @@ class Additive(ScoreFunction):
         """Return whether the explicit path serves, where there is no kernel for the device."""
         return library() is None if device == "cpu" else not triton.at_hand()
 
+    @left_alone
     def context(
         self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, causal: bool, dropout: float
     ) -> Tensor:
