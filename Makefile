@@ -10,7 +10,7 @@ PIP := -m pip install --quiet --constraint constraints.txt --build-constraint co
 CPU_TORCH := torch==2.13.0+cpu
 CPU_TORCH_HASH := sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 
-.PHONY: compare reproduce test test-long lint audit constraints clean
+.PHONY: compare reproduce test test-long bench-gpu lint audit constraints clean
 
 # The five variants on both embedded corpora; prints a table for each task and the path of one page. OVERRIDES="seed=1,2,3" changes it.
 compare: $(VENV)/installed
@@ -26,6 +26,18 @@ test: $(VENV)/installed
 
 test-long: $(VENV)/extras
 	$(BIN)/python -m pytest -m long
+
+# The tables of `attncompare bench` on a GPU. $(CPU_TORCH) finds none: there, `pip install torch` into the environment first.
+GPU_TABLES ?= docs/performance-gpu.md
+GPU_BENCHMARKS := attention train decode
+bench-gpu: $(VENV)/installed
+	@if ! $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
+	    echo "torch finds no CUDA device here: nothing was measured, and the tables of the CPU stand (docs/performance.md)."; \
+	else \
+	    set -e; { echo "# Speed on a GPU"; echo; echo 'Made by `make bench-gpu`; docs/performance.md says what is measured, and how.'; \
+	    for name in $(GPU_BENCHMARKS); do echo; $(BIN)/attncompare bench $$name --device cuda --markdown; done; \
+	    } > $(GPU_TABLES).part; mv $(GPU_TABLES).part $(GPU_TABLES); echo $(GPU_TABLES); \
+	fi
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

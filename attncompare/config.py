@@ -177,6 +177,15 @@ class RunConfig(Strict):
             raise ValueError(f"trainer.devices={devices} is more than {key}={size}{longest}, the rows to share")
         return self
 
+    @model_validator(mode="after")
+    def _compiled_shapes_repeat(self) -> "RunConfig":
+        if self.trainer.compile and self.trainer.deterministic and self.task.name == "translation":
+            raise ValueError(
+                "trainer.compile=true with task=translation: its batches have many shapes, and what is compiled for one "
+                "depends on those before it, so a resumed run would give other bits; add trainer.deterministic=false"
+            )
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         """Return the config as plain nested dicts and lists, ready for yaml and W&B."""
         return self.model_dump(mode="json")

@@ -20,6 +20,7 @@ ADDED: dict[tuple[str, ...], Any] = {
     ("trainer", "max_time"): None,
     ("trainer", "patience"): None,
     ("trainer", "average_last"): None,
+    ("trainer", "compile"): False,
 }
 """Sections and key, and what its absence means."""
 

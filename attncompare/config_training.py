@@ -49,6 +49,7 @@ class TrainerConfig(Strict):
     threads: PositiveOrNull
     devices: Positive
     deterministic: bool
+    compile: bool
 
     @model_validator(mode="after")
     def _one_clock(self) -> "TrainerConfig":
@@ -57,4 +58,10 @@ class TrainerConfig(Strict):
                 f"max_time={self.max_time:g} with devices={self.devices}: processes that share a batch have no common "
                 "clock; leave max_time out, or set devices=1"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _one_process_compiles(self) -> "TrainerConfig":
+        if self.compile and self.devices > 1:
+            raise ValueError(f"compile=true with devices={self.devices}: only for one process; set devices=1")
         return self

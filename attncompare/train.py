@@ -22,6 +22,7 @@ from attncompare.processes.group import accelerator
 from attncompare.processes.others import other_processes
 from attncompare.session import Session
 from attncompare.tasks import build_task
+from attncompare.tasks.compiling import require_compiler
 from attncompare.tracking.averaging import remove_snapshots
 from attncompare.tracking.changes import changes, said
 from attncompare.tracking.checkpoint import load_checkpoint, of_this_run, remove_checkpoints
@@ -167,6 +168,7 @@ def _prepared(
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise Refused("trainer.accelerator=gpu: no CUDA device found; use trainer=auto or trainer=cpu")
     accelerator(config)  # refuses more processes than there is room for
+    require_compiler(config)
 
     def tell(how_far: str = "") -> None:
         on_progress(Progress(f"preparing data{how_far and ': '}{how_far}", 0, config.trainer.max_steps))

@@ -2,12 +2,24 @@ import contextlib
 import logging
 import os
 import sys
+from pathlib import Path
 
 # Tests run side by side, so each process has one thread; read when torch is imported, here and in child processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Without a GPU, Triton's kernels are interpreted on the CPU; read when triton is imported, whoever does that first.
+if not Path("/dev/nvidiactl").exists():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 import pytest
 from commands import SMOKE, composed_config
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("cuda"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device")
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ CONFIG = {file.stem for file in PACKAGE.glob("config*.py")}
 ROOMS = [
     {"errors", "registry", "plain_values", "metric_names", *CONFIG},
     {"machine", "native"},
+    {"gpu"},
     {"data", "attention"},
     {"model"},
     {"demands"},
@@ -34,6 +35,7 @@ ROOMS = [
     },
 ]
 FORBIDDEN = {  # beyond the order
+    "gpu": {*CONFIG, "machine", "metric_names"},
     "attention": {*CONFIG, "data", "metric_names"},
     "model": {*CONFIG, "data", "metric_names"},
     "data": {"attention"},

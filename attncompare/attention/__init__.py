@@ -5,6 +5,7 @@ cache.py            projected keys and values of earlier calls
 scores/             one file for each score function: (q_BHTK, k_BHSK) -> scores_BHTS
 masks.py            who may attend to whom (C2)
 additive_kernel.py  additive scores in bounded memory
+tracing.py          what torch.compile leaves as it is
 """
 
 from attncompare.attention.cache import KeyValueCache

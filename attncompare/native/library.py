@@ -35,7 +35,7 @@ def library() -> ctypes.CDLL | None:
     if os.environ.get("ATTNCOMPARE_NATIVE") == "0":
         log.info("ATTNCOMPARE_NATIVE=0: attention runs without compiled kernels")
         return None
-    compiler = _compiler()
+    compiler = cpp_compiler()
     if compiler is None:
         log.info("no C++ compiler (CXX, %s): attention runs without compiled kernels", ", ".join(_COMPILERS))
         return None
@@ -60,7 +60,8 @@ def sources() -> list[Path]:
     return sorted(_HERE.glob("*.cpp"))
 
 
-def _compiler() -> str | None:
+def cpp_compiler() -> str | None:
+    """Return the path of a C++ compiler: that of the variable ``CXX``, else the first that is found; None without one."""
     wanted = os.environ.get("CXX")
     return next(filter(None, map(shutil.which, (wanted,) if wanted else _COMPILERS)), None)
 

@@ -7,11 +7,17 @@ from torch import Tensor
 
 from attncompare.native.library import library
 
+SMALL_TYPES = (torch.float32, torch.bfloat16, torch.float16)  # those that are computed in float32
+
 
 def serves(tensor: Tensor) -> bool:
-    """Return whether the compiled loops take ``tensor``: on the CPU, float32 or less, and there are compiled loops."""
-    small = tensor.dtype in (torch.float32, torch.bfloat16, torch.float16)
-    return tensor.device.type == "cpu" and small and library() is not None
+    """Return whether the compiled loops take ``tensor``: on the CPU, float32 or less, and there are compiled loops.
+
+    While torch.compile reads a model they take nothing: it has no use for addresses, and fuses the slower forms itself.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    return tensor.device.type == "cpu" and tensor.dtype in SMALL_TYPES and library() is not None
 
 
 def compiled() -> ctypes.CDLL:

@@ -4,6 +4,7 @@ base.py            what the tasks share: one LightningModule, its optimizer and 
 item_losses.py     the cross-entropy of an evaluation by sentence, document or row
 translation.py     source sentence to target sentence
 language_model.py  the next token of a text
+compiling.py       the training step as kernels that torch.compile makes
 accumulated.py     the batches of one optimizer step
 exchange.py        what several processes that share a batch tell each other
 schedule.py        learning-rate schedules

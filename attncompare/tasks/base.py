@@ -18,6 +18,7 @@ from attncompare.errors import NotFinite
 from attncompare.model import DecoderOnly, EncoderDecoder, ModelSize, initialize
 from attncompare.native.cross_entropy import linear_cross_entropy
 from attncompare.tasks.accumulated import Accumulated
+from attncompare.tasks.compiling import compiled
 from attncompare.tasks.exchange import Exchange
 from attncompare.tasks.item_losses import ItemLosses
 from attncompare.tasks.schedule import Plan, lr_factor
@@ -64,6 +65,7 @@ class Task(LightningModule, Generic[Model]):
         self.plan: Plan | None = None
         self.batch: Any = None
         self._resumed: dict[str, Any] | None = None
+        self._compiled: Callable[..., Tensor] | None = None
 
     def build_model(self) -> Model:
         """Return a fresh model."""
@@ -72,6 +74,16 @@ class Task(LightningModule, Generic[Model]):
     def loss(self, batch: Any) -> tuple[Tensor, int]:
         """Return the training loss of ``batch`` and the number of tokens that it is a mean over."""
         raise NotImplementedError
+
+    def hidden(self, *tokens: Tensor) -> Tensor:
+        """Return what the logits of a training batch are made of (B, T, D), by compiled kernels under ``trainer.compile``.
+
+        The model itself stays as it is: evaluations, decoding, maps and weights know nothing of these kernels.
+        """
+        if not self.config.trainer.compile:
+            return self.model.hidden(*tokens)
+        self._compiled = self._compiled or compiled(self.model.hidden, self.config)
+        return self._compiled(*tokens)
 
     def mean_loss(self, hidden_BTD: Tensor, next_BT: Tensor, counts_BT: Tensor, smoothing: float) -> tuple[Tensor, int]:
         """Return the cross-entropy of ``next_BT``, a mean over the targets that count, and how many these are.

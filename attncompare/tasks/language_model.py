@@ -44,7 +44,7 @@ class LanguageModel(Task[DecoderOnly]):
 
     def loss(self, batch: TextBatch) -> tuple[Tensor, int]:
         """Return the cross-entropy, a mean over scored tokens."""
-        return self.mean_loss(self.model.hidden(batch.input_BT), batch.target_BT, batch.scored_BT, smoothing=0.0)
+        return self.mean_loss(self.hidden(batch.input_BT), batch.target_BT, batch.scored_BT, smoothing=0.0)
 
     def evaluate_batch(self, batch: TextBatch, split: str) -> None:  # noqa: ARG002
         """Add the cross-entropy, accuracy and bytes of ``batch``."""

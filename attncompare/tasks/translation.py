@@ -35,7 +35,7 @@ class Translation(Task[EncoderDecoder]):
 
     def loss(self, batch: PairBatch) -> tuple[Tensor, int]:
         """Return the cross-entropy with label smoothing (Szegedy et al. 2016, section 7), a mean over target tokens."""
-        hidden_BTD = self.model.hidden(batch.source_BS, batch.target_BT[:, :-1])
+        hidden_BTD = self.hidden(batch.source_BS, batch.target_BT[:, :-1])
         next_BT = batch.target_BT[:, 1:]
         assert isinstance(self.config.task, TranslationConfig)
         return self.mean_loss(hidden_BTD, next_BT, next_BT != PAD, self.config.task.label_smoothing)

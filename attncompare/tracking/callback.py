@@ -139,7 +139,7 @@ class Tracking(Callback):
             with of_this_run(self.record.path):
                 restore_random_states(self._random[0], self.task.device)
                 restore_process_random_states(self._random[1])
-        self._memory = PeakMemory()
+        self._memory = PeakMemory(self.task.device)
         self.watch.start()
 
     def on_train_batch_end(

@@ -35,12 +35,17 @@ class Stopwatch:
 
 
 class PeakMemory:
-    """The most memory in use since it was made, beyond what was in use then: the GPU's if there is one."""
+    """The most memory in use since it was made, beyond what was in use then.
 
-    def __init__(self) -> None:
-        if torch.cuda.is_available():
-            torch.cuda.reset_peak_memory_stats()
-            self._start = torch.cuda.memory_allocated()
+    Args:
+        device: whose memory; a run on the CPU is none of the GPU's, even where there is one.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._gpu = device if device.type == "cuda" else None
+        if self._gpu:
+            torch.cuda.reset_peak_memory_stats(self._gpu)
+            self._start = torch.cuda.memory_allocated(self._gpu)
             return
         if sys.platform == "linux":
             Path("/proc/self/clear_refs").write_text("5")  # resets the peak (proc(5)): loading data does not count
@@ -48,7 +53,7 @@ class PeakMemory:
 
     def bytes(self) -> int:
         """Return the peak so far."""
-        peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else _peak_resident_bytes()
+        peak = torch.cuda.max_memory_allocated(self._gpu) if self._gpu else _peak_resident_bytes()
         return max(0, peak - self._start)
 
 

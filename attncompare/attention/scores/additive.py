@@ -5,7 +5,10 @@ from torch import Generator, Tensor, nn
 
 from attncompare.attention.additive_kernel import additive_scores
 from attncompare.attention.scores.base import ScoreFunction
-from attncompare.native.additive import additive_context
+from attncompare.attention.tracing import left_alone
+from attncompare.gpu import additive as gpu
+from attncompare.gpu import triton
+from attncompare.native import additive as native
 from attncompare.native.library import library
 from attncompare.native.pointers import serves
 
@@ -37,15 +40,18 @@ class Additive(ScoreFunction):
         return 4 * self.head_dim
 
     @classmethod
-    def holds_weights(cls, device: str, dropout: float) -> bool:  # noqa: ARG003  (the loops drop weights themselves)
-        """Return whether the explicit path serves, where there are no compiled loops."""
-        return device != "cpu" or library() is None
+    def holds_weights(cls, device: str, dropout: float) -> bool:  # noqa: ARG003  (the kernels drop weights themselves)
+        """Return whether the explicit path serves, where there is no kernel for the device."""
+        return library() is None if device == "cpu" else not triton.at_hand()
 
+    @left_alone
     def context(
         self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, causal: bool, dropout: float
     ) -> Tensor:
-        """Return the context (B, H, T, K) by compiled loops where they serve, in memory linear in T and S."""
+        """Return the context (B, H, T, K) by a kernel where there is one, in memory linear in T and S."""
         # For a single query, as in decoding, preparing the keys would take longer than the explicit path.
-        if q_BHTK.shape[2] > 1 and serves(q_BHTK):
-            return additive_context(q_BHTK, k_BHSK, self.v_HK, v_BHSK, may_attend, causal, dropout)
+        if q_BHTK.shape[2] > 1:
+            kernel = native if serves(q_BHTK) else gpu if triton.serves(q_BHTK) else None
+            if kernel is not None:
+                return kernel.additive_context(q_BHTK, k_BHSK, self.v_HK, v_BHSK, may_attend, causal, dropout)
         return super().context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout)
