@@ -21,3 +21,10 @@ def path(text: str) -> Path:
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
     return where
+
+
+def positive(text: str) -> int:
+    """Return ``text`` as a positive whole number."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text}: must be a positive whole number")
+    return int(text)
