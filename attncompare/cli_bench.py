@@ -1,17 +1,22 @@
 """The commands ``attncompare bench NAME``. What they import, they import when they run (C11)."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from attncompare.bench.attention_wish import DTYPES, PARTS, PEERS, PRESETS
 from attncompare.bench.options import DEVICES, Options
-from attncompare.cli_arguments import path, positive
+from attncompare.cli_arguments import path, positive, several
 from attncompare.errors import Refused
+
+if TYPE_CHECKING:
+    from attncompare.bench.report import Report
 
 
 def add_bench(commands: Any) -> None:
     """Add ``bench`` and its benchmarks to the console script's ``commands``."""
     bench = commands.add_parser("bench", help="measure speed and memory side by side with what others would pick")
     benchmarks = bench.add_subparsers(metavar="NAME")
+    _add_attention(benchmarks)
     _add_startup(benchmarks)
 
     def which(parsed: argparse.Namespace) -> None:  # noqa: ARG001  (every command gets what was parsed)
@@ -37,6 +42,41 @@ def options_of(parsed: argparse.Namespace) -> Options:
     return Options(
         parsed.rounds, parsed.threads, parsed.device, parsed.quick, parsed.json, parsed.plot, parsed.markdown
     )
+
+
+def _add_attention(benchmarks: Any) -> None:
+    what = "every score against the eager formula, torch.compile and torch's own attention: time, memory, error"
+    attention = benchmarks.add_parser("attention", help=what, description=f"{what[0].upper()}{what[1:]}.")
+    preset = "sizes of the docs; other options come before it"
+    attention.add_argument("--preset", choices=tuple(PRESETS), help=preset)
+    names = several(str)
+    attention.add_argument("--attention", type=names, metavar="NAMES", help="files of conf/attention (default: all)")
+    parts = f"of {','.join(PARTS)}: with or without projections (default: both)"
+    attention.add_argument("--parts", type=names, metavar="NAMES", help=parts)
+    attention.add_argument("--peers", type=names, metavar="NAMES", help=f"of {','.join(PEERS)} (default: all)")
+    lengths = "numbers of queries and keys (default: 64,256,1024,4096)"
+    attention.add_argument("--lengths", type=several(positive), metavar="N,N", help=lengths)
+    attention.add_argument("--batch", type=positive, metavar="N", help="default: 1")
+    attention.add_argument("--heads", type=positive, metavar="N", help="default: 4")
+    attention.add_argument("--head-dim", type=positive, metavar="N", help="default: 32")
+    attention.add_argument("--dtype", choices=DTYPES, help="default: float32")
+    add_shared_options(attention)
+    attention.set_defaults(command=_attention)
+
+
+def _attention(parsed: argparse.Namespace) -> None:
+    from attncompare.bench.attention_wish import wish
+
+    keys = ("attention", "parts", "peers", "lengths", "batch", "heads", "head_dim", "dtype")
+    wished = wish(parsed.preset, parsed.quick, **{key: getattr(parsed, key) for key in keys})
+    from attncompare.bench.command import Say, run
+
+    def measured(options: Options, say: Say) -> "Report":
+        from attncompare.bench.attention import bench_attention
+
+        return bench_attention(options, say, wish=wished)
+
+    run(measured, options_of(parsed))
 
 
 def _add_startup(benchmarks: Any) -> None:

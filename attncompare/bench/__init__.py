@@ -12,5 +12,7 @@ devices.py      threads and device
 command.py      from a benchmark to the terminal, JSON, markdown and a page
 terminal.py, markdown.py, page.py   the forms of a report
 
+attention.py    every score against its peers; attention_wish.py says which and in which sizes, attention_forms.py and
+                attention_modules.py are the contenders, attention_errors.py compares them with exact arithmetic
 startup.py      how long the console script takes to begin
 """
