@@ -22,6 +22,7 @@ The rooms, in the order in which data flows; each imports only from those above 
     sweep, reproduce, upload    many runs; the same run again; a record shown in W&B
     inference                   what a trained run answers to new sentences, prompts and data
     dashboard, wandb_report     a folder of runs in a browser; a comparison in W&B
+    bench                       speed and memory beside what others would pick
     streams, cli                its output where nobody reads it any more; the console script
 """
 

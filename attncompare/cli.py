@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from attncompare.cli_arguments import given, path
+from attncompare.cli_bench import add_bench
 from attncompare.cli_decoding import add_decoding
 from attncompare.cli_train import train
 from attncompare.cli_views import add_views
@@ -136,6 +137,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     attend.set_defaults(command=_attend)
     add_decoding(commands)
     add_views(commands)
+    add_bench(commands)
     return parser, list(commands.choices)
 
 

@@ -31,7 +31,8 @@ ROOMS = [
     {"train", "trained"},
     {
         *("sweep", "reproduce", "upload", "progress_board", "dashboard", "wandb_report", "inference"),
-        *("streams", "cli", "cli_arguments", "cli_decoding", "cli_train", "cli_views"),
+        "bench",
+        *("streams", "cli", "cli_arguments", "cli_bench", "cli_decoding", "cli_train", "cli_views"),
     },
 ]
 FORBIDDEN = {  # beyond the order

@@ -51,14 +51,14 @@ def report_page(comparisons: Sequence[Comparison]) -> str:
     Raises:
         Refused: if a run's maps, metrics or predictions are damaged.
     """
-    scripts = {"viewer_js": viewer_js(), "plotly": _plotly(), "page_js": _page_js()}
+    scripts = {"viewer_js": viewer_js(), "plotly": plotly_js(), "page_js": _page_js()}
     return (
         environment(_PAGE)
         .get_template("page.html.j2")
         .render(
             sections=[_section(comparison, BYTES // len(comparisons)) for comparison in comparisons],
             viewer_css=viewer_css(),
-            page_css=Markup((_PAGE / "page.css").read_text(encoding="utf-8")),
+            page_css=page_css(),
             policy=content_policy(*scripts.values()),
             **scripts,
         )
@@ -139,7 +139,20 @@ def _ranges(table: ResultTable) -> dict[tuple[str, str], str]:
 
 
 @cache
-def _plotly() -> Markup:
+def page_css() -> Markup:
+    """Return the page's style sheet, which stands on the viewer's."""
+    return Markup((_PAGE / "page.css").read_text(encoding="utf-8"))
+
+
+@cache
+def charts_js() -> Markup:
+    """Return what all pictures share that plotly draws: colors, light and dark, sizes."""
+    return Markup((_PAGE / "charts.js").read_text(encoding="utf-8"))
+
+
+@cache
+def plotly_js() -> Markup:
+    """Return plotly's script."""
     from plotly.offline import get_plotlyjs
 
     return Markup(get_plotlyjs().replace("\r\n", "\n"))  # as a browser reads it, for its digest
