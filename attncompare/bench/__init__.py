@@ -13,4 +13,10 @@ command.py      from a benchmark to the terminal, JSON, markdown and a page
 terminal.py, markdown.py, page.py   the forms of a report
 
 startup.py      how long the console script takes to begin
+train.py        whole training steps: which tables there are
+train_tables.py     everybody's steps, in turns
+overhead.py         what the framework adds to a step
+trainings.py, corpora.py    what is trained, and on what
+run_in_turns.py, plain_loops.py, own_state.py   a whole run, and bare loops, that take turns
+peers/          what others would train with
 """
