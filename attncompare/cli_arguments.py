@@ -1,7 +1,11 @@
 """Kinds of arguments on the command line, and what is wrong with those that are none."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def given(text: str) -> str:
@@ -28,3 +32,12 @@ def positive(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text}: must be a positive whole number")
     return int(text)
+
+
+def several(kind: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
+    """Return the kind of an argument that is one or more of ``kind`` between commas."""
+
+    def read(text: str) -> tuple[T, ...]:
+        return tuple(dict.fromkeys(kind(given(word.strip())) for word in text.split(",")))
+
+    return read

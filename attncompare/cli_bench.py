@@ -1,24 +1,26 @@
 """The commands ``attncompare bench NAME``. What they import, they import when they run (C11)."""
 
 import argparse
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from attncompare.bench.attention_wish import DTYPES, PARTS, PEERS, PRESETS
 from attncompare.bench.options import DEVICES, Options
-from attncompare.cli_arguments import path, positive
+from attncompare.cli_arguments import path, positive, several
 from attncompare.errors import Refused
-from attncompare.registry import unknown
 
-TRAIN_PARTS = ("language-model", "language-model-large", "translation", "overhead")
-_MULTI30K = "folder of Multi30k (default: generated pairs with sentences as long as its own)"
+if TYPE_CHECKING:
+    from attncompare.bench.report import Report
 
 
 def add_bench(commands: Any) -> None:
     """Add ``bench`` and its benchmarks to the console script's ``commands``."""
+    from attncompare.cli_bench_models import add_models  # which is built on this module
+
     bench = commands.add_parser("bench", help="measure speed and memory side by side with what others would pick")
     benchmarks = bench.add_subparsers(metavar="NAME")
+    _add_attention(benchmarks)
     _add_startup(benchmarks)
-    _add_train(benchmarks)
+    add_models(benchmarks)
 
     def which(parsed: argparse.Namespace) -> None:  # noqa: ARG001  (every command gets what was parsed)
         raise Refused(f"bench: which benchmark? valid: {', '.join(benchmarks.choices)}; see attncompare bench --help")
@@ -45,6 +47,41 @@ def options_of(parsed: argparse.Namespace) -> Options:
     )
 
 
+def _add_attention(benchmarks: Any) -> None:
+    what = "every score against the eager formula, torch.compile and torch's own attention: time, memory, error"
+    attention = benchmarks.add_parser("attention", help=what, description=f"{what[0].upper()}{what[1:]}.")
+    preset = "sizes of the docs; other options come before it"
+    attention.add_argument("--preset", choices=tuple(PRESETS), help=preset)
+    names = several(str)
+    attention.add_argument("--attention", type=names, metavar="NAMES", help="files of conf/attention (default: all)")
+    parts = f"of {','.join(PARTS)}: with or without projections (default: both)"
+    attention.add_argument("--parts", type=names, metavar="NAMES", help=parts)
+    attention.add_argument("--peers", type=names, metavar="NAMES", help=f"of {','.join(PEERS)} (default: all)")
+    lengths = "numbers of queries and keys (default: 64,256,1024,4096)"
+    attention.add_argument("--lengths", type=several(positive), metavar="N,N", help=lengths)
+    attention.add_argument("--batch", type=positive, metavar="N", help="default: 1")
+    attention.add_argument("--heads", type=positive, metavar="N", help="default: 4")
+    attention.add_argument("--head-dim", type=positive, metavar="N", help="default: 32")
+    attention.add_argument("--dtype", choices=DTYPES, help="default: float32")
+    add_shared_options(attention)
+    attention.set_defaults(command=_attention)
+
+
+def _attention(parsed: argparse.Namespace) -> None:
+    from attncompare.bench.attention_wish import wish
+
+    keys = ("attention", "parts", "peers", "lengths", "batch", "heads", "head_dim", "dtype")
+    wished = wish(parsed.preset, parsed.quick, **{key: getattr(parsed, key) for key in keys})
+    from attncompare.bench.command import Say, run
+
+    def measured(options: Options, say: Say) -> "Report":
+        from attncompare.bench.attention import bench_attention
+
+        return bench_attention(options, say, wish=wished)
+
+    run(measured, options_of(parsed))
+
+
 def _add_startup(benchmarks: Any) -> None:
     what = "how long commands, imports and the first training step take in fresh processes"
     startup = benchmarks.add_parser("startup", help=what)
@@ -57,32 +94,3 @@ def _startup(parsed: argparse.Namespace) -> None:
     from attncompare.bench.startup import bench_startup
 
     run(bench_startup, options_of(parsed))
-
-
-def _add_train(benchmarks: Any) -> None:
-    what = "whole training steps against what others would train with, and what the framework adds to each"
-    train = benchmarks.add_parser("train", help=what)
-    parts = f"which tables: {', '.join(TRAIN_PARTS)} (default: all)"
-    train.add_argument("parts", nargs="*", metavar="PART", help=parts)
-    train.add_argument("--data-path", type=path, metavar="FOLDER", help=_MULTI30K)
-    add_shared_options(train)
-    train.set_defaults(command=_train)
-
-
-def _train(parsed: argparse.Namespace) -> None:
-    for part in parsed.parts:
-        if part not in TRAIN_PARTS:
-            raise Refused(unknown("part", part, TRAIN_PARTS))
-    _require_folder(parsed.data_path)
-    from functools import partial
-
-    from attncompare.bench.command import run
-    from attncompare.bench.train import TrainOptions, bench_train
-
-    chosen = TrainOptions(tuple(dict.fromkeys(parsed.parts)) or TRAIN_PARTS, parsed.data_path)
-    run(partial(bench_train, chosen=chosen), options_of(parsed))
-
-
-def _require_folder(data_path: Path | None) -> None:
-    if data_path is not None and not data_path.is_dir():
-        raise Refused(f"--data-path {data_path}: there is no such folder; give that of Multi30k, or leave it out")

@@ -1,7 +1,8 @@
 """The peak of extra memory of one call, in a process of its own, so that nothing measured before hides it.
 
 On the CPU it is what the system saw: the highest resident size during the call (``VmHWM``, which Linux lets a process
-reset) less the resident size before it. On CUDA it is what torch allocated. What the call returns and the gradients
+reset) less the resident size before it. Linux counts pages in
+batches, so that it is exact to some 100 KiB. On CUDA it is what torch allocated. What the call returns and the gradients
 that it leaves count; what was prepared does not.
 """
 
@@ -12,11 +13,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from attncompare.bench.contender import Contender, LeftOut
+from attncompare.bench.contender import LeftOut
 
 _STATUS = Path("/proc/self/status")
 _RESET = Path("/proc/self/clear_refs")
@@ -26,14 +27,17 @@ _PLAIN_HEAP = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "13
 _LEFT_OUT = 3  # exit code
 
 
-def peak_extra_bytes(make: str, arguments: Mapping[str, Any], warm_up: Mapping[str, Any], device: str = "cpu") -> int:
+def peak_extra_bytes(
+    make: str, arguments: Mapping[str, Any], warm_up: Mapping[str, Any] | None, device: str = "cpu"
+) -> int:
     """Return by how many bytes memory grows at most during one call of a contender's work.
 
     Args:
         make: ``module:function``, the function that returns the contender for keyword arguments.
         arguments: of that function, plain JSON values.
         warm_up: arguments of a contender that is called once before, so that code, threads and buffers of libraries are
-            not counted: a small problem of the same kind, or the same one, where a first call compiles for its sizes.
+            not counted, a small problem of the same kind; None: the call before is one of the same work, where a first
+            call compiles for its sizes.
         device: cpu or cuda.
 
     Raises:
@@ -41,7 +45,9 @@ def peak_extra_bytes(make: str, arguments: Mapping[str, Any], warm_up: Mapping[s
     """
     if device == "cpu" and not _RESET.exists():
         raise LeftOut("peak memory is read from /proc/self, which this system lacks")
-    task = json.dumps({"make": make, "arguments": dict(arguments), "warm_up": dict(warm_up), "device": device})
+    task = json.dumps(
+        {"make": make, "arguments": dict(arguments), "warm_up": warm_up and dict(warm_up), "device": device}
+    )
     command = [sys.executable, "-m", __name__, task]
     done = subprocess.run(
         command,
@@ -66,8 +72,11 @@ def main(task: str) -> int:
     module, function = wanted["make"].split(":")
     make = getattr(importlib.import_module(module), function)
     try:
-        _work(make(**wanted["warm_up"]))()
-        work = _work(make(**wanted["arguments"]))
+        if wanted["warm_up"] is not None:
+            make(**wanted["warm_up"]).prepare()()
+        work = make(**wanted["arguments"]).prepare()
+        if wanted["warm_up"] is None:
+            work()
         print((_cuda_growth if wanted["device"] == "cuda" else _resident_growth)(work))
     except LeftOut as reason:
         print(reason)
@@ -75,11 +84,7 @@ def main(task: str) -> int:
     return 0
 
 
-def _work(contender: Contender) -> Any:
-    return contender.prepare()
-
-
-def _resident_growth(work: Any) -> int:
+def _resident_growth(work: Callable[[], object]) -> int:
     gc.collect()
     _give_back_free_memory()
     _RESET.write_text("5")  # the highest resident size is the present one from now on
@@ -90,7 +95,7 @@ def _resident_growth(work: Any) -> int:
     return max(0, growth) * 1024
 
 
-def _cuda_growth(work: Any) -> int:
+def _cuda_growth(work: Callable[[], object]) -> int:
     import torch
 
     gc.collect()

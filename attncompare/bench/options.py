@@ -27,6 +27,13 @@ class Options:
     plot: Path | None = None
     markdown: bool = False
 
+    @property
+    def words(self) -> list[str]:
+        """Return the options that change figures, as they are typed."""
+        numbers = {"rounds": self.rounds, "threads": self.threads}
+        said = [f"--{name} {number}" for name, number in numbers.items() if number is not None]
+        return [*said, *([f"--device {self.device}"] if self.device != "cpu" else []), *(["--quick"] * self.quick)]
+
     def length(self, rounds: int = 10, seconds: float = 2.0) -> Length:
         """Return how long to measure, where a benchmark wants so many rounds and seconds by itself."""
         if self.quick:

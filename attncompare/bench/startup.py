@@ -41,7 +41,9 @@ def bench_startup(options: Options, say: Say) -> Report:
     use(options)
     tables = (_table("Commands", commands, found), _table("Imports", libraries, found))
     settings = {"run": list(_SMALL_RUN), "rounds": len(found.timed["python -c pass"].seconds)}
-    return Report("attncompare bench startup", machine_facts(options.device), settings, tables)
+    return Report(
+        " ".join(["attncompare bench startup", *options.words]), machine_facts(options.device), settings, tables
+    )
 
 
 def _process(*arguments: str, exit_code: int = 0) -> Callable[[], None]:

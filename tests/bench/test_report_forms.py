@@ -53,8 +53,10 @@ def test_markdown_holds_command_figures_reasons_and_machine():
 def test_the_terminal_says_the_same(capsys):
     print_report(Console(width=120), REPORT)
     text = capsys.readouterr().out
-    for words in ("Some table", "12.3 ms [12.1, 12.5]", "a|b: not installed", "A note.", "A processor"):
+    for words in ("Some table", "12.3 ms ±2 %", "3.00 MiB", "a|b: not installed", "A note.", "A processor"):
         assert words in text
+    print_report(Console(width=80), REPORT)
+    assert "±" not in capsys.readouterr().out
 
 
 def test_json_is_the_whole_report():

@@ -2,6 +2,7 @@
 
 function picture(node) {
   const { x, bars, xTitle, yTitle, lines } = dataOf(node.dataset.picture);
+  if (!bars) lines.forEach((line) => { line.median = line.median.map((one) => one || null); }); // a logarithm knows no 0
   const whiskers = ({ median, low, high }) => ({
     type: 'data', symmetric: false, thickness: 1, width: 3,
     array: median.map((m, i) => (m === null ? null : high[i] - m)), arrayminus: median.map((m, i) => (m === null ? null : m - low[i])),

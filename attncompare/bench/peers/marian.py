@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from attncompare.bench.fixed_lengths import ends
 from attncompare.bench.peers.handwritten import smoothed
 from attncompare.bench.peers.installed import library
 from attncompare.bench.peers.sizes import Sizes
@@ -56,3 +57,27 @@ class Marian(nn.Module):
             use_cache=False,
         ).logits
         return smoothed(logits_BTV, batch, self.smoothing)
+
+    def translated_lengths(self, source_BS: Tensor, beam: int) -> list[int]:
+        """Return how many tokens the best translation of each row has, by ``generate``, EOS among them.
+
+        Each ends when it is as long as its source: EOS cannot come before, and nothing else then.
+        """
+        may_attend_BS = source_BS != PAD
+        length_N = may_attend_BS.sum(1).repeat_interleave(beam)
+
+        def end_in_time(ids_NT: Tensor, scores_NV: Tensor) -> Tensor:
+            scores_NV[:, EOS] = ends(length_N, ids_NT.shape[1], scores_NV.dtype)
+            return scores_NV
+
+        found_BT = self.model.generate(
+            input_ids=source_BS,
+            attention_mask=may_attend_BS.long(),
+            num_beams=beam,
+            early_stopping=True,  # as soon as there are as many hypotheses as beams, as our search does
+            do_sample=False,
+            max_new_tokens=source_BS.shape[1] + 1,
+            logits_processor=[end_in_time],
+            use_cache=True,
+        )
+        return ((found_BT == EOS).long().argmax(1)).tolist()  # BOS stands first
