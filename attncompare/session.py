@@ -5,7 +5,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytorch_lightning import Trainer
 
@@ -30,8 +30,11 @@ from attncompare.tracking.progress import OnProgress, Progress
 from attncompare.tracking.random_states import seed_all
 from attncompare.tracking.record import BEST_WEIGHTS, Run, State
 from attncompare.tracking.record_writer import RecordWriter
-from attncompare.tracking.wandb_view import WandbView, final_figures
+from attncompare.tracking.wandb_figures import final_figures
 from attncompare.tracking.weights import load_weights
+
+if TYPE_CHECKING:
+    from attncompare.tracking.wandb_view import WandbView
 
 log = logging.getLogger("attncompare")
 
@@ -104,14 +107,10 @@ class Session:
         if data.source_tokenizer is not None:
             write_text(record.path / "source_tokenizer.json", data.source_tokenizer.to_text())
         if config.tracking.wandb != "disabled":
-            run_id = record.summary["wandb"]["id"]
-            self.view = WandbView.start(
-                record.path,
-                config,
-                record.summary["group"],
-                run_id=run_id,
-                hurry=lambda: self.stop.reason is not None,
-            )
+            from attncompare.tracking.wandb_view import WandbView  # here: importing wandb takes its time
+
+            known = {"run_id": record.summary["wandb"]["id"], "hurry": lambda: self.stop.reason is not None}
+            self.view = WandbView.start(record.path, config, record.summary["group"], **known)
             if self.view.problem:
                 self.on_progress(Progress(self.view.problem, self.task.step, config.trainer.max_steps))
         options = {

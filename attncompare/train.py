@@ -35,7 +35,6 @@ from attncompare.tracking.reading import require_no_way_out
 from attncompare.tracking.record import Run, find_runs, is_run, recorded_threads, require_unfinished_facts
 from attncompare.tracking.record_writer import RecordWriter
 from attncompare.tracking.run_log import RunLog
-from attncompare.tracking.wandb_view import require_login
 
 log = logging.getLogger("attncompare")
 _WRITTEN = ("metrics_bytes", "metrics_sha256", "wall_seconds")
@@ -163,6 +162,8 @@ def _prepared(
     each = config.trainer.threads or threads or max(1, torch.get_num_threads() // config.trainer.devices)
     torch.set_num_threads(each)
     if config.tracking.wandb == "online":
+        from attncompare.tracking.wandb_login import require_login
+
         require_login()
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise Refused("trainer.accelerator=gpu: no CUDA device found; use trainer=auto or trainer=cpu")

@@ -11,7 +11,8 @@ from typing import Any
 from attncompare.errors import Refused, RunFailed
 from attncompare.tracking.page import MapSeries, maps_page
 from attncompare.tracking.record import Run, State, find_runs
-from attncompare.tracking.wandb_view import Mode, WandbView, final_figures, require_login
+from attncompare.tracking.wandb_figures import final_figures
+from attncompare.tracking.wandb_view import Mode, WandbView, require_login
 
 # There is no run.log here: what the view would write there is raised.
 logging.getLogger("attncompare").addHandler(logging.NullHandler())

@@ -75,11 +75,13 @@ def _first_step(options: Options) -> Callable[[], None]:
             ) as process:
                 assert process.stderr is not None
                 lines = []
-                for line in process.stderr:
-                    lines.append(line)
-                    if _FIRST_STEP in line:
-                        break
-                process.kill()
+                try:
+                    for line in process.stderr:
+                        lines.append(line)
+                        if _FIRST_STEP in line:
+                            break
+                finally:  # after Ctrl-C, too: it would train on
+                    process.kill()
             if not lines or _FIRST_STEP not in lines[-1]:
                 raise LeftOut(lines[-1].strip() if lines else "the run ended without a word")
 

@@ -3,7 +3,7 @@
 import logging
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -28,8 +28,10 @@ from attncompare.tracking.random_states import (
 )
 from attncompare.tracking.record import BEST_WEIGHTS, LAST_WEIGHTS
 from attncompare.tracking.record_writer import RecordWriter
-from attncompare.tracking.wandb_view import WandbView
 from attncompare.tracking.weights import save_weights
+
+if TYPE_CHECKING:
+    from attncompare.tracking.wandb_view import WandbView
 
 log = logging.getLogger("attncompare")
 
@@ -63,7 +65,7 @@ class Tracking(Callback):
     def __init__(
         self,
         record: RecordWriter,
-        view: WandbView | None,
+        view: "WandbView | None",
         task: Task,
         data: DataModule,
         probes: list[Probe],

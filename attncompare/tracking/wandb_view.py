@@ -21,7 +21,7 @@ from attncompare.tracking.wandb_calls import OwnService, kept_rows, one_line, wi
 from attncompare.tracking.wandb_login import require_login
 from attncompare.tracking.wandb_media import heads_table, image, maps_page, predictions_table, resend
 
-__all__ = ["Mode", "WandbView", "final_figures", "require_login"]
+__all__ = ["Mode", "WandbView", "require_login"]
 
 log = logging.getLogger("attncompare")
 
@@ -34,26 +34,6 @@ _CALL_SECONDS = 60.0
 _STOPPED_SECONDS = 10.0
 
 Mode = Literal["offline", "online"]
-
-
-_ENDS = ("best_step", "steps", "ended_by", "planned_after", "planned_steps", "tested")
-
-
-def final_figures(summary: dict[str, Any], environment: dict[str, Any]) -> dict[str, Any]:
-    """Return what W&B's summary shows at the end of a run, from ``summary.json`` and ``environment.json``."""
-    parts = {part: summary.get(part, {}) for part in ("test", "cost")}
-    figures = {f"{part}/{name}": value for part, values in parts.items() for name, value in values.items()}
-    signatures = {f"signature/{name}": text for name, text in summary.get("signatures", {}).items()}
-    ends: dict[str, Any] = {key: summary[key] for key in _ENDS if key in summary}
-    return {
-        **figures,
-        **signatures,
-        **ends,
-        "message": summary.get("message"),
-        "weights_sha256": summary.get("weights_sha256"),
-        "data_fingerprint": summary.get("data", {}).get("fingerprint"),
-        "threads": environment.get("threads"),
-    }
 
 
 class WandbView:
@@ -192,7 +172,7 @@ class WandbView:
                 self.images(step, {key: run.read(name) for key, name in pictures[step].items()})
 
     def finish(self, state: State, summary: dict[str, Any]) -> None:
-        """End the run with its final figures (:func:`final_figures`) and W&B's process with it.
+        """End the run with its final figures (wandb_figures.py) and W&B's process with it.
 
         Anything but ``finished`` ends it as failed. What W&B has kept is counted: it does not tell of a full disk. Only
         the first call does something.

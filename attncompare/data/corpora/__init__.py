@@ -1,7 +1,6 @@
 """Where the text comes from: one module for each corpus, and :func:`load_corpus`, which chooses."""
 
-from collections.abc import Callable
-from typing import Any
+import importlib
 
 from attncompare.config import (
     CorpusConfig,
@@ -14,19 +13,20 @@ from attncompare.config import (
     TextConfig,
     TinyshakespeareConfig,
 )
-from attncompare.data.corpora import locale, multi30k, pairs, pydocs, recall, reverse, text, tinyshakespeare
 from attncompare.data.corpus import Corpus
 
-_LOADERS: dict[type[CorpusConfig], Callable[[Any, int], Corpus]] = {
-    LocaleConfig: locale.load,
-    ReverseConfig: reverse.load,
-    PairsConfig: pairs.load,
-    Multi30kConfig: lambda config, _: multi30k.load(config),
-    PydocsConfig: pydocs.load,
-    RecallConfig: recall.load,
-    TextConfig: text.load,
-    TinyshakespeareConfig: lambda config, _: tinyshakespeare.load(config),
+# Modules beside this one; only that of the wished corpus is imported, as some bring much with them.
+_MODULES: dict[type[CorpusConfig], str] = {
+    LocaleConfig: "locale",
+    ReverseConfig: "reverse",
+    PairsConfig: "pairs",
+    Multi30kConfig: "multi30k",
+    PydocsConfig: "pydocs",
+    RecallConfig: "recall",
+    TextConfig: "text",
+    TinyshakespeareConfig: "tinyshakespeare",
 }
+_FIXED = (Multi30kConfig, TinyshakespeareConfig)  # no seed changes what they hold
 
 
 def load_corpus(config: CorpusConfig, data_seed: int) -> Corpus:
@@ -35,4 +35,6 @@ def load_corpus(config: CorpusConfig, data_seed: int) -> Corpus:
     Raises:
         Refused: in one line, if the corpus cannot be had.
     """
-    return _LOADERS[type(config)](config, data_seed)
+    load = importlib.import_module(f"{__name__}.{_MODULES[type(config)]}").load
+    corpus: Corpus = load(config) if isinstance(config, _FIXED) else load(config, data_seed)
+    return corpus
