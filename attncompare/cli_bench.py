@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
 def add_bench(commands: Any) -> None:
     """Add ``bench`` and its benchmarks to the console script's ``commands``."""
+    from attncompare.cli_bench_models import add_models  # which is built on this module
+
     bench = commands.add_parser("bench", help="measure speed and memory side by side with what others would pick")
     benchmarks = bench.add_subparsers(metavar="NAME")
     _add_attention(benchmarks)
     _add_startup(benchmarks)
+    add_models(benchmarks)
 
     def which(parsed: argparse.Namespace) -> None:  # noqa: ARG001  (every command gets what was parsed)
         raise Refused(f"bench: which benchmark? valid: {', '.join(benchmarks.choices)}; see attncompare bench --help")

@@ -22,7 +22,11 @@ RUNTIME = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRAS = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
 FOR_USERS = [  # what the package itself can use: its own dependencies, and the extras that are no tools of developers
     *RUNTIME,
-    *(Requirement(line) for name in ("slurm", "ray", "wandb") for line in PROJECT["optional-dependencies"][name]),
+    *(
+        Requirement(line)
+        for name in ("slurm", "ray", "wandb", "bench")
+        for line in PROJECT["optional-dependencies"][name]
+    ),
 ]
 BUILD = [Requirement(line) for line in PYPROJECT["build-system"]["requires"]]
 # Imported by name, but inseparable from a dependency.

@@ -15,4 +15,11 @@ terminal.py, markdown.py, page.py   the forms of a report
 attention.py    every score against its peers; attention_wish.py says which and in which sizes, attention_forms.py and
                 attention_modules.py are the contenders, attention_errors.py compares them with exact arithmetic
 startup.py      how long the console script takes to begin
+train.py        whole training steps: which tables there are
+train_tables.py     everybody's steps, in turns
+overhead.py         what the framework adds to a step
+trainings.py, corpora.py    what is trained, and on what
+run_in_turns.py, plain_loops.py, own_state.py   a whole run, and bare loops, that take turns
+decode.py       beam search, with lengths that are fixed (fixed_lengths.py)
+peers/          what others would train with
 """

@@ -16,12 +16,9 @@ from attncompare.tracking.averaging import Snapshots
 from attncompare.tracking.checkpoint import of_this_run, save_checkpoint, state_digest
 from attncompare.tracking.company import Company
 from attncompare.tracking.ending import Ending
-from attncompare.tracking.files import write_bytes
-from attncompare.tracking.heatmap import heatmap_png
 from attncompare.tracking.interrupts import Stop
-from attncompare.tracking.maps import SITE_TITLES, save_maps
+from attncompare.tracking.map_files import keep_maps
 from attncompare.tracking.meter import PeakMemory, Stopwatch
-from attncompare.tracking.probing import probe_maps
 from attncompare.tracking.progress import OnProgress, Progress
 from attncompare.tracking.random_states import (
     process_random_states,
@@ -267,18 +264,6 @@ class Tracking(Callback):
         log.info("step %d: val loss %.4f, best %.4f at step %d", step, loss, self.best.loss, self.best.step)
 
     def _save_maps(self, step: int) -> None:
-        if not self.probes:
-            return
-        folder = self.record.path / "maps"
-        folder.mkdir(exist_ok=True)
-        maps = [probe_maps(self.task, n, probe) for n, probe in enumerate(self.probes)]
-        save_maps(folder / f"step-{step:07d}.npz", step, maps)
-        pictures = {}
-        for one in maps[: self.config.tracking.images]:
-            for site in one.sites:
-                title = f"{self.config.attention.name}, {SITE_TITLES[site.site]}, step {step}"
-                png = heatmap_png(site, title)
-                write_bytes(folder / f"step-{step:07d}-probe{one.probe}-{site.site}.png", png)
-                pictures[f"maps/{site.site}/probe{one.probe}"] = png
+        pictures = keep_maps(self.record.path, self.task, self.probes, step, self.config.tracking.images)
         if self.view and pictures:
             self.view.images(step, pictures)

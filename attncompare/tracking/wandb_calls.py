@@ -7,7 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import wandb
@@ -26,7 +28,7 @@ def within(seconds: float, work: Callable[[], Any], hurry: Callable[[], bool] = 
     """Return what ``work()`` returns, or raise what it raises; a call that hangs is left behind.
 
     W&B waits without a limit for its process: one that was killed is noticed at once, one that hangs never. So each
-    call has a thread of its own, which does not keep Python from ending.
+    call is made in a thread that does nothing else meanwhile, and does not keep Python from ending.
 
     Args:
         seconds: how long it may take.
@@ -38,13 +40,7 @@ def within(seconds: float, work: Callable[[], Any], hurry: Callable[[], bool] = 
     """
     outcome: Future[Any] = Future()
 
-    def body() -> None:
-        try:
-            outcome.set_result(work())
-        except BaseException as error:
-            outcome.set_exception(error)
-
-    threading.Thread(target=body, name="wandb-call", daemon=True).start()
+    _in_a_thread(work, outcome)
     # Not its result() with a limit: that could not be told from a TimeoutError of the work itself.
     done = threading.Event()
     outcome.add_done_callback(lambda _: done.set())
@@ -55,6 +51,33 @@ def within(seconds: float, work: Callable[[], Any], hurry: Callable[[], bool] = 
         if time.monotonic() >= end:
             raise TimeoutError(f"no answer within {seconds:g} s")
     return outcome.result()
+
+
+_Call = tuple[Callable[[], Any], Future[Any]]
+_idle: list[SimpleQueue[_Call]] = []  # where threads wait for their next call: beginning one costs more than most calls
+os.register_at_fork(after_in_child=_idle.clear)  # a forked process has none of them
+
+
+def _in_a_thread(work: Callable[[], Any], outcome: "Future[Any]") -> None:
+    """Do ``work`` in a thread that is idle, or in a new one."""
+    try:
+        calls = _idle.pop()
+    except IndexError:
+        calls = SimpleQueue()
+        threading.Thread(target=_answer, args=(calls,), name="wandb-call", daemon=True).start()
+    calls.put((work, outcome))
+
+
+def _answer(calls: SimpleQueue[_Call]) -> None:
+    while True:
+        work, outcome = calls.get()
+        try:
+            finish = partial(outcome.set_result, work())
+        except BaseException as error:
+            finish = partial(outcome.set_exception, error)
+        _idle.append(calls)  # before anybody can have a further call
+        finish()
+        del work, outcome, finish  # nothing of them is kept alive while there is nothing to do
 
 
 def one_line(error: BaseException) -> str:

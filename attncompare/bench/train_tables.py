@@ -1,0 +1,192 @@
+"""Training steps in turns: the framework, its task in a plain loop, and what people would train with instead."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import nn
+
+from attncompare.bench.contender import Contender
+from attncompare.bench.options import Length
+from attncompare.bench.own_state import OwnState
+from attncompare.bench.peers.sizes import Sizes, require_equal_size
+from attncompare.bench.plain_loops import of_peer, of_task
+from attncompare.bench.report import Column, Line, Picture, Row, Table, Value
+from attncompare.bench.rounds import Measured, Timed, measure
+from attncompare.bench.run_in_turns import RunInTurns
+from attncompare.bench.spread import Spread, spread
+from attncompare.config import RunConfig
+from attncompare.data.batches import PairBatch
+from attncompare.data.module import DataModule
+from attncompare.data.tokenizer import PAD
+from attncompare.model.cost import Lengths, parameter_count, train_flops_per_token
+from attncompare.tasks import build_task
+
+OURS = "attncompare train"
+PLAIN = "its task in a plain loop"
+_PEAK = 2048  # rows and columns of the products that the peak is measured with
+
+
+@dataclass(frozen=True)
+class Training:
+    """One table.
+
+    Attributes:
+        title: of the table.
+        ours: the configs to train by ``attncompare train``, by the name of their row; the first is what others are held to.
+        peers: who else trains, by name.
+        steps: of one turn.
+        rounds: how often everybody has a turn.
+        peak: whether to measure which share of the machine's matrix products that is.
+        notes: sentences below the table.
+    """
+
+    title: str
+    ours: dict[str, RunConfig]
+    peers: dict[str, Callable[[Sizes], nn.Module]]
+    steps: int
+    rounds: int
+    peak: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def training_table(training: Training, synchronize: Callable[[], None]) -> Table:
+    """Let everybody train in turns, and return who was how fast."""
+    config = next(iter(training.ours.values()))
+    data = DataModule(config)
+    data.prepare()
+    device = torch.device("cuda" if config.trainer.accelerator == "gpu" else "cpu")
+    counts: dict[str, int] = {}
+    runs = {name: RunInTurns(one, torch.get_num_threads()) for name, one in training.ours.items()}
+    contenders = [Contender(name, lambda run=run: run.turn) for name, run in runs.items()]  # type: ignore[misc]
+    contenders.append(Contender(PLAIN, lambda: _task_turn(config, data, device, training.steps)))
+    contenders += [
+        Contender(name, _peer_turn(config, data, device, training.steps, (name, peer), counts))
+        for name, peer in training.peers.items()
+    ]
+    if training.peak:
+        contenders += [Contender(_peak_name(dtype), _product(dtype, device)) for dtype in _PEAKS]
+    try:
+        found = measure(contenders, Length(training.rounds, 0.0, 0.0), synchronize)
+    finally:
+        for run in runs.values():
+            run.leave()
+    model = build_task(config, data.tokenizer, data.source_tokenizer).model
+    counts |= dict.fromkeys((*runs, PLAIN), parameter_count(model))
+    return _table(training, found, counts, _Work.of(data, training, model, config))
+
+
+_PEAKS = (torch.float32, torch.bfloat16)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is done in each round: target tokens, and for one of them floating-point operations."""
+
+    tokens: list[int]
+    flops_per_token: float
+
+    @classmethod
+    def of(cls, data: DataModule, training: Training, model: Any, config: RunConfig) -> "_Work":
+        batches = islice(data.train_dataloader(), (training.rounds + 2) * training.steps)
+        tokens = [_targets(batch) for batch in batches]
+        turns = [sum(tokens[start : start + training.steps]) for start in range(0, len(tokens), training.steps)]
+        flops = train_flops_per_token(model, Lengths(0, config.task.max_length)) if training.peak else 0.0
+        return cls(turns[2:], flops)  # the first two are no rounds
+
+    def rate(self, timed: Timed) -> list[float]:
+        return [tokens / seconds for tokens, seconds in zip(self.tokens, timed.seconds, strict=True)]
+
+
+def _targets(batch: Any) -> int:
+    """Return how many tokens of ``batch`` are predicted."""
+    if isinstance(batch, PairBatch):
+        return int((batch.target_BT[:, 1:] != PAD).sum())
+    return int(batch.scored_BT.sum())
+
+
+def _task_turn(config: RunConfig, data: DataModule, device: torch.device, steps: int) -> Callable[[], None]:
+    loop, state = of_task(config, data, device)
+    return loop.turn(steps, state)
+
+
+def _peer_turn(
+    config: RunConfig,
+    data: DataModule,
+    device: torch.device,
+    steps: int,
+    named: tuple[str, Callable[[Sizes], nn.Module]],
+    counts: dict[str, int],
+) -> Callable[[], Callable[[], None]]:
+    def prepare() -> Callable[[], None]:
+        name, peer = named
+        state = OwnState()
+        with state.entered():
+            torch.manual_seed(config.seed)
+            model = peer(Sizes.of(config, data.tokenizer.vocab_size))
+        require_equal_size(build_task(config, data.tokenizer, data.source_tokenizer).model, {name: model})
+        counts[name] = parameter_count(model)
+        return of_peer(config, data, model, device).turn(steps, state)
+
+    return prepare
+
+
+def _peak_name(dtype: torch.dtype) -> str:
+    return f"matrix products in {str(dtype).removeprefix('torch.')}"
+
+
+def _product(dtype: torch.dtype, device: torch.device) -> Callable[[], Callable[[], object]]:
+    def prepare() -> Callable[[], object]:
+        left, right = (torch.randn(_PEAK, _PEAK, device=device).to(dtype) for _ in range(2))
+        return lambda: left @ right
+
+    return prepare
+
+
+def _table(training: Training, found: Measured, counts: dict[str, int], work: _Work) -> Table:
+    ours = next(iter(training.ours))
+    names = [*training.ours, PLAIN, *training.peers]
+    base = found.timed[ours]
+    shares = [
+        (_peak_name(dtype), f"of the {str(dtype).removeprefix('torch.')} peak") for dtype in _PEAKS * training.peak
+    ]
+    columns = [
+        Column("parameters", "parameters", "number"),
+        Column("step", "step", "seconds"),
+        Column("rate", "target tokens", "rate"),
+        Column("lead", f"{ours} is faster", "ratio"),
+        *(Column(peak, title, "share") for peak, title in shares),
+    ]
+
+    def values(name: str, timed: Timed) -> dict[str, Value]:
+        rate = work.rate(timed)
+        figures: dict[str, Value] = {
+            "parameters": counts[name],
+            "step": spread([seconds / training.steps for seconds in timed.seconds]),
+            "rate": spread(rate),
+            "lead": base.faster_than(timed),
+        }
+        return figures | {peak: _share(rate, work.flops_per_token, found.timed[peak]) for peak, _ in shares}
+
+    rows = tuple(
+        Row((name,), values(name, found.timed[name]) if name in found.timed else {}, found.left_out.get(name, ""))
+        for name in names
+    )
+    measured = [row for row in rows if row.values]
+    heights = tuple(row.values["rate"] for row in measured)
+    picture = Picture(
+        training.title, "", "target tokens/s", tuple(row.label[0] for row in measured), (Line("", heights),)
+    )
+    peaks = [
+        f"{peak}: {_PEAK}**3 each, {2 * _PEAK**3 / found.timed[peak].spread.median / 1e9:,.0f} GFLOP/s."
+        for peak, _ in shares
+    ]
+    return Table(training.title, ("training",), tuple(columns), rows, (*training.notes, *peaks), (picture,))
+
+
+def _share(rate: Sequence[float], flops_per_token: float, peak: Timed) -> Spread:
+    """Return the model's operations a second over those of matrix products in the same rounds."""
+    flops = [2 * _PEAK**3 / seconds for seconds in peak.seconds]
+    return spread([one * flops_per_token / other for one, other in zip(rate, flops, strict=True)])
