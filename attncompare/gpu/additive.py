@@ -53,7 +53,7 @@ class _Additive(torch.autograd.Function):
         grid = batch * heads * _count(queries, blocks["T"]), _count(values.shape[3], blocks["V"])
         with torch.cuda.device_of(q):
             _launch(forward, grid, tensors, may_attend, (context, top, total), options, blocks)
-        ctx.save_for_backward(*tensors, context, top, total, may_attend)
+        ctx.save_for_backward(*tensors, top, total, may_attend)
         ctx.options = options
         return context
 
@@ -62,10 +62,10 @@ class _Additive(torch.autograd.Function):
     def backward(ctx: Any, d_context: Tensor) -> tuple[Tensor | None, ...]:
         from attncompare.gpu.additive_kernels import backward_keys, backward_queries
 
-        *tensors, context, top, total, may_attend = ctx.saved_tensors
+        *tensors, top, total, may_attend = ctx.saved_tensors
         q, k, v, values = tensors
         (batch, heads, width, queries), keys = q.shape, k.shape[3]
-        known = (d_context.contiguous(), top, total, (context * d_context).sum(-1))
+        known = (d_context.contiguous(), top, total, torch.empty_like(top))  # the last is made with dq and read for dk
         d_q, d_k = q.new_empty(batch, heads, queries, width), k.new_empty(batch, heads, keys, width)
         d_values = torch.empty_like(values)
         blocks = backward_blocks("T", queries, "S", keys, width, values.shape[3])

@@ -11,7 +11,14 @@ the order of every sum, and with it every bit, is always the same.
 import triton
 import triton.language as tl
 
-from attncompare.gpu.additive_parts import dropout_factors, may_attend, part, tile_scores, tile_tanh
+from attncompare.gpu.additive_parts import (
+    dropout_factors,
+    may_attend,
+    part,
+    tile_scores,
+    tile_tanh,
+    weights_and_gradients,
+)
 
 
 @triton.jit(do_not_specialize=["seed"])
@@ -71,7 +78,7 @@ def backward_queries(
     CAUSAL: tl.constexpr, MASKED: tl.constexpr, DROPOUT: tl.constexpr,
     T: tl.constexpr, S: tl.constexpr, K: tl.constexpr, C: tl.constexpr,
 ):  # fmt: skip
-    """Write dq (B, H, T, K) of T queries, and their share of dv (B, H, blocks, K)."""
+    """Write dq (B, H, T, K) of T queries, their share of dv (B, H, blocks, K), and each query's weighted sum of gradients."""
     blocks = tl.cdiv(queries, T)
     head = (tl.program_id(0) // blocks).to(tl.int64)
     t = (tl.program_id(0) % blocks) * T + tl.arange(0, T)
@@ -84,28 +91,30 @@ def backward_queries(
         mask_ptr += head // heads * mask_batch + head % heads * mask_head
     top = tl.load(top_ptr + head * queries + t, mask=t < queries, other=0.0)
     total = tl.load(total_ptr + head * queries + t, mask=t < queries, other=float("inf"))
-    delta = tl.load(delta_ptr + head * queries + t, mask=t < queries, other=0.0)
+    end = keys
+    if CAUSAL:
+        end = tl.minimum(keys, (tl.program_id(0) % blocks) * T + T + keys - queries)
+    # What is taken off a query's gradients is the sum of these very numbers, so that they add up to 0 as the formula's do; its
+    # product with the rounded context, as FlashAttention takes it, would leave more in dq and dv than there is where h is small.
+    delta = tl.zeros([T], tl.float32)
+    for first in range(0, end, S):
+        weights, d_weights = weights_and_gradients(
+            q_ptr, k_ptr, v_ptr, values_ptr, mask_ptr, d_context_ptr, top, total, t, first + tl.arange(0, S), head,
+            queries, keys, width, value_width, mask_query, mask_key, probability, seed, CAUSAL, MASKED, DROPOUT, T, S, C,
+        )  # fmt: skip
+        delta += tl.sum(weights * d_weights, 1)
+    tl.store(delta_ptr + head * queries + t, delta, mask=t < queries)
 
     i_K = tl.arange(0, K)
     d_q = tl.zeros([T, K], tl.float32)
     d_v = tl.zeros([T, K], tl.float32)
-    end = keys
-    if CAUSAL:
-        end = tl.minimum(keys, (tl.program_id(0) % blocks) * T + T + keys - queries)
     for first in range(0, end, S):
         s = first + tl.arange(0, S)
-        scores = tile_scores(q_ptr, k_ptr, v_ptr, t, s, queries, keys, width, T, S)
-        visible = may_attend(t[:, None], s[None, :], queries, keys, mask_ptr, mask_query, mask_key, CAUSAL, MASKED)
-        weights = tl.where(visible, tl.exp(scores - top[:, None]) / total[:, None], 0.0)
-        d_weights = tl.zeros([T, S], tl.float32)
-        for chunk in range(0, value_width, C):
-            c = chunk + tl.arange(0, C)
-            d_context = part(d_context_ptr, t[:, None], c[None, :], queries, value_width)
-            values = part(values_ptr, s[None, :], c[:, None], keys, value_width)
-            d_weights += tl.dot(d_context, values, input_precision="ieee")
-        if DROPOUT:
-            d_weights *= dropout_factors(t[:, None], s[None, :], head, queries, seed, probability)
-        d_scores = tl.where(visible, weights * (d_weights - delta[:, None]), 0.0)
+        weights, d_weights = weights_and_gradients(
+            q_ptr, k_ptr, v_ptr, values_ptr, mask_ptr, d_context_ptr, top, total, t, s, head,
+            queries, keys, width, value_width, mask_query, mask_key, probability, seed, CAUSAL, MASKED, DROPOUT, T, S, C,
+        )  # fmt: skip
+        d_scores = weights * (d_weights - delta[:, None])
         for i in range(width):
             h = tile_tanh(q_ptr, k_ptr, i, t, s, queries, keys)
             here = i_K[None, :] == i

@@ -40,6 +40,27 @@ def tile_scores(
 
 
 @triton.jit
+def weights_and_gradients(
+    q_ptr, k_ptr, v_ptr, values_ptr, mask_ptr, d_context_ptr, top, total, t, s, head,
+    queries, keys, width, value_width, mask_query, mask_key, probability, seed,
+    CAUSAL: tl.constexpr, MASKED: tl.constexpr, DROPOUT: tl.constexpr, T: tl.constexpr, S: tl.constexpr, C: tl.constexpr,
+):  # fmt: skip
+    """Return the weights of a tile (t, s), 0 where nothing may be seen, and their gradients before the softmax's."""
+    scores = tile_scores(q_ptr, k_ptr, v_ptr, t, s, queries, keys, width, T, S)
+    visible = may_attend(t[:, None], s[None, :], queries, keys, mask_ptr, mask_query, mask_key, CAUSAL, MASKED)
+    weights = tl.where(visible, tl.exp(scores - top[:, None]) / total[:, None], 0.0)
+    d_weights = tl.zeros([T, S], tl.float32)
+    for chunk in range(0, value_width, C):
+        c = chunk + tl.arange(0, C)
+        d_context = part(d_context_ptr, t[:, None], c[None, :], queries, value_width)
+        values = part(values_ptr, s[None, :], c[:, None], keys, value_width)
+        d_weights += tl.dot(d_context, values, input_precision="ieee")
+    if DROPOUT:
+        d_weights *= dropout_factors(t[:, None], s[None, :], head, queries, seed, probability)
+    return weights, tl.where(visible, d_weights, 0.0)
+
+
+@triton.jit
 def tile_tanh(row_ptr, column_ptr, i, rows, columns, row_count, column_count):
     """Return ``tanh(row[i] + column[i])`` of a tile; what lies outside counts as 0."""
     row = tl.load(row_ptr + i * row_count + rows, mask=rows < row_count, other=0.0)

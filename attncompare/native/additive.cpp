@@ -5,8 +5,11 @@
 // With g the gradient of a score: dq = dk = v g (1 - h^2), dv = g h. A lane is a key: keys are transposed, so that the sum
 // over K stays inside a lane. A task is a range of queries of one head, ROWS of them at a time. The backward pass makes
 // scores and weights again from each row's largest score and its sum (Dao et al. 2022, appendix B; those keep the logarithm
-// of both, which in float32 would give a whole row one common error).
+// of both, which in float32 would give a whole row one common error). It then walks over the keys once more: the gradients of
+// a row's scores add up to 0 because what is taken from each is the sum of these very numbers, not, as there, a product with
+// the rounded context. Where h is small, dq is what is left of that sum.
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "vector.h"
@@ -40,19 +43,26 @@ struct Exponential {
     vec high, low;
 };
 
-// tanh(q + k) of one query number and the keys of one vector.
-inline vec fast_tanh(float high, float low, Exponential k) {
-    vec n = (high * k.high - 1) + (high * k.low + low * k.high);
-    return n * reciprocal(n + 2);
+// h = tanh(q + k) of one query number and the keys of one vector, and its slope 1 - h^2.
+struct Tanh {
+    vec h, slope;
+};
+
+// The slope is 4 e^2x / (e^2x + 1)^2: a difference from 1 would lose its digits where h is near 1.
+inline Tanh fast_tanh(float high, float low, Exponential k) {
+    vec product = high * k.high, n = (product - 1) + (high * k.low + low * k.high);
+    vec r = reciprocal(n + 2);
+    return {n * r, 4 * product * (r * r)};
 }
 
 // Likewise where a number may not fit: such elements come from q + k itself, each for itself.
-inline vec careful_tanh(float q, float high, float low, vec k, Exponential exp_k) {
+inline Tanh careful_tanh(float q, float high, float low, vec k, Exponential exp_k) {
     ivec fits = (k < LIMIT) & (k > -LIMIT) & (q < LIMIT && q > -LIMIT ? -1 : 0);
     vec x = q + k, bound = all(LIMIT);
     x = x > bound ? bound : x < -bound ? -bound : x;
-    vec e = exponential(2 * x);
-    return choose(fits, fast_tanh(high, low, exp_k), (e - 1) / (e + 1));
+    vec e = exponential(2 * x), r = 1 / (e + 1);
+    Tanh fast = fast_tanh(high, low, exp_k);
+    return {choose(fits, fast.h, (e - 1) * r), choose(fits, fast.slope, 4 * e * (r * r))};
 }
 
 // One head's keys and values, transposed and filled up to whole vectors, and the rows of queries at work.
@@ -112,35 +122,27 @@ struct Work {
         for (int64_t i = 0; i < (int64_t)q.size(); i += LANES) split(load(&q[i]), &high_q[i], &low_q[i]);
     }
 
-    // Scores the rows for N vectors of keys from j on; what tanh gave is kept for i, t and vector, where there is room.
+    Exponential exponential_of(int64_t i, int64_t j) const { return {load(&high_k[i * padded + j]), load(&low_k[i * padded + j])}; }
+
+    // tanh(q + k) of number i of row t and the keys from j on.
+    Tanh tanh_of(int64_t i, int64_t t, int64_t j, Exponential e) const {
+        int64_t at = t * p.width + i;
+        if (__builtin_expect(odd[i], 0)) return careful_tanh(q[at], high_q[at], low_q[at], load(&k[i * padded + j]), e);
+        return fast_tanh(high_q[at], low_q[at], e);
+    }
+
+    // Scores the rows for N vectors of keys from j on.
     template <int N>
-    void score(int64_t j, float* kept) {
+    void score(int64_t j) {
         vec acc[ROWS][N] = {};
         for (int64_t i = 0; i < p.width; i++) {
             Exponential e[N];
-            for (int u = 0; u < N; u++) e[u] = {load(&high_k[i * padded + j + u * LANES]), load(&low_k[i * padded + j + u * LANES])};
-            for (int t = 0; t < ROWS; t++) {
-                int64_t at = t * p.width + i;
-                for (int u = 0; u < N; u++) {
-                    vec h;
-                    if (__builtin_expect(odd[i], 0)) h = careful_tanh(q[at], high_q[at], low_q[at], load(&k[i * padded + j + u * LANES]), e[u]);
-                    else h = fast_tanh(high_q[at], low_q[at], e[u]);
-                    if (kept) store(kept + ((i * ROWS + t) * VECS + u) * LANES, h);
-                    acc[t][u] += v[i] * h;
-                }
-            }
+            for (int u = 0; u < N; u++) e[u] = exponential_of(i, j + u * LANES);
+            for (int t = 0; t < ROWS; t++)
+                for (int u = 0; u < N; u++) acc[t][u] += v[i] * tanh_of(i, t, j + u * LANES, e[u]).h;
         }
         for (int t = 0; t < ROWS; t++)
             for (int u = 0; u < N; u++) store(&scores[t * padded + j + u * LANES], acc[t][u]);
-    }
-
-    void score_block(int64_t j, int64_t vecs, float* kept = nullptr) {
-        switch (vecs) {
-            case 1: return score<1>(j, kept);
-            case 2: return score<2>(j, kept);
-            case 3: return score<3>(j, kept);
-            default: return score<4>(j, kept);
-        }
     }
 
     // Hides what row t may not see; says whether it sees anything.
@@ -165,10 +167,20 @@ struct Work {
     }
 };
 
+// Calls block(number of vectors, first key) for all keys, VECS vectors at a time.
+template <typename Block>
+void by_blocks(int64_t padded, Block block) {
+    for (int64_t j = 0; j < padded; j += VECS * LANES) switch (std::min(VECS, (padded - j) / LANES)) {
+            case 1: block(std::integral_constant<int, 1>(), j); break;
+            case 2: block(std::integral_constant<int, 2>(), j); break;
+            case 3: block(std::integral_constant<int, 3>(), j); break;
+            default: block(std::integral_constant<int, 4>(), j);
+        }
+}
+
 void forward_rows(Work& w, float* context, float* softmax) {
     const Problem& p = w.p;
-    for (int64_t j = 0; j < w.padded; j += VECS * LANES)
-        w.score_block(j, std::min(VECS, (w.padded - j) / LANES));
+    by_blocks(w.padded, [&](auto vecs, int64_t j) { w.score<decltype(vecs)::value>(j); });
     for (int64_t t = 0; t < w.count; t++) {
         float* row = &w.scores[t * w.padded];
         bool any = w.hide(t, 0, w.padded);
@@ -205,85 +217,106 @@ void forward_rows(Work& w, float* context, float* softmax) {
     }
 }
 
-// Gradients of one head, transposed as its keys are.
+// Gradients of one head, transposed as its keys are, and those of the scores and of v that the rows at work give.
 struct Gradients {
-    std::vector<float> keys, values, v, q;
+    std::vector<float> keys, values, q, scores, rows_v;
+    std::vector<double> v;  // over all queries and keys: in float32 the error would grow with their number
 
     explicit Gradients(const Work& w)
-        : keys(w.p.width * w.padded), values(w.p.value_width * w.padded), v(w.p.width * LANES),
-          q(ROWS * w.p.width * LANES) {}
+        : keys(w.p.width * w.padded), values(w.p.value_width * w.padded), q(ROWS * w.p.width * LANES),
+          scores(ROWS * w.padded), rows_v(w.p.width * LANES), v(w.p.width) {}
 
     void clear() {
-        for (auto* part : {&keys, &values, &v}) std::fill(part->begin(), part->end(), 0.0f);
+        for (auto* part : {&keys, &values}) std::fill(part->begin(), part->end(), 0.0f);
+        std::fill(v.begin(), v.end(), 0.0);
+    }
+
+    void clear_rows() {
+        for (auto* part : {&q, &rows_v}) std::fill(part->begin(), part->end(), 0.0f);
     }
 };
 
 struct Outcome {
-    const float *context, *softmax, *d_context;
+    const float *softmax, *d_context;
     float *d_q, *d_k, *d_v, *d_values;  // d_k, d_values: one part for each chunk; d_v: for each task
 };
 
+// Makes the weights of N vectors of keys again, in the place of the scores, and the gradients of them and of the values;
+// adds up the weighted gradients of each row.
 template <int N>
-void backward_block(Work& w, Gradients& g, const Outcome& o, int64_t j, float* kept_h, const float* delta) {
+void weigh_block(Work& w, Gradients& g, const Outcome& o, int64_t j, vec* total) {
     const Problem& p = w.p;
-    w.score<N>(j, kept_h);
-    vec weight[ROWS][N], d_score[ROWS][N] = {};
+    w.score<N>(j);
+    vec weight[ROWS][N], kept[ROWS][N], d_weight[ROWS][N] = {};
     for (int64_t t = 0; t < ROWS; t++) {
         int64_t n = w.task_head * p.queries + w.first + t;
         if (t < w.count) w.hide(t, j, j + N * LANES);
         for (int u = 0; u < N; u++) {
             vec s = load(&w.scores[t * w.padded + j + u * LANES]);
             weight[t][u] = t < w.count ? exponential(s - o.softmax[2 * n]) / o.softmax[2 * n + 1] : vec{};
+            kept[t][u] = p.dropout > 0 ? w.dropout(t).at((uint32_t)(j + u * LANES)) : all(1);
         }
     }
     const float* d_context = o.d_context + (w.task_head * p.queries + w.first) * p.value_width;
-    vec kept[ROWS][N];
-    for (int t = 0; t < ROWS; t++)
-        for (int u = 0; u < N; u++) kept[t][u] = p.dropout > 0 ? w.dropout(t).at((uint32_t)(j + u * LANES)) : all(1);
     for (int64_t c = 0; c < p.value_width; c++)
         for (int u = 0; u < N; u++) {
             vec x = load(&w.values[c * w.padded + j + u * LANES]), d_value = load(&g.values[c * w.padded + j + u * LANES]);
             for (int64_t t = 0; t < ROWS; t++) {
                 float d = t < w.count ? d_context[t * p.value_width + c] : 0;
-                d_score[t][u] += d * x;
+                d_weight[t][u] += d * x;
                 d_value += d * weight[t][u] * kept[t][u];
             }
             store(&g.values[c * w.padded + j + u * LANES], d_value);
         }
     for (int t = 0; t < ROWS; t++)
-        for (int u = 0; u < N; u++) d_score[t][u] = weight[t][u] * (d_score[t][u] * kept[t][u] - delta[t]);
+        for (int u = 0; u < N; u++) {
+            vec d = d_weight[t][u] * kept[t][u];
+            total[t] += weight[t][u] * d;
+            store(&w.scores[t * w.padded + j + u * LANES], weight[t][u]);
+            store(&g.scores[t * w.padded + j + u * LANES], d);
+        }
+}
+
+// From the weights and their gradients to those of queries, keys and v.
+template <int N>
+void score_gradients(Work& w, Gradients& g, int64_t j, const float* delta) {
+    const Problem& p = w.p;
+    vec d_score[ROWS][N];
+    for (int64_t t = 0; t < ROWS; t++)
+        for (int u = 0; u < N; u++) {
+            int64_t at = t * w.padded + j + u * LANES;
+            d_score[t][u] = load(&w.scores[at]) * (load(&g.scores[at]) - delta[t]);
+        }
     for (int64_t i = 0; i < p.width; i++) {
-        vec d_k[N], d_v = load(&g.v[i * LANES]);
+        vec d_k[N], d_v = {};
         for (int u = 0; u < N; u++) d_k[u] = load(&g.keys[i * w.padded + j + u * LANES]);
+        Exponential e[N];
+        for (int u = 0; u < N; u++) e[u] = w.exponential_of(i, j + u * LANES);
         for (int t = 0; t < ROWS; t++) {
             vec d_q = load(&g.q[(i * ROWS + t) * LANES]);
             for (int u = 0; u < N; u++) {
-                vec h = load(kept_h + ((i * ROWS + t) * VECS + u) * LANES), slope = d_score[t][u] * (1 - h * h);
-                d_v += d_score[t][u] * h;
-                d_q += slope;
-                d_k[u] += slope;
+                Tanh x = w.tanh_of(i, t, j + u * LANES, e[u]);
+                vec d_sum = d_score[t][u] * x.slope;
+                d_v += d_score[t][u] * x.h;
+                d_q += d_sum;
+                d_k[u] += d_sum;
             }
             store(&g.q[(i * ROWS + t) * LANES], d_q);
         }
         for (int u = 0; u < N; u++) store(&g.keys[i * w.padded + j + u * LANES], d_k[u]);
-        store(&g.v[i * LANES], d_v);
+        store(&g.rows_v[i * LANES], load(&g.rows_v[i * LANES]) + d_v);
     }
 }
 
-void backward_rows(Work& w, Gradients& g, const Outcome& o, float* kept_h) {
+void backward_rows(Work& w, Gradients& g, const Outcome& o) {
     const Problem& p = w.p;
-    std::fill(g.q.begin(), g.q.end(), 0.0f);
-    float delta[ROWS] = {};
-    for (int64_t t = 0; t < w.count; t++) {
-        int64_t n = (w.task_head * p.queries + w.first + t) * p.value_width;
-        for (int64_t c = 0; c < p.value_width; c++) delta[t] += o.context[n + c] * o.d_context[n + c];
-    }
-    for (int64_t j = 0; j < w.padded; j += VECS * LANES) switch (std::min(VECS, (w.padded - j) / LANES)) {
-            case 1: backward_block<1>(w, g, o, j, kept_h, delta); break;
-            case 2: backward_block<2>(w, g, o, j, kept_h, delta); break;
-            case 3: backward_block<3>(w, g, o, j, kept_h, delta); break;
-            default: backward_block<4>(w, g, o, j, kept_h, delta);
-        }
+    g.clear_rows();
+    vec total[ROWS] = {};
+    by_blocks(w.padded, [&](auto vecs, int64_t j) { weigh_block<decltype(vecs)::value>(w, g, o, j, total); });
+    float delta[ROWS];
+    for (int t = 0; t < ROWS; t++) delta[t] = sum(total[t]);
+    by_blocks(w.padded, [&](auto vecs, int64_t j) { score_gradients<decltype(vecs)::value>(w, g, j, delta); });
+    for (int64_t i = 0; i < p.width; i++) g.v[i] += sum(load(&g.rows_v[i * LANES]));
     for (int64_t t = 0; t < w.count; t++)
         for (int64_t i = 0; i < p.width; i++)
             o.d_q[(w.task_head * p.queries + w.first + t) * p.width + i] =
@@ -324,16 +357,15 @@ void additive_backward(const Problem* problem, const Outcome* outcome) {
     {
         Work w(p);
         Gradients g(w);
-        std::vector<float> kept_h(p.width * ROWS * VECS * LANES);
 #pragma omp for schedule(static)
         for (int64_t task = 0; task < p.batch * p.heads * p.chunks; task++) {
             w.read_head(task / p.chunks);
             g.clear();
-            all_rows(w, task % p.chunks, [&] { backward_rows(w, g, *outcome, kept_h.data()); });
+            all_rows(w, task % p.chunks, [&] { backward_rows(w, g, *outcome); });
             for (int64_t i = 0; i < p.width; i++) {
                 for (int64_t j = 0; j < p.keys; j++)
                     outcome->d_k[(task * p.keys + j) * p.width + i] = w.v[i] * g.keys[i * w.padded + j];
-                outcome->d_v[task * p.width + i] = sum(load(&g.v[i * LANES]));
+                outcome->d_v[task * p.width + i] = (float)g.v[i];
             }
             for (int64_t c = 0; c < p.value_width; c++)
                 for (int64_t j = 0; j < p.keys; j++)

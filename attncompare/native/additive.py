@@ -29,9 +29,7 @@ class _Problem(ctypes.Structure):
 class _Outcome(ctypes.Structure):
     """What ``struct Outcome`` of additive.cpp holds."""
 
-    _fields_ = tuple(
-        (name, ctypes.c_void_p) for name in ("context", "softmax", "d_context", "d_q", "d_k", "d_v", "d_values")
-    )
+    _fields_ = tuple((name, ctypes.c_void_p) for name in ("softmax", "d_context", "d_q", "d_k", "d_v", "d_values"))
 
 
 def additive_context(
@@ -69,20 +67,20 @@ class _Additive(torch.autograd.Function):
         softmax = q.new_empty(*q.shape[:3], 2)  # largest score and sum of exponentials of each row
         problem = _problem(q, k, v, values, *options)
         compiled().additive_forward(ctypes.byref(problem), at(context), at(softmax))
-        ctx.save_for_backward(q, k, v, values, context, softmax, options[0])
+        ctx.save_for_backward(q, k, v, values, softmax, options[0])
         ctx.options = options[1:]
         return context
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_context: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v, values, context, softmax, may_attend = ctx.saved_tensors
+        q, k, v, values, softmax, may_attend = ctx.saved_tensors
         problem = _problem(q, k, v, values, may_attend, *ctx.options)
         batch, heads, chunks = problem.batch, problem.heads, problem.chunks
         d_context, d_q = d_context.contiguous(), torch.empty_like(q)
         d_k, d_values = (x.new_empty(batch, heads, chunks, *x.shape[2:]) for x in (k, values))
         d_v = v.new_empty(batch, heads, chunks, v.shape[1])
-        tensors = (context, softmax, d_context, d_q, d_k, d_v, d_values)
+        tensors = (softmax, d_context, d_q, d_k, d_v, d_values)
         compiled().additive_backward(ctypes.byref(problem), ctypes.byref(_Outcome(*map(at, tensors))))
         return d_q, d_k.sum(2), d_v.sum((0, 2)), d_values.sum(2), *[None] * (1 + len(ctx.options))
 

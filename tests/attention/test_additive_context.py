@@ -57,8 +57,8 @@ each_shape = pytest.mark.parametrize(
 )
 
 
-def inputs(batch, heads, queries, keys, width, values=24, scale=1.0):
-    draw = torch.Generator().manual_seed(1)
+def inputs(batch, heads, queries, keys, width, values=24, scale=1.0, seed=1):
+    draw = torch.Generator().manual_seed(seed)
     shapes = (batch, heads, queries, width), (batch, heads, keys, width), (heads, width), (batch, heads, keys, values)
     q, k, v, x = (torch.randn(shape, generator=draw) for shape in shapes)
     return scale * q, scale * k, v * width**-0.5, x, torch.randn(batch, heads, queries, values, generator=draw)
@@ -96,27 +96,29 @@ def error(found, exact):
     return [rms(one - other) for one, other in zip(found, exact, strict=True)]
 
 
-# Dao's rule for a kernel (FlashAttention): at most twice the error of the plain form. The gradients of q, k and v have a factor
-# more: those of a query's scores should add up to 0, which the plain form has by construction. A kernel of this kind knows the
-# sum that it takes off from the rounded context only, and d_v, a sum over all queries and keys, shows it most.
-FACTORS = (2, 6, 6, 10, 2)
-
-
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("scale", [0.05, 1.0, 10.0])
 @each_shape
 def test_it_is_as_exact_as_the_plain_form(kernel, shape, scale, causal):
-    *tensors, gradient = inputs(*shape, scale=scale)
+    """Dao's rule for a kernel (FlashAttention): at most twice the error of the plain form, here over several draws."""
+    ours, theirs, sizes = [], [], []
     mask = causal_mask(shape[2], shape[3])
     if causal and not mask.any(-1).all():
         mask[:, 0] = True  # the plain form's gradient knows no query without keys
-    exact = outcome(plain, tensors, gradient, *[mask] * causal, dtype=torch.float64)
-    eager = outcome(plain, tensors, gradient, *[mask] * causal)
-    found = outcome_of(kernel, tensors, gradient, mask if causal else None, False, 0.0)
-    floors = (2e-7 * rms(one) for one in exact)  # where both are all but exact
-    errors = zip(error(found, exact), error(eager, exact), floors, FACTORS, strict=True)
-    for ours, theirs, floor, factor in errors:
-        assert ours <= max(factor * theirs, floor)
+    for seed in range(4):  # the gradient of v has few numbers
+        *tensors, gradient = inputs(*shape, scale=scale, seed=seed)
+        exact = outcome(plain, tensors, gradient, *[mask] * causal, dtype=torch.float64)
+        eager = outcome(plain, tensors, gradient, *[mask] * causal)
+        found = outcome_of(kernel, tensors, gradient, mask if causal else None, False, 0.0)
+        ours.append(error(found, exact))
+        theirs.append(error(eager, exact))
+        sizes.append([rms(one) for one in exact])
+    for our, their, size in zip(*map(over_draws, (ours, theirs, sizes)), strict=True):
+        assert our <= max(2 * their, 2e-7 * size), "the second where both are all but exact"
+
+
+def over_draws(errors_by_draw):
+    return [rms(torch.tensor(errors)) for errors in zip(*errors_by_draw, strict=True)]
 
 
 @each_kernel
