@@ -62,6 +62,10 @@ def test_every_task_brings_a_corpus_that_fits_it():
         assert fits(task, composed(f"task={task}").data.name)
 
 
+# What an experiment says of its length comes after trainer=smoke.
+TWO_STEPS = ["trainer=smoke", "trainer.max_steps=2", "trainer.max_time=null", "trainer.validate_every=2"]
+
+
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_every_experiment_composes_whole_and_starts(experiment, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -70,7 +74,7 @@ def test_every_experiment_composes_whole_and_starts(experiment, tmp_path, monkey
         config = composed(*overrides)
         started.setdefault((config.task.name, config.data.name), overrides)
     for (_, corpus), overrides in started.items():  # one of each kind: variants are trained by other tests
-        config = composed(*overrides, *at_hand(corpus), "trainer=smoke", "trainer.threads=1", "tracking=disabled")
+        config = composed(*overrides, *at_hand(corpus), *TWO_STEPS, "trainer.threads=1", "tracking=disabled")
         assert train(config).state == "finished"
 
 
