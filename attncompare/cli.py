@@ -118,6 +118,8 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     again.add_argument("--exact-code", action="store_true", help="train with the code of the recorded commit")
     smaller = "relative difference up to which two metrics count as equal (default: 0.001)"
     again.add_argument("--tolerance", type=float, metavar="X", help=smaller)
+    elsewhere = "another value of a key of the run's data: where its files stand here, path=FOLDER; may be repeated"
+    again.add_argument("--data", action="append", default=[], metavar="KEY=VALUE", help=elsewhere)
     again.add_argument("--runs", type=given, default="runs", metavar="FOLDER", help="where new runs go (default: runs)")
     again.set_defaults(command=_reproduce)
 
@@ -159,7 +161,8 @@ def _reproduce(parsed: argparse.Namespace) -> None:
     from attncompare.reproduce import command
 
     tolerance = {} if parsed.tolerance is None else {"tolerance": parsed.tolerance}
-    command.run(parsed.record, steps=parsed.steps, exact_code=parsed.exact_code, runs=parsed.runs, **tolerance)
+    options = {"steps": parsed.steps, "exact_code": parsed.exact_code, "runs": parsed.runs, "data": parsed.data}
+    command.run(parsed.record, **options, **tolerance)
 
 
 def _upload(parsed: argparse.Namespace) -> None:

@@ -3,8 +3,7 @@
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,8 +88,7 @@ def _compose(arguments: list[str], job: Callable[[Any], None]) -> None:
         try:
             check_conf(CONF_DIR)
             check_arguments(overrides, groups_of(CONF_DIR))
-            with _composed_once(overrides):
-                hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(job)()
+            hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(job)()
         except HYDRA_ERRORS as error:
             raise Refused(explain_hydra(error)) from None
         except (AssertionError, TypeError, ValueError) as error:
@@ -101,23 +99,6 @@ def _compose(arguments: list[str], job: Callable[[Any], None]) -> None:
             raise Refused("the config is nested too deeply, or its references go in a circle") from None
         finally:
             sys.argv = before
-
-
-@contextmanager
-def _composed_once(overrides: list[str]) -> Iterator[None]:
-    """Spare Hydra the first of its two compositions, a fifth of the time to a config error.
-
-    It serves ``hydra.mode`` alone, which conf/ leaves open: then options decide, as they do for a mode of None.
-    """
-    from hydra._internal.hydra import Hydra
-
-    before = Hydra.get_mode
-    if not any("hydra.mode" in override for override in overrides):
-        Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        Hydra.get_mode = before  # type: ignore[method-assign]
 
 
 def _train_one(config: "RunConfig", overrides: list[str]) -> None:

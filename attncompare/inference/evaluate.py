@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from attncompare.config import LanguageModelConfig, RunConfig, parse
+from attncompare.config_changes import with_data
 from attncompare.data.module import DataModule
 from attncompare.errors import Refused
 from attncompare.inference.translate import require_outside
-from attncompare.plain_values import safe_yaml
-from attncompare.registry import unknown
 from attncompare.tasks.translation import Translation
 from attncompare.tracking.files import write_json
 from attncompare.trained import load
@@ -77,23 +76,11 @@ def with_changes(config: RunConfig, changes: list[str], stride: int | None = Non
     Raises:
         Refused: if a change is not ``KEY=VALUE``, its key none of this data or one of the tokenizer, or a value unfit.
     """
-    values = config.to_dict()
+    values = with_data(config.to_dict(), changes)
     if stride is not None:
         if not isinstance(config.task, LanguageModelConfig):
             raise Refused(f"--stride {stride}: task={config.task.name} has sentences, and no windows")
         values["task"]["eval_stride"] = stride
-    keys = [key for key in values["data"] if key not in ("name", "tokenizer")]
-    for change in changes:
-        key, equals, text = change.partition("=")
-        if not equals:
-            raise Refused(f"--data {change}: write KEY=VALUE; valid keys: {', '.join(keys)}")
-        if key.split(".")[0] == "tokenizer":
-            raise Refused(f"--data {change}: the model knows no tokenizer but that of its run")
-        if key == "name":
-            raise Refused(f"--data {change}: the run's data are data={values['data']['name']}, with other keys")
-        if key not in keys:
-            raise Refused(unknown("key of --data", key, keys))
-        values["data"][key] = safe_yaml(text.encode(), f"--data {key}")
     return parse(values)
 
 

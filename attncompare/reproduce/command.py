@@ -1,6 +1,6 @@
 """``attncompare reproduce``: from what was typed to a verdict."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from attncompare.config_changes import with_data
 from attncompare.errors import AttnCompareError, Refused, RunFailed
 from attncompare.metric_names import counted
 from attncompare.progress_board import ProgressBoard
@@ -44,7 +45,13 @@ class Board:
 
 
 def run(
-    record: str, *, steps: int | None = None, exact_code: bool = False, tolerance: float = TOLERANCE, runs: str = "runs"
+    record: str,
+    *,
+    steps: int | None = None,
+    exact_code: bool = False,
+    tolerance: float = TOLERANCE,
+    runs: str = "runs",
+    data: Sequence[str] = (),
 ) -> None:
     """Train again what ``record`` names, compare, and print the verdict.
 
@@ -54,6 +61,8 @@ def run(
         exact_code: train by the code of the recorded commit.
         tolerance: relative difference up to which two metrics count as equal.
         runs: where new folders go.
+        data: ``KEY=VALUE`` each, a key of the config's section ``data``: above all where its files stand here. Data with
+            another fingerprint are different all the same.
 
     Raises:
         Refused: if there is nothing that can be trained again as asked.
@@ -63,13 +72,19 @@ def run(
         raise Refused(f"--steps {steps}: must be a positive integer")
     if not 0 <= tolerance < 1:
         raise Refused(f"--tolerance {tolerance}: must be a number from 0 to below 1")
-    found = find(record, unfinished=steps is not None)
+    found = _with_data(find(record, unfinished=steps is not None), data)
     require_writable(Path(runs), f"runs={runs}")
     wish = Wish(runs, None, steps, exact_code, tolerance)
     if found.sweep:
         _sweep(record, found, wish)
     else:
         _one(record, found, wish)
+
+
+def _with_data(found: Found, changes: Sequence[str]) -> Found:
+    runs = [replace(facts, values=with_data(facts.values, changes)) for facts in found.runs]
+    values = None if found.values is None else with_data(found.values, changes)
+    return replace(found, runs=runs, values=values)
 
 
 def _one(record: str, found: Found, wish: Wish) -> None:

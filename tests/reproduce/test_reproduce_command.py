@@ -258,3 +258,24 @@ def test_ctrl_c_leaves_what_was_done_of_a_sweep(cli, recorded, tmp_path, monkeyp
     (file,) = Path("runs").glob("*/*-reproduction/reproduction.json")
     written = json.loads(file.read_text())
     assert ([one["verdict"] for one in written["runs"]], written["missing"]) == (["identical"], 1)
+
+
+def test_the_data_s_files_may_stand_elsewhere_and_other_data_are_different(cli, tmp_path):
+    text, moved, other = (tmp_path / name / "text.txt" for name in ("first", "moved", "other"))
+    for file, words in ((text, "one two three "), (moved, "one two three "), (other, "one two four ")):
+        file.parent.mkdir()
+        file.write_text(words * 2000)
+    small = ("data.tokenizer.kind=character", "data.tokenizer.vocab_size=null", "task.sample_prompts=[o]")
+    data = ("task=language_model", "data=text", f"data.path={text}", *small)
+    code, out, err = cli(
+        "train", *data, "trainer=smoke", "trainer.threads=1", "backbone.d_model=8", "tracking=disabled"
+    )
+    assert code == 0, err
+    text.unlink()
+    assert cli("reproduce", out.strip())[0] == 2
+    code, out_again, err = cli("reproduce", out.strip(), "--data", f"path={moved}")
+    assert code == 0 and "verdict: identical" in out_again, err
+    code, out_again, _ = cli("reproduce", out.strip(), "--data", f"path={other}")
+    assert code == 1 and "data_fingerprint" in out_again
+    code, _, err = cli("reproduce", out.strip(), "--data", "where=x")
+    assert code == 2 and "unknown key of --data 'where'" in err
