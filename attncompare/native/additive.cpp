@@ -131,9 +131,10 @@ struct Work {
         return fast_tanh(high_q[at], low_q[at], e);
     }
 
-    // Scores the rows for N vectors of keys from j on.
+    // Scores the rows for N vectors of keys from j on. Not inlined, so that both passes round alike: with other scores than the
+    // forward pass had, the weights of a row would not add up to 1.
     template <int N>
-    void score(int64_t j) {
+    __attribute__((noinline)) void score(int64_t j) {
         vec acc[ROWS][N] = {};
         for (int64_t i = 0; i < p.width; i++) {
             Exponential e[N];
