@@ -103,7 +103,7 @@ def test_the_hand_written_decoder_is_our_model(make_config):
     """With our weights it has our loss."""
     config = make_config(
         *("experiment=nanogpt_cpu", "data=recall", "backbone.d_model=64", "backbone.layers=2", "backbone.d_ff=256"),
-        *("attention.heads=4", "task.max_length=16", "task.sample_prompts=[]"),
+        *("attention.heads=4", "task.max_length=16", "task.eval_stride=null", "task.sample_prompts=[]"),
     )
 
     class Fifty:
