@@ -57,7 +57,7 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5))
 def test_any_text_scores_as_in_sacrebleu(pairs):
     predictions, references = [p for p, _ in pairs], [r for _, r in pairs]
