@@ -17,6 +17,17 @@ TRAINED_AGAIN = [
 CODE = {".py", ".cpp", ".h", ".yaml", ".toml", ".j2", ".js", ".css", ".html"}  # files that a run could depend on
 
 
+def files_of(folder):
+    """Return where the files of a record's data stand here, as an option."""
+    path = getattr(Run.open(folder).config.data, "path", None)
+    if path is None:
+        return []
+    here = HOME.parents[1].parent / "shared/data" / Path(path).name
+    if not here.is_dir():
+        pytest.skip(f"no files of {here.name} in {here.parent}")
+    return ["--data", f"path={here}"]
+
+
 def name(folder):
     return folder.relative_to(HOME).as_posix()
 
@@ -40,7 +51,7 @@ def test_it_is_sealed_and_clean(folder):
 @pytest.mark.parametrize("folder", TRAINED_AGAIN, ids=name)
 def test_its_first_steps_come_out_the_same(cli, folder):
     """Another processor may round otherwise, which after so few steps is still little."""
-    code, _, err = cli("reproduce", f"reference/{name(folder)}", "--steps", "40")
+    code, _, err = cli("reproduce", f"reference/{name(folder)}", "--steps", "40", *files_of(folder))
     assert code == 0, err
     (report,) = Path("runs").rglob("reproduction.json")
     assert json.loads(report.read_text())["verdict"] in ("identical", "equal within tolerance")
