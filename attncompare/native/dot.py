@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from attncompare.native.pointers import at, compiled, drawn_seed
+from attncompare.native.pointers import at, compiled, drawn_seed, mask_strides
 
 
 class _Rows(ctypes.Structure):
@@ -103,7 +103,7 @@ def _problem(
 ) -> _Problem:
     batch, heads, queries, width = q.shape
     keys = k.shape[2]
-    strides = (0, 0, 0, 0) if may_attend is None else may_attend.expand(batch, heads, queries, keys).stride()
+    strides = mask_strides(may_attend, batch, heads, queries, keys)
     sizes = (batch, heads, queries, keys, width, values.shape[3])
     tensors = map(_rows, (q, k, values, context))
     return _Problem(*sizes, *strides, *tensors, at(may_attend), causal, torch.get_num_threads(), scale, dropout, seed)

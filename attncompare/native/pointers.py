@@ -35,3 +35,8 @@ def at(tensor: Tensor | None) -> ctypes.c_void_p:
 def drawn_seed() -> int:
     """Return a seed for the counters of the loops, 32 bits from torch's generator for the CPU."""
     return int(torch.randint(2**32, ()))
+
+
+def mask_strides(may_attend: Tensor | None, batch: int, heads: int, queries: int, keys: int) -> tuple[int, ...]:
+    """Return how far apart a mask's values for neighbours along B, H, T and S stand; 0 along an axis that it has once."""
+    return (0, 0, 0, 0) if may_attend is None else may_attend.expand(batch, heads, queries, keys).stride()
