@@ -3,6 +3,7 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncompare.attention.cache import KeyValueCache
@@ -116,8 +117,13 @@ class Attention(nn.Module):
         """
         query_BTD = _as_products_take_it(query_BTD)
         memory_BSD = None if memory_BSD is None else _as_products_take_it(memory_BSD)
-        q_BHTK = self._split(self.query(query_BTD))
-        k_BHSK, v_BHSK = self._keys_and_values(query_BTD, memory_BSD, cache)
+        if memory_BSD is None:
+            q_BHTK, k_BHSK, v_BHSK = self._project(query_BTD, self.query, self.key, self.value)
+            if cache is not None:
+                k_BHSK, v_BHSK = cache.extend(k_BHSK, v_BHSK)
+        else:
+            (q_BHTK,) = self._project(query_BTD, self.query)
+            k_BHSK, v_BHSK = self._of_memory(memory_BSD, cache)
         context_BHTK, weights_BHTS = attend(
             q_BHTK,
             k_BHSK,
@@ -130,20 +136,23 @@ class Attention(nn.Module):
         )
         return self.output(context_BHTK.transpose(1, 2).flatten(2)), weights_BHTS
 
-    def _keys_and_values(
-        self, query_BTD: Tensor, memory_BSD: Tensor | None, cache: KeyValueCache | None
-    ) -> tuple[Tensor, Tensor]:
-        held = None if cache is None or memory_BSD is None else cache.read()
+    def _of_memory(self, memory_BSD: Tensor, cache: KeyValueCache | None) -> tuple[Tensor, Tensor]:
+        held = None if cache is None else cache.read()
         if held is not None:
             return held
-        read_BSD = query_BTD if memory_BSD is None else memory_BSD
-        k_BHSK, v_BHSK = self._split(self.key(read_BSD)), self._split(self.value(read_BSD))
-        if cache is None:
-            return k_BHSK, v_BHSK
-        return cache.extend(k_BHSK, v_BHSK) if memory_BSD is None else cache.fixed(k_BHSK, v_BHSK)
+        k_BHSK, v_BHSK = self._project(memory_BSD, self.key, self.value)
+        return (k_BHSK, v_BHSK) if cache is None else cache.fixed(k_BHSK, v_BHSK)
 
-    def _split(self, x_BTD: Tensor) -> Tensor:
-        return x_BTD.unflatten(-1, (self.heads, self.head_dim)).transpose(1, 2)  # B T (H K) -> B H T K
+    def _project(self, x_BTD: Tensor, *maps: nn.Linear) -> tuple[Tensor, ...]:
+        """Return what each map makes of ``x_BTD``, B T (H K) -> B H T K: in training by one product, forward and backward."""
+        if len(maps) > 1 and torch.is_grad_enabled():
+            # Without gradients, as in decoding token by token, putting the weights together costs more than it saves.
+            weight = torch.cat([each.weight for each in maps])
+            bias = None if self.query.bias is None else torch.cat([each.bias for each in maps])
+            projected = F.linear(x_BTD, weight, bias).chunk(len(maps), dim=-1)
+        else:
+            projected = tuple(each(x_BTD) for each in maps)
+        return tuple(x.unflatten(-1, (self.heads, self.head_dim)).transpose(1, 2) for x in projected)
 
 
 def _as_products_take_it(x_BTD: Tensor) -> Tensor:

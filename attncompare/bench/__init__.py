@@ -19,7 +19,8 @@ train.py        whole training steps: which tables there are
 train_tables.py     everybody's steps, in turns
 overhead.py         what the framework adds to a step
 trainings.py, corpora.py    what is trained, and on what
-run_in_turns.py, plain_loops.py, own_state.py   a whole run, and bare loops, that take turns
+plain_loops.py      who trains: whole runs, and bare loops
+apart.py            each in a process of its own, and in turns
 decode.py       beam search, with lengths that are fixed (fixed_lengths.py)
 peers/          what others would train with
 """

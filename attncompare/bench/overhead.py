@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
+from safetensors.numpy import load_file
 
+from attncompare.bench.apart import Apart
 from attncompare.bench.contender import Contender
 from attncompare.bench.options import Length, Options
-from attncompare.bench.plain_loops import PlainLoop, of_task
+from attncompare.bench.plain_loops import train_by_command, train_task
 from attncompare.bench.report import Column, Row, Table, Value
 from attncompare.bench.rounds import Timed, measure
-from attncompare.bench.run_in_turns import RunInTurns
 from attncompare.bench.spread import spread
 from attncompare.bench.trainings import TINY, default_schedule, in_turns, language_model
 from attncompare.config import RunConfig
@@ -20,17 +22,16 @@ from attncompare.data.module import DataModule
 from attncompare.errors import RunFailed
 from attncompare.tasks import build_task
 from attncompare.tracking.map_files import keep_maps
-from attncompare.tracking.record import LAST_WEIGHTS, Run
+from attncompare.tracking.record import LAST_WEIGHTS
 from attncompare.tracking.record_writer import RecordWriter
 from attncompare.tracking.wandb_view import WandbView
-from attncompare.tracking.weights import load_weights
 
 _PLAIN, _AGAIN = "the plain loop", "the plain loop, once more"
 _MODES = ("disabled", "offline")
 _SCALARS = 10
 
 
-def overhead_tables(options: Options, folder: Path, synchronize: Callable[[], None]) -> Sequence[Table]:
+def overhead_tables(options: Options, folder: Path) -> Sequence[Table]:
     """Return what a step takes in the framework beyond the plain loop, and what maps and rows cost.
 
     Raises:
@@ -41,16 +42,25 @@ def overhead_tables(options: Options, folder: Path, synchronize: Callable[[], No
     config = language_model(folder, options.device, (*in_turns(rounds, steps), *sizes))
     data = DataModule(config)
     data.prepare()
-    device = torch.device(options.device)
-    loops = {name: of_task(config, data, device) for name in (_PLAIN, _AGAIN)}
-    runs = {_run_name(mode): RunInTurns(_tracked(config, mode), torch.get_num_threads()) for mode in _MODES}
-    contenders = [
-        *(Contender(name, lambda loop=loop: loop[0].turn(steps, loop[1])) for name, loop in loops.items()),  # type: ignore[misc]
-        *(Contender(name, lambda run=run: run.turn) for name, run in runs.items()),  # type: ignore[misc]
-    ]
-    found = measure(contenders, Length(rounds, 0.0, 0.0), synchronize)
-    for run in runs.values():
-        _require_same_bits(run.finish(), loops[_PLAIN][0], config, data)
+    loops = dict.fromkeys((_PLAIN, _AGAIN), (train_task, config, steps))
+    runs = {_run_name(mode): (train_by_command, _tracked(config, mode)) for mode in _MODES}
+    apart: dict[str, Apart] = {}
+
+    def begin(name: str, orders: Sequence[Any]) -> Callable[[], None]:
+        apart[name] = Apart(*orders)
+        return apart[name].turn
+
+    try:
+        found = measure(
+            [Contender(name, partial(begin, name, orders)) for name, orders in (loops | runs).items()],
+            Length(rounds, 0.0, 0.0),
+        )
+        weights = apart[_PLAIN].finish()
+        for name in runs:
+            _require_same_bits(apart[name].finish(), weights)
+    finally:
+        for one in apart.values():
+            one.leave()
     base = found.timed[_PLAIN]
     rows = tuple(Row((name,), _beyond(timed, base, steps)) for name, timed in found.timed.items())
     columns = (Column("step", "step", "seconds"), Column("overhead", "beyond the plain loop", "seconds"))
@@ -77,16 +87,12 @@ def _beyond(timed: Timed, base: Timed, steps: int) -> dict[str, Value]:
     return {"step": spread(seconds), **({} if timed is base else {"overhead": spread(beyond)})}
 
 
-def _require_same_bits(run: Run, loop: PlainLoop, config: RunConfig, data: DataModule) -> None:
-    """Fail where the weights of ``run`` after its last step are not those of ``loop``."""
-    if loop.steps != run.summary["steps"]:
-        raise RunFailed(f"the plain loop did {loop.steps} steps, the run {run.summary['steps']}")
-    model = build_task(config, data.tokenizer, data.source_tokenizer).model
-    load_weights(run.path / LAST_WEIGHTS, model)
-    plain = dict(loop.model.named_parameters())
-    other = [name for name, weights in model.named_parameters() if not torch.equal(weights, plain[name].cpu())]
+def _require_same_bits(record: Path, weights: dict[str, np.ndarray]) -> None:
+    """Fail where the weights of the run after its last step are not those given."""
+    last = load_file(record / LAST_WEIGHTS)
+    other = [name for name, values in weights.items() if not np.array_equal(last[name], values)]
     if other:
-        raise RunFailed(f"{run.path.name} ends with other weights than the plain loop: {', '.join(other)}")
+        raise RunFailed(f"{record.name} ends with other weights than the plain loop: {', '.join(other)}")
 
 
 def _beside(options: Options, folder: Path, config: RunConfig, data: DataModule, step_seconds: float) -> Table:

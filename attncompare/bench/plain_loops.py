@@ -1,18 +1,23 @@
-"""Training loops without a framework, one step after the other: of the framework's own model, and of others'."""
+"""Trainings that take turns (apart.py): without a framework, one step after the other, and by ``attncompare train``."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attncompare.bench.own_state import OwnState
+from attncompare.bench.apart import Pause
+from attncompare.bench.peers.sizes import Sizes
 from attncompare.config import RunConfig
 from attncompare.data.module import DataModule
 from attncompare.model.initialize import stable_seed
 from attncompare.tasks import Task, build_task
 from attncompare.tasks.base import autocast
+from attncompare.tracking.progress import Progress
+from attncompare.train import train
 
 
 class Trained(Protocol):
@@ -51,6 +56,7 @@ class PlainLoop:
             config.trainer.precision, self._device
         )
         self._longest = config.optimizer.clip_norm or float("inf")
+        self._last = config.trainer.max_steps
 
     def step(self) -> None:
         """Do one optimizer step with the next batch."""
@@ -65,21 +71,37 @@ class PlainLoop:
             self._scheduler.step()
         self.steps += 1
 
-    def turn(self, steps: int, state: OwnState) -> Callable[[], None]:
-        """Return what does so many steps with the random generators of ``state``."""
+    def run(self, pause: Pause, steps: int) -> None:
+        """Do all steps of the config, and pause before the first and after every so many."""
+        while self.steps < self._last:
+            if self.steps % steps == 0:
+                pause()
+            self.step()
+        pause()
 
-        def several() -> None:
-            for _ in range(steps):
-                self.step()
 
-        return state.around(several)
+def train_by_command(pause: Pause, config: RunConfig) -> Path:
+    """Train by :func:`attncompare.train.train`, trainer, record and W&B included, and return the record's folder.
 
-
-def of_task(config: RunConfig, data: DataModule, device: torch.device) -> tuple[PlainLoop, OwnState]:
-    """Return the loop that ends with the weights of ``attncompare train``: the framework's model, loss and optimizer.
-
-    The random state is the one in which a run begins to train (:class:`attncompare.session.Session`).
+    A turn is what lies between two rows of the metrics, so ``trainer.log_every`` steps and the writing of one row; it is
+    also the start in the first, and in the last, validation and test.
     """
+
+    def between_rows(progress: Progress) -> None:
+        if progress.phase == "training":
+            pause()
+
+    pause()
+    return train(config, threads=torch.get_num_threads(), on_progress=between_rows).path
+
+
+def train_task(pause: Pause, config: RunConfig, steps: int) -> dict[str, np.ndarray]:
+    """Train the framework's model with its loss and optimizer, a turn being so many steps; return the weights by name.
+
+    They are those of ``attncompare train``: the random state is the one in which a run begins to train
+    (:class:`attncompare.session.Session`).
+    """
+    data, device = _prepared(config)
     task: Task[Any] = build_task(config, data.tokenizer, data.source_tokenizer).to(device)
     chosen = task.configure_optimizers()
     loop = PlainLoop(
@@ -90,21 +112,42 @@ def of_task(config: RunConfig, data: DataModule, device: torch.device) -> tuple[
         chosen["lr_scheduler"]["scheduler"],
         iter(data.train_dataloader()),
     )
-    state = OwnState()
-    with state.entered():
-        torch.manual_seed(stable_seed(config.seed, "dropout"))
-    return loop, state
+    torch.manual_seed(stable_seed(config.seed, "dropout"))
+    loop.run(pause, steps)
+    return {name: weights.detach().cpu().numpy() for name, weights in task.model.named_parameters()}
 
 
-def of_peer(config: RunConfig, data: DataModule, peer: nn.Module, device: torch.device) -> PlainLoop:
-    """Return a loop for ``peer`` with the batches of ``data`` and the optimizer of ``config``: AdamW, fused, for everyone."""
-    peer.to(device).train()
+def train_peer(pause: Pause, config: RunConfig, make: Callable[[Sizes], nn.Module], steps: int) -> None:
+    """Train another model with the same batches and the optimizer of ``config``: AdamW, fused, for everyone."""
+    data, device = _prepared(config)
+    torch.manual_seed(config.seed)
+    peer = make(Sizes.of(config, data.tokenizer.vocab_size)).to(device).train()
     matrices = [p for p in peer.parameters() if p.requires_grad and p.dim() > 1]
     others = [p for p in peer.parameters() if p.requires_grad and p.dim() <= 1]
     chosen = config.optimizer
     groups = [{"params": matrices, "weight_decay": chosen.weight_decay}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=chosen.lr, betas=chosen.betas, eps=chosen.eps, fused=True)
-    return PlainLoop(config, peer, cast(Trained, peer).loss, optimizer, None, iter(data.train_dataloader()))
+    loop = PlainLoop(config, peer, cast(Trained, peer).loss, optimizer, None, iter(data.train_dataloader()))
+    loop.run(pause, steps)
+
+
+def multiply(pause: Pause, size: int, dtype: torch.dtype, device: str) -> None:
+    """Multiply two matrices of ``size`` rows and columns in each turn."""
+    left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    while True:
+        pause()
+        torch.mm(left, right)
+
+
+def device_of(config: RunConfig) -> torch.device:
+    """Return where a benchmarked run computes."""
+    return torch.device("cuda" if config.trainer.accelerator == "gpu" else "cpu")
+
+
+def _prepared(config: RunConfig) -> tuple[DataModule, torch.device]:
+    data = DataModule(config)
+    data.prepare()
+    return data, device_of(config)
 
 
 def _moved(batch: Any, device: torch.device) -> Any:

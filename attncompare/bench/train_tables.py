@@ -2,20 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import torch
 from torch import nn
 
+from attncompare.bench.apart import Apart
 from attncompare.bench.contender import Contender
 from attncompare.bench.options import Length
-from attncompare.bench.own_state import OwnState
 from attncompare.bench.peers.sizes import Sizes, require_equal_size
-from attncompare.bench.plain_loops import of_peer, of_task
+from attncompare.bench.plain_loops import device_of, multiply, train_by_command, train_peer, train_task
 from attncompare.bench.report import Column, Line, Picture, Row, Table, Value
 from attncompare.bench.rounds import Measured, Timed, measure
-from attncompare.bench.run_in_turns import RunInTurns
 from attncompare.bench.spread import Spread, spread
 from attncompare.config import RunConfig
 from attncompare.data.batches import PairBatch
@@ -27,6 +27,14 @@ from attncompare.tasks import build_task
 OURS = "attncompare train"
 PLAIN = "its task in a plain loop"
 _PEAK = 2048  # rows and columns of the products that the peak is measured with
+
+
+@dataclass(frozen=True)
+class Peer:
+    """What is trained beside ours: its model, and ``trainer.precision`` as for ours."""
+
+    model: Callable[[Sizes], nn.Module]
+    precision: str = "32-true"
 
 
 @dataclass(frozen=True)
@@ -45,36 +53,51 @@ class Training:
 
     title: str
     ours: dict[str, RunConfig]
-    peers: dict[str, Callable[[Sizes], nn.Module]]
+    peers: dict[str, Peer]
     steps: int
     rounds: int
     peak: bool = False
     notes: tuple[str, ...] = ()
 
 
-def training_table(training: Training, synchronize: Callable[[], None]) -> Table:
+def training_table(training: Training) -> Table:
     """Let everybody train in turns, and return who was how fast."""
     config = next(iter(training.ours.values()))
     data = DataModule(config)
     data.prepare()
-    device = torch.device("cuda" if config.trainer.accelerator == "gpu" else "cpu")
-    counts: dict[str, int] = {}
-    runs = {name: RunInTurns(one, torch.get_num_threads()) for name, one in training.ours.items()}
-    contenders = [Contender(name, lambda run=run: run.turn) for name, run in runs.items()]  # type: ignore[misc]
-    contenders.append(Contender(PLAIN, lambda: _task_turn(config, data, device, training.steps)))
-    contenders += [
-        Contender(name, _peer_turn(config, data, device, training.steps, (name, peer), counts))
-        for name, peer in training.peers.items()
+    model = build_task(config, data.tokenizer, data.source_tokenizer).model
+    sizes = Sizes.of(config, data.tokenizer.vocab_size)
+    counts: dict[str, int] = dict.fromkeys((*training.ours, PLAIN), parameter_count(model))
+    started: list[Apart] = []
+
+    def contender(name: str, begin: Callable[[], Apart]) -> Contender:
+        def prepare() -> Callable[[], None]:
+            started.append(begin())
+            return started[-1].turn
+
+        return Contender(name, prepare)
+
+    def peer(name: str, chosen: Peer) -> Apart:
+        other = chosen.model(sizes)
+        require_equal_size(model, {name: other})
+        counts[name] = parameter_count(other)
+        trainer = config.trainer.model_copy(update={"precision": chosen.precision})
+        its_config = config.model_copy(update={"trainer": trainer})
+        return Apart(train_peer, its_config, chosen.model, training.steps)
+
+    contenders = [
+        *(contender(name, partial(Apart, train_by_command, one)) for name, one in training.ours.items()),
+        contender(PLAIN, lambda: Apart(train_task, config, training.steps)),
+        *(contender(name, partial(peer, name, chosen)) for name, chosen in training.peers.items()),
     ]
     if training.peak:
-        contenders += [Contender(_peak_name(dtype), _product(dtype, device)) for dtype in _PEAKS]
+        where = str(device_of(config))
+        contenders += [contender(_peak_name(t), partial(Apart, multiply, _PEAK, t, where)) for t in _PEAKS]
     try:
-        found = measure(contenders, Length(training.rounds, 0.0, 0.0), synchronize)
+        found = measure(contenders, Length(training.rounds, 0.0, 0.0))
     finally:
-        for run in runs.values():
-            run.leave()
-    model = build_task(config, data.tokenizer, data.source_tokenizer).model
-    counts |= dict.fromkeys((*runs, PLAIN), parameter_count(model))
+        for one in started:
+            one.leave()
     return _table(training, found, counts, _Work.of(data, training, model, config))
 
 
@@ -107,42 +130,8 @@ def _targets(batch: Any) -> int:
     return int(batch.scored_BT.sum())
 
 
-def _task_turn(config: RunConfig, data: DataModule, device: torch.device, steps: int) -> Callable[[], None]:
-    loop, state = of_task(config, data, device)
-    return loop.turn(steps, state)
-
-
-def _peer_turn(
-    config: RunConfig,
-    data: DataModule,
-    device: torch.device,
-    steps: int,
-    named: tuple[str, Callable[[Sizes], nn.Module]],
-    counts: dict[str, int],
-) -> Callable[[], Callable[[], None]]:
-    def prepare() -> Callable[[], None]:
-        name, peer = named
-        state = OwnState()
-        with state.entered():
-            torch.manual_seed(config.seed)
-            model = peer(Sizes.of(config, data.tokenizer.vocab_size))
-        require_equal_size(build_task(config, data.tokenizer, data.source_tokenizer).model, {name: model})
-        counts[name] = parameter_count(model)
-        return of_peer(config, data, model, device).turn(steps, state)
-
-    return prepare
-
-
 def _peak_name(dtype: torch.dtype) -> str:
     return f"matrix products in {str(dtype).removeprefix('torch.')}"
-
-
-def _product(dtype: torch.dtype, device: torch.device) -> Callable[[], Callable[[], object]]:
-    def prepare() -> Callable[[], object]:
-        left, right = (torch.randn(_PEAK, _PEAK, device=device).to(dtype) for _ in range(2))
-        return lambda: left @ right
-
-    return prepare
 
 
 def _table(training: Training, found: Measured, counts: dict[str, int], work: _Work) -> Table:

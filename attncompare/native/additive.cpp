@@ -18,6 +18,7 @@ namespace {
 
 constexpr int64_t ROWS = 4;  // queries at a time
 constexpr int64_t VECS = 4;  // vectors of keys at a time
+constexpr int64_t SUMMED = 16 * ROWS;
 constexpr float LIMIT = 21;  // up to there e^(2q) e^(2k), and its reciprocal, are well inside of float32
 
 int64_t up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
@@ -219,17 +220,31 @@ void forward_rows(Work& w, float* context, float* softmax) {
 }
 
 // Gradients of one head, transposed as its keys are, and those of the scores and of v that the rows at work give.
+// Those of keys and values are summed up for SUMMED rows, then added to the sums of all: added one by one, the error would
+// grow with their number.
 struct Gradients {
-    std::vector<float> keys, values, q, scores, rows_v;
-    std::vector<double> v;  // over all queries and keys: in float32 the error would grow with their number
+    std::vector<float> keys, values, all_keys, all_values, q, scores, rows_v;
+    std::vector<double> v;
 
     explicit Gradients(const Work& w)
-        : keys(w.p.width * w.padded), values(w.p.value_width * w.padded), q(ROWS * w.p.width * LANES),
-          scores(ROWS * w.padded), rows_v(w.p.width * LANES), v(w.p.width) {}
+        : keys(w.p.width * w.padded), values(w.p.value_width * w.padded), all_keys(keys), all_values(values),
+          q(ROWS * w.p.width * LANES), scores(ROWS * w.padded), rows_v(w.p.width * LANES), v(w.p.width) {}
 
     void clear() {
-        for (auto* part : {&keys, &values}) std::fill(part->begin(), part->end(), 0.0f);
+        for (auto* part : {&keys, &values, &all_keys, &all_values}) std::fill(part->begin(), part->end(), 0.0f);
         std::fill(v.begin(), v.end(), 0.0);
+    }
+
+    void sum_up() {
+        move_to(all_keys, keys);
+        move_to(all_values, values);
+    }
+
+    static void move_to(std::vector<float>& all, std::vector<float>& part) {
+        for (size_t i = 0; i < part.size(); i += LANES) {
+            store(&all[i], load(&all[i]) + load(&part[i]));
+            store(&part[i], vec{});
+        }
     }
 
     void clear_rows() {
@@ -362,15 +377,19 @@ void additive_backward(const Problem* problem, const Outcome* outcome) {
         for (int64_t task = 0; task < p.batch * p.heads * p.chunks; task++) {
             w.read_head(task / p.chunks);
             g.clear();
-            all_rows(w, task % p.chunks, [&] { backward_rows(w, g, *outcome); });
+            all_rows(w, task % p.chunks, [&] {
+                backward_rows(w, g, *outcome);
+                if ((w.first + ROWS) % SUMMED == 0) g.sum_up();
+            });
+            g.sum_up();
             for (int64_t i = 0; i < p.width; i++) {
                 for (int64_t j = 0; j < p.keys; j++)
-                    outcome->d_k[(task * p.keys + j) * p.width + i] = w.v[i] * g.keys[i * w.padded + j];
+                    outcome->d_k[(task * p.keys + j) * p.width + i] = w.v[i] * g.all_keys[i * w.padded + j];
                 outcome->d_v[task * p.width + i] = (float)g.v[i];
             }
             for (int64_t c = 0; c < p.value_width; c++)
                 for (int64_t j = 0; j < p.keys; j++)
-                    outcome->d_values[(task * p.keys + j) * p.value_width + c] = g.values[c * w.padded + j];
+                    outcome->d_values[(task * p.keys + j) * p.value_width + c] = g.all_values[c * w.padded + j];
         }
     }
 }

@@ -154,39 +154,51 @@ struct Work {
 
     Matrix& after_dropout() { return p.dropout > 0 ? kept : weights; }
 
+    // The keys before this one are all that row t of the block may attend to; 0: there is none.
+    int64_t end(int64_t t) const {
+        return p.causal ? std::max<int64_t>(0, std::min(p.keys, first + t + 1 + p.keys - p.queries)) : p.keys;
+    }
+
     void softmax(int64_t t) {
-        const ivec lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
         float* row = weights.row(t);
         if (p.mask_query) read_mask(first + t);
-        int32_t end = (int32_t)(p.causal ? std::max<int64_t>(0, std::min(p.keys, first + t + 1 + p.keys - p.queries)) : p.keys);
+        const int64_t reach = up(end(t), LANES);
         vec most = all(-INFINITY), total = {};
-        ivec any = {};
-        for (int64_t j = 0; j < seen; j += LANES) {
-            ivec may;
-            std::memcpy(&may, &allowed[j], sizeof may);
-            may &= lanes + (int32_t)j < end;
-            vec score = choose(may, load(row + j), all(-INFINITY));
-            store(row + j, score);
-            most = larger(score, most);
-            any |= may;
-        }
-        if (largest(choose(any, all(1), all(0))) == 0) {
+        if (!hide(row, end(t), most)) {
             for (Matrix* x : {&weights, &after_dropout()}) std::fill(x->row(t), x->row(t) + x->stride, 0.0f);
             return;
         }
-        float top = largest(most);
-        for (int64_t j = 0; j < seen; j += LANES) {
+        const float top = largest(most);
+        for (int64_t j = 0; j < reach; j += LANES) {
             vec e = exponential(load(row + j) - top);
             store(row + j, e);
             total += e;
         }
-        float whole = sum(total);
-        Dropout mask(p.dropout, p.seed, (uint32_t)(task * p.queries + first + t));
-        for (int64_t j = 0; j < seen; j += LANES) {
-            vec weight = load(row + j) / whole;
-            store(row + j, weight);
-            if (p.dropout > 0) store(kept.row(t) + j, weight * mask.at((uint32_t)j));
+        const float factor = 1 / sum(total);
+        for (int64_t j = 0; j < reach; j += LANES) store(row + j, load(row + j) * factor);
+        for (int64_t j = reach; j < seen; j += LANES) store(row + j, vec{});
+        if (p.dropout > 0) {
+            Dropout mask(p.dropout, p.seed, (uint32_t)(task * p.queries + first + t));
+            for (int64_t j = 0; j < seen; j += LANES) store(kept.row(t) + j, load(row + j) * mask.at((uint32_t)j));
         }
+    }
+
+    // Makes the scores of what must not be seen -infinity, raises `most` to the others', and says whether there are any.
+    bool hide(float* row, int64_t end, vec& most) {
+        const ivec lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+        const int64_t free = p.mask ? 0 : end / LANES * LANES;  // until there, all is seen
+        vec any = {};
+        for (int64_t j = 0; j < free; j += LANES) most = larger(load(row + j), most);
+        for (int64_t j = free; j < end; j += LANES) {
+            ivec may;
+            std::memcpy(&may, &allowed[j], sizeof may);
+            may &= lanes + (int32_t)j < (int32_t)end;
+            vec score = choose(may, load(row + j), all(-INFINITY));
+            store(row + j, score);
+            most = larger(score, most);
+            any = choose(may, all(1), any);
+        }
+        return free > 0 || largest(any) > 0;
     }
 };
 
@@ -218,12 +230,13 @@ struct Slopes {
           values_sum(p.keys, p.value_width) {}
 };
 
-// Turns the gradients of the weights of row t, after dropout, into those of its scores.
-void slope(const float* weights, const float* kept, float* slopes, int64_t keys) {
+// Turns the gradients of a row's weights, after dropout, into those of its scores: of `reach` keys, the others of `keys` have 0.
+void slope(const float* weights, const float* kept, float* slopes, int64_t reach, int64_t keys) {
     vec mean = {};
-    for (int64_t j = 0; j < keys; j += LANES) mean += load(kept + j) * load(slopes + j);
-    float whole = sum(mean);
-    for (int64_t j = 0; j < keys; j += LANES) store(slopes + j, load(kept + j) * load(slopes + j) - load(weights + j) * whole);
+    for (int64_t j = 0; j < reach; j += LANES) mean += load(kept + j) * load(slopes + j);
+    const float whole = sum(mean);
+    for (int64_t j = 0; j < reach; j += LANES) store(slopes + j, load(kept + j) * load(slopes + j) - load(weights + j) * whole);
+    for (int64_t j = reach; j < keys; j += LANES) store(slopes + j, vec{});
 }
 
 template <typename Number>
@@ -244,7 +257,8 @@ void backward(const Problem& p, const Gradients& to) {
                 w.read(p.context, t, w.count, p.value_width, 1, w.context);
                 product(w.context.row(0), w.context.stride, 1, s.values, p.value_width, s.weights, w.count, w.seen);
                 product(kept.row(0), 1, kept.stride, w.context, w.count, s.values_sum, w.seen, p.value_width, true);
-                for (int64_t n = 0; n < w.count; n++) slope(w.weights.row(n), kept.row(n), s.weights.row(n), w.seen);
+                for (int64_t n = 0; n < w.count; n++)
+                    slope(w.weights.row(n), kept.row(n), s.weights.row(n), up(w.end(n), LANES), w.seen);
                 product(s.weights.row(0), s.weights.stride, 1, w.k, w.seen, s.q, w.count, p.width);
                 product(s.weights.row(0), 1, s.weights.stride, w.q, w.count, s.k_sum, w.seen, p.width, true);
                 w.write(to.q, t, w.count, p.width, p.scale, s.q);

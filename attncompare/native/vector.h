@@ -48,21 +48,22 @@ static inline void transpose(vec* rows) {
 typedef float half_vec __attribute__((vector_size(32)));
 typedef float quarter_vec __attribute__((vector_size(16)));
 
+// The sixteen numbers of a vector made into one, neighbours at half the distance each time.
+template <typename Pair>
+static inline float folded(vec x, Pair pair) {
+    half_vec halves[2];
+    std::memcpy(halves, &x, sizeof x);
+    half_vec eight = pair(halves[0], halves[1]);
+    quarter_vec quarters[2];
+    std::memcpy(quarters, &eight, sizeof eight);
+    quarter_vec four = pair(quarters[0], quarters[1]);
+    return pair(pair(four[0], four[2]), pair(four[1], four[3]));
+}
 static inline float sum(vec x) {
-    half_vec low, high;
-    std::memcpy(&low, &x, sizeof low);
-    std::memcpy(&high, (char*)&x + sizeof low, sizeof high);
-    low += high;
-    quarter_vec first, second;
-    std::memcpy(&first, &low, sizeof first);
-    std::memcpy(&second, (char*)&low + sizeof first, sizeof second);
-    first += second;
-    return (first[0] + first[2]) + (first[1] + first[3]);
+    return folded(x, [](auto a, auto b) { return a + b; });
 }
 static inline float largest(vec x) {
-    float most = x[0];
-    for (int i = 1; i < LANES; i++) most = x[i] > most ? x[i] : most;
-    return most;
+    return folded(x, [](auto a, auto b) { return a > b ? a : b; });
 }
 
 // Numbers as they stand in a tensor, float32 or bfloat16 (its upper half; rounded to the nearest, of two such to the even one).

@@ -9,6 +9,7 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from attncompare.config import RunConfig
 from attncompare.processes.group import Ddp, Started, accelerator
+from attncompare.processes.memory import keep_freed_memory
 
 
 def make_trainer(config: RunConfig, callback: Callback, rank: int = 0) -> Trainer:
@@ -23,6 +24,7 @@ def make_trainer(config: RunConfig, callback: Callback, rank: int = 0) -> Traine
     # With deterministic algorithms torch would also write NaN over all memory before it is used, about 200 times a step:
     # that finds what reads too early, and costs about 2 % of a small model's step. No result depends on it.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    keep_freed_memory()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*LeafSpec.*")  # a deprecation between Lightning and torch
         return Trainer(

@@ -66,6 +66,7 @@ class Task(LightningModule, Generic[Model]):
         self.batch: Any = None
         self._resumed: dict[str, Any] | None = None
         self._compiled: Callable[..., Tensor] | None = None
+        self._parameters_in_order: list[nn.Parameter] = []
 
     def build_model(self) -> Model:
         """Return a fresh model."""
@@ -94,9 +95,12 @@ class Task(LightningModule, Generic[Model]):
             counts_BT: boolean; False where nothing is to be predicted.
             smoothing: label smoothing (Szegedy et al. 2016, section 7).
         """
-        weight_VD = self.model.embedding.tokens.weight
-        loss = linear_cross_entropy(hidden_BTD[counts_BT], weight_VD, next_BT[counts_BT], smoothing)
-        return loss, int(counts_BT.sum())
+        tokens = int(counts_BT.sum())
+        if tokens == counts_BT.numel():  # a choice of all would be a copy, and its gradient a slow one
+            hidden_ND, next_N = hidden_BTD.flatten(0, 1), next_BT.flatten()
+        else:
+            hidden_ND, next_N = hidden_BTD[counts_BT], next_BT[counts_BT]
+        return linear_cross_entropy(hidden_ND, self.model.embedding.tokens.weight, next_N, smoothing), tokens
 
     def begin_evaluation(self) -> None:
         """Begin new sums."""
@@ -187,14 +191,16 @@ class Task(LightningModule, Generic[Model]):
         gradient_clip_algorithm: str | None = None,  # noqa: ARG002
     ) -> None:
         """Clip to ``optimizer.clip_norm``, and keep the norm for the record."""
+        self._parameters_in_order = self._parameters_in_order or list(self.parameters())
+        gradients = [p.grad for p in self._parameters_in_order if p.grad is not None]
         if self.config.trainer.accumulate > 1:
-            for parameter in self.parameters():
-                if parameter.grad is not None:
-                    parameter.grad /= self._accumulated.tokens
-        longest = self.config.optimizer.clip_norm or math.inf
-        self.gradient_norm = nn.utils.clip_grad_norm_(self.parameters(), longest)
-        if not math.isfinite(self.gradient_norm.item()):
-            raise NotFinite(f"step {self.step}: the gradient's norm is {self.gradient_norm.item()}")
+            torch._foreach_div_(gradients, self._accumulated.tokens)
+        self.gradient_norm = nn.utils.get_total_norm(gradients)
+        norm, longest = self.gradient_norm.item(), self.config.optimizer.clip_norm or math.inf
+        if not math.isfinite(norm):
+            raise NotFinite(f"step {self.step}: the gradient's norm is {norm}")
+        if norm > longest:  # torch would multiply by 1 otherwise
+            nn.utils.clip_grads_with_norm_(self._parameters_in_order, longest, self.gradient_norm)
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """Let the optimizer do a step, and count it."""

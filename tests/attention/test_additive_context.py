@@ -117,6 +117,16 @@ def test_it_is_as_exact_as_the_plain_form(kernel, shape, scale, causal):
         assert our <= max(2 * their, 2e-7 * size), "the second where both are all but exact"
 
 
+@compiled
+def test_errors_do_not_grow_with_the_number_of_queries():
+    """The gradients of keys and values are sums over all queries."""
+    *tensors, gradient = inputs(1, 8, 4096, 16, 4)  # eight heads: no head's queries are shared among tasks
+    exact = outcome(plain, tensors, gradient, dtype=torch.float64)
+    theirs = error(outcome(plain, tensors, gradient), exact)
+    ours = error(outcome_of(NATIVE, tensors, gradient, None, False, 0.0), exact)
+    assert all(our <= 2 * their for our, their in zip(ours, theirs, strict=True)), (ours, theirs)
+
+
 def over_draws(errors_by_draw):
     return [rms(torch.tensor(errors)) for errors in zip(*errors_by_draw, strict=True)]
 

@@ -1,0 +1,17 @@
+"""How the C library deals with memory that is freed."""
+
+import ctypes
+
+_TRIM, _MMAP = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+_LARGE = 2**30  # bytes
+
+
+def keep_freed_memory() -> None:
+    """Have up to 1 GiB of what is freed kept for the next step; only glibc can be told so.
+
+    Otherwise large tensors go back to the system at the end of each step, which clears every page that it gives out again.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_TRIM, _LARGE)
+        mallopt(_MMAP, _LARGE)
