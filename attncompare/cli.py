@@ -17,6 +17,7 @@ from attncompare.cli_bench import add_bench
 from attncompare.cli_decoding import add_decoding
 from attncompare.cli_train import train
 from attncompare.cli_views import add_views
+from attncompare.collection import importing
 from attncompare.errors import AttnCompareError, Refused
 from attncompare.registry import unknown
 from attncompare.streams import own_streams
@@ -158,7 +159,8 @@ def _compare(parsed: argparse.Namespace) -> None:
 
 
 def _reproduce(parsed: argparse.Namespace) -> None:
-    from attncompare.reproduce import command
+    with importing():
+        from attncompare.reproduce import command
 
     tolerance = {} if parsed.tolerance is None else {"tolerance": parsed.tolerance}
     options = {"steps": parsed.steps, "exact_code": parsed.exact_code, "runs": parsed.runs, "data": parsed.data}

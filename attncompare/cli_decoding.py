@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from attncompare.cli_arguments import path
+from attncompare.collection import importing
 
 _CHECKPOINTS = ("best", "last", "averaged")
 _RUN = "the folder of a finished run"
@@ -71,7 +72,8 @@ def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
 
 
 def _translate(parsed: argparse.Namespace) -> None:
-    from attncompare.inference.translate import translate
+    with importing():
+        from attncompare.inference.translate import translate
 
     translate(
         *(parsed.run, parsed.file),
@@ -84,7 +86,8 @@ def _translate(parsed: argparse.Namespace) -> None:
 
 
 def _generate(parsed: argparse.Namespace) -> None:
-    from attncompare.inference.generate import generate
+    with importing():
+        from attncompare.inference.generate import generate
 
     generate(
         *(parsed.run, parsed.prompt, parsed.checkpoint),
@@ -98,7 +101,8 @@ def _generate(parsed: argparse.Namespace) -> None:
 
 
 def _evaluate(parsed: argparse.Namespace) -> None:
-    from attncompare.inference.evaluate import evaluate
+    with importing():
+        from attncompare.inference.evaluate import evaluate
 
     evaluate(
         *(parsed.run, parsed.data),

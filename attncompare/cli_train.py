@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attncompare.collection import importing
 from attncompare.errors import Refused
 from attncompare.registry import unknown
 
@@ -105,7 +106,8 @@ def _train_one(config: "RunConfig", overrides: list[str]) -> None:
     from attncompare.progress_board import boarded
 
     def work(**shown: Any) -> "Run":
-        from attncompare.train import train as train_one
+        with importing():
+            from attncompare.train import train as train_one
 
         return train_one(config, overrides, **shown)
 

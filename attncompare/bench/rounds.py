@@ -1,15 +1,14 @@
 """Contenders measured in turns: in each round everyone once, so that what slows the machine down slows down all."""
 
-import gc
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from attncompare.bench.contender import Contender, LeftOut
 from attncompare.bench.options import Length
 from attncompare.bench.spread import Spread, paired_ratio, spread
+from attncompare.collection import without_collection
 
 _MOST_ROUNDS = 1000
 
@@ -107,22 +106,10 @@ def _begin(contender: Contender, length: Length, synchronize: Callable[[], None]
 
 def _clocked(work: Callable[[], object], calls: int, synchronize: Callable[[], None]) -> float:
     """Return the mean seconds of so many calls."""
-    with _without_collection():
+    with without_collection():  # whose turn that falls into is chance
         synchronize()
         began = time.perf_counter()
         for _ in range(calls):
             work()
         synchronize()
         return (time.perf_counter() - began) / calls
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Keep Python from looking for garbage meanwhile: whose turn that falls into is chance."""
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if before:
-            gc.enable()

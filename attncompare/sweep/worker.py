@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attncompare.collection import importing
 from attncompare.errors import AttnCompareError
 from attncompare.processes.output import redirect
 from attncompare.sweep.job import Job
@@ -47,7 +48,8 @@ def train_member(job: Job, place: Place, **shown: Any) -> "Run":
         place: where it belongs.
         shown: ``on_progress`` and ``on_folder`` of :func:`attncompare.train.train`.
     """
-    from attncompare.train import resume, train
+    with importing():
+        from attncompare.train import resume, train
 
     if job.begun is not None:
         return resume(job.begun, threads=place.threads, **shown)

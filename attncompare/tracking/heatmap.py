@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
@@ -23,6 +24,7 @@ _COLUMNS = 8  # heads side by side; more wrap into further rows of the same laye
 _LONGEST = 14  # characters of a label
 _MONO = "DejaVu Sans Mono"  # comes with matplotlib, so that pictures are the same everywhere
 _DPI = 110
+_COMPRESSION = 3  # of 9; with the usual 6, files are smaller by a fifth and take twice as long
 
 
 def heatmap_png(site_map: SiteMap, title: str) -> bytes:
@@ -37,18 +39,14 @@ def heatmap_png(site_map: SiteMap, title: str) -> bytes:
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set(xlim=(0, layout.width), ylim=(layout.height, 0))
     axes.set_axis_off()
-    axes.imshow(
-        _mosaic(site_map, layout),
-        extent=(layout.left, layout.right, layout.bottom, layout.top),
-        interpolation="nearest",
-        aspect="auto",
-    )
+    left, bottom = layout.pixels(layout.left), round(figure.bbox.height) - layout.pixels(layout.bottom)
+    axes.add_artist(_Pixels(_mosaic(site_map, layout), left, bottom))
     _write_labels(axes, site_map, layout)
     _draw_lines(axes, site_map, layout)
     axes.text(layout.margin, layout.margin, _clean(title), fontsize=10, weight="bold", va="top")
     _draw_scale(axes, site_map.causal, layout)
     buffer = BytesIO()
-    canvas.print_png(buffer)
+    canvas.print_png(buffer, pil_kwargs={"compress_level": _COMPRESSION})
     return buffer.getvalue()
 
 
@@ -77,6 +75,10 @@ class _Layout:
         self.inches = (self.width * self.cell, self.height * self.cell)
         self._T, self._S, self._rows_per_layer = T, S, rows_per_layer
 
+    def pixels(self, cells: float) -> int:
+        """Return how many pixels from the left or upper edge a place is, in whole ones."""
+        return round(cells * self.cell * _DPI)
+
     def corner(self, layer: int, head: int) -> tuple[float, float]:
         """Return the left and upper edge of a panel (indexes from 0)."""
         row = layer * self._rows_per_layer + head // self.columns
@@ -84,22 +86,45 @@ class _Layout:
         return self.left + column * (self._S + self.gap), self.top + row * (self._T + self.gap + self.caption)
 
 
+class _Pixels(Artist):
+    """An image that is drawn pixel for pixel. That of imshow would be resampled, which takes a third of the time."""
+
+    def __init__(self, image: np.ndarray, left: int, bottom: int) -> None:
+        super().__init__()
+        self._image, self._corner = image, (left, bottom)
+        self.set_zorder(0)
+
+    def draw(self, renderer: Any) -> None:
+        """Draw it below everything else."""
+        context = renderer.new_gc()
+        renderer.draw_image(context, *self._corner, self._image[::-1])  # from the lowest row on
+        context.restore()
+
+
 def _mosaic(site_map: SiteMap, layout: _Layout) -> np.ndarray:
-    """Return the panels as one RGB image; between them it is white."""
-    per_cell = max(4, round(layout.cell * _DPI))
-    size = (round((layout.bottom - layout.top) * per_cell), round((layout.right - layout.left) * per_cell), 3)
+    """Return the panels as one RGBA image, at the size at which it is shown; between them it is white."""
+    left, top = layout.pixels(layout.left), layout.pixels(layout.top)
+    size = (layout.pixels(layout.bottom) - top, layout.pixels(layout.right) - left, 4)
     image = np.full(size, 255, np.uint8)
     T, S = len(site_map.queries), len(site_map.keys)
     blocked_TS = np.triu(np.ones((T, S), bool), 1) & site_map.causal
-    colors_LHTSC = COLORS(np.clip(site_map.weights_LHTS, 0, 1), bytes=True)[..., :3]
-    colors_LHTSC[:, :, blocked_TS] = np.multiply(BLOCKED, 255).astype(np.uint8)
+    colors_LHTSC = COLORS(np.clip(site_map.weights_LHTS, 0, 1), bytes=True)
+    colors_LHTSC[:, :, blocked_TS, :3] = np.multiply(BLOCKED, 255).astype(np.uint8)
     for layer in range(site_map.layers):
         for head in range(site_map.heads):
-            left, top = layout.corner(layer, head)
-            x, y = round((left - layout.left) * per_cell), round((top - layout.top) * per_cell)
-            panel = colors_LHTSC[layer, head].repeat(per_cell, 0).repeat(per_cell, 1)
-            image[y : y + T * per_cell, x : x + S * per_cell] = panel[: size[0] - y, : size[1] - x]
+            x, y = layout.corner(layer, head)
+            rows, columns = _cells(layout, y, T), _cells(layout, x, S)
+            down, right = layout.pixels(y) - top, layout.pixels(x) - left
+            image[down : down + len(rows), right : right + len(columns)] = colors_LHTSC[layer, head][
+                np.ix_(rows, columns)
+            ]
     return image
+
+
+def _cells(layout: _Layout, begin: float, cells: int) -> np.ndarray:
+    """Return which of so many cells from ``begin`` on is shown by each pixel from there on."""
+    edges = [layout.pixels(begin + cell) for cell in range(cells + 1)]
+    return np.repeat(np.arange(cells), np.diff(edges))
 
 
 def _write_labels(axes: Axes, site_map: SiteMap, layout: _Layout) -> None:
