@@ -11,6 +11,7 @@ from attncompare.data.tokenizer import BOS, EOS, Tokenizer
 from attncompare.decoding import Hypothesis, require_possible, sample_rows, translate_all
 from attncompare.errors import Refused
 from attncompare.metric_names import counted
+from attncompare.processes.memory import keep_freed_memory
 from attncompare.registry import unknown
 from attncompare.tasks import Task, build_task
 from attncompare.tasks.language_model import LanguageModel
@@ -270,6 +271,7 @@ def load(path: str | Path, checkpoint: str | None = None) -> TrainedRun:
 
     By default they are those that the run was tested with.
     """
+    keep_freed_memory()
     return TrainedRun(Run.open(path), checkpoint)
 
 

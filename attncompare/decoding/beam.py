@@ -9,6 +9,7 @@ from attncompare.decoding.hypotheses import Ended, Hypothesis, length_penalty_of
 from attncompare.decoding.stepping import TranslationSteps
 from attncompare.errors import Refused
 from attncompare.model import EncoderDecoder
+from attncompare.native.likeliest import likeliest
 
 
 class _Open(NamedTuple):
@@ -113,25 +114,11 @@ def _at_first(source_BS: Tensor) -> _Open:
 def _candidates(logits_NV: Tensor, total_BW: Tensor, beam: int) -> _Candidates:
     """Return the continuations that can matter: of each beginning one more than the beam, as one of them may end."""
     sentences, width = total_BW.shape
-    logit_NC, token_NC = likeliest(logits_NV, beam + 1)
-    # The logarithm of the sum of all e^logit; the logits are written over, because so many numbers are slow to put elsewhere.
-    sum_N1 = logits_NV.sub_(logit_NC[:, :1]).exp_().sum(1, keepdim=True)
-    gained_NC = (logit_NC - logit_NC[:, :1]).double() - sum_N1.double().log()
+    gained_NC, token_NC = likeliest(logits_NV, beam + 1)
     total_BC = (total_BW.view(-1, 1) + gained_NC).view(sentences, -1)
     parent_W = torch.arange(width, device=total_BW.device).repeat_interleave(token_NC.shape[1])
     all_BC = _Candidates(total_BC, parent_W.expand(sentences, -1), token_NC.view(sentences, -1))
     return all_BC.choose(total_BC.sort(dim=1, descending=True, stable=True).indices)
-
-
-def likeliest(logits_NV: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Return the ``count`` largest logits of each row, or all, and their tokens: by logit, equal ones by id.
-
-    Which of equal ones are among them, where not all can be, is the choice of ``torch.topk``: the same for the same row.
-    """
-    logit_NC, token_NC = logits_NV.topk(min(count, logits_NV.shape[1]), dim=1)
-    token_NC, by_id_NC = token_NC.sort(dim=1)
-    logit_NC, by_logit_NC = logit_NC.gather(1, by_id_NC).sort(dim=1, descending=True, stable=True)
-    return logit_NC, token_NC.gather(1, by_logit_NC)
 
 
 def _end(ended: Ended, is_open: _Open, candidates: _Candidates, end_BC: Tensor, beam: int, penalty: float) -> None:

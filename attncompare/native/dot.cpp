@@ -202,8 +202,48 @@ struct Work {
     }
 };
 
+// Where each head has one query, as in decoding: keys and values are read where they stand, for copies would take longer.
+template <typename Number>
+void forward_of_one_query(const Problem& p) {
+    const int64_t tasks = p.batch * p.heads;
+#pragma omp parallel for num_threads(p.threads) schedule(static) if (tasks * p.keys * p.width > 1 << 13)
+    for (int64_t task = 0; task < tasks; task++) {
+        const int64_t batch = task / p.heads, head = task % p.heads;
+        const Number* q = row_of<Number>(p.q, batch, head, 0);
+        Number* to = row_of<Number>(p.context, batch, head, 0);
+        const uint8_t* mask = p.mask ? p.mask + batch * p.mask_batch + head * p.mask_head : nullptr;
+        thread_local std::vector<float> weights;
+        weights.assign(up(p.keys, LANES), -INFINITY);
+        float top = -INFINITY;
+        bool any = false;
+        for (int64_t j = 0; j < p.keys; j++) {
+            if (mask && !mask[j * p.mask_key]) continue;
+            const Number* k = row_of<Number>(p.k, batch, head, j);
+            vec products = {};
+            for (int64_t i = 0; i < p.width; i += LANES) products += load(q + i, p.width - i) * load(k + i, p.width - i);
+            weights[j] = p.scale * sum(products);
+            top = weights[j] > top ? weights[j] : top;
+            any = true;
+        }
+        vec total = {};
+        for (size_t j = 0; any && j < weights.size(); j += LANES) {
+            vec e = exponential(load(&weights[j]) - top);
+            store(&weights[j], e);
+            total += e;
+        }
+        const float factor = any ? 1 / sum(total) : 0;
+        for (int64_t c = 0; c < p.value_width; c += LANES) {
+            vec mixed = {};
+            for (int64_t j = 0; any && j < p.keys; j++)
+                mixed += weights[j] * load(row_of<Number>(p.values, batch, head, j) + c, p.value_width - c);
+            store(to + c, mixed * factor, p.value_width - c);
+        }
+    }
+}
+
 template <typename Number>
 void forward(const Problem& p) {
+    if (p.queries == 1 && p.dropout == 0) return forward_of_one_query<Number>(p);
     const int64_t tasks = p.batch * p.heads;
 #pragma omp parallel num_threads(p.threads) if (tasks * p.queries * p.keys > 1 << 11)
     {

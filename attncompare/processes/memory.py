@@ -7,9 +7,9 @@ _LARGE = 2**30  # bytes
 
 
 def keep_freed_memory() -> None:
-    """Have up to 1 GiB of what is freed kept for the next step; only glibc can be told so.
+    """Have up to 1 GiB of what is freed kept for the next step or token; only glibc can be told so.
 
-    Otherwise large tensors go back to the system at the end of each step, which clears every page that it gives out again.
+    Otherwise large tensors go back to the system as soon as they are freed, which clears every page that it gives out again.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -4,14 +4,12 @@ import dataclasses
 import itertools
 
 import pytest
-import torch
 from translators import Recomputing, log_probability, translator
 from variants import VARIANTS
 
 from attncompare.data.tokenizer import BOS, EOS, PAD
 from attncompare.decoding import beam as beam_module
 from attncompare.decoding import beam_search, greedy, length_penalty_of, translate_all, translate_batch
-from attncompare.decoding.beam import likeliest
 from attncompare.decoding.translating import batches_by_length
 from attncompare.errors import Refused
 
@@ -142,13 +140,6 @@ def test_a_length_penalty_prefers_longer_translations(size, sources):
     assert lengths[0] <= lengths[1] <= lengths[2] and lengths[0] < lengths[2]
     assert length_penalty_of(1, 0.7) == length_penalty_of(9, 0.0) == 1.0
     assert length_penalty_of(13, 0.5) == pytest.approx(3**0.5)
-
-
-def test_equal_logits_rank_by_id():
-    logits_NV = torch.tensor([[0.0, 2.0, 1.0, 2.0, 1.0], [3.0, 3.0, 3.0, 3.0, 3.0]])
-    logit_NC, token_NC = likeliest(logits_NV, 5)
-    assert token_NC.tolist() == [[1, 3, 2, 4, 0], [0, 1, 2, 3, 4]]
-    assert torch.equal(logit_NC, logits_NV.gather(1, token_NC))
 
 
 def test_batches_hold_every_row_once_and_similar_lengths():

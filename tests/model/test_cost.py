@@ -103,7 +103,9 @@ def test_what_a_step_keeps_is_at_least_what_was_planned(variant, make, size, tok
     parameters = {parameter.data_ptr() for parameter in model.parameters()}
 
     def kept_by(sequences):
-        inputs = [tokens(sequences, T)] if make is make_decoder_only else [tokens(sequences, S), tokens(sequences, T, 2)]
+        inputs = (
+            [tokens(sequences, T)] if make is make_decoder_only else [tokens(sequences, S), tokens(sequences, T, 2)]
+        )
         kept = {}
 
         def keep(tensor):

@@ -11,6 +11,7 @@ from attncompare.native.library import library
 pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler")
 SHAPES = [  # batch, heads, queries, keys, width of keys, width of values
     (1, 1, 1, 1, 1, 1),
+    (3, 2, 1, 19, 13, 20),  # one query a head, as in decoding
     (2, 3, 7, 19, 13, 24),
     (3, 4, 15, 15, 32, 32),
     (2, 2, 33, 70, 33, 17),

@@ -41,9 +41,7 @@ class Dot(ScoreFunction):
         self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, causal: bool, dropout: float
     ) -> Tensor:
         """Return the context (B, H, T, K) by compiled loops where they serve, else by torch's kernels: none holds the weights."""
-        # For a single query, as in decoding, preparing the keys would take longer than torch's kernels do.
-        short = q_BHTK.shape[2] > 1 and k_BHSK.shape[2] <= SHORT
-        if serves(q_BHTK) and (short or dropout > 0):
+        if serves(q_BHTK) and (k_BHSK.shape[2] <= SHORT or dropout > 0):
             return dot_context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout, self.scale)
         causal = causal and q_BHTK.shape[2] > 1  # a single query stands at the last key and sees them all
         square = q_BHTK.shape[2] == k_BHSK.shape[2]
