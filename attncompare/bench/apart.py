@@ -6,6 +6,7 @@ Memory, random generators and flags of torch are global as well.
 """
 
 import contextlib
+import gc
 import multiprocessing
 import signal
 from collections.abc import Callable
@@ -96,6 +97,7 @@ class Apart:
 def _train(connection: Connection, training: Callable[..., Any], arguments: tuple[Any, ...], threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the benchmark, which ends its trainings
     torch.set_num_threads(threads)
+    gc.freeze()  # what is imported by now, as in the command (attncompare.collection)
 
     def pause() -> None:
         if torch.cuda.is_initialized():

@@ -29,6 +29,7 @@ from attncompare.decoding.translating import batches_by_length
 from attncompare.errors import RunFailed
 from attncompare.model.cost import parameter_count
 from attncompare.model.initialize import initialize
+from attncompare.processes.memory import keep_freed_memory
 from attncompare.tasks import build_task
 
 _BEAM = 5
@@ -55,6 +56,7 @@ def bench_decode(options: Options, say: Say, chosen: DecodeOptions) -> Report:
         RunFailed: if Marian is not of equal size, or somebody decodes other lengths.
     """
     wait = use(options)
+    keep_freed_memory()  # as the commands that decode do; it serves Marian, too
     device = torch.device(options.device)
     with tempfile.TemporaryDirectory(prefix="attncompare-bench-") as folder:
         sizes = (*TINY, "data.batch_tokens=null", "data.tokenizer.vocab_size=null") if options.quick else ()

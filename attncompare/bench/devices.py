@@ -6,18 +6,16 @@ import torch
 
 from attncompare.bench.options import Options
 from attncompare.errors import Refused
-from attncompare.processes.memory import keep_freed_memory
 
 
 def use(options: Options) -> Callable[[], None]:
-    """Set the number of threads and keep freed memory, as all commands do; return what waits until the device is done.
+    """Set the number of threads, and return what waits until everything on the device is done.
 
     Raises:
         Refused: if there is no such device here.
     """
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    keep_freed_memory()
     if options.device == "cpu":
         return lambda: None
     if not torch.cuda.is_available():

@@ -131,12 +131,13 @@ def train_peer(pause: Pause, config: RunConfig, make: Callable[[Sizes], nn.Modul
     loop.run(pause, steps)
 
 
-def multiply(pause: Pause, size: int, dtype: torch.dtype, device: str) -> None:
-    """Multiply two matrices of ``size`` rows and columns in each turn."""
-    left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+def multiply(pause: Pause, size: int, times: int, dtype: torch.dtype, device: str) -> None:
+    """Multiply two matrices of ``size`` rows and columns so many times in each turn, to the same place."""
+    left, right, product = (torch.randn(size, size, device=device).to(dtype) for _ in range(3))
     while True:
         pause()
-        torch.mm(left, right)
+        for _ in range(times):
+            torch.mm(left, right, out=product)
 
 
 def device_of(config: RunConfig) -> torch.device:
