@@ -11,7 +11,7 @@ from attncompare.data.tokenizer import BOS, EOS, Tokenizer
 from attncompare.decoding import Hypothesis, require_possible, sample_rows, translate_all
 from attncompare.errors import Refused
 from attncompare.metric_names import counted
-from attncompare.processes.memory import keep_freed_memory
+from attncompare.native.heap import keep_freed_memory
 from attncompare.registry import unknown
 from attncompare.tasks import Task, build_task
 from attncompare.tasks.language_model import LanguageModel

@@ -32,7 +32,17 @@ ROOMS = [
     {
         *("sweep", "reproduce", "upload", "progress_board", "dashboard", "wandb_report", "inference"),
         "bench",
-        *("streams", "cli", "cli_arguments", "cli_bench", "cli_bench_models", "cli_decoding", "cli_train", "cli_views"),
+        *(
+            "streams",
+            "collection",
+            "cli",
+            "cli_arguments",
+            "cli_bench",
+            "cli_bench_models",
+            "cli_decoding",
+            "cli_train",
+            "cli_views",
+        ),
     },
 ]
 FORBIDDEN = {  # beyond the order

@@ -14,7 +14,7 @@ from attncompare.bench.contender import Contender
 from attncompare.bench.devices import use
 from attncompare.bench.facts import machine_facts
 from attncompare.bench.fixed_lengths import Recomputing, WithFixedLengths
-from attncompare.bench.options import Length, Options
+from attncompare.bench.options import Length, Options, data_words
 from attncompare.bench.peers.marian import Marian
 from attncompare.bench.peers.sizes import Sizes, require_equal_size
 from attncompare.bench.report import Column, Line, Picture, Report, Row, Table, Value
@@ -29,7 +29,7 @@ from attncompare.decoding.translating import batches_by_length
 from attncompare.errors import RunFailed
 from attncompare.model.cost import parameter_count
 from attncompare.model.initialize import initialize
-from attncompare.processes.memory import keep_freed_memory
+from attncompare.native.heap import keep_freed_memory
 from attncompare.tasks import build_task
 
 _BEAM = 5
@@ -70,7 +70,8 @@ def bench_decode(options: Options, say: Say, chosen: DecodeOptions) -> Report:
     say("cache")
     tables.append(_cache_table(options, config, data, device, wait))
     settings = {"data_path": None if chosen.data_path is None else str(chosen.data_path)}
-    return Report("attncompare bench decode", machine_facts(options.device), settings, tables)
+    title = " ".join(["attncompare bench decode", *data_words(chosen.data_path), *options.words])
+    return Report(title, machine_facts(options.device), settings, tables)
 
 
 def _beam_table(

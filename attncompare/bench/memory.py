@@ -6,7 +6,6 @@ batches, so that it is exact to some 100 KiB. On CUDA it is what torch allocated
 that it leaves count; what was prepared does not.
 """
 
-import ctypes
 import gc
 import importlib
 import json
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from attncompare.bench.contender import LeftOut
+from attncompare.native.heap import give_back_freed_memory
 
 _STATUS = Path("/proc/self/status")
 _RESET = Path("/proc/self/clear_refs")
@@ -86,7 +86,7 @@ def main(task: str) -> int:
 
 def _resident_growth(work: Callable[[], object]) -> int:
     gc.collect()
-    _give_back_free_memory()
+    give_back_freed_memory()
     _RESET.write_text("5")  # the highest resident size is the present one from now on
     before = _kibibytes(_RESIDENT, "Rss")
     kept = work()
@@ -107,12 +107,6 @@ def _cuda_growth(work: Callable[[], object]) -> int:
     growth = torch.cuda.max_memory_allocated() - before
     del kept
     return growth
-
-
-def _give_back_free_memory() -> None:
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
-    if trim is not None:
-        trim(0)
 
 
 def _kibibytes(file: Path, key: str) -> int:

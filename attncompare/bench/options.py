@@ -39,3 +39,8 @@ class Options:
         if self.quick:
             return Length(self.rounds or 2, 0.0, 0.0)
         return Length(self.rounds or rounds, 0.0 if self.rounds else seconds)
+
+
+def data_words(data_path: Path | None) -> list[str]:
+    """Return the option that says where Multi30k is, as it is typed."""
+    return [] if data_path is None else [f"--data-path {data_path}"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from attncompare.bench.command import Say
 from attncompare.bench.devices import use
 from attncompare.bench.facts import machine_facts
-from attncompare.bench.options import Options
+from attncompare.bench.options import Options, data_words
 from attncompare.bench.overhead import overhead_tables
 from attncompare.bench.peers.gpt2 import Gpt2
 from attncompare.bench.peers.handwritten import HandwrittenDecoder, HandwrittenTranslator
@@ -65,7 +65,9 @@ def bench_train(options: Options, say: Say, chosen: TrainOptions) -> Report:
         with tempfile.TemporaryDirectory(prefix="attncompare-bench-", ignore_cleanup_errors=True) as folder:
             tables += PARTS[name](options, Path(folder), chosen.data_path)
     settings = {"parts": list(chosen.parts), "data_path": None if chosen.data_path is None else str(chosen.data_path)}
-    return Report("attncompare bench train", machine_facts(options.device), settings, tables)
+    parts = chosen.parts if len(chosen.parts) < len(PARTS) else ()
+    title = " ".join(["attncompare bench train", *parts, *data_words(chosen.data_path), *options.words])
+    return Report(title, machine_facts(options.device), settings, tables)
 
 
 Part = Callable[[Options, Path, Path | None], Sequence[Table]]

@@ -7,7 +7,6 @@ from that config: no command line is run a second time, so a sweep cannot start 
 deaths.py     in words how a process ended
 output.py     what a process says goes to a file
 group.py      how processes join to train as one
-memory.py     what is freed is kept for the next step
 fitting.py    the Lightning trainer, the same in all of them
 others.py     the others, as the first process sees them
 following.py  what another process does, from its start to its end

@@ -8,8 +8,8 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from attncompare.config import RunConfig
+from attncompare.native.heap import keep_freed_memory
 from attncompare.processes.group import Ddp, Started, accelerator
-from attncompare.processes.memory import keep_freed_memory
 
 
 def make_trainer(config: RunConfig, callback: Callback, rank: int = 0) -> Trainer:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from attncompare.native.heap import give_back_freed_memory
+
 
 class Stopwatch:
     """Seconds while it runs; validation and tracking stop it.
@@ -48,6 +50,7 @@ class PeakMemory:
             self._start = torch.cuda.memory_allocated(self._gpu)
             return
         if sys.platform == "linux":
+            give_back_freed_memory()
             Path("/proc/self/clear_refs").write_text("5")  # resets the peak (proc(5)): loading data does not count
         self._start = _resident_bytes()
 

@@ -6,7 +6,11 @@ import pytest
 def test_a_quick_run_measures_everybody(cli, tmp_path):
     code, out, err = cli("bench", "train", "language-model", "--quick", "--threads", "1", "--json", tmp_path / "a.json")
     assert code == 0, err
-    (table,) = json.loads((tmp_path / "a.json").read_text())["tables"]
+    report = json.loads((tmp_path / "a.json").read_text())
+    assert report["command"] == "attncompare bench train language-model --threads 1 --quick", (
+        "the command that was given"
+    )
+    (table,) = report["tables"]
     rows = {row["label"][0]: row for row in table["rows"]}
     assert "attncompare train" in rows
     assert "the same model written by hand" in rows

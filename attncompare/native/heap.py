@@ -1,4 +1,4 @@
-"""How the C library deals with memory that is freed."""
+"""What the C library does with memory that is freed; only glibc can be told."""
 
 import ctypes
 
@@ -7,7 +7,7 @@ _LARGE = 2**30  # bytes
 
 
 def keep_freed_memory() -> None:
-    """Have up to 1 GiB of what is freed kept for the next step or token; only glibc can be told so.
+    """Have up to 1 GiB of what is freed kept for the next step or token.
 
     Otherwise large tensors go back to the system as soon as they are freed, which clears every page that it gives out again.
     """
@@ -15,3 +15,10 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_TRIM, _LARGE)
         mallopt(_MMAP, _LARGE)
+
+
+def give_back_freed_memory() -> None:
+    """Give what is kept back to the system, so that what is in use next is seen as growth."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
