@@ -30,10 +30,11 @@ def train(arguments: list[str]) -> None:
         Refused: if they cannot be composed to a config; nothing was started.
         RunFailed, KeyboardInterrupt: as from :func:`attncompare.train.train` and the sweep.
     """
-    from hydra.core.hydra_config import HydraConfig
-    from omegaconf import OmegaConf
+    with importing():
+        from hydra.core.hydra_config import HydraConfig
+        from omegaconf import OmegaConf
 
-    from attncompare.config import parse_composed
+        from attncompare.config import parse_composed
 
     fresh = "--fresh" in arguments
     arguments = [argument for argument in arguments if argument != "--fresh"]
