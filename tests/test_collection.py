@@ -10,7 +10,7 @@ class Loop:
         self.itself = self
 
 
-def frozen_loops():
+def loops_looked_through():
     return [one for one in gc.get_objects() if type(one) is Loop]
 
 
@@ -30,7 +30,7 @@ def test_what_was_imported_is_never_looked_through_again():
             kept = Loop()
         assert gc.isenabled()
         assert gc.get_freeze_count() > 0
-        assert kept not in frozen_loops()
+        assert kept not in loops_looked_through()
     finally:
         gc.unfreeze()
 

@@ -6,6 +6,7 @@ from attncompare.bench.overhead import _require_same_bits
 from attncompare.bench.plain_loops import train_by_command, train_task
 from attncompare.bench.trainings import TINY, in_turns, language_model, translation
 from attncompare.errors import RunFailed
+from attncompare.tracking.record import Run
 
 STEPS = 3
 
@@ -23,6 +24,9 @@ def test_a_run_in_turns_ends_with_the_weights_of_the_plain_loop(config):
         run.turn()
         loop.turn()
     record, weights = run.finish(), loop.finish()
+    finished = Run.open(record)
+    assert finished.state == "finished"
+    assert finished.summary["steps"] == 3 * STEPS
     _require_same_bits(record, weights)
     name = next(iter(weights))
     weights[name] = weights[name] + np.float32(1e-6)
