@@ -185,14 +185,13 @@ struct Work {
 
     // Makes the scores of what must not be seen -infinity, raises `most` to the others', and says whether there are any.
     bool hide(float* row, int64_t end, vec& most) {
-        const ivec lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
         const int64_t free = p.mask ? 0 : end / LANES * LANES;  // until there, all is seen
         vec any = {};
         for (int64_t j = 0; j < free; j += LANES) most = larger(load(row + j), most);
         for (int64_t j = free; j < end; j += LANES) {
             ivec may;
             std::memcpy(&may, &allowed[j], sizeof may);
-            may &= lanes + (int32_t)j < (int32_t)end;
+            may &= NUMBERED + (int32_t)j < (int32_t)end;
             vec score = choose(may, load(row + j), all(-INFINITY));
             store(row + j, score);
             most = larger(score, most);

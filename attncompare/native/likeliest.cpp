@@ -10,8 +10,7 @@ constexpr int64_t PIECE = 64 * LANES;  // numbers that are summed apart, so that
 // Up to sixteen numbers, the others -infinity.
 inline vec padded(const float* from, int64_t count) {
     if (count >= LANES) return load(from);
-    const ivec lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    return choose(lanes < (int32_t)count, load(from, count), all(-INFINITY));
+    return choose(NUMBERED < (int32_t)count, load(from, count), all(-INFINITY));
 }
 
 double log_sum_exp(const float* x, int64_t count) {

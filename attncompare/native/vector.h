@@ -12,6 +12,7 @@ constexpr int64_t LANES = 16;
 typedef float vec __attribute__((vector_size(64)));
 typedef int32_t ivec __attribute__((vector_size(64)));
 typedef uint32_t uvec __attribute__((vector_size(64)));
+static const ivec NUMBERED = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};  // the lanes
 
 static inline vec load(const float* from) {
     vec x;
@@ -180,8 +181,7 @@ struct Dropout {
 
     // Those of the sixteen numbers from `first` on.
     vec at(uint32_t first) const {
-        const uvec lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-        vec uniform = __builtin_convertvector((ivec)(random_bits(lanes + first, key) >> 8), vec) * 0x1p-24f;
+        vec uniform = __builtin_convertvector((ivec)(random_bits((uvec)NUMBERED + first, key) >> 8), vec) * 0x1p-24f;
         return uniform < probability ? all(0) : all(factor);
     }
 };
