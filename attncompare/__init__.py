@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from attncompare.attention import Attention, ScoreFunction, attend
-    from attncompare.trained import TrainedRun, Translated, TranslatedText, load
+    from attncompare.inference.trained import TrainedRun, Translated, TranslatedText, load
 
 __all__ = ["Attention", "ScoreFunction", "TrainedRun", "Translated", "TranslatedText", "attend", "load"]
 
@@ -39,10 +39,10 @@ _HOMES = {
     "Attention": "attncompare.attention",
     "ScoreFunction": "attncompare.attention",
     "attend": "attncompare.attention",
-    "TrainedRun": "attncompare.trained",
-    "Translated": "attncompare.trained",
-    "TranslatedText": "attncompare.trained",
-    "load": "attncompare.trained",
+    "TrainedRun": "attncompare.inference.trained",
+    "Translated": "attncompare.inference.trained",
+    "TranslatedText": "attncompare.inference.trained",
+    "load": "attncompare.inference.trained",
 }
 
 

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from attncompare.tasks import Task
-from attncompare.tracking import meter
+from attncompare.training import meter
 
 
 class FakeClock:

@@ -51,7 +51,7 @@ def make_config(tmp_path):
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory):
     """The record of a finished smoke run, for tests that only read it."""
-    from attncompare.train import train
+    from attncompare.training.run import train
 
     home = tmp_path_factory.mktemp("finished")
     overrides = [*SMOKE, "attention=multihead", "attention.heads=2", "tags=[tests]"]

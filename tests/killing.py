@@ -8,8 +8,8 @@ import signal
 import time
 from pathlib import Path
 
-from attncompare.tracking import files
-from attncompare.tracking.progress import Progress
+from attncompare.record import files
+from attncompare.training.progress import Progress
 
 # Syncs until a run is known, two for each file: the reserve, config, overrides, the header of the metrics, the summary.
 BEGINNING = 10
@@ -30,7 +30,7 @@ def train_until_killed(config, *, after=None, at_write=None, resume=None, thread
         where it ended by itself (None where it was killed).
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["attncompare.train"])
+    context.set_forkserver_preload(["attncompare.training.run"])
     mine, theirs = context.Pipe()
     process = context.Process(target=_train, args=(config, at_write, resume, threads, theirs))
     process.start()
@@ -58,7 +58,7 @@ def train_until_killed(config, *, after=None, at_write=None, resume=None, thread
 
 
 def _train(config, at_write, resume_path, threads, connection):
-    from attncompare.train import resume, train
+    from attncompare.training.run import resume, train
 
     writes, began = _die_at_write(at_write), []
 

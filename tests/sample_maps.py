@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attncompare.tracking.maps import ProbeMaps, SiteMap
+from attncompare.maps.maps import ProbeMaps, SiteMap
 
 
 def sample_site(site="cross", layers=2, heads=1, queries=5, keys=6, *, seed=0, gold=False, causal=False):

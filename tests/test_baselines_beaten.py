@@ -4,7 +4,7 @@ from baselines import END, nearest_neighbour, trigram_bits_per_byte
 from sacrebleu.metrics import BLEU
 
 from attncompare.data.corpora import load_corpus
-from attncompare.train import train
+from attncompare.training.run import train
 
 QUIET = ("tracking=disabled", "tracking.probes=0", "trainer.threads=1", "trainer.validate_every=10000")
 

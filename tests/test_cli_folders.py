@@ -11,9 +11,9 @@ import yaml
 from commands import SMOKE, composed_config
 
 from attncompare.errors import Refused
-from attncompare.tracking import files, folders
-from attncompare.tracking.record import Run, find_runs
-from attncompare.train import train
+from attncompare.record import files, folders
+from attncompare.record.record import Run, find_runs
+from attncompare.training.run import train
 
 RUN = (*SMOKE, "tracking=disabled", "tracking.probes=1")
 

@@ -1,6 +1,6 @@
 import gc
 
-from attncompare.collection import importing, without_collection
+from attncompare.cli.collection import importing, without_collection
 
 
 class Loop:

@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 
 from attncompare.config import CONF_DIR, PAIRS, TEXT, parse_composed
 from attncompare.errors import Refused
-from attncompare.train import train
+from attncompare.training.run import train
 
 FILES = sorted(CONF_DIR.rglob("*.yaml"))
 

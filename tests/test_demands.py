@@ -7,7 +7,7 @@ import pytest
 import torch
 from commands import SMOKE
 
-from attncompare import demands
+from attncompare.training import demands
 from attncompare.attention.scores import additive, dot
 from attncompare.config import TokenizerConfig
 from attncompare.data.encoding import encode_stream
@@ -15,7 +15,7 @@ from attncompare.data.module import DataModule
 from attncompare.data.stream_set import StreamSet
 from attncompare.data.token_arrays import in_memory
 from attncompare.data.tokenizer import Tokenizer
-from attncompare.demands import NOTHING_SEEN, Seen, decisive, model_bytes, require_feasible, sizes
+from attncompare.training.demands import NOTHING_SEEN, Seen, decisive, model_bytes, require_feasible, sizes
 from attncompare.errors import Refused
 from attncompare.model.cost import Lengths
 from attncompare.tasks import build_task

@@ -17,11 +17,11 @@ from killing import BEGINNING
 from outcomes import assert_same
 from safetensors.torch import load_file
 
-from attncompare import demands, faults
+from attncompare.training import demands, faults
 from attncompare.errors import RunFailed
-from attncompare.tracking import files, folders
-from attncompare.tracking.record import Run, find_runs
-from attncompare.train import resume, train
+from attncompare.record import files, folders
+from attncompare.record.record import Run, find_runs
+from attncompare.training.run import resume, train
 
 RUN = (*SMOKE, "tracking=disabled", "trainer.max_steps=6", "trainer.validate_every=2", "tracking.probes=1")
 
@@ -127,7 +127,7 @@ import json, pathlib, subprocess, sys
 sys.path.insert(0, sys.argv[1])
 from commands import composed_config
 from attncompare.errors import RunFailed
-from attncompare.train import resume, train
+from attncompare.training.run import resume, train
 disk, overrides = pathlib.Path(sys.argv[2]), json.loads(sys.argv[3])
 def mount(*options): subprocess.run(["mount", *options, str(disk)], check=True)
 mount("-t", "tmpfs", "-o", sys.argv[4], "tmpfs")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attncompare import machine
+from attncompare.training import machine
 
 INSTALLED = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 

@@ -9,9 +9,9 @@ from outcomes import assert_same
 
 from attncompare.errors import Refused
 from attncompare.reproduce.sources import find
-from attncompare.tracking.record import Run
-from attncompare.train import resume, train
-from attncompare.upload import upload
+from attncompare.record.record import Run
+from attncompare.training.run import resume, train
+from attncompare.wandb_logging.upload import upload
 
 RUN = (*SMOKE, "trainer.max_steps=6", "trainer.validate_every=2", "tracking.probes=1", "tracking.images=1")
 

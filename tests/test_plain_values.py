@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from attncompare.errors import Refused
-from attncompare.plain_values import leaves, safe_json, safe_yaml
+from attncompare.config.plain_values import leaves, safe_json, safe_yaml
 
 YAML = {
     "an object": b"!!python/object/apply:os.system [true]",

@@ -11,13 +11,13 @@ from safetensors import safe_open
 
 from attncompare.data.module import DataModule
 from attncompare.data.tokenizer import UNK, Tokenizer
-from attncompare.demands import NOTHING_SEEN, Seen, model_bytes, sizes
+from attncompare.training.demands import NOTHING_SEEN, Seen, model_bytes, sizes
 from attncompare.errors import Refused
 from attncompare.model import EncoderDecoder, ModelSize, initialize
 from attncompare.tasks import build_task
-from attncompare.tracking.reference import keep
-from attncompare.train import resume, train
-from attncompare.trained import TrainedRun
+from attncompare.record.reference import keep
+from attncompare.training.run import resume, train
+from attncompare.inference.trained import TrainedRun
 
 OWN = "data.tokenizer.joint=false"
 

@@ -9,17 +9,17 @@ import torch
 from commands import ENDLESS, SMOKE, Started, composed_config, inspect
 from safetensors.torch import load_file
 
-from attncompare import session
+from attncompare.training import session
 from attncompare.data.module import DataModule, Probe
 from attncompare.data.tokenizer import BOS, EOS
 from attncompare.errors import RunFailed
 from attncompare.reproduce import MEASURED_BY_CLOCK
 from attncompare.tasks.translation import Translation
-from attncompare.tracking.maps import load_maps
-from attncompare.tracking.probing import probe_maps
-from attncompare.tracking.record import Run, find_runs
-from attncompare.train import train
-from attncompare.trained import load
+from attncompare.maps.maps import load_maps
+from attncompare.maps.probing import probe_maps
+from attncompare.record.record import Run, find_runs
+from attncompare.training.run import train
+from attncompare.inference.trained import load
 
 FOUR_STEPS = (*SMOKE, "tracking=disabled", "trainer.max_steps=4", "trainer.validate_every=2")
 LANGUAGE_MODEL = (

@@ -8,10 +8,10 @@ import pytest
 from commands import SMOKE, composed_config, inspect
 from wandb_server import log_in, wandb_server
 
-from attncompare.tracking import wandb_view
-from attncompare.tracking.lock import RunLock
-from attncompare.tracking.seal import seal
-from attncompare.train import train
+from attncompare.wandb_logging import wandb_view
+from attncompare.record.lock import RunLock
+from attncompare.record.seal import seal
+from attncompare.training.run import train
 
 RUN = (*SMOKE, "tags=[tests]")
 
@@ -33,7 +33,7 @@ def home(recorded, tmp_path):
 
 @pytest.fixture
 def runs(home):
-    from attncompare.tracking.record import find_runs
+    from attncompare.record.record import find_runs
 
     return {run.state: run for run in find_runs([home])}
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from attncompare.errors import RunFailed
-from attncompare.processes.deaths import death
+from attncompare.training.processes_deaths import death
 
 Pause = Callable[[], None]
 """What a training calls when it is ready to begin, and after each of its turns; it returns when the next one begins."""
@@ -97,7 +97,7 @@ class Apart:
 def _train(connection: Connection, training: Callable[..., Any], arguments: tuple[Any, ...], threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the benchmark, which ends its trainings
     torch.set_num_threads(threads)
-    gc.freeze()  # what is imported by now, as in the command (attncompare.collection)
+    gc.freeze()  # what is imported by now, as in the command (attncompare.cli.collection)
 
     def pause() -> None:
         if torch.cuda.is_initialized():

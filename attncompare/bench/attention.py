@@ -18,7 +18,7 @@ from attncompare.bench.options import Options
 from attncompare.bench.report import Column, Line, Picture, Report, Row, Table, Value
 from attncompare.bench.rounds import Measured, measure
 from attncompare.bench.values import shown
-from attncompare.machine import total_memory
+from attncompare.training.machine import total_memory
 
 _PASSES = {"forward": False, "training": True}
 _SHARE = 0.5  # of this machine's memory that a contender may need

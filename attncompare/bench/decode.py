@@ -29,7 +29,7 @@ from attncompare.decoding.translating import batches_by_length
 from attncompare.errors import RunFailed
 from attncompare.model.cost import parameter_count
 from attncompare.model.initialize import initialize
-from attncompare.native.heap import keep_freed_memory
+from attncompare.attention.kernels.heap import keep_freed_memory
 from attncompare.tasks import build_task
 
 _BEAM = 5

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from attncompare.machine import total_memory
+from attncompare.training.machine import total_memory
 
 _PACKAGES = ("torch", "numpy", "pytorch-lightning", "hydra-core", "wandb", "transformers", "x-transformers", "triton")
 
@@ -20,8 +20,8 @@ def machine_facts(device: str) -> dict[str, Any]:
     """
     import torch
 
-    from attncompare.native.library import identity
-    from attncompare.tracking.environment import cpu_features, git_state
+    from attncompare.attention.kernels.library import identity
+    from attncompare.record.environment import cpu_features, git_state
 
     git = git_state(Path(__file__).parents[2])
     return {

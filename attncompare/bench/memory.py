@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from attncompare.bench.contender import LeftOut
-from attncompare.native.heap import give_back_freed_memory
+from attncompare.attention.kernels.heap import give_back_freed_memory
 
 _STATUS = Path("/proc/self/status")
 _RESET = Path("/proc/self/clear_refs")

@@ -21,10 +21,10 @@ from attncompare.config import RunConfig
 from attncompare.data.module import DataModule
 from attncompare.errors import RunFailed
 from attncompare.tasks import build_task
-from attncompare.tracking.map_files import keep_maps
-from attncompare.tracking.record import LAST_WEIGHTS
-from attncompare.tracking.record_writer import RecordWriter
-from attncompare.tracking.wandb_view import WandbView
+from attncompare.maps.map_files import keep_maps
+from attncompare.record.record import LAST_WEIGHTS
+from attncompare.record.record_writer import RecordWriter
+from attncompare.wandb_logging.wandb_view import WandbView
 
 _PLAIN, _AGAIN = "the plain loop", "the plain loop, once more"
 _MODES = ("disabled", "offline")

@@ -16,8 +16,8 @@ from attncompare.data.module import DataModule
 from attncompare.model.initialize import stable_seed
 from attncompare.tasks import Task, build_task
 from attncompare.tasks.base import autocast
-from attncompare.tracking.progress import Progress
-from attncompare.train import train
+from attncompare.training.progress import Progress
+from attncompare.training.run import train
 
 
 class Trained(Protocol):
@@ -81,7 +81,7 @@ class PlainLoop:
 
 
 def train_by_command(pause: Pause, config: RunConfig) -> Path:
-    """Train by :func:`attncompare.train.train`, trainer, record and W&B included, and return the record's folder.
+    """Train by :func:`attncompare.training.run.train`, trainer, record and W&B included, and return the record's folder.
 
     A turn is what lies between two rows of the metrics, so ``trainer.log_every`` steps and the writing of one row; it is
     also the start in the first, and in the last, validation and test.
@@ -99,7 +99,7 @@ def train_task(pause: Pause, config: RunConfig, steps: int) -> dict[str, np.ndar
     """Train the framework's model with its loss and optimizer, a turn being so many steps; return the weights by name.
 
     They are those of ``attncompare train``: the random state is the one in which a run begins to train
-    (:class:`attncompare.session.Session`).
+    (:class:`attncompare.training.session.Session`).
     """
     data, device = _prepared(config)
     task: Task[Any] = build_task(config, data.tokenizer, data.source_tokenizer).to(device)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from attncompare.bench.contender import Contender, LeftOut
 from attncompare.bench.options import Length
 from attncompare.bench.spread import Spread, paired_ratio, spread
-from attncompare.collection import without_collection
+from attncompare.cli.collection import without_collection
 
 _MOST_ROUNDS = 1000
 

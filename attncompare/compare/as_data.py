@@ -8,7 +8,7 @@ from typing import Any
 from attncompare.compare.groups import Comparison, Variant
 from attncompare.compare.statistics import Estimate
 from attncompare.compare.verdicts import Verdict, estimates, verdict_notes, verdicts
-from attncompare.metric_names import COSTS, METRICS
+from attncompare.text import COSTS, METRICS
 
 FORMAT = 1
 

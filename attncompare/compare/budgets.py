@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from attncompare.errors import Refused
-from attncompare.metric_names import engineering
-from attncompare.tracking.record import Run
+from attncompare.text import engineering
+from attncompare.record.record import Run
 
 Kind = Literal["flops", "time"]
 _COLUMNS = {"flops": "train/tokens", "time": "train/seconds"}

@@ -6,9 +6,9 @@ from typing import Any
 
 from attncompare.compare.options import TOKENIZER, is_free
 from attncompare.errors import Refused
-from attncompare.metric_names import COSTS, METRICS, TOKEN_FREE
-from attncompare.plain_values import flatten
-from attncompare.tracking.record import Run
+from attncompare.text import COSTS, METRICS, TOKEN_FREE
+from attncompare.config.plain_values import flatten
+from attncompare.record.record import Run
 
 COMPARED = ("attention", "seed")
 _FINGERPRINT = "the data's fingerprint"

@@ -8,7 +8,7 @@ from attncompare.compare.groups import Comparison, Variant
 from attncompare.compare.page_styles import Style, styles
 from attncompare.compare.page_values import padded, shown
 from attncompare.compare.statistics.estimates import t_interval
-from attncompare.metric_names import METRICS
+from attncompare.text import METRICS
 
 # Which curves a task gets, in this order.
 CURVES = {

@@ -8,9 +8,9 @@ from attncompare.compare.identity import fingerprint
 from attncompare.compare.labels import labels
 from attncompare.compare.options import SIZES
 from attncompare.errors import Refused
-from attncompare.metric_names import COSTS
-from attncompare.plain_values import flatten
-from attncompare.tracking.record import Run
+from attncompare.text import COSTS
+from attncompare.config.plain_values import flatten
+from attncompare.record.record import Run
 
 WITHIN = 0.02
 """How far the largest may be above the smallest."""

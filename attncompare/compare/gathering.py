@@ -9,9 +9,9 @@ from attncompare.compare.checks import require_figures, require_finished
 from attncompare.compare.identity import fingerprint
 from attncompare.config import RunConfig
 from attncompare.errors import Refused
-from attncompare.tracking.offline_run import offline_files, open_any
-from attncompare.tracking.record import RUN_MARKS, Run, State
-from attncompare.tracking.words import printable
+from attncompare.wandb_logging.offline_run import offline_files, open_any
+from attncompare.record.record import RUN_MARKS, Run, State
+from attncompare.record.words import printable
 
 _MOST_NAMED = 5
 _ALIVE = "it is being trained right now"

@@ -12,10 +12,10 @@ from attncompare.compare.identity import model, once
 from attncompare.compare.labels import labels
 from attncompare.compare.options import TOKENIZER, Options
 from attncompare.compare.tune import tune
-from attncompare.metric_names import COSTS, METRICS, TASK_TITLES, TOKEN_FREE
-from attncompare.tracking.offline_run import absent_notes
-from attncompare.tracking.palette import series_color
-from attncompare.tracking.record import Run
+from attncompare.text import COSTS, METRICS, TASK_TITLES, TOKEN_FREE
+from attncompare.wandb_logging.offline_run import absent_notes
+from attncompare.maps.palette import series_color
+from attncompare.record.record import Run
 
 ONE_SEED = "one seed decides nothing: train more with seed=1,2,3,4,5,6"
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from attncompare.compare.as_data import as_data
 from attncompare.compare.groups import Comparison
-from attncompare.metric_names import COSTS, METRICS, TABLE_COSTS
-from attncompare.tracking.offline_run import COMPARISON_ID
-from attncompare.tracking.record import Run
+from attncompare.text import COSTS, METRICS, TABLE_COSTS
+from attncompare.wandb_logging.offline_run import COMPARISON_ID
+from attncompare.record.record import Run
 
 _RESULTS = ("task", "split", "variant", "same as", "metric", "mean", "low", "high", "sd", "n")
 _VERDICTS = (
@@ -43,7 +43,7 @@ def show_in_wandb(comparisons: Sequence[Comparison], page: Path) -> str:
         Refused: if it should be sent and there is no login.
         RunFailed: if W&B does not take it.
     """
-    from attncompare.tracking.wandb_comparison import ShownComparison, Table, show_comparison
+    from attncompare.wandb_logging.wandb_comparison import ShownComparison, Table, show_comparison
 
     runs = [run for comparison in comparisons for variant in comparison.variants for run in variant.runs]
     data = as_data(comparisons)["comparisons"]

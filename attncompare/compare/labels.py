@@ -5,8 +5,8 @@ from typing import Any
 
 from attncompare.compare.identity import fingerprint
 from attncompare.compare.options import is_free
-from attncompare.plain_values import flatten
-from attncompare.tracking.record import Run
+from attncompare.config.plain_values import flatten
+from attncompare.record.record import Run
 
 _DATA = "data"  # no key of a config, all of whose data keys are longer
 _NEVER = ("seed", "name", "notes", "runs", "tags", "tracking.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from attncompare.errors import Refused
-from attncompare.metric_names import METRICS, TESTED, TOKEN_FREE
+from attncompare.text import METRICS, TESTED, TOKEN_FREE
 from attncompare.registry import unknown
 
 Equal = Literal["parameters", "flops", "time"]

@@ -9,7 +9,7 @@ from attncompare.compare.groups import Comparison, Variant
 from attncompare.compare.page_values import is_number
 from attncompare.compare.table import ResultTable, Row
 from attncompare.compare.verdicts import Verdict, in_order
-from attncompare.metric_names import COSTS, Metric
+from attncompare.text import COSTS, Metric
 
 _MOST_SHOWN = 10  # verdicts before the rest is folded away
 _MOST_NAMED = 6  # variants in the headline

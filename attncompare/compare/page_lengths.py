@@ -13,7 +13,7 @@ from attncompare.compare.statistics import ITEM_METRICS, Items, estimate, read_i
 from attncompare.compare.statistics.chance import RESAMPLES
 from attncompare.compare.statistics.items import resampled_sums
 from attncompare.compare.statistics.scores import SCORES
-from attncompare.metric_names import METRICS, Metric
+from attncompare.text import METRICS, Metric
 
 # What is shown by length; the first one first.
 _METRICS = {"translation": ("bleu", "exact_match", "loss"), "language_model": ("loss", "bits_per_byte")}

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from attncompare.compare.groups import Comparison, Variant
-from attncompare.tracking.maps import SITE_TITLES, ProbeMaps, head_numbers, maps_from
-from attncompare.tracking.page import MapSeries, viewer_data
-from attncompare.tracking.record import Run
+from attncompare.maps.maps import SITE_TITLES, ProbeMaps, head_numbers, maps_from
+from attncompare.maps.page import MapSeries, viewer_data
+from attncompare.record.record import Run
 
 BYTES = 4_000_000
 """Bytes of all maps on one page, as base64."""

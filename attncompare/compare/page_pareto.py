@@ -7,7 +7,7 @@ from attncompare.compare.groups import Comparison
 from attncompare.compare.page_styles import styles
 from attncompare.compare.page_values import is_number, padded, shown
 from attncompare.compare.table import ResultTable, Row
-from attncompare.metric_names import COSTS, METRICS, Metric
+from attncompare.text import COSTS, METRICS, Metric
 
 
 def pareto_data(comparison: Comparison, table: ResultTable) -> dict[str, Any] | None:

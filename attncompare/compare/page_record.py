@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from attncompare.compare.groups import Comparison, Variant
-from attncompare.plain_values import flatten
-from attncompare.tracking.record import Run
+from attncompare.config.plain_values import flatten
+from attncompare.record.record import Run
 
 _LONGEST = 80  # characters of a value in a table of differences
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from attncompare.compare.diverged import told
 from attncompare.compare.groups import Comparison, Variant
 from attncompare.compare.statistics import Difference
-from attncompare.metric_names import METRICS
-from attncompare.tracking.record import Run
+from attncompare.text import METRICS
+from attncompare.record.record import Run
 
 
 def diverged_notes(comparison: Comparison) -> list[str]:

@@ -22,9 +22,9 @@ from attncompare.compare.page_values import is_number
 from attncompare.compare.table import ResultTable, result_table
 from attncompare.compare.verdicts import how_tested, verdicts
 from attncompare.errors import Refused
-from attncompare.metric_names import METRICS
-from attncompare.tracking.files import write_text
-from attncompare.tracking.page import content_policy, environment, script_json, viewer_css, viewer_js
+from attncompare.text import METRICS
+from attncompare.record.files import write_text
+from attncompare.maps.page import content_policy, environment, script_json, viewer_css, viewer_js
 
 _PAGE = Path(__file__).parent / "page"
 _MOST_DRAWN = 8  # variants in the curves at first

@@ -1,7 +1,7 @@
 """A verdict in one plain sentence: what differs by how much, from how many seeds, and whether that is decided."""
 
 from attncompare.compare.statistics import ALPHA, Difference, SentenceTest
-from attncompare.metric_names import Metric
+from attncompare.text import Metric
 
 
 def sentence(

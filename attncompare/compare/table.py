@@ -9,7 +9,7 @@ from attncompare.compare.diverged import diverged_seeds
 from attncompare.compare.groups import Comparison, Variant
 from attncompare.compare.statistics import Estimate
 from attncompare.compare.verdicts import estimates, verdict_notes
-from attncompare.metric_names import COSTS, METRICS, PER_TOKEN_COSTS, TABLE_COSTS, TABLE_METRICS, TASK_TITLES, Metric
+from attncompare.text import COSTS, METRICS, PER_TOKEN_COSTS, TABLE_COSTS, TABLE_METRICS, TASK_TITLES, Metric
 
 
 @dataclass(frozen=True)

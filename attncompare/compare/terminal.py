@@ -12,7 +12,7 @@ from attncompare.compare.gathering import left_out_note
 from attncompare.compare.groups import Comparison
 from attncompare.compare.table import ResultTable, Row, result_table
 from attncompare.compare.verdicts import Verdict, how_tested, in_order, verdicts
-from attncompare.metric_names import Metric
+from attncompare.text import Metric
 
 _WIDE = 118  # columns in which mean and spread fit on one line
 _ROOMY = 96  # columns in which there is a space around each column, and room for the least of them

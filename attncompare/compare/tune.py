@@ -16,9 +16,9 @@ from attncompare.compare.labels import labels
 from attncompare.compare.options import is_free
 from attncompare.config import RunConfig
 from attncompare.errors import Refused
-from attncompare.plain_values import flatten
+from attncompare.config.plain_values import flatten
 from attncompare.registry import unknown
-from attncompare.tracking.record import Run
+from attncompare.record.record import Run
 
 # Not these: they say what is compared, with which data, or how a run is shown.
 _FIXED = (

@@ -12,8 +12,8 @@ from attncompare.compare.pair_notes import diverged_notes, missing_notes, unused
 from attncompare.compare.sentences import sentence
 from attncompare.compare.statistics import Difference, Estimate, correct, difference, estimate, independent_blocks
 from attncompare.compare.tested_items import TestedItems
-from attncompare.metric_names import METRICS, Metric
-from attncompare.tracking.record import Run
+from attncompare.text import METRICS, Metric
+from attncompare.record.record import Run
 
 _FINE = 0.01  # a smallest p below this limits nobody
 _NOT_PAIRED, _DISJOINT = "are not paired by seed", "share no seeds"

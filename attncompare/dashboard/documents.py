@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from attncompare.dashboard.look import Look
 from attncompare.dashboard.watch import Group
 from attncompare.errors import Refused
-from attncompare.tracking.page import MapSeries, maps_page
+from attncompare.maps.page import MapSeries, maps_page
 
 _MOST = 12  # pages that are kept
 

@@ -9,7 +9,7 @@ from attncompare.compare.gathering import Gathered
 from attncompare.compare.groups import compare_groups
 from attncompare.compare.options import TOKENIZER, Options
 from attncompare.errors import Refused
-from attncompare.metric_names import TOKEN_FREE
+from attncompare.text import TOKEN_FREE
 
 
 def how_to_compare(paths: Sequence[Path], gathered: Gathered) -> str:

@@ -20,7 +20,7 @@ from attncompare.data.splits import SPLITS
 from attncompare.data.stream_set import StreamSet
 from attncompare.data.tokenizer import Tokenizer
 from attncompare.errors import Refused
-from attncompare.metric_names import counted
+from attncompare.text import counted
 
 __all__ = ["DataModule", "Probe"]
 

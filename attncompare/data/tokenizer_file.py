@@ -13,7 +13,7 @@ from tokenizers import Tokenizer as Backend
 
 from attncompare.data.byte_alphabet import bytes_of
 from attncompare.errors import Refused
-from attncompare.plain_values import safe_json
+from attncompare.config.plain_values import safe_json
 
 LARGEST = 64 * 2**20
 """Bytes of a tokenizer's file: some million tokens."""

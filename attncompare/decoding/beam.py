@@ -9,7 +9,7 @@ from attncompare.decoding.hypotheses import Ended, Hypothesis, length_penalty_of
 from attncompare.decoding.stepping import TranslationSteps
 from attncompare.errors import Refused
 from attncompare.model import EncoderDecoder
-from attncompare.native.likeliest import likeliest
+from attncompare.attention.kernels.likeliest import likeliest
 
 
 class _Open(NamedTuple):

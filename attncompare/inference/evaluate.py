@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from attncompare.config import LanguageModelConfig, RunConfig, parse
-from attncompare.config_changes import with_data
+from attncompare.config.changes import with_data
 from attncompare.data.module import DataModule
 from attncompare.errors import Refused
 from attncompare.inference.translate import require_outside
 from attncompare.tasks.translation import Translation
-from attncompare.tracking.files import write_json
-from attncompare.trained import load
+from attncompare.record.files import write_json
+from attncompare.inference.trained import load
 
 
 def evaluate(

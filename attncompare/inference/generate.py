@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from attncompare.inference.lines import harmless
-from attncompare.trained import load
+from attncompare.inference.trained import load
 
 SEPARATOR = "---"
 
@@ -16,7 +16,7 @@ def generate(path: Path, prompt: str, checkpoint: str | None, **options: Any) ->
         path: the folder of the run.
         prompt: the beginning.
         checkpoint: which weights; None: those that the run was tested with.
-        options: as for :meth:`attncompare.trained.TrainedRun.generate`.
+        options: as for :meth:`attncompare.inference.trained.TrainedRun.generate`.
 
     Raises:
         Refused: if the run is no language model, the prompt empty or too long, or an argument cannot be.

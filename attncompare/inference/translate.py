@@ -7,11 +7,11 @@ from pathlib import Path
 
 from attncompare.errors import Refused
 from attncompare.inference.lines import one_line, sentence_batches
-from attncompare.metric_names import counted
-from attncompare.tracking.files import require_replaceable, write_text
-from attncompare.tracking.maps import ProbeMaps
-from attncompare.tracking.page import MapSeries, maps_page
-from attncompare.trained import TrainedRun, Translated, load
+from attncompare.text import counted
+from attncompare.record.files import require_replaceable, write_text
+from attncompare.maps.maps import ProbeMaps
+from attncompare.maps.page import MapSeries, maps_page
+from attncompare.inference.trained import TrainedRun, Translated, load
 
 MOST_MAPS = 20
 """Sentences whose maps a page shows."""
@@ -37,7 +37,7 @@ def translate(
         beam: width of the search.
         n_best: print so many translations of each, with the sentence's number from 0, the score and tabs between; None:
             the best one alone.
-        length_penalty: see :meth:`attncompare.trained.TrainedRun.translate`.
+        length_penalty: see :meth:`attncompare.inference.trained.TrainedRun.translate`.
         checkpoint: which weights; None: those that the run was tested with.
         maps: where a page with the attention maps of the first sentences goes; None: nowhere.
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from attncompare.attention import Attention, KeyValueCache
 from attncompare.errors import Refused
-from attncompare.native.dropout import add_dropout
+from attncompare.attention.kernels.dropout import add_dropout
 
 MakeAttention = Callable[[], Attention]
 Weights = dict[str, Tensor]  # site -> weights of all its layers, (layers, B, H, T, S)

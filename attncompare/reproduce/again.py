@@ -15,11 +15,11 @@ from attncompare.reproduce.steps import beyond, first_steps, require_rows
 from attncompare.reproduce.verdict import Comparison, Difference, compare
 from attncompare.reproduce.wish import Shown, Wish
 from attncompare.reproduce.worktree import require_commit, worktree
-from attncompare.tracking.changes import Change, changes, said
-from attncompare.tracking.files import write_json
-from attncompare.tracking.progress import Progress
-from attncompare.tracking.record import Run
-from attncompare.tracking.seal import MANIFEST, seal
+from attncompare.record.changes import Change, changes, said
+from attncompare.record.files import write_json
+from attncompare.training.progress import Progress
+from attncompare.record.record import Run
+from attncompare.record.seal import MANIFEST, seal
 
 
 def reproduce(recorded: Facts, wish: Wish, shown: Shown) -> Reproduction:
@@ -55,7 +55,7 @@ def reproduce(recorded: Facts, wish: Wish, shown: Shown) -> Reproduction:
 
 def train_once(values: dict[str, Any], wish: Wish, shown: Shown, source: str) -> Facts:
     """Train a config of which nothing was recorded, for a second training to be compared with."""
-    from attncompare.train import train
+    from attncompare.training.run import train
 
     try:
         config = _kept_here(parse(values), wish.runs)
@@ -81,8 +81,8 @@ def _here(recorded: Facts, wish: Wish, stop_after: int | None, shown: Shown) -> 
     import torch
 
     from attncompare.data.module import DataModule
-    from attncompare.demands import require_feasible
-    from attncompare.train import train
+    from attncompare.training.demands import require_feasible
+    from attncompare.training.run import train
 
     config, threads = _kept_here(recorded.config, wish.runs), recorded.threads
     shown.on_progress(Progress("preparing data", 0, config.trainer.max_steps))

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from attncompare.errors import Refused, RunFailed
 from attncompare.reproduce.wish import Shown
-from attncompare.tracking.progress import Progress
+from attncompare.training.progress import Progress
 
 _CHILD = Path(__file__).with_name("child.py")
 _GRACE = 60  # seconds for the child to close its record after a Ctrl-C

@@ -37,7 +37,7 @@ def _train(job: dict[str, Any], tell: Any) -> None:
     from attncompare.config import parse
     from attncompare.data.module import DataModule
     from attncompare.errors import Refused
-    from attncompare.train import train
+    from attncompare.training.run import train
 
     config = parse(job["values"])
     options: dict[str, Any] = {"threads": job["threads"]}
@@ -46,7 +46,7 @@ def _train(job: dict[str, Any], tell: Any) -> None:
             raise Refused("--steps: the recorded code cannot stop after a step; leave --steps out")
         options["stop_after"] = job["stop_after"]
     if job["course"] is not None:
-        from attncompare.tracking.ending import Course
+        from attncompare.training.ending import Course
 
         options["course"] = Course(**job["course"])
     data = DataModule(config)

@@ -8,19 +8,19 @@ from typing import Any
 
 from rich.console import Console
 
-from attncompare.config_changes import with_data
+from attncompare.config.changes import with_data
 from attncompare.errors import AttnCompareError, Refused, RunFailed
-from attncompare.metric_names import counted
-from attncompare.progress_board import ProgressBoard
+from attncompare.text import counted
+from attncompare.sweep.progress_board import ProgressBoard
 from attncompare.reproduce.again import reproduce, train_once
 from attncompare.reproduce.facts import Facts
 from attncompare.reproduce.report import FORMAT, REPORT, Reproduction
 from attncompare.reproduce.sources import Found, find
 from attncompare.reproduce.verdict import TOLERANCE
 from attncompare.reproduce.wish import Shown, Wish
-from attncompare.tracking.files import write_json
-from attncompare.tracking.folders import new_folder, require_writable
-from attncompare.tracking.words import printable
+from attncompare.record.files import write_json
+from attncompare.record.folders import new_folder, require_writable
+from attncompare.record.words import printable
 
 
 @dataclass(frozen=True)

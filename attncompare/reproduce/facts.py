@@ -6,9 +6,9 @@ from typing import Any
 
 from attncompare.config import RunConfig, parse
 from attncompare.errors import Refused
-from attncompare.tracking.ending import Course
-from attncompare.tracking.reading import safe_yaml
-from attncompare.tracking.record import Run, recorded_threads
+from attncompare.training.ending import Course
+from attncompare.record.reading import safe_yaml
+from attncompare.record.record import Run, recorded_threads
 
 # What a summary holds of the end of a run, in the order in which it is compared.
 FINAL = ("val", "test", "steps", "best_step", "weights_sha256", "training_state_sha256")
@@ -48,7 +48,7 @@ class Facts:
 
     @property
     def threads(self) -> int | None:
-        """Return the thread count of the run (:func:`attncompare.tracking.record.recorded_threads`)."""
+        """Return the thread count of the run (:func:`attncompare.record.record.recorded_threads`)."""
         return recorded_threads(self.environment, self.source)
 
     @property

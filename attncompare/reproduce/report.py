@@ -7,8 +7,8 @@ from typing import Any
 
 from attncompare.reproduce.facts import Facts
 from attncompare.reproduce.verdict import Comparison, Difference
-from attncompare.tracking.changes import Change, said
-from attncompare.tracking.words import printable
+from attncompare.record.changes import Change, said
+from attncompare.record.words import printable
 
 REPORT = "reproduction.json"
 FORMAT = 1

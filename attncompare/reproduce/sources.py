@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from attncompare.errors import Refused
-from attncompare.metric_names import counted
+from attncompare.text import counted
 from attncompare.registry import nearest
 from attncompare.reproduce.facts import Facts, facts_of
 from attncompare.reproduce.wandb_source import offline_facts, online_facts
-from attncompare.tracking.reading import read_inside, safe_yaml
-from attncompare.tracking.record import Run, find_runs, is_run
-from attncompare.tracking.sweeps import not_started
-from attncompare.tracking.wandb_record import wandb_file
+from attncompare.record.reading import read_inside, safe_yaml
+from attncompare.record.record import Run, find_runs, is_run
+from attncompare.record.sweeps import not_started
+from attncompare.wandb_logging.wandb_record import wandb_file
 
 CHECKOUT = Path(__file__).parents[2]
 _WANDB_PATH = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*/){2}[A-Za-z0-9_][A-Za-z0-9_.-]*")

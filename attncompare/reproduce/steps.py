@@ -1,7 +1,7 @@
 """Only the first steps: which rows can be compared, and when training may stop."""
 
 from attncompare.errors import Refused
-from attncompare.metric_names import counted
+from attncompare.text import counted
 from attncompare.reproduce.facts import Facts
 
 

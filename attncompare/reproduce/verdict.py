@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from attncompare.metric_names import counted
+from attncompare.text import counted
 from attncompare.reproduce.facts import FINAL, Facts
-from attncompare.tracking.words import printable, shortly
+from attncompare.record.words import printable, shortly
 
 Verdict = Literal["identical", "equal within tolerance", "different"]
 TOLERANCE = 1e-3

@@ -8,9 +8,9 @@ from typing import Any
 
 from attncompare.errors import Refused
 from attncompare.reproduce.facts import Facts, course_of
-from attncompare.tracking.reading import MEBIBYTE, read_inside
-from attncompare.tracking.wandb_file import first_line
-from attncompare.tracking.wandb_record import (
+from attncompare.record.reading import MEBIBYTE, read_inside
+from attncompare.wandb_logging.wandb_file import first_line
+from attncompare.wandb_logging.wandb_record import (
     REQUIREMENTS,
     WandbRecord,
     machine,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from attncompare.tracking.progress import Progress
+from attncompare.training.progress import Progress
 
 
 @dataclass(frozen=True)

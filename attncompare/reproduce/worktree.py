@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from attncompare.errors import Refused
-from attncompare.tracking.interrupts import stoppable
+from attncompare.training.interrupts import stoppable
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 

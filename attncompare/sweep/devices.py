@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from attncompare.errors import Refused, RunFailed
-from attncompare.metric_names import counted
+from attncompare.text import counted
 from attncompare.sweep.job import Job
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"

@@ -23,8 +23,8 @@ from attncompare.sweep.devices import cores_here
 from attncompare.sweep.folder import Sweep
 from attncompare.sweep.job import Job, labels
 from attncompare.sweep.worker import Place, train_member
-from attncompare.tracking.record import mark_lost
-from attncompare.tracking.wandb_file import first_line
+from attncompare.record.record import mark_lost
+from attncompare.wandb_logging.wandb_file import first_line
 
 
 @dataclass(frozen=True)

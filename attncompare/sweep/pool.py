@@ -21,16 +21,16 @@ from typing import Any
 from rich.console import Console
 
 from attncompare.errors import AttnCompareError, Refused
-from attncompare.metric_names import counted
-from attncompare.processes.deaths import death
-from attncompare.progress_board import ProgressBoard
+from attncompare.text import counted
+from attncompare.training.processes_deaths import death
+from attncompare.sweep.progress_board import ProgressBoard
 from attncompare.sweep.devices import Share, cores_here, gpus_here, may_use_gpus, share
 from attncompare.sweep.folder import Sweep
 from attncompare.sweep.job import Job, labels
 from attncompare.sweep.worker import STOPS, Place, work
-from attncompare.tracking.interrupts import on_interrupt
-from attncompare.tracking.progress import Progress
-from attncompare.tracking.record import Run, is_run, mark_lost
+from attncompare.training.interrupts import on_interrupt
+from attncompare.training.progress import Progress
+from attncompare.record.record import Run, is_run, mark_lost
 
 LAST_LINES = 8  # of a failed run's output, shown at once
 _PATIENCE = 0.5  # seconds until a Ctrl-C is noticed
@@ -177,7 +177,7 @@ class _Pool:
 def _processes() -> Any:
     """Return the source of processes; Ctrl-C is meant for the runs, not for it."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["attncompare.train"])
+    context.set_forkserver_preload(["attncompare.training.run"])
     resource_tracker.ensure_running()  # here, because it would lift the block below
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # inherited by all that comes from there
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from attncompare.errors import RunFailed
-from attncompare.metric_names import counted
+from attncompare.text import counted
 from attncompare.sweep.again import Plan, members, plan
 from attncompare.sweep.folder import Sweep, opened
 from attncompare.sweep.job import Job, check_jobs, labels

@@ -11,14 +11,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attncompare.collection import importing
+from attncompare.cli.collection import importing
 from attncompare.errors import AttnCompareError
-from attncompare.processes.output import redirect
+from attncompare.training.processes_output import redirect
 from attncompare.sweep.job import Job
-from attncompare.tracking.interrupts import Stop, stoppable
+from attncompare.training.interrupts import Stop, stoppable
 
 if TYPE_CHECKING:
-    from attncompare.tracking.record import Run
+    from attncompare.record.record import Run
 
 STOPS = {signal.SIGINT, signal.SIGTERM}
 
@@ -46,10 +46,10 @@ def train_member(job: Job, place: Place, **shown: Any) -> "Run":
     Args:
         job: the run.
         place: where it belongs.
-        shown: ``on_progress`` and ``on_folder`` of :func:`attncompare.train.train`.
+        shown: ``on_progress`` and ``on_folder`` of :func:`attncompare.training.run.train`.
     """
     with importing():
-        from attncompare.train import resume, train
+        from attncompare.training.run import resume, train
 
     if job.begun is not None:
         return resume(job.begun, threads=place.threads, **shown)

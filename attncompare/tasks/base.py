@@ -16,7 +16,7 @@ from attncompare.data.module import DataModule
 from attncompare.data.tokenizer import Tokenizer
 from attncompare.errors import NotFinite
 from attncompare.model import DecoderOnly, EncoderDecoder, ModelSize, initialize
-from attncompare.native.cross_entropy import linear_cross_entropy
+from attncompare.attention.kernels.cross_entropy import linear_cross_entropy
 from attncompare.tasks.accumulated import Accumulated
 from attncompare.tasks.compiling import compiled
 from attncompare.tasks.exchange import Exchange

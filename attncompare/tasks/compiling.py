@@ -8,8 +8,8 @@ from torch import Tensor
 from attncompare.attention.tracing import before_compiling
 from attncompare.config import RunConfig
 from attncompare.errors import Refused
-from attncompare.gpu.triton import at_hand
-from attncompare.native.library import cpp_compiler
+from attncompare.attention.kernels.triton_device import at_hand
+from attncompare.attention.kernels.library import cpp_compiler
 
 
 def require_compiler(config: RunConfig) -> None:

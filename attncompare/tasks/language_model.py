@@ -13,7 +13,7 @@ from attncompare.data.row_set import RowSet
 from attncompare.data.tokenizer import BOS, Tokenizer
 from attncompare.decoding import sample
 from attncompare.errors import Refused
-from attncompare.metric_names import counted
+from attncompare.text import counted
 from attncompare.model import DecoderOnly
 from attncompare.model.initialize import stable_seed
 from attncompare.tasks.base import Task, perplexity

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from attncompare.attention.masks import causal_mask
-from attncompare.gpu.additive import additive_context as on_gpu
-from attncompare.native.additive import additive_context as on_cpu
-from attncompare.native.library import library
+from attncompare.attention.kernels.triton_additive import additive_context as on_gpu
+from attncompare.attention.kernels.additive import additive_context as on_cpu
+from attncompare.attention.kernels.library import library
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:triton.runtime.interpreter")  # infinities are meant
 SHAPES = [

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attncompare.attention import additive_kernel, attend
-from attncompare.attention.additive_kernel import additive_scores
+from attncompare.attention import attend
+from attncompare.attention.kernels import additive_tiles as additive_kernel
+from attncompare.attention.kernels.additive_tiles import additive_scores
 
 B, H, T, S, K = 2, 3, 7, 5, 4
 

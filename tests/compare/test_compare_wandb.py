@@ -8,9 +8,9 @@ import wandb
 from commands import SMOKE, composed_config, inspect
 from wandb_server import wandb_server
 
-from attncompare.tracking import wandb_comparison
-from attncompare.tracking.record import Run
-from attncompare.train import train
+from attncompare.wandb_logging import wandb_comparison
+from attncompare.record.record import Run
+from attncompare.training.run import train
 
 
 class Folder:

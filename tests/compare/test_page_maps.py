@@ -4,10 +4,10 @@ from sample_maps import sample_probe
 
 from attncompare.compare.groups import compare_groups
 from attncompare.compare.page_maps import evenly, page_maps
-from attncompare.tracking.maps import head_numbers, save_maps
-from attncompare.tracking.page import script_json
-from attncompare.tracking.record import Run
-from attncompare.tracking.seal import seal
+from attncompare.maps.maps import head_numbers, save_maps
+from attncompare.maps.page import script_json
+from attncompare.record.record import Run
+from attncompare.record.seal import seal
 
 
 def with_maps(run, steps, probes=5, heads=1):

@@ -4,7 +4,7 @@ import math
 from attncompare.compare.groups import compare_groups
 from attncompare.compare.page_pareto import front, pareto_data
 from attncompare.compare.table import result_table
-from attncompare.metric_names import COSTS, METRICS
+from attncompare.text import COSTS, METRICS
 
 NAMES = ("additive", "dot", "scaled", "causal")
 

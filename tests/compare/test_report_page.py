@@ -10,9 +10,9 @@ from attncompare.compare.gathering import gather
 from attncompare.compare.groups import compare_groups
 from attncompare.compare.report import report_page, write_report
 from attncompare.errors import Refused
-from attncompare.tracking.maps import ProbeMaps, save_maps
-from attncompare.tracking.record import Run
-from attncompare.tracking.seal import seal
+from attncompare.maps.maps import ProbeMaps, save_maps
+from attncompare.record.record import Run
+from attncompare.record.seal import seal
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from attncompare.compare.groups import compare_groups
 from attncompare.compare.table import result_table
 from attncompare.compare.terminal import as_text
-from attncompare.metric_names import COSTS, METRICS, TABLE_METRICS, byte_size, engineering
+from attncompare.text import COSTS, METRICS, TABLE_METRICS, byte_size, engineering
 
 
 def table_of(runs):

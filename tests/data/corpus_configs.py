@@ -6,7 +6,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from attncompare.config import CONF_DIR
-from attncompare.config_corpora import Data
+from attncompare.config.corpora import Data
 
 
 def data_config(name, **changes):

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from attncompare.config import parse
 from attncompare.errors import Refused
-from attncompare.tracking.record import Run
-from attncompare.train import train
+from attncompare.record.record import Run
+from attncompare.training.run import train
 
 
 @pytest.fixture

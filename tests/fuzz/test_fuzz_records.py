@@ -17,11 +17,11 @@ from attncompare.cli import main
 from attncompare.errors import Refused
 from attncompare.reproduce.facts import facts_of
 from attncompare.reproduce.verdict import compare
-from attncompare.tracking.checkpoint import load_checkpoint, state_digest
-from attncompare.tracking.files import write_yaml
-from attncompare.tracking.record import Run
-from attncompare.train import train
-from attncompare.trained import load
+from attncompare.training.checkpoint import load_checkpoint, state_digest
+from attncompare.record.files import write_yaml
+from attncompare.record.record import Run
+from attncompare.training.run import train
+from attncompare.inference.trained import load
 
 READ = (
     *("manifest.json", "summary.json", "config.yaml", "environment.json", "metrics.csv", "predictions.jsonl"),

@@ -9,7 +9,7 @@ from made_runs import base_values
 
 from attncompare.cli import main
 from attncompare.config import parse
-from attncompare.config_older import ADDED, ADDED_TO
+from attncompare.config.older import ADDED, ADDED_TO
 from attncompare.errors import Refused
 
 WHOLE = ("task=translation", "data=reverse"), ("task=language_model", "data=recall"), ("task=language_model",), ()

@@ -15,7 +15,7 @@ from attncompare.compare.groups import compare_groups
 from attncompare.compare.table import result_table
 from attncompare.compare.terminal import as_text
 from attncompare.config import CONF_DIR
-from attncompare.metric_names import COSTS, METRICS, TABLE_COSTS, TABLE_METRICS
+from attncompare.text import COSTS, METRICS, TABLE_COSTS, TABLE_METRICS
 
 VARIANTS = sorted(file.stem for file in (CONF_DIR / "attention").glob("*.yaml"))
 SPECIAL = (0.0, -0.0, 30.001, 30.002, 999.6, 1e21, 1.7e308, -1.7e308, math.inf, -math.inf, math.nan)

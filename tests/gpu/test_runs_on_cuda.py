@@ -6,8 +6,8 @@ from commands import SMOKE
 from outcomes import assert_same
 from variants import VARIANTS, make_attention
 
-from attncompare.tracking.meter import PeakMemory
-from attncompare.train import resume, train
+from attncompare.training.meter import PeakMemory
+from attncompare.training.run import resume, train
 
 ON_GPU = (*SMOKE, "trainer.accelerator=gpu", "tracking=disabled", "backbone.dropout=0.2", "attention.dropout=0.1")
 

@@ -11,8 +11,8 @@ import torch
 
 from attncompare.attention import attend
 from attncompare.attention.scores.additive import Additive
-from attncompare.gpu import triton
-from attncompare.gpu.triton import at_hand, serves
+from attncompare.attention.kernels import triton_device as triton
+from attncompare.attention.kernels.triton_device import at_hand, serves
 
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="no triton")
 
@@ -23,8 +23,8 @@ import sys
 from triton import compile
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from attncompare.gpu import additive_kernels as kernels
-from attncompare.gpu.additive import backward_blocks, forward_blocks, key_blocks
+from attncompare.attention.kernels import triton_additive_kernels as kernels
+from attncompare.attention.kernels.triton_additive import backward_blocks, forward_blocks, key_blocks
 
 capability, width = map(int, sys.argv[1:])
 sizes = (1000, 1000, width)

@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from attncompare.native import cross_entropy
-from attncompare.native.cross_entropy import linear_cross_entropy
-from attncompare.native.library import library
+from attncompare.attention.kernels import cross_entropy
+from attncompare.attention.kernels.cross_entropy import linear_cross_entropy
+from attncompare.attention.kernels.library import library
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler")
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from attncompare.native.dropout import add_dropout
-from attncompare.native.library import library
+from attncompare.attention.kernels.dropout import add_dropout
+from attncompare.attention.kernels.library import library
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler")
 

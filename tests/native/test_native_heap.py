@@ -3,8 +3,8 @@ import sys
 import pytest
 import torch
 
-from attncompare.native.heap import keep_freed_memory
-from attncompare.tracking.meter import PeakMemory
+from attncompare.attention.kernels.heap import keep_freed_memory
+from attncompare.training.meter import PeakMemory
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is reset by Linux alone")

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from attncompare.native import likeliest as module
-from attncompare.native.library import library
-from attncompare.native.likeliest import likeliest
+from attncompare.attention.kernels import likeliest as module
+from attncompare.attention.kernels.library import library
+from attncompare.attention.kernels.likeliest import likeliest
 
 compiled = pytest.param(True, id="compiled", marks=pytest.mark.skipif(library() is None, reason="no C++ compiler"))
 

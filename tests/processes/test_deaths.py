@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 
-from attncompare.processes.deaths import death
+from attncompare.training.processes_deaths import death
 
 
 def _end_by(number):

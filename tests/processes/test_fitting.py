@@ -1,7 +1,7 @@
 import torch
 from pytorch_lightning import Callback
 
-from attncompare.processes.fitting import make_trainer
+from attncompare.training.processes_fitting import make_trainer
 
 
 def test_deterministic_algorithms_do_not_write_over_all_memory_first(make_config):

@@ -6,7 +6,7 @@ import sys
 CODE = """
 import os, sys
 from pathlib import Path
-from attncompare.processes.output import redirect
+from attncompare.training.processes_output import redirect
 redirect(Path(sys.argv[1]))
 print("out", flush=True)
 print("err", file=sys.stderr, flush=True)

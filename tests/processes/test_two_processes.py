@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 from attncompare.config import parse
 from attncompare.data.module import DataModule
 from attncompare.errors import Refused, RunFailed
-from attncompare.processes import others
-from attncompare.tracking.checkpoint import load_checkpoint, save_checkpoint
-from attncompare.tracking.record import find_runs
-from attncompare.train import resume, train
+from attncompare.training import processes_others as others
+from attncompare.training.checkpoint import load_checkpoint, save_checkpoint
+from attncompare.record.record import find_runs
+from attncompare.training.run import resume, train
 
 QUIET = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.threads=1", "tracking=disabled", "tracking.probes=2")
 # Three batches an epoch, the last one of a single row: one of two processes has none there.
@@ -143,7 +143,7 @@ def test_a_process_that_is_killed_before_it_is_ready_ends_the_run(make_config, m
 
 
 def test_what_goes_wrong_in_another_process_is_said(make_config, monkeypatch):
-    monkeypatch.setattr("attncompare.processes.others.follow", without_memory)
+    monkeypatch.setattr("attncompare.training.processes_others.follow", without_memory)
     with pytest.raises(RunFailed, match=r"process 2 of 2 failed: out of memory; with data\.batch_size=16") as failed:
         train(make_config(*DROPOUT))
     (run,) = find_runs([make_config().runs])
@@ -153,7 +153,7 @@ def test_what_goes_wrong_in_another_process_is_said(make_config, monkeypatch):
 
 def without_memory(orders, connection):
     """Be a process that runs out of memory at its third step."""
-    from attncompare.processes.following import Following, follow
+    from attncompare.training.processes_following import Following, follow
 
     def on_train_batch_end(self, *_):
         if self._task.step == 3:

@@ -3,8 +3,8 @@
 import json
 import shutil
 
-from attncompare.tracking.record import Run
-from attncompare.tracking.seal import seal
+from attncompare.record.record import Run
+from attncompare.record.seal import seal
 
 
 def copy_of(run, folder):

@@ -13,7 +13,7 @@ from attncompare.errors import Refused
 from attncompare.reproduce.facts import facts_of
 from attncompare.reproduce.sources import find
 from attncompare.reproduce.verdict import compare
-from attncompare.tracking import wandb_file
+from attncompare.wandb_logging import wandb_file
 
 
 @pytest.fixture(scope="module")

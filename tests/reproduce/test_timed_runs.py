@@ -10,9 +10,9 @@ from outcomes import assert_same
 
 from attncompare.errors import Refused
 from attncompare.reproduce.facts import facts_of
-from attncompare.tracking.ending import Course
-from attncompare.tracking.record import Run, find_runs
-from attncompare.train import resume, train
+from attncompare.training.ending import Course
+from attncompare.record.record import Run, find_runs
+from attncompare.training.run import resume, train
 
 TIMED = (
     *(*SMOKE, "tracking=disabled", "tracking.probes=0", "trainer.max_time=100", "trainer.max_steps=1000"),

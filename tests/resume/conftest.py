@@ -11,7 +11,7 @@ def resume_home(tmp_path_factory):
 @pytest.fixture(scope="session")
 def uninterrupted(resume_home):
     """The run that all others must be."""
-    from attncompare.train import train
+    from attncompare.training.run import train
 
     return train(composed_config(resume_home, RUN))
 
@@ -19,6 +19,6 @@ def uninterrupted(resume_home):
 @pytest.fixture(scope="session")
 def longer(resume_home):
     """Likewise, for kills at random moments."""
-    from attncompare.train import train
+    from attncompare.training.run import train
 
     return train(composed_config(resume_home, LONGER))

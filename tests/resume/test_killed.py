@@ -7,8 +7,8 @@ from killing import BEGINNING, train_until_killed
 from outcomes import assert_same
 from resumable import LONGER, RUN
 
-from attncompare.tracking.record import Run
-from attncompare.train import resume
+from attncompare.record.record import Run
+from attncompare.training.run import resume
 
 
 @pytest.mark.parametrize("share", [0.15, 0.4, 0.65, 0.9])

@@ -8,11 +8,11 @@ from outcomes import assert_same
 from resumable import RUN
 
 from attncompare.errors import Refused
-from attncompare.tracking import checkpoint as checkpoints
-from attncompare.tracking.checkpoint import save_checkpoint
-from attncompare.tracking.lock import RunLock
-from attncompare.tracking.record import Run
-from attncompare.train import resume, train
+from attncompare.training import checkpoint as checkpoints
+from attncompare.training.checkpoint import save_checkpoint
+from attncompare.record.lock import RunLock
+from attncompare.record.record import Run
+from attncompare.training.run import resume, train
 
 
 def test_a_checkpoint_that_the_disk_does_not_give_back_ends_the_run_and_keeps_the_one_before(make_config, monkeypatch):

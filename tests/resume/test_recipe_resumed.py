@@ -7,9 +7,9 @@ from resumable import RUN
 
 from attncompare.errors import Refused
 from attncompare.tasks import Task
-from attncompare.tracking.callback import Tracking
-from attncompare.tracking.checkpoint import load_checkpoint
-from attncompare.train import resume, train
+from attncompare.training.callback import Tracking
+from attncompare.training.checkpoint import load_checkpoint
+from attncompare.training.run import resume, train
 
 ENDLESS = ("trainer.max_steps=1000", "trainer.validate_every=2")
 RECIPES = {

@@ -8,8 +8,8 @@ from commands import ENDLESS, Started, attncompare, composed_config
 from outcomes import assert_same
 from resumable import QUIET, RUN
 
-from attncompare.tracking.record import Run, find_runs
-from attncompare.train import train
+from attncompare.record.record import Run, find_runs
+from attncompare.training.run import train
 
 
 def test_a_sweep_does_not_resume(cli):

@@ -10,8 +10,8 @@ from outcomes import assert_same
 from resumable import DROPOUT, LANGUAGE_MODEL, RUN, WHOLE
 
 from attncompare.errors import Refused
-from attncompare.tracking.record import Run
-from attncompare.train import resume, train
+from attncompare.record.record import Run
+from attncompare.training.run import resume, train
 
 
 @pytest.mark.parametrize("step", range(1, 9))
@@ -39,7 +39,7 @@ def test_batches_by_tokens_go_on_where_they_stood(make_config, step):
 
 def stop_at(step, monkeypatch, place):
     """Press Ctrl-C in a place of the run where nothing may be lost."""
-    from attncompare.tracking.callback import Tracking
+    from attncompare.training.callback import Tracking
 
     original = getattr(Tracking, place)
 
@@ -67,7 +67,7 @@ def test_stopped_again_and_again_between_two_writes(make_config, uninterrupted, 
 
 
 def test_stopped_before_its_first_checkpoint_it_begins_anew_in_the_same_folder(make_config, uninterrupted, monkeypatch):
-    from attncompare import session
+    from attncompare.training import session
 
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -144,7 +144,7 @@ def test_ctrl_c_while_a_resumed_run_begins_leaves_it_interrupted(make_config, un
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("attncompare.train.environment", interrupted)
+        patched.setattr("attncompare.training.run.environment", interrupted)
         with pytest.raises(KeyboardInterrupt):
             resume(stopped.path)
     assert Run.open(stopped.path).state == "interrupted"
@@ -152,7 +152,7 @@ def test_ctrl_c_while_a_resumed_run_begins_leaves_it_interrupted(make_config, un
 
 
 def test_a_stop_after_the_record_was_closed_changes_nothing(make_config, monkeypatch):
-    from attncompare.tracking.record_writer import RecordWriter
+    from attncompare.record.record_writer import RecordWriter
 
     close = RecordWriter.close
 

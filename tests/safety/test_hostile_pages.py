@@ -12,10 +12,10 @@ from sample_maps import sample_site
 from attncompare.compare.gathering import LeftOut
 from attncompare.compare.groups import compare_groups
 from attncompare.compare.report import report_page
-from attncompare.tracking.maps import ProbeMaps, SiteMap, save_maps
-from attncompare.tracking.page import MapSeries, maps_page
-from attncompare.tracking.record import Run
-from attncompare.tracking.seal import seal
+from attncompare.maps.maps import ProbeMaps, SiteMap, save_maps
+from attncompare.maps.page import MapSeries, maps_page
+from attncompare.record.record import Run
+from attncompare.record.seal import seal
 
 RUN = "window.ran=1"
 HOSTILE = {

@@ -1,7 +1,7 @@
 """Records of runs that nobody trained."""
 
-from attncompare.tracking.folders import create_folder
-from attncompare.tracking.record_writer import RecordWriter
+from attncompare.record.folders import create_folder
+from attncompare.record.record_writer import RecordWriter
 
 
 def leave(sweep, job, state):

@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from attncompare import progress_board
-from attncompare.progress_board import ProgressBoard
-from attncompare.tracking.progress import Progress
+from attncompare.sweep import progress_board
+from attncompare.sweep.progress_board import ProgressBoard
+from attncompare.training.progress import Progress
 
 
 class Clock:

@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from left_records import leave
 from omegaconf import OmegaConf
 
-from attncompare.config_checks import _LAUNCHERS
+from attncompare.config.checks import _LAUNCHERS
 from attncompare.errors import RunFailed
 from attncompare.sweep import elsewhere
 from attncompare.sweep.again import members
@@ -19,8 +19,8 @@ from attncompare.sweep.elsewhere import Member, train_elsewhere
 from attncompare.sweep.listing import Listed
 from attncompare.sweep.start import start
 from attncompare.sweep.worker import Place
-from attncompare.tracking.lock import RunLock
-from attncompare.tracking.record import Run, find_runs
+from attncompare.record.lock import RunLock
+from attncompare.record.record import Run, find_runs
 
 QUIET = (*SMOKE, "tracking=disabled")
 

@@ -8,7 +8,7 @@ from commands import composed_config
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from attncompare.config import CONF_DIR
-from attncompare.metric_names import METRICS
+from attncompare.text import METRICS
 
 SWEEP = yaml.safe_load((CONF_DIR / "wandb_sweep.yaml").read_text())
 VALUES = {key: parameter["values"] for key, parameter in SWEEP["parameters"].items()}

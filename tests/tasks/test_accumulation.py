@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 
 from attncompare.data.order import Plan
 from attncompare.data.pair_set import PairSet
-from attncompare.train import train
+from attncompare.training.run import train
 
 EVEN = (
     *(*SMOKE, "tracking=disabled", "trainer.max_steps=8", "trainer.validate_every=4", "trainer.limit_batches=null"),

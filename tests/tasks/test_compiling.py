@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from attncompare.errors import Refused
 from attncompare.tasks import compiling
-from attncompare.train import resume, train
+from attncompare.training.run import resume, train
 
 RECALL = (
     *(

@@ -35,7 +35,7 @@ def test_an_item_without_tokens_has_no_row():
 
 @pytest.mark.parametrize("data", ["reverse", "recall", "pydocs"])
 def test_the_record_s_losses_are_the_test_loss(make_config, data):
-    from attncompare.train import train
+    from attncompare.training.run import train
 
     task = "translation" if data == "reverse" else "language_model"
     run = train(make_config(f"task={task}", f"data={data}", "trainer=smoke", "tracking=disabled"))

@@ -7,8 +7,8 @@ from sacrebleu.metrics import BLEU, CHRF, TER
 from attncompare.compare.statistics import read_items
 from attncompare.config import parse
 from attncompare.errors import Refused
-from attncompare.metric_names import METRICS
-from attncompare.train import train
+from attncompare.text import METRICS
+from attncompare.training.run import train
 
 QUIET = (*SMOKE, "tracking=disabled", "tracking.probes=0")
 

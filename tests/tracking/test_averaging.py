@@ -6,12 +6,12 @@ from commands import SMOKE
 from safetensors.torch import load_file
 
 from attncompare.errors import RunFailed
-from attncompare.tracking.averaging import Snapshots, remove_snapshots
-from attncompare.tracking.callback import Tracking
-from attncompare.tracking.record import Run
-from attncompare.tracking.seal import read_manifest
-from attncompare.train import train
-from attncompare.trained import load
+from attncompare.training.averaging import Snapshots, remove_snapshots
+from attncompare.training.callback import Tracking
+from attncompare.record.record import Run
+from attncompare.record.seal import read_manifest
+from attncompare.training.run import train
+from attncompare.inference.trained import load
 
 QUIET = (*SMOKE, "tracking=disabled", "tracking.probes=1", "trainer.max_steps=9", "trainer.validate_every=2")
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from attncompare.tracking import checkpoint
-from attncompare.tracking.checkpoint import load_checkpoint, remove_checkpoints, save_checkpoint, state_digest
-from attncompare.tracking.random_states import (
+from attncompare.training import checkpoint
+from attncompare.training.checkpoint import load_checkpoint, remove_checkpoints, save_checkpoint, state_digest
+from attncompare.training.random_states import (
     process_random_states,
     random_states,
     restore_process_random_states,

@@ -9,8 +9,8 @@ from commands import SMOKE
 from attncompare.errors import Refused
 from attncompare.tasks import Task
 from attncompare.tasks.schedule import lr_factor
-from attncompare.tracking.ending import Ending
-from attncompare.train import train
+from attncompare.training.ending import Ending
+from attncompare.training.run import train
 
 QUIET = (*SMOKE, "tracking=disabled", "tracking.probes=0")
 TIMED = ("trainer.max_time=100", "trainer.max_steps=1000", "optimizer.warmup_steps=20")

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from attncompare.tracking import environment as environment_module
-from attncompare.tracking.environment import cpu_features, environment, git_state
+from attncompare.record import environment as environment_module
+from attncompare.record.environment import cpu_features, environment, git_state
 
 
 def git(folder, *arguments):

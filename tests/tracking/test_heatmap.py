@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 from sample_maps import sample_site
 
-from attncompare.tracking.heatmap import heatmap_png
-from attncompare.tracking.maps import SiteMap
-from attncompare.tracking.palette import ramp_color
+from attncompare.maps.heatmap import heatmap_png
+from attncompare.maps.maps import SiteMap
+from attncompare.maps.palette import ramp_color
 
 
 def pixels(png):

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from attncompare.tracking.interrupts import first_interrupt_for_good, on_interrupt, stoppable
+from attncompare.training.interrupts import first_interrupt_for_good, on_interrupt, stoppable
 
 
 def press(number=signal.SIGINT):

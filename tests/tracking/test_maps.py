@@ -5,7 +5,7 @@ import pytest
 from sample_maps import sample_probe, sample_site
 
 from attncompare.errors import Refused
-from attncompare.tracking.maps import SiteMap, alignment_error_rate, head_numbers, load_maps, save_maps
+from attncompare.maps.maps import SiteMap, alignment_error_rate, head_numbers, load_maps, save_maps
 
 
 def site_of(weights_TS, site="decoder_self", sure=None, possible=None):

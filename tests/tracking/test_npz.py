@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from attncompare.tracking.npz import read_arrays
+from attncompare.record.npz import read_arrays
 
 
 def archive(members, compression=zipfile.ZIP_DEFLATED):

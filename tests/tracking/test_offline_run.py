@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from attncompare.errors import Refused
-from attncompare.tracking.offline_run import ABSENT, OfflineRun, absent_notes, offline_files
+from attncompare.wandb_logging.offline_run import ABSENT, OfflineRun, absent_notes, offline_files
 
 KEPT = ("state", "task", "label", "group", "val", "test", "signatures", "cost", "best_step", "steps", "weights_sha256")
 

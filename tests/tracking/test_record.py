@@ -14,11 +14,11 @@ import pytest
 import yaml
 
 from attncompare.errors import Refused
-from attncompare.tracking import files, folders
-from attncompare.tracking.folders import create_folder, require_writable
-from attncompare.tracking.record import Run, find_runs, mark_lost
-from attncompare.tracking.record_writer import RecordWriter
-from attncompare.tracking.seal import seal
+from attncompare.record import files, folders
+from attncompare.record.folders import create_folder, require_writable
+from attncompare.record.record import Run, find_runs, mark_lost
+from attncompare.record.record_writer import RecordWriter
+from attncompare.record.seal import seal
 
 COLUMNS = ("train/loss", "val/loss")
 

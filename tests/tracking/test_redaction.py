@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from attncompare.tracking.environment import git_state
-from attncompare.tracking.redaction import LARGEST, looks_secret, split_diff, without_secrets
+from attncompare.record.environment import git_state
+from attncompare.record.redaction import LARGEST, looks_secret, split_diff, without_secrets
 
 # Made up, in the form of real ones.
 KEYS = {

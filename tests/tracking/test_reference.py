@@ -3,9 +3,9 @@
 import pytest
 
 from attncompare.errors import Refused
-from attncompare.tracking.record import Run
-from attncompare.tracking.reference import keep, keep_sweep
-from attncompare.train import train
+from attncompare.record.record import Run
+from attncompare.record.reference import keep, keep_sweep
+from attncompare.training.run import train
 
 
 def test_a_kept_record_is_light_sealed_and_tells_the_same(finished_run, tmp_path):

@@ -7,9 +7,9 @@ import pytest
 from browser import needs_browser, opened, picture
 from sample_maps import sample_probe
 
-from attncompare.tracking.maps import ProbeMaps, SiteMap
-from attncompare.tracking.page import MapSeries, maps_page, script_json, viewer_data, viewer_js
-from attncompare.tracking.palette import ramp_color
+from attncompare.maps.maps import ProbeMaps, SiteMap
+from attncompare.maps.page import MapSeries, maps_page, script_json, viewer_data, viewer_js
+from attncompare.maps.palette import ramp_color
 
 EVIL = "</script><img src=x onerror=alert(1)><!--\u2028&"
 

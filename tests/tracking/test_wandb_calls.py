@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from attncompare.tracking.wandb_calls import within
+from attncompare.wandb_logging.wandb_calls import within
 
 
 def test_calls_share_a_thread_and_give_what_their_work_gives():

@@ -14,10 +14,10 @@ import wandb
 from commands import SMOKE, composed_config, inspect
 from wandb_server import log_in, plain, wandb_server
 
-from attncompare.tracking import wandb_calls, wandb_view
-from attncompare.tracking.wandb_view import WandbView
-from attncompare.train import train
-from attncompare.upload import upload
+from attncompare.wandb_logging import wandb_calls, wandb_view
+from attncompare.wandb_logging.wandb_view import WandbView
+from attncompare.training.run import train
+from attncompare.wandb_logging.upload import upload
 
 RUN = (*SMOKE, "trainer.max_steps=6", "trainer.log_every=1", "trainer.validate_every=3")
 ID = "abcdefgh12345678"

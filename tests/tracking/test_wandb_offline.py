@@ -8,8 +8,8 @@ from commands import SMOKE, attncompare, inspect
 
 from attncompare.errors import RunFailed
 from attncompare.tasks.base import Task
-from attncompare.tracking.record import Run
-from attncompare.train import train
+from attncompare.record.record import Run
+from attncompare.training.run import train
 
 
 def media(records, key):

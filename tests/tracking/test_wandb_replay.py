@@ -8,13 +8,13 @@ from commands import SMOKE, composed_config, inspect
 from wandb_server import plain, wandb_server
 
 from attncompare.errors import Refused
-from attncompare.tracking import wandb_calls, wandb_view
-from attncompare.tracking.record import Run
-from attncompare.tracking.replay import pictures_by_step
-from attncompare.tracking.seal import seal
-from attncompare.tracking.wandb_view import WandbView
-from attncompare.train import TRAIN_COLUMNS, resume, train
-from attncompare.upload import upload
+from attncompare.wandb_logging import wandb_calls, wandb_view
+from attncompare.record.record import Run
+from attncompare.wandb_logging.replay import pictures_by_step
+from attncompare.record.seal import seal
+from attncompare.wandb_logging.wandb_view import WandbView
+from attncompare.training.run import TRAIN_COLUMNS, resume, train
+from attncompare.wandb_logging.upload import upload
 
 RUN = (*SMOKE, "trainer.max_steps=6", "trainer.log_every=1", "trainer.validate_every=2")
 

@@ -11,8 +11,8 @@ from commands import attncompare
 from wandb_server import log_in, wandb_server
 
 from attncompare.compare.groups import compare_groups
-from attncompare.tracking.record import Run
-from attncompare.wandb_report.plan import Panel, Plan, Section, plan_of
+from attncompare.record.record import Run
+from attncompare.wandb_logging.report_plan import Panel, Plan, Section, plan_of
 
 needs_library = pytest.mark.skipif(
     importlib.util.find_spec("wandb_workspaces") is None, reason="the extra attncompare[wandb] is not installed"
@@ -140,7 +140,7 @@ def test_without_a_network_nothing_is_created(cli, finished_run, monkeypatch):
 @needs_library
 def test_where_the_server_takes_only_one_it_says_so(monkeypatch):
     from attncompare.errors import RunFailed
-    from attncompare.wandb_report import build
+    from attncompare.wandb_logging import report_build as build
 
     def refuse(self):
         raise ValueError("no")
@@ -154,7 +154,7 @@ def test_where_the_server_takes_only_one_it_says_so(monkeypatch):
 @needs_library
 @pytest.mark.parametrize("group", ["2026-01-01-10-00-00-sweep", None])
 def test_which_runs_are_shown(group):
-    from attncompare.wandb_report.build import workspace
+    from attncompare.wandb_logging.report_build import workspace
 
     spec = json.loads(
         workspace(plan(group=group), "me")._to_model().spec.model_dump_json(by_alias=True, exclude_none=True)
@@ -172,7 +172,7 @@ def test_which_runs_are_shown(group):
 
 @needs_library
 def test_the_panels_of_the_report_lie_beside_and_below_each_other():
-    from attncompare.wandb_report.build import report
+    from attncompare.wandb_logging.report_build import report
 
     made = report(plan(), "me")
     grid = made.blocks[3]

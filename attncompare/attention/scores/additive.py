@@ -3,14 +3,14 @@
 import torch
 from torch import Generator, Tensor, nn
 
-from attncompare.attention.additive_kernel import additive_scores
+from attncompare.attention.kernels.additive_tiles import additive_scores
 from attncompare.attention.scores.base import ScoreFunction
 from attncompare.attention.tracing import left_alone
-from attncompare.gpu import additive as gpu
-from attncompare.gpu import triton
-from attncompare.native import additive as native
-from attncompare.native.library import library
-from attncompare.native.pointers import serves
+from attncompare.attention.kernels import triton_additive as gpu
+from attncompare.attention.kernels import triton_device as triton
+from attncompare.attention.kernels import additive as native
+from attncompare.attention.kernels.library import library
+from attncompare.attention.kernels.pointers import serves
 
 
 class Additive(ScoreFunction):

@@ -13,7 +13,7 @@ from attncompare.data.corpus import tables
 from attncompare.data.row_hashes import row_hashes, text_hashes
 from attncompare.data.splits import SPLITS
 from attncompare.errors import Refused
-from attncompare.metric_names import counted
+from attncompare.text import counted
 
 
 def with_fractions(parts: Mapping[str, Dataset], fractions: Mapping[str, float | None], data_seed: int) -> DatasetDict:

@@ -8,7 +8,7 @@ from attncompare.data.files.source import TABLES, Source, files_of, kind_of, lis
 from attncompare.data.files.tables import check_table
 from attncompare.data.splits import SPLITS
 from attncompare.errors import Refused
-from attncompare.metric_names import counted
+from attncompare.text import counted
 
 
 def pair_files(config: PairsConfig) -> dict[str, tuple[Source, ...]]:
