@@ -1,4 +1,4 @@
-"""Initial values that depend on the seed and on a parameter's own name alone, so that variants share them (C5)."""
+"""Initial values that depend on the seed and on a parameter's own name alone, so that variants share them."""
 
 import hashlib
 import math
@@ -7,8 +7,8 @@ from collections import Counter
 import torch
 from torch import Generator, Tensor, nn
 
-from attncompare.attention import Attention, ScoreFunction
-from attncompare.model.layers import FeedForward
+from attncompare.attention import Attention
+from attncompare.errors import Refused
 
 GPT2_STD = 0.02
 
@@ -22,13 +22,18 @@ def stable_seed(*parts: object) -> int:
 def initialize(model: nn.Module, seed: int, scheme: str = "xavier") -> None:
     """Give each parameter of ``model`` its initial value from a generator of its own, keyed by ``seed`` and its name.
 
-    Biases are 0, norms 1, and the parameters of a score function as that says (``initial_``). The rest:
+    Biases are 0, norms 1, and parameters of modules with a method ``initial_(name, parameter, generator)``, such as
+    scores, as that says. The rest:
 
     - ``xavier``: matrices are Xavier-uniform (Glorot and Bengio 2010), embeddings normal with variance 1/D.
-    - ``gpt2``: all normal with standard deviation 0.02; matrices whose result is added to the residual stream have it
-      divided by sqrt(N), N being how many there are in their stack (Radford et al. 2019, section 2.3).
+    - ``gpt2``: all normal with standard deviation 0.02; matrices whose result is added to the residual stream (the
+      output of an attention, and what a module names in ``residual``) have it divided by sqrt(N), N being how many
+      there are in their stack (Radford et al. 2019, section 2.3).
 
     A parameter that only one variant has shifts nothing in the others.
+
+    Raises:
+        Refused: if a module has a parameter and no rule for its initial value.
     """
     stds = _gpt2_stds(model) if scheme == "gpt2" else {}
     for prefix, module in model.named_modules():
@@ -39,24 +44,23 @@ def initialize(model: nn.Module, seed: int, scheme: str = "xavier") -> None:
 
 def _gpt2_stds(model: nn.Module) -> dict[str, float]:
     """Return the standard deviation of each embedding and each linear map, by its name."""
-    modules = dict(model.named_modules())
     added = {
-        f"{name}.{'output' if isinstance(module, Attention) else 'outer'}"
-        for name, module in modules.items()
-        if isinstance(module, Attention | FeedForward)
+        f"{prefix}.{name}"
+        for prefix, module in model.named_modules()
+        for name in (("output",) if isinstance(module, Attention) else getattr(module, "residual", ()))
     }
-    depth = Counter(_stack(name) for name in added)
-    drawn = (name for name, module in modules.items() if isinstance(module, nn.Embedding | nn.Linear))
-    return {name: GPT2_STD / math.sqrt(depth[_stack(name)]) if name in added else GPT2_STD for name in drawn}
-
-
-def _stack(name: str) -> str:
-    return name.partition(".")[0]
+    depth = Counter(name.partition(".")[0] for name in added)
+    drawn = (name for name, module in model.named_modules() if isinstance(module, nn.Embedding | nn.Linear))
+    return {
+        name: GPT2_STD / math.sqrt(depth[name.partition(".")[0]]) if name in added else GPT2_STD for name in drawn
+    }
 
 
 def _fill(module: nn.Module, name: str, parameter: Tensor, generator: Generator, std: float | None) -> None:
     match module:
-        case nn.LayerNorm():
+        case _ if hasattr(module, "initial_"):
+            module.initial_(name, parameter, generator)
+        case nn.LayerNorm() | nn.RMSNorm():
             parameter.fill_(1.0 if name == "weight" else 0.0)
         case nn.Linear() if name == "bias":
             parameter.zero_()
@@ -66,7 +70,5 @@ def _fill(module: nn.Module, name: str, parameter: Tensor, generator: Generator,
             nn.init.normal_(parameter, std=module.embedding_dim**-0.5, generator=generator)
         case nn.Linear():
             nn.init.xavier_uniform_(parameter, generator=generator)
-        case ScoreFunction():
-            module.initial_(name, parameter, generator)
         case _:
-            raise TypeError(f"{type(module).__name__} has a parameter {name} but no rule for its initial value")
+            raise Refused(f"{type(module).__name__} has a parameter {name} but no method initial_ for its initial value")
