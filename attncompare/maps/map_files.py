@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attncompare.data.module import Probe
 from attncompare.tasks.base import Task
-from attncompare.record.files import write_bytes
+from attncompare.record import write_bytes
 from attncompare.maps.heatmap import heatmap_png
 from attncompare.maps.maps import SITE_TITLES, save_maps
 from attncompare.maps.probing import probe_maps

@@ -13,9 +13,9 @@ import numpy as np
 
 from attncompare.errors import Refused
 from attncompare.text import counted
-from attncompare.record.files import write_bytes
+from attncompare.record import write_bytes
 from attncompare.record.npz import read_arrays
-from attncompare.record.reading import read_inside
+from attncompare.record import read_inside
 
 SITES = ("encoder_self", "decoder_self", "cross")
 SITE_TITLES = {
