@@ -218,9 +218,10 @@ class GuardedWandbLogger(WandbLogger):
         self._started = False
         import wandb
 
-        # It complains if its process is dead already; nothing else can be wrong with a run that has ended.
+        # It complains if its process is dead already; nothing else can be wrong with a run that has ended. In a thread of
+        # its own, as a call may still hang in the other one: else Python would wait for W&B's process when it ends.
         with contextlib.suppress(Exception, SystemExit):
-            self._calls.make(wandb.teardown, STOPPED_SECONDS)
+            _Calls().make(wandb.teardown, STOPPED_SECONDS)
         self._environment.close()
         shutil.rmtree(self._folder / "tmp", ignore_errors=True)
 
