@@ -176,7 +176,7 @@ def _upload(parsed: argparse.Namespace) -> None:
 def _attend(parsed: argparse.Namespace) -> None:
     from rich.console import Console
 
-    from attncompare.record.files import require_replaceable, write_text
+    from attncompare.record import require_replaceable, write_text
     from attncompare.maps.page import MapSeries, maps_page
     from attncompare.maps.terminal import print_maps
     from attncompare.inference.trained import load

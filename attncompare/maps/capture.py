@@ -15,7 +15,7 @@ from attncompare.data.module import Probe
 from attncompare.maps.maps import ProbeMaps, SiteMap, load_maps, save_maps
 from attncompare.maps.page import MapSeries, maps_page
 from attncompare.maps.pictures import heatmap_png
-from attncompare.record.files import write_bytes, write_text
+from attncompare.record import write_bytes, write_text
 
 _MEMORY = 64 * 2**20  # bytes of maps that a callback holds; those of further steps are read from their files at the end
 

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from attncompare.errors import Refused
-from attncompare.record.files import write_bytes
+from attncompare.record import read_inside, write_bytes
 from attncompare.record.npz import read_arrays
-from attncompare.record.reading import read_inside
 from attncompare.text import counted
 
 _FORMAT = 2

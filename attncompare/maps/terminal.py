@@ -15,7 +15,7 @@ from rich.text import Text
 from attncompare.errors import Refused
 from attncompare.maps.maps import HeadNumbers, ProbeMaps, SiteMap, head_numbers
 from attncompare.maps.palette import ramp_color
-from attncompare.record.words import printable
+from attncompare.text import printable
 
 _LONGEST = 12  # columns of a label
 _CELL = 2  # columns of a weight: about square on most terminals

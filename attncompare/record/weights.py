@@ -11,10 +11,10 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from attncompare.config import RunConfig
+from attncompare.config.plain_values import safe_json
 from attncompare.errors import Refused
+from attncompare.record.files import WEIGHTS_LIMIT, read_inside, write_bytes
 from attncompare.text import counted
-from attncompare.record.files import write_bytes
-from attncompare.record.reading import WEIGHTS_LIMIT, read_inside, safe_json
 
 _PREFIX = 8  # bytes of a safetensors file that say how long its header is, which is JSON
 _LONGEST_HEADER = 2**24  # bytes; a tensor takes about a hundred

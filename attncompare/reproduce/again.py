@@ -15,11 +15,11 @@ from attncompare.reproduce.steps import beyond, first_steps, require_rows
 from attncompare.reproduce.verdict import Comparison, Difference, compare
 from attncompare.reproduce.wish import Shown, Wish
 from attncompare.reproduce.worktree import require_commit, worktree
-from attncompare.record.changes import Change, changes, said
-from attncompare.record.files import write_json
+from attncompare.record import Change, changes, said
+from attncompare.record import write_json
 from attncompare.training.progress import Progress
-from attncompare.record.record import Run
-from attncompare.record.seal import MANIFEST, seal
+from attncompare.record import Run
+from attncompare.record import MANIFEST, seal
 
 
 def reproduce(recorded: Facts, wish: Wish, shown: Shown) -> Reproduction:

@@ -18,9 +18,9 @@ from attncompare.reproduce.report import FORMAT, REPORT, Reproduction
 from attncompare.reproduce.sources import Found, find
 from attncompare.reproduce.verdict import TOLERANCE
 from attncompare.reproduce.wish import Shown, Wish
-from attncompare.record.files import write_json
-from attncompare.record.folders import new_folder, require_writable
-from attncompare.record.words import printable
+from attncompare.record import write_json
+from attncompare.record import new_folder, require_writable
+from attncompare.text import printable
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,6 @@ def not_recorded(recorded: dict[str, Any]) -> list[str]:
 
 def current(data_fingerprint: str, threads: int) -> dict[str, Any]:
     """Return the environment of training that starts now, with ``threads``."""
-    from attncompare.record.environment import environment
+    from attncompare.record import environment
 
     return {**environment(data_fingerprint), "threads": threads}

@@ -7,8 +7,8 @@ from typing import Any
 from attncompare.config import RunConfig, parse
 from attncompare.errors import Refused
 from attncompare.training.ending import Course
-from attncompare.record.reading import safe_yaml
-from attncompare.record.record import Run, recorded_threads
+from attncompare.record import safe_yaml
+from attncompare.record import Run, recorded_threads
 
 # What a summary holds of the end of a run, in the order in which it is compared.
 FINAL = ("val", "test", "steps", "best_step", "weights_sha256", "training_state_sha256")

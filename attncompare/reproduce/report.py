@@ -7,8 +7,8 @@ from typing import Any
 
 from attncompare.reproduce.facts import Facts
 from attncompare.reproduce.verdict import Comparison, Difference
-from attncompare.record.changes import Change, said
-from attncompare.record.words import printable
+from attncompare.record import Change, said
+from attncompare.text import printable
 
 REPORT = "reproduction.json"
 FORMAT = 1

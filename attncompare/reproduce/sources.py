@@ -11,9 +11,9 @@ from attncompare.text import counted
 from attncompare.registry import nearest
 from attncompare.reproduce.facts import Facts, facts_of
 from attncompare.reproduce.wandb_source import offline_facts, online_facts
-from attncompare.record.reading import read_inside, safe_yaml
-from attncompare.record.record import Run, find_runs, is_run
-from attncompare.record.sweeps import not_started
+from attncompare.record import read_inside, safe_yaml
+from attncompare.record import Run, find_runs, is_run
+from attncompare.record import not_started
 from attncompare.wandb_logging.wandb_record import wandb_file
 
 CHECKOUT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from attncompare.text import counted
 from attncompare.reproduce.facts import FINAL, Facts
-from attncompare.record.words import printable, shortly
+from attncompare.text import printable, shortly
 
 Verdict = Literal["identical", "equal within tolerance", "different"]
 TOLERANCE = 1e-3

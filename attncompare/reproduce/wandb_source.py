@@ -8,7 +8,7 @@ from typing import Any
 
 from attncompare.errors import Refused
 from attncompare.reproduce.facts import Facts, course_of
-from attncompare.record.reading import MEBIBYTE, read_inside
+from attncompare.record import MEBIBYTE, read_inside
 from attncompare.wandb_logging.wandb_file import first_line
 from attncompare.wandb_logging.wandb_record import (
     REQUIREMENTS,

@@ -12,9 +12,9 @@ from torch import Tensor
 from attncompare.data.module import DataModule
 from attncompare.errors import Refused, RunFailed
 from attncompare.tasks.base import Task
-from attncompare.record.reading import WEIGHTS_LIMIT, read_inside
-from attncompare.record.record import AVERAGED_WEIGHTS
-from attncompare.record.weights import load_weights, save_weights
+from attncompare.record import WEIGHTS_LIMIT, read_inside
+from attncompare.record import AVERAGED_WEIGHTS
+from attncompare.record import load_weights, save_weights
 
 _FOLDER = "checkpoints"
 _PATTERN = "snapshot-*.safetensors"

@@ -26,9 +26,9 @@ from attncompare.training.random_states import (
     restore_process_random_states,
     restore_random_states,
 )
-from attncompare.record.record import BEST_WEIGHTS, LAST_WEIGHTS
-from attncompare.record.record_writer import RecordWriter
-from attncompare.record.weights import save_weights
+from attncompare.record import BEST_WEIGHTS, LAST_WEIGHTS
+from attncompare.record import RecordLogger
+from attncompare.record import save_weights
 
 if TYPE_CHECKING:
     from attncompare.wandb_logging.wandb_view import WandbView
@@ -64,7 +64,7 @@ class Tracking(Callback):
 
     def __init__(
         self,
-        record: RecordWriter,
+        record: RecordLogger,
         view: "WandbView | None",
         task: Task,
         data: DataModule,
@@ -220,7 +220,8 @@ class Tracking(Callback):
     def _row(self, step: int, values: dict[str, float]) -> None:
         # At every row, so that what two runs reached with the same tokens, or in the same time, can be told later.
         values = {**values, "train/tokens": self.task.tokens_trained, "train/seconds": self.watch.seconds}
-        self.record.log(step, (step * self.config.trainer.accumulate - 1) // self._epoch, values)
+        epoch = (step * self.config.trainer.accumulate - 1) // self._epoch
+        self.record.log_metrics({"epoch": epoch, **values}, step)
         if self.view:
             self.view.log(step, values)
 

@@ -20,8 +20,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from attncompare.errors import Refused, RunFailed
-from attncompare.record.files import read_from_disk, write_bytes
-from attncompare.record.reading import WEIGHTS_LIMIT, read_inside
+from attncompare.record import write_bytes
+from attncompare.record import WEIGHTS_LIMIT, read_inside
 
 log = logging.getLogger("attncompare")
 
@@ -49,7 +49,7 @@ def save_checkpoint(run: Path, step: int, state: dict[str, Any]) -> None:
     (run / FOLDER).mkdir(exist_ok=True)
     content = pack(state, step)
     write_bytes(run / name, content)
-    if read_from_disk(run / name) != content:
+    if (run / name).read_bytes() != content:
         raise RunFailed(f"{run / name}: the disk does not give back what was written")
     files = _files(run)
     # Those of later steps belong to a future that was given up: the run began anew, or from an older one.

@@ -17,32 +17,28 @@ from attncompare.data.module import DataModule
 from attncompare.training.demands import Seen, require_feasible
 from attncompare.errors import Refused
 from attncompare.training.faults import in_words
-from attncompare.text import METRICS, counted
+from attncompare.text import counted
 from attncompare.training.processes_group import accelerator
 from attncompare.training.processes_others import other_processes
 from attncompare.training.session import Session
 from attncompare.tasks import build_task
 from attncompare.tasks.compiling import require_compiler
 from attncompare.training.averaging import remove_snapshots
-from attncompare.record.changes import changes, said
+from attncompare.record import changes, said
 from attncompare.training.checkpoint import load_checkpoint, of_this_run, remove_checkpoints
 from attncompare.training.ending import Course
-from attncompare.record.environment import environment
-from attncompare.record.folders import create_folder, require_writable
+from attncompare.record import environment
+from attncompare.record import create_folder, require_writable
 from attncompare.training.interrupts import Stop, stoppable
-from attncompare.record.lock import RunLock
+from attncompare.record import RunLock
 from attncompare.training.progress import OnProgress, Progress
-from attncompare.record.reading import require_no_way_out
-from attncompare.record.record import Run, find_runs, is_run, recorded_threads, require_unfinished_facts
-from attncompare.record.record_writer import RecordWriter
-from attncompare.record.run_log import RunLog
+from attncompare.record import require_no_way_out
+from attncompare.record import Run, find_runs, is_run, recorded_threads
+from attncompare.record import RecordLogger
+from attncompare.record import RunLog
 
 log = logging.getLogger("attncompare")
 _WRITTEN = ("metrics_bytes", "metrics_sha256", "wall_seconds")
-TRAIN_COLUMNS = (
-    *("train/loss", "train/lr", "train/grad_norm", "train/tokens_per_second"),
-    *("train/tokens", "train/seconds"),  # since the run began; seconds without validations
-)
 
 
 def train(
@@ -92,7 +88,7 @@ def train(
             repeated = {"course": asdict(course)} if course is not None else {}
             facts = {"group": group, "wandb": wandb, **repeated}
             with _nothing_left(folder):
-                record = RecordWriter.create(folder, config, overrides, _columns(config), **facts)
+                record = RecordLogger.create(folder, config, overrides, **facts)
             on_folder(folder)
             last = None if stop_after is None or stop_after >= config.trainer.max_steps else stop_after
             return Session(record, **parts, stop=stop, stop_after=last, on_progress=on_progress).run()
@@ -138,7 +134,6 @@ def resume(
         if run.state == "finished":
             return _cleared(run, on_message)
         on_folder(run.path)
-        require_unfinished_facts(run)
         fingerprint = parts["data"].fingerprint
         if run.summary.get("data", {}).get("fingerprint", fingerprint) != fingerprint:
             raise Refused(f"{run.path}: the data are not those that the run began with; train a new one")
@@ -147,7 +142,7 @@ def resume(
             written = {key: checkpoint["process"][key] for key in _WRITTEN} if checkpoint is not None else {}
         changed = said(changes(recorded, environment(fingerprint)))
         resumed = [*run.summary.get("resumed", []), {"step": step, "environment": changed}]
-        record = RecordWriter.reopen(run, _columns(run.config), resumed=resumed, **written)
+        record = RecordLogger.reopen(run, resumed=resumed, **written)
         log.info("resumed at step %d", step)
         on_message(_where(run, step, checkpoint is not None))
         for line in changed:  # the bits may differ then
@@ -244,8 +239,3 @@ def _cleared(run: Run, on_message: Callable[[str], None]) -> Run:
     remove_snapshots(run.path)
     on_message(f"{run.path}: already finished: nothing to do")
     return run
-
-
-def _columns(config: RunConfig) -> list[str]:
-    """Return all metrics that a run will ever log."""
-    return [*TRAIN_COLUMNS, *(f"val/{name}" for name, metric in METRICS.items() if config.task.name in metric.tasks)]

@@ -22,16 +22,16 @@ from attncompare.tasks.exchange import Exchange
 from attncompare.training.averaging import remove_snapshots, take_average
 from attncompare.training.callback import Tracking
 from attncompare.training.checkpoint import remove_checkpoints
-from attncompare.record.environment import environment
-from attncompare.record.files import write_text
+from attncompare.record import environment
+from attncompare.record import write_text
 from attncompare.training.interrupts import Stop
 from attncompare.maps.page import MapSeries, maps_page
 from attncompare.training.progress import OnProgress, Progress
 from attncompare.training.random_states import seed_all
-from attncompare.record.record import BEST_WEIGHTS, Run, State
-from attncompare.record.record_writer import RecordWriter
+from attncompare.record import BEST_WEIGHTS, Run, State
+from attncompare.record import RecordLogger
 from attncompare.wandb_logging.wandb_figures import final_figures
-from attncompare.record.weights import load_weights
+from attncompare.record import load_weights
 
 if TYPE_CHECKING:
     from attncompare.wandb_logging.wandb_view import WandbView
@@ -55,7 +55,7 @@ class Session:
 
     def __init__(
         self,
-        record: RecordWriter,
+        record: RecordLogger,
         task: Task,
         data: DataModule,
         probes: list[Probe],
@@ -185,7 +185,8 @@ class Session:
         self.task.eval()
         predictions = self.task.predictions(self.data)
         self.record.predictions(predictions)
-        self.record.losses(self.task.items.rows())
+        rows = self.task.items.rows()
+        self.record.items({"id": row.pop("id"), "loss": list(map(float, row.values()))} for row in rows)
         maps = Run.open(self.record.path).maps()
         page = None
         if maps:

@@ -27,7 +27,7 @@ from attncompare.config import RunConfig
 from attncompare.errors import Refused, RunFailed
 from attncompare.maps.maps import ProbeMaps, head_numbers
 from attncompare.maps.page import MapSeries, maps_page
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 log = logging.getLogger("attncompare")
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from attncompare.record import environment as environment_module
-from attncompare.record.environment import cpu_features, environment, git_state
+from attncompare.record import cpu_features, environment, git_state
 
 
 def git(folder, *arguments):

@@ -10,11 +10,11 @@ import sys
 import pytest
 
 from attncompare.errors import Refused
-from attncompare.record.lock import RunLock, is_locked
+from attncompare.record import RunLock, is_locked
 
 HOLD = """
 import sys, pathlib
-from attncompare.record.lock import RunLock
+from attncompare.record import RunLock
 lock = RunLock(pathlib.Path(sys.argv[1]))
 print(1, flush=True)
 input()

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from attncompare.errors import Refused
-from attncompare.record.reading import read_inside, require_no_way_out
+from attncompare.record import read_inside, require_no_way_out
 
 
 @pytest.fixture

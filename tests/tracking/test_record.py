@@ -15,10 +15,10 @@ import yaml
 
 from attncompare.errors import Refused
 from attncompare.record import files, folders
-from attncompare.record.folders import create_folder, require_writable
-from attncompare.record.record import Run, find_runs, mark_lost
-from attncompare.record.record_writer import RecordWriter
-from attncompare.record.seal import seal
+from attncompare.record import create_folder, require_writable
+from attncompare.record import Run, find_runs, mark_lost
+from attncompare.record import RecordLogger
+from attncompare.record import seal
 
 COLUMNS = ("train/loss", "val/loss")
 

@@ -5,8 +5,9 @@ import subprocess
 
 import pytest
 
-from attncompare.record.environment import git_state
-from attncompare.record.redaction import LARGEST, looks_secret, split_diff, without_secrets
+from attncompare.record import git_state
+from attncompare.record import SWEEP_LIMIT as LARGEST
+from attncompare.record.provenance import looks_secret, split_diff, without_secrets
 
 # Made up, in the form of real ones.
 KEYS = {

@@ -3,7 +3,7 @@
 import pytest
 
 from attncompare.errors import Refused
-from attncompare.record.record import Run
+from attncompare.record import Run
 from attncompare.record.reference import keep, keep_sweep
 from attncompare.training.run import train
 

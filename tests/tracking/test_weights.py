@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from attncompare.errors import Refused
-from attncompare.record.weights import load_weights, require_weights_of, save_weights, weights_from
+from attncompare.record import load_weights, require_weights_of, save_weights, weights_from
 
 
 def model(width=3, **options):
