@@ -108,7 +108,7 @@ def _mosaic(site_map: SiteMap, layout: _Layout) -> np.ndarray:
     image = np.full(size, 255, np.uint8)
     T, S = len(site_map.queries), len(site_map.keys)
     blocked_TS = np.triu(np.ones((T, S), bool), 1) & site_map.causal
-    colors_LHTSC = COLORS(np.clip(site_map.weights_LHTS, 0, 1), bytes=True)
+    colors_LHTSC = COLORS(np.clip(site_map.weights_LHTS.astype(np.float32), 0, 1), bytes=True)
     colors_LHTSC[:, :, blocked_TS, :3] = np.multiply(BLOCKED, 255).astype(np.uint8)
     for layer in range(site_map.layers):
         for head in range(site_map.heads):
