@@ -1,6 +1,7 @@
 """What the tasks share: a LightningModule around a model, its optimizer and schedule, and its evaluation by metrics."""
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Generic, Literal, TypeVar
@@ -20,7 +21,7 @@ from attncompare.config.schema import OptimizerConfig
 from attncompare.config.values import AtLeastTwo
 from attncompare.data.tokenizer import PAD, Tokenizer
 from attncompare.errors import NotFinite
-from attncompare.model import Vocabulary, initialize
+from attncompare.model import Site, Vocabulary, initialize
 from attncompare.tasks.metrics import metric, metrics_of
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -74,6 +75,8 @@ class Task(LightningModule, Generic[Model]):
         always_causal: whether each self-attention is causal whatever the variant says.
         abilities: what a trained model can be asked for: ``translate``, ``generate``.
         plan: how many steps a time budget gives, once that is known.
+        last_step: the step that ends training, as far as is known.
+        row: the newest row of training metrics.
         tokens_trained: tokens that the training loss was a mean over, since the run began.
         batch: the newest batch, of training or of an evaluation.
     """
@@ -98,9 +101,22 @@ class Task(LightningModule, Generic[Model]):
         self.tokens_trained = 0
         self.batch: Any = None
         self.gradient_norm = torch.tensor(math.nan)
+        self.last_step = config.trainer.max_steps
+        self.row: dict[str, float] = {}
         self._loss_sum, self._steps_summed = 0.0, 0
+        self._seconds, self._since = 0.0, None  # type: float, float | None
+        self._at_row = (0, 0.0)  # tokens and seconds
         self._compiled: Callable[..., Tensor] | None = None
         self._ordered: list[nn.Parameter] = []
+
+    def can(self, ability: str) -> bool:
+        """Return whether the task has one of the ``abilities``."""
+        return ability in self.abilities
+
+    @property
+    def sites(self) -> dict[str, Site]:
+        """The attention sites of the model."""
+        return self.model.sites
 
     def build_model(self) -> Model:
         """Return a fresh model."""
@@ -193,31 +209,62 @@ class Task(LightningModule, Generic[Model]):
         # Lightning takes the mean over the parts, and ddp over the ranks; each counts by its tokens.
         return loss * (batch.share * self.trainer.accumulate_grad_batches * self.trainer.world_size)
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
-        """Log a row every ``trainer.log_every`` steps: the loss is the mean over the steps since the last one."""
-        if (batch_idx + 1) % self.trainer.accumulate_grad_batches:
-            return
-        self.tokens_trained += batch.step_tokens
-        self._steps_summed += 1
-        if self.global_step % self.config.trainer.log_every and not self.trainer.should_stop:
-            return
-        loss = torch.tensor(self._loss_sum / self._steps_summed, dtype=torch.float64)
-        self._loss_sum, self._steps_summed = 0.0, 0
-        self.log_row(
-            {
-                "train/loss": self.trainer.strategy.reduce(loss, reduce_op="sum"),
-                "train/lr": self.trainer.optimizers[0].param_groups[0]["lr"],
-                "train/grad_norm": self.gradient_norm,
-            },
-            prog_bar="train/loss",
-        )
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Go on counting seconds."""
+        self._since = self._since or time.perf_counter()
 
-    def log_row(self, values: dict[str, Any], prog_bar: str = "") -> None:
-        """Log ``values`` with the number of optimizer steps done, which Lightning would count from 0, tokens and epoch."""
-        facts = {"step": self.global_step, "epoch": self.current_epoch, "train/tokens": self.tokens_trained}
-        for name, value in {**values, **facts}.items():
-            tensor = torch.as_tensor(value, dtype=torch.float64)
-            self.log(name, tensor, prog_bar=name == prog_bar, batch_size=1, reduce_fx="max" if name in facts else "mean")
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        """Let the optimizer do a step, and log a row of metrics every ``trainer.log_every`` steps and after the last one.
+
+        Here, and not at the end of the batch, so that a checkpoint that callbacks write there holds the row.
+        """
+        super().optimizer_step(*arguments, **options)
+        step = self.global_step + 1
+        self.tokens_trained += self.batch.step_tokens
+        self._steps_summed += 1
+        if step % self.config.trainer.log_every and step != self.last_step:
+            return
+        loss = torch.tensor(self._loss_sum / self._steps_summed, dtype=torch.float64)  # a mean over the steps since then
+        tokens, seconds = self.tokens_trained - self._at_row[0], self.seconds - self._at_row[1]
+        self._loss_sum, self._steps_summed, self._at_row = 0.0, 0, (self.tokens_trained, self.seconds)
+        values = {
+            "train/loss": self.trainer.strategy.reduce(loss, reduce_op="sum"),
+            "train/lr": self.trainer.optimizers[0].param_groups[0]["lr"],
+            "train/grad_norm": self.gradient_norm,
+            "train/tokens_per_second": tokens / max(seconds, 1e-9),
+        }
+        self.row = self.log_row(values, step, prog_bar="train/loss")
+
+    def log_row(self, values: dict[str, Any], step: int, prog_bar: str) -> dict[str, float]:
+        """Log ``values`` after ``step`` optimizer steps, which Lightning would count from 0, and return the row.
+
+        Each row says how many tokens and seconds of training it took, so that what two runs reached with the same
+        tokens, or in the same time, can be told later.
+        """
+        steps_per_epoch = max(1, int(self.trainer.num_training_batches) // self.trainer.accumulate_grad_batches)
+        facts = {
+            "train/tokens": self.tokens_trained,
+            "train/seconds": self._at_row[1] if prog_bar.startswith("train") else self.seconds,
+            "epoch": (step - 1) // steps_per_epoch,
+            "step": step,
+        }
+        row = {name: torch.as_tensor(value, dtype=torch.float64).cpu() for name, value in {**values, **facts}.items()}
+        for name, value in row.items():
+            self.log(name, value, prog_bar=name == prog_bar, batch_size=1, reduce_fx="max" if name == "step" else "mean")
+        return {name: value.item() for name, value in row.items()}
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training steps alone; validations, checkpoints and maps do not count."""
+        return self._seconds + (0.0 if self._since is None else time.perf_counter() - self._since)
+
+    def pause(self) -> None:
+        """Stop counting seconds until the next step."""
+        self._seconds, self._since = self.seconds, None
+
+    def on_validation_start(self) -> None:
+        """Stop counting seconds."""
+        self.pause()
 
     def on_validation_epoch_start(self) -> None:
         """Begin new sums."""
@@ -234,7 +281,7 @@ class Task(LightningModule, Generic[Model]):
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of val."""
         values = {f"val/{name}": one.compute() for name, one in self.metrics.items()}
-        self.log_row(values, prog_bar="val/loss")
+        self.log_row(values, self.global_step, prog_bar="val/loss")
 
     def on_test_epoch_start(self) -> None:
         """Begin new sums."""
@@ -305,17 +352,21 @@ class Task(LightningModule, Generic[Model]):
         """Add what the rows and the schedule of further training depend on."""
         checkpoint["task"] = {
             "tokens_trained": self.tokens_trained,
-            "loss_sum": self._loss_sum,
-            "steps_summed": self._steps_summed,
+            "seconds": self.seconds,
+            "loss": [self._loss_sum, self._steps_summed],
+            "at_row": list(self._at_row),
             "plan": asdict(self.plan) if self.plan else None,
+            "last_step": self.last_step,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go back to :meth:`on_save_checkpoint`; a plan that was made after it stays."""
         state = checkpoint["task"]
-        self.tokens_trained = state["tokens_trained"]
-        self._loss_sum, self._steps_summed = state["loss_sum"], state["steps_summed"]
-        self.plan = Plan(**state["plan"]) if state["plan"] else self.plan
+        self.tokens_trained, self._seconds = state["tokens_trained"], state["seconds"]
+        self._loss_sum, self._steps_summed = state["loss"]
+        self._at_row = (state["at_row"][0], state["at_row"][1])
+        if state["plan"] is not None:
+            self.plan, self.last_step = Plan(**state["plan"]), state["last_step"]
 
 
 def lr_factor(step: int, config: OptimizerConfig, steps: int | None) -> float:
