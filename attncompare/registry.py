@@ -13,8 +13,51 @@ from typing import Any
 
 from attncompare.errors import Refused
 
+KINDS = ("scores", "tasks", "datasets", "backbones", "metrics", "callbacks")
 SCORE_GROUP = "attncompare.scores"
+_FOLDERS = {"datasets": "data/corpora"}
 _SCORE_FOLDER = Path(__file__).parent / "attention" / "scores"
+
+
+def names(kind: str) -> list[str]:
+    """Return the names of all parts of a kind (one of :data:`KINDS`), built-in and installed; nothing is imported.
+
+    Raises:
+        Refused: if two packages claim one name.
+    """
+    return sorted(_parts(kind))
+
+
+def load(kind: str, name: str) -> type[Any]:
+    """Return the class of a part; arguments and errors as of :func:`load_score`."""
+    parts = _parts(kind)
+    if name not in parts:
+        raise Refused(unknown(kind.removesuffix("s"), name, parts))
+    try:
+        return parts[name].load()
+    except (ImportError, AttributeError) as error:
+        raise Refused(f"{kind.removesuffix('s')} '{name}' of {_package(parts[name])} cannot be loaded: {error}") from error
+
+
+def _parts(kind: str) -> dict[str, EntryPoint]:
+    """Return the parts of a kind by name: files ``two_words.py`` and packages of its folder, and entry points."""
+    folder = Path(__file__).parent / _FOLDERS[kind]
+    room = f"attncompare.{_FOLDERS[kind].replace('/', '.')}"
+    files = [file.parent if file.name == "__init__.py" else file for file in (*folder.glob("*.py"), *folder.glob("*/__init__.py"))]
+    built_in = [
+        EntryPoint(file.stem, f"{room}.{file.stem}:{_class_name(file.stem)}", f"attncompare.{kind}")
+        for file in files
+        if file != folder
+    ]
+    found: dict[str, EntryPoint] = {}
+    for entry in (*built_in, *entry_points(group=f"attncompare.{kind}")):
+        if entry.name in found:
+            raise Refused(
+                f"the packages {_package(found[entry.name])} and {_package(entry)} both have '{entry.name}' among {kind}: "
+                f"rename one of them, or uninstall {_package(entry)}"
+            )
+        found[entry.name] = entry
+    return found
 
 
 def score_names() -> list[str]:

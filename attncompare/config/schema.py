@@ -14,23 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from attncompare.config.checks import check_references
-from attncompare.config.corpora import (
-    PAIRS,
-    TEXT,
-    Data,
-    Multi30kConfig,
-    PairsConfig,
-    TextConfig,
-    TinyshakespeareConfig,
-)
-from attncompare.config.data import (
-    CorpusConfig,
-    LocaleConfig,
-    PydocsConfig,
-    RecallConfig,
-    ReverseConfig,
-    TokenizerConfig,
-)
+from attncompare.config.corpora import PAIRS, TEXT, Data
 from attncompare.config.messages import HYDRA_ERRORS, explain, explain_hydra, shown
 from attncompare.config.older import completed
 from attncompare.config.task import LanguageModelConfig, TranslationConfig
@@ -44,6 +28,7 @@ from attncompare.config.values import (
     Probability,
     Strict,
 )
+from attncompare.data.dataset import DatasetConfig, TokenizerConfig
 from attncompare.errors import Refused
 from attncompare.config.plain_values import leaves
 from attncompare.registry import score_names, unknown
@@ -53,18 +38,10 @@ __all__ = [
     "PAIRS",
     "TEXT",
     "AttentionConfig",
-    "CorpusConfig",
+    "DatasetConfig",
     "LanguageModelConfig",
-    "LocaleConfig",
-    "Multi30kConfig",
     "OptimizerConfig",
-    "PairsConfig",
-    "PydocsConfig",
-    "RecallConfig",
-    "ReverseConfig",
     "RunConfig",
-    "TextConfig",
-    "TinyshakespeareConfig",
     "TokenizerConfig",
     "TrackingConfig",
     "TrainerConfig",
@@ -137,7 +114,7 @@ class RunConfig(Strict):
     """One training run, whole."""
 
     task: Annotated[TranslationConfig | LanguageModelConfig, Field(discriminator="name")]
-    data: Data
+    data: Data  # type: ignore[valid-type]
     attention: AttentionConfig
     backbone: TransformerConfig
     optimizer: OptimizerConfig

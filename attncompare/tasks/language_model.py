@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from attncompare.config import LanguageModelConfig, RunConfig
 from attncompare.data.batches import TextBatch
 from attncompare.data.module import DataModule
-from attncompare.data.row_set import RowSet
+from attncompare.data.sets import RowSet
 from attncompare.data.tokenizer import BOS, Tokenizer
 from attncompare.decoding import sample
 from attncompare.errors import Refused
