@@ -36,14 +36,19 @@ def load(kind: str, name: str) -> type[Any]:
     try:
         return parts[name].load()
     except (ImportError, AttributeError) as error:
-        raise Refused(f"{kind.removesuffix('s')} '{name}' of {_package(parts[name])} cannot be loaded: {error}") from error
+        raise Refused(
+            f"{kind.removesuffix('s')} '{name}' of {_package(parts[name])} cannot be loaded: {error}"
+        ) from error
 
 
 def _parts(kind: str) -> dict[str, EntryPoint]:
     """Return the parts of a kind by name: files ``two_words.py`` and packages of its folder, and entry points."""
     folder = Path(__file__).parent / _FOLDERS[kind]
     room = f"attncompare.{_FOLDERS[kind].replace('/', '.')}"
-    files = [file.parent if file.name == "__init__.py" else file for file in (*folder.glob("*.py"), *folder.glob("*/__init__.py"))]
+    files = [
+        file.parent if file.name == "__init__.py" else file
+        for file in (*folder.glob("*.py"), *folder.glob("*/__init__.py"))
+    ]
     built_in = [
         EntryPoint(file.stem, f"{room}.{file.stem}:{_class_name(file.stem)}", f"attncompare.{kind}")
         for file in files

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from attncompare.errors import Refused
 from attncompare.config.plain_values import safe_yaml
+from attncompare.errors import Refused
 from attncompare.registry import unknown
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from attncompare.config.messages import shown
-from attncompare.errors import Refused
 from attncompare.config.plain_values import leaves, safe_yaml
+from attncompare.errors import Refused
 from attncompare.registry import unknown
 
 CALLS = ("_target_", "_partial_", "_recursive_", "_convert_", "_args_")

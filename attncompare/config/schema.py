@@ -17,6 +17,7 @@ from attncompare.config.checks import check_references
 from attncompare.config.corpora import PAIRS, TEXT, Data
 from attncompare.config.messages import HYDRA_ERRORS, explain, explain_hydra, shown
 from attncompare.config.older import completed
+from attncompare.config.plain_values import leaves
 from attncompare.config.task import LanguageModelConfig, TranslationConfig
 from attncompare.config.training import OptimizerConfig, TrainerConfig
 from attncompare.config.values import (
@@ -30,7 +31,6 @@ from attncompare.config.values import (
 )
 from attncompare.data.dataset import DatasetConfig, TokenizerConfig
 from attncompare.errors import Refused
-from attncompare.config.plain_values import leaves
 from attncompare.registry import score_names, unknown
 
 __all__ = [
@@ -114,7 +114,7 @@ class RunConfig(Strict):
     """One training run, whole."""
 
     task: Annotated[TranslationConfig | LanguageModelConfig, Field(discriminator="name")]
-    data: Data  # type: ignore[valid-type]
+    data: Data
     attention: AttentionConfig
     backbone: TransformerConfig
     optimizer: OptimizerConfig

@@ -165,7 +165,9 @@ def _cut(text: str, shares: dict[str, float]) -> dict[str, datasets.Dataset]:
     pieces["train"] = text[:end]
     for split, piece in pieces.items():
         if not piece:
-            raise Refused(f"data.{split}_fraction: a text of {counted(len(text), 'character')} is too short for a split")
+            raise Refused(
+                f"data.{split}_fraction: a text of {counted(len(text), 'character')} is too short for a split"
+            )
     return {split: datasets.Dataset.from_dict({"text": [piece]}) for split, piece in pieces.items()}
 
 
@@ -296,7 +298,10 @@ def overlap(corpus: Corpus) -> dict[str, dict[str, int]]:
             yield {"in_train": row_hashes(list(sides.values())), **(sides if len(columns) > 1 else {})}
 
     found = {split: list(hashes(split)) for split in ("val", "test")}
-    asked = {split: {key: np.concatenate([part[key] for part in parts]) for key in parts[0]} for split, parts in found.items()}
+    asked = {
+        split: {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        for split, parts in found.items()
+    }
     known = {key: np.unique(np.concatenate([values[key] for values in asked.values()])) for key in asked["val"]}
     seen = {key: np.zeros(len(values), dtype=bool) for key, values in known.items()}
     for part in hashes("train"):

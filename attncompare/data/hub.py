@@ -35,7 +35,12 @@ def hub_builder(name: str, subset: str | None) -> tuple[datasets.DatasetBuilder,
 
 
 def hub_rows(
-    builder: datasets.DatasetBuilder, origin: dict[str, Any], split: str, columns: Columns, blank: bool, first: int | None
+    builder: datasets.DatasetBuilder,
+    origin: dict[str, Any],
+    split: str,
+    columns: Columns,
+    blank: bool,
+    first: int | None,
 ) -> datasets.Dataset:
     """Return the rows of one split, mapped from the cache.
 
@@ -80,7 +85,7 @@ def fetched(address: str, what: str) -> Path:
         try:
             with tempfile.TemporaryDirectory(dir=copy.parent) as folder:
                 part = Path(folder) / name
-                with urllib.request.urlopen(address, timeout=_ANSWER) as answer, part.open("wb") as file:  # noqa: S310
+                with urllib.request.urlopen(address, timeout=_ANSWER) as answer, part.open("wb") as file:
                     shutil.copyfileobj(answer, file)
                 part.rename(copy)
         except (OSError, ValueError) as error:

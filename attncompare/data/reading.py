@@ -182,8 +182,9 @@ _BLANK = "blank (remove the row, or keep such pairs with data.keep_empty=true)"
 
 def _checked(rows: Rows, place: str, columns: Columns, blank: bool) -> Iterator[Sequence[str]]:
     """Yield the cells of rows that hold nothing but text; ``place`` is the file and what its numbers count."""
-    count = 0
-    for count, (number, cells) in enumerate(rows, start=1):
+    empty = True
+    for number, cells in rows:
+        empty = False
         for cell, (column, (key, name)) in zip(cells, columns.items(), strict=True):
             if not isinstance(cell, str):
                 what = "no text" if cell is None else f"{type(cell).__name__}, not text,"
@@ -195,7 +196,7 @@ def _checked(rows: Rows, place: str, columns: Columns, blank: bool) -> Iterator[
                 continue
             raise Refused(f"{place} {number}: {what} in {column} ({key}={name})")
         yield cells
-    if not count:
+    if empty:
         raise Refused(f"{place.rpartition(',')[0]} is empty")
 
 
@@ -207,7 +208,9 @@ def _parallel(source: Path, target: Path, columns: Columns, blank: bool) -> Iter
     ]
     for count, (left, right) in enumerate(zip_longest(*sides)):
         if left is None or right is None:
-            sizes = [count + (row is not None) + sum(1 for _ in side) for row, side in zip((left, right), sides)]
+            sizes = [
+                count + (row is not None) + sum(1 for _ in side) for row, side in zip((left, right), sides, strict=True)
+            ]
             raise Refused(
                 f"{source} has {counted(sizes[0], 'line')} but {target} has {sizes[1]}; line by line they must translate"
             )
@@ -343,6 +346,8 @@ def _typed(source: Source, columns: Columns, streaming: bool) -> Any:
             return datasets.load_from_disk(str(source.paths[0].parent))
         names = parquet.read_schema(source.paths[0]).names
         # Others may be pictures; what is missing is told when all columns are known.
-        wanted = sorted({outer for _, name in columns.values() for outer in (name, name.split(".")[0]) if outer in names})
+        wanted = sorted(
+            {outer for _, name in columns.values() for outer in (name, name.split(".")[0]) if outer in names}
+        )
         paths = [glob.escape(str(path)) for path in source.paths]
         return datasets.Dataset.from_parquet(paths, columns=wanted or None, streaming=streaming)

@@ -142,8 +142,9 @@ class Tokenizer:
             vocab, rest = _by_token(values["model"]["vocab"]), _without_vocabulary(values)
             known = [_without_vocabulary(json.loads(_with_specials(_blank(*kind)).to_str())) for kind in _KINDS]
             if rest not in known:
-                unlike = ([key for key in rest.keys() | one.keys() if rest.get(key) != one.get(key)] for one in known)
-                raise ValueError(f"another {', '.join(sorted(min(unlike, key=len)))}")
+                unlike = [[key for key in rest.keys() | one.keys() if rest.get(key) != one.get(key)] for one in known]
+                fewest = min(unlike, key=len)
+                raise ValueError(f"another {', '.join(sorted(fewest))}")
             if sorted(vocab.values()) != list(range(len(vocab))) or not all(type(i) is int for i in vocab.values()):
                 raise ValueError("its ids are not 0, 1, 2, ...")
             if [vocab.get(special) for special in SPECIALS] != list(range(len(SPECIALS))):

@@ -49,7 +49,9 @@ def train_unigram(
         target = max(int(_SHARE * alive.sum()), size) if alive.sum() > _SPARE * size else size
         probability = _probabilities(seen, alive)
         # What the text would lose of its likelihood without each piece; letters stay.
-        loss = seen * (np.log(np.maximum(probability, _TINY)) - np.log(np.maximum(in_pieces.likelihoods(probability), _TINY)))
+        loss = seen * (
+            np.log(np.maximum(probability, _TINY)) - np.log(np.maximum(in_pieces.likelihoods(probability), _TINY))
+        )
         loss[: len(letters)] = np.inf
         loss[~alive] = -np.inf
         best = np.argsort(-loss, kind="stable")[: max(target, len(letters))]

@@ -47,7 +47,9 @@ class Multi30k(Dataset):
         config = self.config
         form = "" if config.form == "raw" else f"{config.form}."
         splits = {"train": "train", "val": "val", "test": config.test}
-        return {name: (f"{file}.{form}{config.source}", f"{file}.{form}{config.target}") for name, file in splits.items()}
+        return {
+            name: (f"{file}.{form}{config.source}", f"{file}.{form}{config.target}") for name, file in splits.items()
+        }
 
     def addresses(self) -> dict[str, tuple[str, str]]:
         """Return where these files are published: the raw ones are packed, the others are not."""

@@ -61,7 +61,9 @@ class Recall(Dataset):
         answers = dict(zip(keys, values, strict=True))
         # A query and its answer take one place of this shorter row, so that every layout is as likely as any other.
         places = config.length - 3 * config.pairs
-        queries = dict(zip(sorted(rng.sample(range(places), config.pairs)), rng.sample(keys, config.pairs), strict=True))
+        queries = dict(
+            zip(sorted(rng.sample(range(places), config.pairs)), rng.sample(keys, config.pairs), strict=True)
+        )
         symbols, answered = [symbol for pair in answers.items() for symbol in pair], set()
         for place in range(places):
             if place in queries:

@@ -17,8 +17,8 @@ from attncompare.data.corpora.locale.language import Both, Language, Said, Segme
 Maker = Callable[[random.Random, Both], Said]
 Say = Callable[[Language, float], str]
 
-_CURRENCIES = "EUR USD GBP JPY CHF SEK PLN CZK INR CNY RUB BRL DKK NOK AUD MXN".split()
 _SYMBOLS = ("EUR", "USD", "GBP", "JPY")
+_CURRENCIES = (*_SYMBOLS, "CHF", "SEK", "PLN", "CZK", "INR", "CNY", "RUB", "BRL", "DKK", "NOK", "AUD", "MXN")
 _UNITS = (
     *("length-kilometer", "length-meter", "length-centimeter", "length-mile", "length-foot", "length-inch"),
     *("mass-kilogram", "mass-gram", "mass-tonne", "mass-pound"),
@@ -90,7 +90,7 @@ def currency(rng: random.Random, both: Both) -> Said:
         both,
         _amount(rng),
         rng,
-        lambda one, n: format_currency(n, code, "#,##0.##", locale=one.locale, **options),  # type: ignore[arg-type]
+        lambda one, n: format_currency(n, code, "#,##0.##", locale=one.locale, **options),
     )
 
 
@@ -131,7 +131,7 @@ def relative(rng: random.Random, both: Both) -> Said:
 
     def say(language: Language, number: float) -> str:
         delta = dt.timedelta(seconds=sign * number * seconds)
-        return format_timedelta(delta, name, threshold=1e9, add_direction=True, locale=language.locale)  # type: ignore[arg-type]
+        return format_timedelta(delta, name, threshold=1e9, add_direction=True, locale=language.locale)
 
     return _counted(both, rng.randrange(1, most), rng, say)
 
@@ -231,7 +231,9 @@ def _in_digits(both: Both, number: float, say: Say, field: str = "unit") -> Said
 
 def _named(rng: random.Random, both: Both, table: str) -> Said:
     code = rng.choice(_codes(both, table))
-    return [Segment(getattr(both[0].locale, table)[code], table)], [Segment(getattr(both[1].locale, table)[code], table)]
+    return [Segment(getattr(both[0].locale, table)[code], table)], [
+        Segment(getattr(both[1].locale, table)[code], table)
+    ]
 
 
 @functools.cache
