@@ -8,16 +8,12 @@ from pytorch_lightning import LightningDataModule
 
 from attncompare.config import RunConfig
 from attncompare.data.corpora import load_corpus
-from attncompare.data.corpus import Corpus, fingerprint
-from attncompare.data.encoded_corpus import EncodedCorpus, Tell
-from attncompare.data.kept import KeptRows
+from attncompare.data.corpus import TEXT_COLUMNS, Corpus, fingerprint, overlap
+from attncompare.data.dataset import SPLITS
+from attncompare.data.encoding import EncodedCorpus, Tell
 from attncompare.data.order import BatchLoader, Plan
-from attncompare.data.overlap import TEXT_COLUMNS, overlap
-from attncompare.data.pair_set import PairSet
 from attncompare.data.probes import Probe, pair_probes, text_probes
-from attncompare.data.row_set import RowSet
-from attncompare.data.splits import SPLITS
-from attncompare.data.stream_set import StreamSet
+from attncompare.data.sets import PairSet, RowsByLength, RowSet, StreamSet
 from attncompare.data.tokenizer import Tokenizer
 from attncompare.errors import Refused
 from attncompare.text import counted
@@ -189,7 +185,7 @@ class DataModule(LightningDataModule):
             counts |= found.get(split, {})
             if split == "test" and corpus.test_is_val:
                 counts["is_val"] = True
-            if split == "train" and isinstance(rows, KeptRows):
+            if split == "train" and isinstance(rows, RowsByLength):
                 counts["padding"] = rows.padding(self._train_plan(rows, 0))
             report[split] = counts
             self._log(split, counts)
