@@ -74,3 +74,9 @@ class Strict(BaseModel):
             valid = ",".join(type(self).model_fields)
             raise PydanticCustomError("unknown_key", "unknown key", {"key": key, "valid": valid})
         return self
+
+
+class PartConfig(Strict):
+    """The settings of a part that the registry knows under ``name``; a part adds its own by a subclass ``Config``."""
+
+    name: str

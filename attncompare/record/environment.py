@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from attncompare.attention.kernels.library import identity
+from attncompare.attention.kernels.build import identity
 from attncompare.record.redaction import without_secrets
 
 _CODE = Path(__file__).parents[2]

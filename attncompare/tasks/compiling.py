@@ -5,11 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from attncompare.attention.tracing import before_compiling
+from attncompare.attention.kernels.build import before_compiling
 from attncompare.config import RunConfig
 from attncompare.errors import Refused
-from attncompare.attention.kernels.triton_device import at_hand
-from attncompare.attention.kernels.library import cpp_compiler
+from attncompare.attention.kernels.build import has_triton as at_hand
+from attncompare.attention.kernels.build import cpp_compiler
 
 
 def require_compiler(config: RunConfig) -> None:

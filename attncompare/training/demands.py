@@ -217,7 +217,7 @@ def _strings(data: ReverseConfig, enough: int) -> int:
 def _keeps_maps(config: RunConfig) -> bool:
     """Return whether training holds the attention weights of a whole batch."""
     score: type[ScoreFunction] = load_score(config.attention.score)
-    return score.holds_weights("cuda" if _on_gpu(config) else "cpu", config.attention.dropout)
+    return score.context is ScoreFunction.context
 
 
 def _on_gpu(config: RunConfig) -> bool:
