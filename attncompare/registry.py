@@ -62,6 +62,18 @@ def package(entry: EntryPoint) -> str:
     return entry.dist.name if entry.dist else "attncompare"
 
 
+def names(kind: str) -> list[str]:
+    """Return the names of all parts of a kind; only scores so far."""
+    assert kind == "scores"
+    return score_names()
+
+
+def load(kind: str, name: str) -> type[Any]:
+    """Return the class of the part ``name`` of a kind; only scores so far."""
+    assert kind == "scores"
+    return load_score(name)
+
+
 def unknown(what: str, name: object, valid: Iterable[str]) -> str:
     """Say in one line that ``name`` is no valid ``what``, which ones are, and which is nearest."""
     choices = sorted(valid)

@@ -15,7 +15,7 @@ from torchmetrics import MetricCollection
 from attncompare import registry
 from attncompare.attention import Attention
 from attncompare.attention.kernels.cross_entropy import linear_cross_entropy
-from attncompare.attention.tracing import before_compiling
+from attncompare.attention.kernels.build import before_compiling
 from attncompare.config import PartConfig, RunConfig
 from attncompare.config.schema import OptimizerConfig
 from attncompare.config.values import AtLeastTwo

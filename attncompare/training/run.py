@@ -507,11 +507,10 @@ def _require_compiler(config: RunConfig) -> None:
     """Refuse ``trainer.compile`` where torch.compile finds nothing that compiles for the run's device."""
     if not config.trainer.compile:
         return
-    from attncompare.attention.kernels.library import cpp_compiler
-    from attncompare.attention.kernels.triton_device import at_hand
+    from attncompare.attention.kernels.build import cpp_compiler, has_triton
 
     on_gpu = config.trainer.accelerator != "cpu" and torch.cuda.is_available()
-    if on_gpu and not at_hand():
+    if on_gpu and not has_triton():
         raise Refused("trainer.compile=true: torch.compile needs triton, and there is none; set trainer.compile=false")
     if not on_gpu and cpp_compiler() is None:
         raise Refused("trainer.compile=true: torch.compile needs a C++ compiler, and there is none; set trainer.compile=false")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from attncompare.attention.kernels import likeliest as module
-from attncompare.attention.kernels.library import library
+from attncompare.attention.kernels.build import library
 from attncompare.attention.kernels.likeliest import likeliest
 
 compiled = pytest.param(True, id="compiled", marks=pytest.mark.skipif(library() is None, reason="no C++ compiler"))

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from attncompare.attention.kernels.library import sources
+from attncompare.attention.kernels.build import sources
 
 CALL = """
 import logging
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 import torch
 from attncompare import attend
-from attncompare.attention.kernels.library import library
+from attncompare.attention.kernels.build import library
 q, k, v = (torch.randn(1, 2, 5, 8, generator=torch.Generator().manual_seed(n)) for n in range(3))
 print(library() is not None, attend(q, k, v, score="additive")[0].double().sum().item())
 """
@@ -80,6 +80,6 @@ def test_a_compiler_without_threads_serves_too(call, tmp_path):
 
 
 def test_what_the_wheel_must_hold_is_beside_the_module():
-    folder = Path(sys.modules["attncompare.attention.kernels.library"].__file__).parent
+    folder = Path(sys.modules["attncompare.attention.kernels.build"].__file__).parent
     assert {file.parent for file in sources()} == {folder}
     assert {file.name for file in sources()} >= {"additive.cpp", "dot.cpp", "dropout.cpp", "cross_entropy.cpp"}

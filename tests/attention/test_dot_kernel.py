@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from attncompare.attention.masks import causal_mask
 from attncompare.attention.kernels.dot import dot_context
-from attncompare.attention.kernels.library import library
+from attncompare.attention.kernels.build import library
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler")
 SHAPES = [  # batch, heads, queries, keys, width of keys, width of values

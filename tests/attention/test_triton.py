@@ -10,9 +10,7 @@ import pytest
 import torch
 
 from attncompare.attention import attend
-from attncompare.attention.scores.additive import Additive
-from attncompare.attention.kernels import triton_device as triton
-from attncompare.attention.kernels.triton_device import at_hand, serves
+from attncompare.attention.kernels import build
 
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="no triton")
 
@@ -23,7 +21,7 @@ import sys
 from triton import compile
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from attncompare.attention.kernels import triton_additive_kernels as kernels
+from attncompare.attention.kernels import triton_additive as kernels
 from attncompare.attention.kernels.triton_additive import backward_blocks, forward_blocks, key_blocks
 
 capability, width = map(int, sys.argv[1:])
@@ -74,35 +72,20 @@ def test_attention_takes_the_kernel_where_it_serves(monkeypatch):
     draw = torch.Generator().manual_seed(1)
     q, k, v = (torch.randn(1, 2, size, 4, generator=draw) for size in (5, 7, 7))
     expected, _ = attend(q, k, v, score="additive")
-    monkeypatch.setattr("attncompare.attention.scores.additive.serves", lambda _: False)
-    monkeypatch.setattr(triton, "serves", lambda _: True)
+    monkeypatch.setattr(build, "serves", lambda _: False)
+    monkeypatch.setattr(build, "triton_serves", lambda _: True)
     monkeypatch.setattr("attncompare.attention.scores.additive.additive_scores", None)  # not the explicit path
     found, _ = attend(q, k, v, score="additive")
     torch.testing.assert_close(found, expected)
 
 
-def test_the_kernels_serve_on_cuda_in_single_precision_or_less():
-    assert not serves(torch.zeros(1)) and not serves(torch.zeros(1, device="meta"))
-
-
-@pytest.fixture
-def without_triton(monkeypatch):
-    at_hand.cache_clear()
-    monkeypatch.setattr(triton, "find_spec", lambda _: None)
-    yield
-    at_hand.cache_clear()
-
-
-def test_without_triton_one_line_says_so_and_memory_is_planned_for_the_slower_form(without_triton, caplog):
+def test_without_triton_one_line_says_so(monkeypatch, caplog):
+    build.has_triton.cache_clear()
+    monkeypatch.setattr(build, "find_spec", lambda _: None)
     caplog.set_level(logging.INFO, "attncompare")
-    assert Additive.holds_weights("cuda", 0.1) and Additive.holds_weights("cuda", 0.1)
-    assert caplog.text.count("no triton: additive attention runs without kernels on the GPU") == 1
-
-
-@needs_triton
-def test_with_triton_memory_is_planned_for_the_kernel():
-    at_hand.cache_clear()
-    assert not Additive.holds_weights("cuda", 0.1)
+    assert not build.has_triton() and not build.has_triton()
+    build.has_triton.cache_clear()
+    assert caplog.text.count("no triton") == 1
 
 
 @pytest.mark.cuda

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from attncompare.attention.kernels import cross_entropy
 from attncompare.attention.kernels.cross_entropy import linear_cross_entropy
-from attncompare.attention.kernels.library import library
+from attncompare.attention.kernels.build import library
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler")
 

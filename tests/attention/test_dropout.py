@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from attncompare.attention.kernels.dropout import add_dropout
-from attncompare.attention.kernels.library import library
+from attncompare.attention.kernels.build import library
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler")
 
