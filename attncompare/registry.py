@@ -6,6 +6,7 @@ packages bring more through the entry points ``attncompare.<kind>``. Listing nam
 
 import difflib
 import json
+import re
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -62,18 +63,6 @@ def package(entry: EntryPoint) -> str:
     return entry.dist.name if entry.dist else "attncompare"
 
 
-def names(kind: str) -> list[str]:
-    """Return the names of all parts of a kind; only scores so far."""
-    assert kind == "scores"
-    return score_names()
-
-
-def load(kind: str, name: str) -> type[Any]:
-    """Return the class of the part ``name`` of a kind; only scores so far."""
-    assert kind == "scores"
-    return load_score(name)
-
-
 def unknown(what: str, name: object, valid: Iterable[str]) -> str:
     """Say in one line that ``name`` is no valid ``what``, which ones are, and which is nearest."""
     choices = sorted(valid)
@@ -111,7 +100,7 @@ def _built_in(kind: str) -> dict[str, EntryPoint]:
     for file in [*folder.glob("*.py"), *folder.glob("*/__init__.py")]:
         name = file.parent.name if file.name == "__init__.py" else file.stem
         one = "".join(word.capitalize() for word in name.split("_"))
-        if f"\nclass {one}(" in file.read_text(encoding="utf-8"):
+        if re.search(rf"^class {one}[(:]", file.read_text(encoding="utf-8"), re.MULTILINE):
             module = f"attncompare.{place.replace('/', '.')}.{name}"
             found[name] = EntryPoint(name, f"{module}:{one}", group)
     return found

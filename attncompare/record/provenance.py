@@ -39,7 +39,7 @@ def environment(data_fingerprint: str) -> dict[str, Any]:
     """Return package versions, code, Python, machine and threads as plain JSON; no environment variable enters it."""
     import torch
 
-    from attncompare.attention.kernels.library import identity
+    from attncompare.attention.kernels.build import identity
 
     packages = {dist.name: dist.version for dist in sorted(distributions(), key=lambda dist: dist.name.lower())}
     return {
