@@ -43,6 +43,11 @@ def load_score(name: str) -> type[Any]:
         raise Refused(f"score '{name}' of the package {_package(scores[name])} cannot be loaded: {error}") from error
 
 
+def installed() -> list[EntryPoint]:
+    """Return the entry points of all installed parts."""
+    return sorted(entry_points(group=SCORE_GROUP))
+
+
 def unknown(what: str, name: object, valid: Iterable[str]) -> str:
     """Say in one line that ``name`` is no valid ``what``, which ones are, and which is nearest."""
     choices = sorted(valid)
