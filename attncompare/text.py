@@ -71,6 +71,11 @@ def byte_size(value: float) -> str:
     return text + "B" if " " in text else text + " B"
 
 
+def printable(text: str) -> str:
+    """Return ``text`` with whatever is no visible character, such as an escape sequence, spelled out."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 _TRANSLATION, _LANGUAGE_MODEL = ("translation",), ("language_model",)
 _BOTH = _TRANSLATION + _LANGUAGE_MODEL
 

@@ -1,5 +1,6 @@
 """What a run may be configured to do: the schema of ``conf/``, and how a bad config is refused."""
 
+from attncompare.config.changes import with_data
 from attncompare.config.schema import (
     CONF_DIR,
     PAIRS,
@@ -50,4 +51,5 @@ __all__ = [
     "TranslationConfig",
     "parse",
     "parse_composed",
+    "with_data",
 ]

@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from pytorch_lightning import LightningModule
@@ -48,6 +48,8 @@ class Task(LightningModule, Generic[Model]):
         items: the cross-entropy of the newest evaluation, by item.
     """
 
+    abilities: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> None:
         super().__init__()
         self.config = config
@@ -67,6 +69,10 @@ class Task(LightningModule, Generic[Model]):
         self._resumed: dict[str, Any] | None = None
         self._compiled: Callable[..., Tensor] | None = None
         self._parameters_in_order: list[nn.Parameter] = []
+
+    def can(self, what: str) -> bool:
+        """Return whether the task can ``translate`` sentences, or ``generate`` continuations."""
+        return what in self.abilities
 
     def build_model(self) -> Model:
         """Return a fresh model."""

@@ -1,6 +1,6 @@
 """``task=language_model``: a decoder learns the next token of a text."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +32,8 @@ class LanguageModel(Task[DecoderOnly]):
     Raises:
         Refused: if a prompt fills the longest sequence already.
     """
+
+    abilities: ClassVar[tuple[str, ...]] = ("generate",)
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> None:
         super().__init__(config, tokenizer, source_tokenizer)

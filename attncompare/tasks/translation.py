@@ -1,6 +1,6 @@
 """``task=translation``: an encoder-decoder learns by teacher forcing, and is judged by what it decodes."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,8 @@ class Translation(Task[EncoderDecoder]):
         beam: width of the search by which test is translated, from ``task.beam``; val is always decoded greedily.
         length_penalty: of a wider search (:func:`attncompare.decoding.length_penalty_of`), from ``task.length_penalty``.
     """
+
+    abilities: ClassVar[tuple[str, ...]] = ("translate",)
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> None:
         super().__init__(config, tokenizer, source_tokenizer)
