@@ -17,7 +17,7 @@ from attncompare.tasks import Task, build_task
 from attncompare.tasks.language_model import LanguageModel
 from attncompare.tasks.translation import Translation
 from attncompare.maps.maps import ProbeMaps
-from attncompare.maps.probing import probe_maps
+from attncompare.maps import probe_maps
 from attncompare.record import WEIGHTS_LIMIT, require_no_way_out
 from attncompare.record import AVERAGED_WEIGHTS, BEST_WEIGHTS, LAST_WEIGHTS, Run
 from attncompare.record import require_weights_of, weights_from

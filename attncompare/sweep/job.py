@@ -58,6 +58,6 @@ def check_jobs(jobs: Sequence[Job]) -> None:
     for data in {job.config.data for job in jobs}:
         checked_files(data)  # one bad file would fail every run
     if any(job.config.tracking.wandb == "online" for job in jobs):
-        from attncompare.wandb_logging.wandb_login import require_login  # W&B is slow to import
+        from attncompare.wandb_logging import require_login  # W&B is slow to import
 
         require_login()

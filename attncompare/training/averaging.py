@@ -11,10 +11,8 @@ from torch import Tensor
 
 from attncompare.data.module import DataModule
 from attncompare.errors import Refused, RunFailed
+from attncompare.record import AVERAGED_WEIGHTS, WEIGHTS_LIMIT, load_weights, read_inside, save_weights
 from attncompare.tasks.base import Task
-from attncompare.record import WEIGHTS_LIMIT, read_inside
-from attncompare.record import AVERAGED_WEIGHTS
-from attncompare.record import load_weights, save_weights
 
 _FOLDER = "checkpoints"
 _PATTERN = "snapshot-*.safetensors"

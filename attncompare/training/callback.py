@@ -11,13 +11,14 @@ from torch import Tensor
 
 from attncompare.data.module import DataModule, Probe
 from attncompare.errors import NotFinite
+from attncompare.maps import AttentionMaps
+from attncompare.record import BEST_WEIGHTS, LAST_WEIGHTS, RecordLogger, save_weights
 from attncompare.tasks.base import Task
 from attncompare.training.averaging import Snapshots
 from attncompare.training.checkpoint import of_this_run, save_checkpoint, state_digest
 from attncompare.training.company import Company
 from attncompare.training.ending import Ending
 from attncompare.training.interrupts import Stop
-from attncompare.maps.map_files import keep_maps
 from attncompare.training.meter import PeakMemory, Stopwatch
 from attncompare.training.progress import OnProgress, Progress
 from attncompare.training.random_states import (
@@ -26,12 +27,9 @@ from attncompare.training.random_states import (
     restore_process_random_states,
     restore_random_states,
 )
-from attncompare.record import BEST_WEIGHTS, LAST_WEIGHTS
-from attncompare.record import RecordLogger
-from attncompare.record import save_weights
 
 if TYPE_CHECKING:
-    from attncompare.wandb_logging.wandb_view import WandbView
+    from attncompare.wandb_logging import GuardedWandbLogger
 
 log = logging.getLogger("attncompare")
 
@@ -65,7 +63,7 @@ class Tracking(Callback):
     def __init__(
         self,
         record: RecordLogger,
-        view: "WandbView | None",
+        view: "GuardedWandbLogger | None",
         task: Task,
         data: DataModule,
         probes: list[Probe],
@@ -79,6 +77,7 @@ class Tracking(Callback):
         self.record, self.view, self.task, self.data, self.probes = record, view, task, data, probes
         self.stop, self.stop_after, self.on_progress = stop, stop_after, on_progress
         self.config = record.config
+        self.attention_maps = AttentionMaps(probes, record.path, record.config.tracking.images)
         self.ending = Ending(self.config, record.summary, record.path)
         task.plan = self.ending.plan
         last = self.config.trainer.average_last
@@ -223,7 +222,7 @@ class Tracking(Callback):
         epoch = (step * self.config.trainer.accumulate - 1) // self._epoch
         self.record.log_metrics({"epoch": epoch, **values}, step)
         if self.view:
-            self.view.log(step, values)
+            self.view.log_metrics(values, step)
 
     def _checkpoint(self, step: int) -> None:
         """Write all that the future depends on (``state``), and what the clock and the process add (``process``)."""
@@ -265,6 +264,4 @@ class Tracking(Callback):
         log.info("step %d: val loss %.4f, best %.4f at step %d", step, loss, self.best.loss, self.best.step)
 
     def _save_maps(self, step: int) -> None:
-        pictures = keep_maps(self.record.path, self.task, self.probes, step, self.config.tracking.images)
-        if self.view and pictures:
-            self.view.images(step, pictures)
+        self.attention_maps.capture(self.task, step, [self.view] if self.view else [])

@@ -20,8 +20,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from attncompare.errors import Refused, RunFailed
-from attncompare.record import write_bytes
-from attncompare.record import WEIGHTS_LIMIT, read_inside
+from attncompare.record import WEIGHTS_LIMIT, read_inside, write_bytes
 
 log = logging.getLogger("attncompare")
 

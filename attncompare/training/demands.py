@@ -13,11 +13,11 @@ import torch
 from attncompare.attention import ScoreFunction
 from attncompare.config import LocaleConfig, RecallConfig, ReverseConfig, RunConfig
 from attncompare.errors import Refused
-from attncompare.training.machine import total_memory
-from attncompare.text import byte_size
 from attncompare.model import ModelSize
 from attncompare.model.cost import Lengths, planned_activations, planned_map, planned_parameters
 from attncompare.registry import load_score
+from attncompare.text import byte_size
+from attncompare.training.machine import total_memory
 
 _SLACK = 2  # how many times the memory there is an estimate must exceed to be refused
 _FLOAT = 4  # bytes

@@ -9,13 +9,10 @@ import torch
 from safetensors.torch import save
 
 from attncompare.config import RunConfig
-from attncompare.training.demands import NOTHING_SEEN, POSITIONS, model_bytes, sizes
 from attncompare.errors import AttnCompareError, RunFailed
+from attncompare.record import how_to_resume, is_run, save_weights, write_bytes, write_json
 from attncompare.tasks import Task
-from attncompare.record import write_bytes, write_json
-from attncompare.record import is_run
-from attncompare.record import save_weights
-from attncompare.record import how_to_resume
+from attncompare.training.demands import NOTHING_SEEN, POSITIONS, model_bytes, sizes
 
 # The machine's fault, not the run's: it can go on once that is mended.
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOENT, errno.ESTALE)

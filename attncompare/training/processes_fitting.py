@@ -7,8 +7,8 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.plugins.environments import LightningEnvironment
 
-from attncompare.config import RunConfig
 from attncompare.attention.kernels.heap import keep_freed_memory
+from attncompare.config import RunConfig
 from attncompare.training.processes_group import Ddp, Started, accelerator
 
 

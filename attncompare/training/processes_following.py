@@ -17,15 +17,15 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from attncompare.config import RunConfig
 from attncompare.data.module import DataModule
-from attncompare.training.faults import explain
 from attncompare.model.initialize import stable_seed
-from attncompare.training.processes_fitting import make_trainer
-from attncompare.training.processes_group import joined
-from attncompare.training.processes_output import redirect
 from attncompare.tasks import Task, build_task
 from attncompare.tasks.exchange import Exchange
 from attncompare.training.checkpoint import load_checkpoint, pack
 from attncompare.training.ending import Ending
+from attncompare.training.faults import explain
+from attncompare.training.processes_fitting import make_trainer
+from attncompare.training.processes_group import joined
+from attncompare.training.processes_output import redirect
 from attncompare.training.random_states import (
     process_random_states,
     random_states,

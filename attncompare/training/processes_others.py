@@ -19,10 +19,10 @@ from torch import distributed
 
 from attncompare.config import RunConfig
 from attncompare.errors import RunFailed
+from attncompare.training.checkpoint import unpack
 from attncompare.training.processes_deaths import death
 from attncompare.training.processes_following import LOST, Orders, follow
 from attncompare.training.processes_group import accelerator, joined
-from attncompare.training.checkpoint import unpack
 
 log = logging.getLogger("attncompare")
 

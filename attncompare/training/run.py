@@ -14,28 +14,35 @@ import torch
 
 from attncompare.config import RunConfig
 from attncompare.data.module import DataModule
-from attncompare.training.demands import Seen, require_feasible
 from attncompare.errors import Refused
-from attncompare.training.faults import in_words
-from attncompare.text import counted
-from attncompare.training.processes_group import accelerator
-from attncompare.training.processes_others import other_processes
-from attncompare.training.session import Session
+from attncompare.record import (
+    RecordLogger,
+    Run,
+    RunLock,
+    RunLog,
+    changes,
+    create_folder,
+    environment,
+    find_runs,
+    is_run,
+    recorded_threads,
+    require_no_way_out,
+    require_writable,
+    said,
+)
 from attncompare.tasks import build_task
 from attncompare.tasks.compiling import require_compiler
+from attncompare.text import counted
 from attncompare.training.averaging import remove_snapshots
-from attncompare.record import changes, said
 from attncompare.training.checkpoint import load_checkpoint, of_this_run, remove_checkpoints
+from attncompare.training.demands import Seen, require_feasible
 from attncompare.training.ending import Course
-from attncompare.record import environment
-from attncompare.record import create_folder, require_writable
+from attncompare.training.faults import in_words
 from attncompare.training.interrupts import Stop, stoppable
-from attncompare.record import RunLock
+from attncompare.training.processes_group import accelerator
+from attncompare.training.processes_others import other_processes
 from attncompare.training.progress import OnProgress, Progress
-from attncompare.record import require_no_way_out
-from attncompare.record import Run, find_runs, is_run, recorded_threads
-from attncompare.record import RecordLogger
-from attncompare.record import RunLog
+from attncompare.training.session import Session
 
 log = logging.getLogger("attncompare")
 _WRITTEN = ("metrics_bytes", "metrics_sha256", "wall_seconds")
@@ -158,7 +165,7 @@ def _prepared(
     each = config.trainer.threads or threads or max(1, torch.get_num_threads() // config.trainer.devices)
     torch.set_num_threads(each)
     if config.tracking.wandb == "online":
-        from attncompare.wandb_logging.wandb_login import require_login
+        from attncompare.wandb_logging import require_login
 
         require_login()
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():

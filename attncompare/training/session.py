@@ -12,29 +12,25 @@ from pytorch_lightning import Trainer
 from attncompare.data.module import DataModule, Probe
 from attncompare.data.order import Loader
 from attncompare.errors import NotFinite, Refused, RunFailed
-from attncompare.training.faults import explain, save_failure
+from attncompare.maps.page import MapSeries, maps_page
 from attncompare.model.cost import Lengths, parameter_count, train_flops_per_token
 from attncompare.model.initialize import stable_seed
-from attncompare.training.processes_fitting import make_trainer
-from attncompare.training.processes_others import Others
+from attncompare.record import BEST_WEIGHTS, RecordLogger, Run, State, environment, load_weights, write_text
 from attncompare.tasks import Task
 from attncompare.tasks.exchange import Exchange
 from attncompare.training.averaging import remove_snapshots, take_average
 from attncompare.training.callback import Tracking
 from attncompare.training.checkpoint import remove_checkpoints
-from attncompare.record import environment
-from attncompare.record import write_text
+from attncompare.training.faults import explain, save_failure
 from attncompare.training.interrupts import Stop
-from attncompare.maps.page import MapSeries, maps_page
+from attncompare.training.processes_fitting import make_trainer
+from attncompare.training.processes_others import Others
 from attncompare.training.progress import OnProgress, Progress
 from attncompare.training.random_states import seed_all
-from attncompare.record import BEST_WEIGHTS, Run, State
-from attncompare.record import RecordLogger
-from attncompare.wandb_logging.wandb_figures import final_figures
-from attncompare.record import load_weights
+from attncompare.wandb_logging import final_figures
 
 if TYPE_CHECKING:
-    from attncompare.wandb_logging.wandb_view import WandbView
+    from attncompare.wandb_logging import GuardedWandbLogger
 
 log = logging.getLogger("attncompare")
 
@@ -68,7 +64,7 @@ class Session:
         self.others = others
         self.record, self.config, self.task, self.data = record, record.config, task, data
         self.probes, self.stop, self.stop_after, self.on_progress = probes, stop, stop_after, on_progress
-        self.view: WandbView | None = None
+        self.view: GuardedWandbLogger | None = None
         self.tracking: Tracking | None = None
 
     def run(self, checkpoint: dict[str, Any] | None = None) -> Run:
@@ -107,11 +103,10 @@ class Session:
         if data.source_tokenizer is not None:
             write_text(record.path / "source_tokenizer.json", data.source_tokenizer.to_text())
         if config.tracking.wandb != "disabled":
-            from attncompare.wandb_logging.wandb_view import WandbView  # here: importing wandb takes its time
+            from attncompare.wandb_logging import make_wandb_logger
 
-            known = {"run_id": record.summary["wandb"]["id"], "hurry": lambda: self.stop.reason is not None}
-            self.view = WandbView.start(record.path, config, record.summary["group"], **known)
-            if self.view.problem:
+            self.view = make_wandb_logger(config, record.path, record.summary["wandb"]["id"], record.summary["group"])
+            if self.view and self.view.problem:
                 self.on_progress(Progress(self.view.problem, self.task.step, config.trainer.max_steps))
         options = {
             "stop": self.stop,
@@ -123,7 +118,7 @@ class Session:
         if checkpoint is not None:
             self.tracking.resume(checkpoint)
             if self.view:
-                self.view.replay(Run.open(record.path))
+                self.view.log_record(Run.open(record.path))
         return self.tracking
 
     def _fit(self, tracking: Tracking, resumed: bool) -> None:
@@ -193,7 +188,7 @@ class Session:
             page = maps_page(self.record.path.name, [MapSeries(self.config.attention.name, maps)])
             write_text(self.record.path / "maps" / "index.html", page)
         if self.view:
-            self.view.results(predictions, maps, page)
+            self.view.log_results(predictions, maps, page)
 
     def _cost(self, tracking: Tracking) -> dict[str, float]:
         seconds = tracking.watch.seconds
@@ -278,7 +273,7 @@ class Session:
         summary, file = self.record.summary, self.record.path / "environment.json"
         environment = json.loads(file.read_text()) if file.exists() else {}
         self.view.finish(state, final_figures({**summary, "message": message}, environment))
-        summary["wandb"]["missing"] = self.view.missing()
+        summary["wandb"]["missing"] = self.view.problem
 
 
 def _interruptible(trainer: Trainer, work: Callable[[], Any], stop: Stop) -> None:
