@@ -11,7 +11,7 @@ from attncompare.bench.spread import Spread
 from attncompare.bench.values import quartiles, shown
 from attncompare.compare.report import charts_js, page_css, plotly_js
 from attncompare.maps.page import content_policy, environment, script_json, viewer_css
-from attncompare.maps.palette import series_color
+from attncompare.maps.pictures import series_color
 
 _LOOK = Path(__file__).parent / "look"
 _DASHES = ("solid", "dash", "dot")  # with the colors, in case there are more lines than colors
