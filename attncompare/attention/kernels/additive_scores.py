@@ -1,8 +1,8 @@
-"""Additive attention (Bahdanau et al. 2014) on the CPU: its scores by torch, and the whole of it by ``additive.cpp``.
+"""Additive scores (Bahdanau et al. 2014) by torch, in bounded memory: what is computed where no kernel serves.
 
-The plain formula holds B*H*T*S*K numbers, 6.4 GB for a batch of 64 with 6 heads, 256 tokens and K = 64. In the scores by
-torch, a few tiles of at most ``TILE_NUMBERS`` exist at a time, small enough to stay in a core's cache, and are made again
-in the backward pass. No tanh is taken for a tile of several queries either:
+The plain formula holds B*H*T*S*K numbers, 6.4 GB for a batch of 64 with 6 heads, 256 tokens and K = 64. Here a few tiles of
+at most ``TILE_NUMBERS`` exist at a time, small enough to stay in a core's cache, and are made again in the backward pass.
+No tanh is taken for a tile of several queries either:
 
     tanh(q + k) = 1 - 2 / (1 + e^(2q) e^(2k)),
 
@@ -11,7 +11,6 @@ numbers of its type, |q| or |k| beyond ``_LIMIT``, an element is taken from tanh
 element alone, so that no token's scores depend, not even in their last bit, on how large another token is.
 """
 
-import ctypes
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,14 +18,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from attncompare.attention.kernels.build import at, compiled
-from attncompare.attention.kernels.dropout import drawn_seed
-
 TILE_NUMBERS = 1 << 18
 # e^(2x) of the largest x, and of its negative, are normal numbers well inside the type's range.
 _LIMIT = {torch.float32: 40.0, torch.float64: 340.0}
-_TASKS = 8  # of the compiled loops: where there are fewer heads, so many share the queries, whatever the number of threads
-_ROWS = 64  # queries that a task has at least
 
 
 def additive_scores(q_BHTK: Tensor, k_BHSK: Tensor, v_HK: Tensor) -> Tensor:
@@ -120,87 +114,3 @@ def _tiles(q_NTK: Tensor, k_NSK: Tensor) -> Iterator[tuple[slice, slice]]:
 def _without_autocast(like: Tensor) -> torch.autocast:
     """Autocast would give the products of tiles half their bits."""
     return torch.autocast(like.device.type, enabled=False)
-
-
-class _Problem(ctypes.Structure):
-    """What ``struct Problem`` of additive.cpp holds."""
-
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in ("batch", "heads", "queries", "keys", "width", "value_width")),
-        *((name, ctypes.c_int64) for name in ("mask_batch", "mask_head", "mask_query", "mask_key")),
-        *((name, ctypes.c_void_p) for name in ("q", "k", "v", "values", "mask")),
-        *((name, ctypes.c_int64) for name in ("causal", "threads", "chunks")),
-        ("dropout", ctypes.c_float),
-        ("seed", ctypes.c_uint32),
-    )
-
-
-class _Outcome(ctypes.Structure):
-    """What ``struct Outcome`` of additive.cpp holds."""
-
-    _fields_ = tuple((name, ctypes.c_void_p) for name in ("softmax", "d_context", "d_q", "d_k", "d_v", "d_values"))
-
-
-def additive_context(
-    q_BHTK: Tensor,
-    k_BHSK: Tensor,
-    v_HK: Tensor,
-    values_BHSV: Tensor,
-    may_attend: Tensor | None,
-    causal: bool,
-    dropout: float,
-) -> Tensor:
-    """Return ``softmax(v . tanh(q + k)) values`` (B, H, T, width of the values), where the compiled loops serve (``build.serves``).
-
-    Extra memory is linear in T and S, forward and backward. The bits do not depend on the number of threads. Errors
-    against exact arithmetic are about those of the plain formula in float32 (at most twice as large, by RMS).
-
-    Args:
-        q_BHTK: queries; computed in float32, whatever their type.
-        k_BHSK: keys.
-        v_HK: the vector v of each head.
-        values_BHSV: values.
-        may_attend: boolean, broadcastable to (B, H, T, S); a query that may attend to nothing gets zeros.
-        causal: also hide the future; the last query stands at the last key.
-        dropout: probability with which a weight is dropped; drawn from torch's generator.
-    """
-    seed = drawn_seed() if dropout else 0
-    inputs = (tensor.float().contiguous() for tensor in (q_BHTK, k_BHSK, v_HK, values_BHSV))
-    return _Additive.apply(*inputs, may_attend, causal, dropout, seed).to(q_BHTK.dtype)
-
-
-class _Additive(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, values: Tensor, *options: Any) -> Tensor:
-        context = q.new_empty(*q.shape[:3], values.shape[3])
-        softmax = q.new_empty(*q.shape[:3], 2)  # largest score and sum of exponentials of each row
-        problem = _problem(q, k, v, values, *options)
-        compiled().additive_forward(ctypes.byref(problem), at(context), at(softmax))
-        ctx.save_for_backward(q, k, v, values, softmax, options[0])
-        ctx.options = options[1:]
-        return context
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, d_context: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v, values, softmax, may_attend = ctx.saved_tensors
-        problem = _problem(q, k, v, values, may_attend, *ctx.options)
-        batch, heads, chunks = problem.batch, problem.heads, problem.chunks
-        d_context, d_q = d_context.contiguous(), torch.empty_like(q)
-        d_k, d_values = (x.new_empty(batch, heads, chunks, *x.shape[2:]) for x in (k, values))
-        d_v = v.new_empty(batch, heads, chunks, v.shape[1])
-        tensors = (softmax, d_context, d_q, d_k, d_v, d_values)
-        compiled().additive_backward(ctypes.byref(problem), ctypes.byref(_Outcome(*map(at, tensors))))
-        return d_q, d_k.sum(2), d_v.sum((0, 2)), d_values.sum(2), *[None] * (1 + len(ctx.options))
-
-
-def _problem(
-    q: Tensor, k: Tensor, v: Tensor, values: Tensor, may_attend: Tensor | None, causal: bool, dropout: float, seed: int
-) -> _Problem:
-    batch, heads, queries, width = q.shape
-    keys = k.shape[2]
-    strides = (0, 0, 0, 0) if may_attend is None else may_attend.expand(batch, heads, queries, keys).stride()
-    chunks = max(1, min(_TASKS // max(1, batch * heads), queries // _ROWS))
-    sizes = (batch, heads, queries, keys, width, values.shape[3])
-    pointers = map(at, (q, k, v, values, may_attend))
-    return _Problem(*sizes, *strides, *pointers, causal, torch.get_num_threads(), chunks, dropout, seed)
