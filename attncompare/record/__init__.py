@@ -7,9 +7,10 @@ _HOMES = {
     "files": ("write_bytes", "write_json", "write_text", "write_yaml", "require_replaceable"),
     "folders": ("create_folder", "new_folder", "require_writable"),
     "reading": ("MEBIBYTE", "WEIGHTS_LIMIT", "read_inside", "safe_json", "safe_yaml"),
-    "record": ("AVERAGED_WEIGHTS", "BEST_WEIGHTS", "LAST_WEIGHTS", "Run", "find_runs", "is_run", "mark_lost"),
+    "record": ("AVERAGED_WEIGHTS", "BEST_WEIGHTS", "LAST_WEIGHTS", "RUN_MARKS", "Run", "State", "find_runs", "is_run", "mark_lost"),
     "sweeps": ("SWEEP_FILE", "not_started"),
     "lock": ("RunLock",),
+    "seal": ("seal",),
     "weights": ("load_weights", "require_weights_of", "save_weights", "weights_from"),
     "words": ("how_to_resume",),
 }
