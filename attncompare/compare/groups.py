@@ -85,12 +85,12 @@ class Comparison:
         """The metrics in which variants are tested against each other, the most important first."""
         if self.options.metric is not None:
             return (self.metrics[self.options.metric],)
-        return tuple(metric for metric in self.metrics.values() if metric.tested)
+        return tuple(metric for metric in self._prominent if metric.tested)
 
     @property
     def shown(self) -> tuple[type[Metric], ...]:
         """The metrics that the table shows."""
-        return self.tested if self.options.metric else tuple(one for one in self.metrics.values() if one.in_table)
+        return self.tested if self.options.metric else tuple(one for one in self._prominent if one.in_table)
 
     @property
     def one_tokenizer(self) -> bool:
@@ -100,11 +100,11 @@ class Comparison:
     @property
     def drawn(self) -> tuple[type[Metric], ...]:
         """The metrics that pictures show: those of the table that mean the same for all variants."""
-        return tuple(
-            metric
-            for metric in self.metrics.values()
-            if metric.in_table and (self.one_tokenizer or not metric.per_token)
-        )
+        return tuple(one for one in self._prominent if one.in_table and (self.one_tokenizer or not one.per_token))
+
+    @property
+    def _prominent(self) -> tuple[type[Metric], ...]:
+        return tuple(one for one in self.metrics.values() if not set(one.unless) & set(self.metrics))
 
     @property
     def ranked(self) -> tuple[Variant, ...]:

@@ -174,7 +174,7 @@ def _rich_table(table: ResultTable, width: int) -> Table:
     """Return ``table`` for a console of ``width`` columns, 80 or more; best figures are bold, identical models dim."""
     drawn = Table(
         box=SIMPLE_HEAD,
-        padding=(0, int(width >= _ROOMY)),
+        padding=(0, int(width >= _ROOMY), 0, 0),
         pad_edge=False,
         show_edge=False,
         title=table.title,

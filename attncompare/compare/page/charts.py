@@ -200,6 +200,7 @@ def pareto_data(comparison: Comparison, table: ResultTable) -> dict[str, Any] | 
     return {
         "qualities": [_axis(name, axes[name], rows) for name in qualities],
         "costs": [_axis(name, axes[name], rows) for name in costs],
+        "note": "",  # page.js names the front
         "fronts": fronts,
         "points": [
             {
