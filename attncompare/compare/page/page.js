@@ -50,7 +50,7 @@ function ticks([low, high], count) {
 
 function written(value) {
   const large = Math.abs(value) >= 1e4;
-  return value.toLocaleString('en', { maximumSignificantDigits: large ? 3 : 5, notation: large ? 'compact' : 'standard' });
+  return (value || 0).toLocaleString('en', { maximumSignificantDigits: large ? 3 : 5, notation: large ? 'compact' : 'standard' });
 }
 
 /**
@@ -60,11 +60,11 @@ function written(value) {
  * one x, else the nearest mark alone.
  */
 function chart(node, describe) {
-  const margin = { left: 62, right: 14, top: 10, bottom: 46 };
   const tip = make('div', '', 'tip');
   let svg;
   function render() {
     const width = node.clientWidth || 330, height = node.clientHeight || 250;
+    const margin = { left: 62, right: 20, top: 10, bottom: 42 };
     const inner = { width: width - margin.left - margin.right, height: height - margin.top - margin.bottom };
     const { x, y, bands = [], lines = [], bars = [], marks = [], labels = [], shared } = describe(inner);
     const fx = (value) => margin.left + ((value - x.range[0]) / (x.range[1] - x.range[0])) * inner.width;
