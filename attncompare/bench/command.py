@@ -7,7 +7,7 @@ from pathlib import Path
 from attncompare.bench.options import Options
 from attncompare.bench.report import Report, as_data
 from attncompare.errors import Refused
-from attncompare.record.files import require_replaceable, write_json, write_text
+from attncompare.record import require_replaceable, write_json, write_text
 
 Say = Callable[[str], None]
 

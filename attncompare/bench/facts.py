@@ -21,7 +21,7 @@ def machine_facts(device: str) -> dict[str, Any]:
     import torch
 
     from attncompare.attention.kernels.library import identity
-    from attncompare.record.environment import cpu_features, git_state
+    from attncompare.record import cpu_features, git_state
 
     git = git_state(Path(__file__).parents[2])
     return {

@@ -22,8 +22,8 @@ from attncompare.data.module import DataModule
 from attncompare.errors import RunFailed
 from attncompare.tasks import build_task
 from attncompare.maps.map_files import keep_maps
-from attncompare.record.record import LAST_WEIGHTS
-from attncompare.record.record_writer import RecordWriter
+from attncompare.record import LAST_WEIGHTS
+from attncompare.record import RecordLogger
 from attncompare.wandb_logging.wandb_view import WandbView
 
 _PLAIN, _AGAIN = "the plain loop", "the plain loop, once more"

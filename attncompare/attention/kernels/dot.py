@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from attncompare.attention.kernels.pointers import at, compiled, drawn_seed, mask_strides
+from attncompare.attention.kernels.build import at, compiled
+from attncompare.attention.kernels.dropout import drawn_seed
 
 
 class _Rows(ctypes.Structure):
@@ -45,7 +46,7 @@ def dot_context(
     dropout: float,
     scale: float,
 ) -> Tensor:
-    """Return ``softmax(scale q . k) values`` (B, H, T, width of the values), where the compiled loops serve (pointers.py).
+    """Return ``softmax(scale q . k) values`` (B, H, T, width of the values), where the compiled loops serve (``build.serves``).
 
     Computed in float32. Tensors of one type, float32 or bfloat16, are read as they stand, also as views of (B, T, H, K);
     the context stands in memory as (B, T, H, V), and so do the gradients. The bits depend neither on the number of threads
@@ -103,7 +104,7 @@ def _problem(
 ) -> _Problem:
     batch, heads, queries, width = q.shape
     keys = k.shape[2]
-    strides = mask_strides(may_attend, batch, heads, queries, keys)
+    strides = (0, 0, 0, 0) if may_attend is None else may_attend.expand(batch, heads, queries, keys).stride()
     sizes = (batch, heads, queries, keys, width, values.shape[3])
     tensors = map(_rows, (q, k, values, context))
     return _Problem(*sizes, *strides, *tensors, at(may_attend), causal, torch.get_num_threads(), scale, dropout, seed)
