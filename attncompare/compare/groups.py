@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from attncompare import registry
 from attncompare.compare.checks import check_equal_footing, check_same_text, code_notes, require_finished
 from attncompare.compare.gathering import LeftOut
-from attncompare.compare.identity import fingerprint, labels, model, model_without_seed, once, score_name
+from attncompare.compare.identity import fingerprint, labels, model, model_without_seed, once
 from attncompare.compare.options import TOKENIZER, Options
 from attncompare.compare.selection import Budget, at_budget, equal_parameters, tune
 from attncompare.errors import Refused
@@ -166,9 +165,7 @@ def named_seeds(seeds: Sequence[int]) -> str:
 
 def _title(task: str) -> str:
     """Return what the task is called."""
-    load: Any = getattr(registry, "load", None)
-    title = getattr(load("tasks", task), "title", None) if load else None
-    return title or task.replace("_", " ").capitalize()
+    return str(registry.load("tasks", task).title)
 
 
 def _of_task(left_out: Sequence[LeftOut], task: str, tasks: Mapping[str, list[Run]]) -> tuple[LeftOut, ...]:
@@ -248,7 +245,7 @@ def _identical(
 
     def rank(index: int) -> tuple[int, bool, int]:
         config = firsts[index].config
-        return (-len(members[index]), config.attention.name != score_name(config), index)
+        return (-len(members[index]), config.attention.name != config.attention.score.name, index)
 
     own: list[int] = []
     standing: dict[int, int] = {}

@@ -28,12 +28,6 @@ def model(run: Run) -> str:
     return f"{model_without_seed(run.config)} on {fingerprint(run)}"
 
 
-def score_name(config: RunConfig) -> str:
-    """Return the score function of the variant."""
-    score: Any = config.attention.score
-    return str(getattr(score, "name", score))
-
-
 def once(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     """Return each config once for each data, and a note for each run that repeats one; the newest counts."""
     equal: dict[tuple[str, str, int], list[Run]] = {}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         save_maps,
     )
     from attncompare.maps.page import MapSeries, maps_page
-    from attncompare.maps.pictures import heatmap_png
+    from attncompare.maps.pictures import heatmap_png, series_color, side_by_side
     from attncompare.maps.terminal import print_maps
 
 __all__ = [
@@ -41,12 +41,14 @@ __all__ = [
     "print_maps",
     "probe_maps",
     "save_maps",
+    "series_color",
+    "side_by_side",
 ]
 
 _HOMES = {
     "capture": ("AttentionMaps", "probe_maps"),
     "page": ("MapSeries", "maps_page"),
-    "pictures": ("heatmap_png",),
+    "pictures": ("heatmap_png", "series_color", "side_by_side"),
     "terminal": ("print_maps",),
 }
 

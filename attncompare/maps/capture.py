@@ -27,7 +27,8 @@ def probe_maps(task: Any, number: int, probe: Probe) -> ProbeMaps:
     The training mode of the model is what it was before, and no random number is drawn.
 
     Args:
-        task: a task with ``probe_weights(source_ids, target_ids)``, its tokenizers, and the ``sites`` of its model.
+        task: a task with ``probe_weights(source_ids, target_ids)``, its tokenizers, and optionally ``sites``: the title
+            of each attention site by name.
         number: of the sentence, from 0.
         probe: the sentence.
     """
@@ -42,19 +43,24 @@ def probe_maps(task: Any, number: int, probe: Probe) -> ProbeMaps:
     text = task.tokenizer.decode(probe.target_ids)
     if probe.source_ids is not None:
         text = f"{task.source_tokenizer.decode(probe.source_ids)} → {text}"
-    labels = {"source": source, "target": read}
+    titles = getattr(task, "sites", {})
     sites = []
-    for name, weights_LHTS in weights.items():
-        site = task.sites[name]
-        axes = (_fitting(labels[side], n) for side, n in zip((site.queries, site.keys), weights_LHTS.shape[2:], strict=True))
-        gold = (probe.sure_TS, probe.possible_TS) if (site.queries, site.keys) == ("target", "source") else (None, None)
-        sites.append(SiteMap(name, *axes, weights_LHTS.numpy(), *gold, title=site.title))
+    for site, weights_LHTS in weights.items():
+        T, S = weights_LHTS.shape[2:]
+        queries, keys = _axes(site, read, source, T, S)
+        gold = (probe.sure_TS, probe.possible_TS) if (queries, keys) == (read, source) else (None, None)
+        sites.append(SiteMap(site, queries, keys, weights_LHTS.numpy(), *gold, title=titles.get(site, "")))
     return ProbeMaps(number, text, tuple(sites))
 
 
-def _fitting(labels: tuple[str, ...], size: int) -> tuple[str, ...]:
-    """Return the tokens where their number fits, else positions from 1."""
-    return labels if len(labels) == size else tuple(str(place + 1) for place in range(size))
+def _axes(site: str, read: tuple[str, ...], source: tuple[str, ...], T: int, S: int) -> tuple[tuple[str, ...], ...]:
+    """Return the labels of queries and keys of a site: tokens where their number fits, else positions from 1."""
+    queries = source if site.startswith("encoder") else read
+    keys = source if "cross" in site else queries
+    return tuple(
+        labels if len(labels) == size else tuple(str(place + 1) for place in range(size))
+        for labels, size in ((queries, T), (keys, S))
+    )
 
 
 class AttentionMaps(Callback):
@@ -88,19 +94,18 @@ class AttentionMaps(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Capture the maps of the untrained model."""
-        if trainer.global_step == 0:
-            self.capture(trainer, pl_module)
+        if trainer.global_step == 0 and trainer.is_global_zero:
+            self.capture(pl_module, 0, trainer.loggers)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Capture the maps at a validation that belongs to training."""
-        if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self.capture(trainer, pl_module)
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and trainer.is_global_zero:
+            self.capture(pl_module, trainer.global_step, trainer.loggers)
 
-    def capture(self, trainer: Trainer, task: LightningModule) -> None:
-        """Write the maps as they are now, draw the first sentences, and give the pictures to the loggers."""
-        if not self.probes or not trainer.is_global_zero:
+    def capture(self, task: LightningModule, step: int, loggers: Sequence[Any]) -> None:
+        """Write the maps as they are after ``step``, draw the first sentences, and give the pictures to the loggers."""
+        if not self.probes:
             return
-        step = trainer.global_step
         maps = [_rounded(probe_maps(task, number, probe)) for number, probe in enumerate(self.probes)]
         folder = self._folder / "maps"
         folder.mkdir(exist_ok=True)
@@ -113,7 +118,7 @@ class AttentionMaps(Callback):
             for site in one.sites:
                 png = heatmap_png(site, f"{self._label(task)}, {site.title}, step {step}")
                 write_bytes(folder / f"step-{step:07d}-probe{one.probe}-{site.site}.png", png)
-                for logger in trainer.loggers:
+                for logger in loggers:
                     if hasattr(logger, "log_image"):
                         picture = Image.open(io.BytesIO(png), formats=["PNG"])
                         logger.log_image(f"maps/{site.site}/probe{one.probe}", [picture], step=step)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from attncompare.compare.groups import Comparison, Variant
-from attncompare.maps.maps import SITE_TITLES, ProbeMaps, head_numbers, maps_from
+from attncompare.maps.maps import ProbeMaps, SiteMap, head_numbers, maps_from
 from attncompare.maps.page import MapSeries, viewer_data
 from attncompare.record import Run
 
@@ -79,25 +79,27 @@ def _heads(variants: Sequence[Variant], last: dict[str, Steps]) -> dict[str, Any
 
     Each number is a table of layers by heads, with None where no sentence has it.
     """
+    titles: dict[str, str] = {}
     series = []
     for variant in variants:
         for step, probes in last[variant.label]:
-            names = {site.site for probe in probes for site in probe.sites}
-            sites = {site: _tables(site, probes) for site in SITE_TITLES if site in names}
+            by_site: dict[str, list[SiteMap]] = {}
+            for site in (site for probe in probes for site in probe.sites):
+                titles[site.site] = site.title
+                by_site.setdefault(site.site, []).append(site)
+            tables = {name: _tables(maps) for name, maps in by_site.items()}
             about = f"seed {variant.seeds[0]}, step {step}"
-            series.append({"label": variant.label, "color": variant.color, "about": about, "sites": sites})
-    return {"siteTitles": SITE_TITLES, "series": series} if series else None
+            series.append({"label": variant.label, "color": variant.color, "about": about, "sites": tables})
+    return {"siteTitles": titles, "series": series} if series else None
 
 
-def _tables(site: str, probes: Sequence[ProbeMaps]) -> dict[str, list[list[float | None]]]:
-    maps = [found for probe in probes for found in probe.sites if found.site == site]
+def _tables(maps: Sequence[SiteMap]) -> dict[str, list[list[float | None]]]:
     layers, heads = maps[0].layers, maps[0].heads
     numbers = [head_numbers(one) for one in maps if (one.layers, one.heads) == (layers, heads)]
 
     def mean(name: str, place: int) -> float | None:
-        values = [getattr(one[place], name) for one in numbers]
-        present = [value for value in values if value is not None]
-        return round(sum(present) / len(present), 4) if present else None
+        values = [value for one in numbers if (value := getattr(one[place], name)) is not None]
+        return round(sum(values) / len(values), 4) if values else None
 
     return {
         name: [[mean(name, layer * heads + head) for head in range(heads)] for layer in range(layers)]
