@@ -1,4 +1,4 @@
-"""The record behind a page: what differs between the variants' configs and machines, what was left out, how to repeat."""
+"""The records behind a page: what differs between configs and environments, what was left out, how to repeat each run."""
 
 import hashlib
 import json
@@ -13,7 +13,6 @@ import yaml
 
 from attncompare.compare.groups import Comparison, Variant
 from attncompare.config.plain_values import flatten
-from attncompare.record import Run
 
 _LONGEST = 80  # characters of a value in a table of differences
 
@@ -56,43 +55,41 @@ def record(comparison: Comparison) -> Record:
         Refused: if an environment cannot be read.
     """
     pairs = [(variant, run) for variant in comparison.variants for run in variant.runs]
-    environments = [run.environment() for _, run in pairs]
-    kinds = list(dict.fromkeys(_written(environment) for environment in environments))
-    places = [kinds.index(_written(environment)) for environment in environments]
-    first = pairs[0][1]
+    environments = {_written(found): found for found in (run.environment() for _, run in pairs)}
+    kinds = list(environments)
+    settings = [flatten(variant.runs[0].config.settings()) for variant in comparison.variants]
+    runs = tuple(
+        RunFacts(
+            variant,
+            run.config.seed,
+            f"attncompare reproduce {_readable(run.path)}",
+            run.config.hash()[:6],
+            str(run.summary["data"]["fingerprint"])[:12],
+            kinds.index(_written(run.environment())),
+        )
+        for variant, run in pairs
+    )
     return Record(
-        runs=tuple(_facts(variant, run, place) for (variant, run), place in zip(pairs, places, strict=True)),
-        config=_yaml(first.config.to_dict()),
-        configs=_config_differences(comparison),
-        environment=_yaml(environments[0]),
-        environments=_environment_differences([environments[places.index(kind)] for kind in range(len(kinds))]),
+        runs,
+        _yaml(pairs[0][1].config.to_dict()),
+        # The seed says nothing of a variant.
+        _differences(
+            [variant.label for variant in comparison.variants],
+            [{key: value for key, value in flat.items() if key != "seed"} for flat in settings],
+        ),
+        _yaml(environments[kinds[0]]),
+        _differences(
+            [f"environment {number}" for number in range(1, len(kinds) + 1)], list(map(flatten, environments.values()))
+        ),
     )
 
 
-def differences(columns: Sequence[str], values: Sequence[Mapping[str, Any]]) -> Differences:
+def _differences(columns: Sequence[str], values: Sequence[Mapping[str, Any]]) -> Differences:
     """Return the keys in which flat ``values`` differ, compared as they are written; a missing one is a dash."""
-    keys = dict.fromkeys(key for one in values for key in one)
-    table = [(key, tuple(_cell(one, key) for one in values)) for key in keys]
+    table = [
+        (key, tuple(_cell(one, key) for one in values)) for key in dict.fromkeys(key for one in values for key in one)
+    ]
     return Differences(tuple(columns), tuple(row for row in table if len(set(row[1])) > 1))
-
-
-def _config_differences(comparison: Comparison) -> Differences:
-    """Compare the first seed of each variant; seed, name and folder say nothing of a variant."""
-    flats = [flatten(variant.runs[0].config.settings()) for variant in comparison.variants]
-    kept = [{key: value for key, value in flat.items() if key != "seed"} for flat in flats]
-    return differences([variant.label for variant in comparison.variants], kept)
-
-
-def _environment_differences(found: Sequence[dict[str, Any]]) -> Differences:
-    return differences(
-        [f"environment {number}" for number in range(1, len(found) + 1)], [flatten(one) for one in found]
-    )
-
-
-def _facts(variant: Variant, run: Run, place: int) -> RunFacts:
-    fingerprint = str(run.summary["data"]["fingerprint"])[:12]
-    command = f"attncompare reproduce {_readable(run.path)}"
-    return RunFacts(variant, run.config.seed, command, run.config.hash()[:6], fingerprint, place)
 
 
 def _readable(path: Path) -> str:
@@ -102,7 +99,7 @@ def _readable(path: Path) -> str:
 
 
 def _cell(values: Mapping[str, Any], key: str) -> str:
-    """Return a value as a cell shows it; of a long text the beginning and a digest, which tells it from others."""
+    """Return a value as a cell shows it; of a long text the beginning and a digest, which tells it from other ones."""
     if key not in values:
         return "–"
     text = values[key] if isinstance(values[key], str) else _written(values[key])

@@ -1,4 +1,4 @@
-"""A comparison as plain data, for scripts: ``--json FILE``. Nothing is rounded; NaN and infinity are texts, as in JSON."""
+"""A comparison as plain data, for scripts: ``--json FILE``. Nothing is rounded; NaN and infinity are texts, as JSON has none."""
 
 import dataclasses
 import math
@@ -8,9 +8,9 @@ from typing import Any
 from attncompare.compare.groups import Comparison, Variant
 from attncompare.compare.statistics import Estimate
 from attncompare.compare.verdicts import Verdict, estimates, verdict_notes, verdicts
-from attncompare.text import COSTS, METRICS
+from attncompare.text import COSTS
 
-FORMAT = 1
+FORMAT = 2
 
 
 def as_data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
@@ -20,16 +20,14 @@ def as_data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
 
 
 def _comparison(comparison: Comparison) -> dict[str, Any]:
-    by_variant = estimates(comparison)
+    over_seeds, budget = estimates(comparison), comparison.budget
     return {
         "task": comparison.task,
-        "split": "test" if comparison.budget is None else "val",
-        "budget": None
-        if comparison.budget is None
-        else {"kind": comparison.budget.kind, "size": comparison.budget.size},
+        "split": "test" if budget is None else "val",
+        "budget": None if budget is None else {"kind": budget.kind, "size": budget.size},
         "options": dataclasses.asdict(comparison.options),
-        "tested_metrics": comparison.tested,
-        "variants": [_variant(comparison, variant, by_variant) for variant in comparison.variants],
+        "tested_metrics": [metric.name for metric in comparison.tested],
+        "variants": [_variant(comparison, variant, over_seeds) for variant in comparison.variants],
         "verdicts": [_verdict(verdict) for verdict in verdicts(comparison)],
         "notes": (*comparison.notes, *verdict_notes(comparison)),
         "left_out": [{"path": str(one.path), "state": one.state, "reason": one.reason} for one in comparison.left_out],
@@ -37,9 +35,8 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
 
 
 def _variant(
-    comparison: Comparison, variant: Variant, by_variant: Mapping[tuple[str, str], Estimate]
+    comparison: Comparison, variant: Variant, over_seeds: Mapping[tuple[str, str], Estimate]
 ) -> dict[str, Any]:
-    keys = [key for key, metric in {**METRICS, **COSTS}.items() if comparison.task in metric.tasks]
     return {
         "label": variant.label,
         "same_as": variant.same_as,
@@ -49,12 +46,12 @@ def _variant(
                 "path": str(run.path),
                 "seed": run.config.seed,
                 "config_hash": run.config.hash(),
-                "figures": {key: comparison.figure(run, key) for key in keys},
+                "figures": {name: comparison.figure(run, name) for name in (*comparison.metrics, *COSTS)},
             }
             for run in variant.runs
         ],
         "estimates": {
-            key: dataclasses.asdict(estimate) for (label, key), estimate in by_variant.items() if label == variant.label
+            name: dataclasses.asdict(one) for (label, name), one in over_seeds.items() if label == variant.label
         },
     }
 
@@ -63,7 +60,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     return {
         "first": verdict.first.label,
         "second": verdict.second.label,
-        "metric": verdict.metric.key,
+        "metric": verdict.metric.name,
         "higher_is_better": verdict.metric.higher_is_better,
         "decided": verdict.decided,
         "better": None if verdict.better is None else verdict.better.label,
@@ -74,7 +71,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return ``value`` as JSON holds it; what JSON has no number for becomes "nan", "inf" or "-inf"."""
+    """Return ``value`` as JSON holds it; NaN and infinity become "nan", "inf" or "-inf"."""
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
