@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         head_numbers,
         load_maps,
         maps_from,
+        maps_of,
         save_maps,
     )
     from attncompare.maps.page import MapSeries, maps_page
@@ -37,6 +38,7 @@ __all__ = [
     "heatmap_png",
     "load_maps",
     "maps_from",
+    "maps_of",
     "maps_page",
     "print_maps",
     "probe_maps",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -25,8 +25,6 @@ from attncompare.record.files import LIMIT, MEBIBYTE, digest, json_bytes, read_i
 from attncompare.record.log import is_locked
 from attncompare.text import counted
 
-if TYPE_CHECKING:
-    from attncompare.maps.maps import ProbeMaps
 
 FORMAT = 3
 MANIFEST = "manifest.json"
@@ -224,13 +222,6 @@ class Run:
         return [
             self.path / name for name in sorted(self._manifest.sha256) if fnmatchcase(name, _MAPS) and self.has(name)
         ]
-
-    def maps(self) -> list[tuple[int, list["ProbeMaps"]]]:
-        """Return the attention maps of the probes at each validation, with its step."""
-        from attncompare.maps.maps import maps_from
-
-        maps = [maps_from(self.read(f"maps/{file.name}"), file) for file in self.map_files()]
-        return sorted(maps, key=lambda pair: pair[0])
 
     def require_finished(self) -> "Run":
         """Return the run itself, or refuse with its state."""
