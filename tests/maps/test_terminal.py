@@ -7,8 +7,7 @@ from rich.console import Console
 from sample_maps import sample_probe
 
 from attncompare.errors import Refused
-from attncompare.maps.maps import ProbeMaps, SiteMap
-from attncompare.maps.terminal import print_maps
+from attncompare.maps import ProbeMaps, SiteMap, print_maps
 
 
 def printed(probe, width=100, layer=None, head=None, **console):

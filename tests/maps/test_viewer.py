@@ -7,9 +7,9 @@ import pytest
 from browser import needs_browser, opened, picture
 from sample_maps import sample_probe
 
-from attncompare.maps.maps import ProbeMaps, SiteMap
-from attncompare.maps.page import MapSeries, maps_page, script_json, viewer_data, viewer_js
-from attncompare.maps.palette import ramp_color
+from attncompare.maps import MapSeries, ProbeMaps, SiteMap, maps_page
+from attncompare.maps.page import script_json, viewer_data, viewer_js
+from attncompare.maps.pictures import ramp_color
 
 EVIL = "</script><img src=x onerror=alert(1)><!--\u2028&"
 
@@ -196,8 +196,8 @@ def test_a_series_without_maps_says_so(tmp_path):
     page_file = tmp_path / "maps.html"
     page_file.write_text(maps_page("maps", [one_series(), MapSeries("lost", [])]), encoding="utf-8")
     with opened(page_file) as (page, problems):
-        assert page.get_by_text("This run keeps no maps.").count() == 1
+        assert page.get_by_text("This run has no maps.").count() == 1
         assert page.locator("canvas").count() == 1 and problems == []
     page_file.write_text(maps_page("maps", [MapSeries("lost", [])]), encoding="utf-8")
     with opened(page_file) as (page, problems):
-        assert page.get_by_text("No attention maps were kept.").count() == 1 and problems == []
+        assert page.get_by_text("There are no attention maps.").count() == 1 and problems == []
