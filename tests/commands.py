@@ -41,7 +41,7 @@ def environment(home):
 
 
 def command(*arguments):
-    return [sys.executable, "-m", "attncompare.cli", *map(str, arguments)]
+    return [sys.executable, "-m", "attncompare", *map(str, arguments)]
 
 
 def attncompare(*arguments, cwd, **options):

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 
 def test_train_prints_the_folder_of_a_finished_run_and_its_progress(cli):

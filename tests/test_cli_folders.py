@@ -12,7 +12,7 @@ from commands import SMOKE, composed_config
 
 from attncompare.errors import Refused
 from attncompare.record import files, folders
-from attncompare.record.record import Run, find_runs
+from attncompare.record import Run, find_runs
 from attncompare.training.run import train
 
 RUN = (*SMOKE, "tracking=disabled", "tracking.probes=1")

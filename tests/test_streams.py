@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from commands import SMOKE, command, environment
 
-from attncompare.record.record import Run, find_runs
+from attncompare.record import Run, find_runs
 
 QUICK = (*SMOKE, "tracking=disabled", "tracking.probes=0")
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")

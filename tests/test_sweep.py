@@ -12,7 +12,7 @@ from commands import ENDLESS, SMOKE, Started, attncompare, inspect
 from attncompare.compare.checks import require_finished
 from attncompare.errors import Refused
 from attncompare.sweep.job import Job, labels
-from attncompare.record.record import Run, find_runs
+from attncompare.record import Run, find_runs
 
 
 def by_seed(folder):

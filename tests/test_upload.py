@@ -9,8 +9,8 @@ from commands import SMOKE, composed_config, inspect
 from wandb_server import log_in, wandb_server
 
 from attncompare.wandb_logging import wandb_view
-from attncompare.record.lock import RunLock
-from attncompare.record.seal import seal
+from attncompare.record import RunLock
+from attncompare.record import seal
 from attncompare.training.run import train
 
 RUN = (*SMOKE, "tags=[tests]")
@@ -33,7 +33,7 @@ def home(recorded, tmp_path):
 
 @pytest.fixture
 def runs(home):
-    from attncompare.record.record import find_runs
+    from attncompare.record import find_runs
 
     return {run.state: run for run in find_runs([home])}
 

@@ -116,7 +116,6 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     again = commands.add_parser("reproduce", help="train a run again from its record and compare the numbers")
     again.add_argument("record", type=given, metavar="RUN", help=_RECORDS)
     again.add_argument("--steps", type=int, metavar="N", help="train and compare only the first N steps")
-    again.add_argument("--exact-code", action="store_true", help="train with the code of the recorded commit")
     smaller = "relative difference up to which two metrics count as equal (default: 0.001)"
     again.add_argument("--tolerance", type=float, metavar="X", help=smaller)
     elsewhere = "another value of a key of the run's data: where its files stand here, path=FOLDER; may be repeated"
@@ -163,7 +162,7 @@ def _reproduce(parsed: argparse.Namespace) -> None:
         from attncompare.reproduce import command
 
     tolerance = {} if parsed.tolerance is None else {"tolerance": parsed.tolerance}
-    options = {"steps": parsed.steps, "exact_code": parsed.exact_code, "runs": parsed.runs, "data": parsed.data}
+    options = {"steps": parsed.steps, "runs": parsed.runs, "data": parsed.data}
     command.run(parsed.record, **options, **tolerance)
 
 
@@ -176,7 +175,7 @@ def _upload(parsed: argparse.Namespace) -> None:
 def _attend(parsed: argparse.Namespace) -> None:
     from rich.console import Console
 
-    from attncompare.record.files import require_replaceable, write_text
+    from attncompare.record import require_replaceable, write_text
     from attncompare.maps.page import MapSeries, maps_page
     from attncompare.maps.terminal import print_maps
     from attncompare.inference.trained import load

@@ -13,7 +13,7 @@ from attncompare.registry import unknown
 
 if TYPE_CHECKING:
     from attncompare.config import RunConfig
-    from attncompare.record.record import Run
+    from attncompare.record import Run
 
 # Of Hydra's options those that make sense here; the others would read configs, or pickles, from elsewhere.
 _OPTIONS = (
@@ -114,6 +114,4 @@ def _train_one(config: "RunConfig", overrides: list[str]) -> None:
 
     label = f"{config.task.name} {config.attention.name}" if config.resume is None else f"resume {config.resume}"
     run = boarded(label, work, None if config.resume is None else Path(config.resume))
-    if note := run.wandb_note():
-        print(note, file=sys.stderr)
     print(run.path)

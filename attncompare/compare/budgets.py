@@ -10,7 +10,7 @@ from typing import Literal
 
 from attncompare.errors import Refused
 from attncompare.text import engineering
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 Kind = Literal["flops", "time"]
 _COLUMNS = {"flops": "train/tokens", "time": "train/seconds"}

@@ -8,7 +8,7 @@ from attncompare.compare.options import TOKENIZER, is_free
 from attncompare.errors import Refused
 from attncompare.text import COSTS, METRICS, TOKEN_FREE
 from attncompare.config.plain_values import flatten
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 COMPARED = ("attention", "seed")
 _FINGERPRINT = "the data's fingerprint"

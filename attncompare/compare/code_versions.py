@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 
 def code_notes(runs: Sequence[Run]) -> list[str]:

@@ -14,10 +14,10 @@ from attncompare.compare.options import Options
 from attncompare.compare.report import write_report
 from attncompare.compare.terminal import print_comparison
 from attncompare.errors import AttnCompareError, Refused
-from attncompare.record.files import require_replaceable, write_json
-from attncompare.record.record import Run
-from attncompare.record.sweeps import not_started
-from attncompare.record.words import printable
+from attncompare.record import require_replaceable, write_json
+from attncompare.record import Run
+from attncompare.record import not_started
+from attncompare.text import printable
 
 
 def compare(

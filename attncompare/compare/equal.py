@@ -10,7 +10,7 @@ from attncompare.compare.options import SIZES
 from attncompare.errors import Refused
 from attncompare.text import COSTS
 from attncompare.config.plain_values import flatten
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 WITHIN = 0.02
 """How far the largest may be above the smallest."""

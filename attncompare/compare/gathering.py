@@ -10,8 +10,8 @@ from attncompare.compare.identity import fingerprint
 from attncompare.config import RunConfig
 from attncompare.errors import Refused
 from attncompare.wandb_logging.offline_run import offline_files, open_any
-from attncompare.record.record import RUN_MARKS, Run, State
-from attncompare.record.words import printable
+from attncompare.record import RUN_MARKS, Run, State
+from attncompare.text import printable
 
 _MOST_NAMED = 5
 _ALIVE = "it is being trained right now"

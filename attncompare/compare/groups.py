@@ -15,7 +15,7 @@ from attncompare.compare.tune import tune
 from attncompare.text import COSTS, METRICS, TASK_TITLES, TOKEN_FREE
 from attncompare.wandb_logging.offline_run import absent_notes
 from attncompare.maps.palette import series_color
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 ONE_SEED = "one seed decides nothing: train more with seed=1,2,3,4,5,6"
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from attncompare.config import RunConfig
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 
 def model_without_seed(config: RunConfig) -> str:

@@ -11,7 +11,7 @@ from attncompare.compare.as_data import as_data
 from attncompare.compare.groups import Comparison
 from attncompare.text import COSTS, METRICS, TABLE_COSTS
 from attncompare.wandb_logging.offline_run import COMPARISON_ID
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 _RESULTS = ("task", "split", "variant", "same as", "metric", "mean", "low", "high", "sd", "n")
 _VERDICTS = (

@@ -6,7 +6,7 @@ from typing import Any
 from attncompare.compare.identity import fingerprint
 from attncompare.compare.options import is_free
 from attncompare.config.plain_values import flatten
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 _DATA = "data"  # no key of a config, all of whose data keys are longer
 _NEVER = ("seed", "name", "notes", "runs", "tags", "tracking.")

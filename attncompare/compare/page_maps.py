@@ -7,7 +7,7 @@ from typing import Any
 from attncompare.compare.groups import Comparison, Variant
 from attncompare.maps.maps import SITE_TITLES, ProbeMaps, head_numbers, maps_from
 from attncompare.maps.page import MapSeries, viewer_data
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 BYTES = 4_000_000
 """Bytes of all maps on one page, as base64."""

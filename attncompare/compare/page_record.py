@@ -13,7 +13,7 @@ import yaml
 
 from attncompare.compare.groups import Comparison, Variant
 from attncompare.config.plain_values import flatten
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 _LONGEST = 80  # characters of a value in a table of differences
 

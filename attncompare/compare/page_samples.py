@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from attncompare.compare.groups import Comparison, Variant
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 _GIVEN = ("source", "reference", "prompt")  # what every variant was given or asked for
 _ANSWER = {"translation": "prediction", "language_model": "continuation"}

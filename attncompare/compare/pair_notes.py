@@ -6,7 +6,7 @@ from attncompare.compare.diverged import told
 from attncompare.compare.groups import Comparison, Variant
 from attncompare.compare.statistics import Difference
 from attncompare.text import METRICS
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 
 def diverged_notes(comparison: Comparison) -> list[str]:

@@ -23,7 +23,7 @@ from attncompare.compare.table import ResultTable, result_table
 from attncompare.compare.verdicts import how_tested, verdicts
 from attncompare.errors import Refused
 from attncompare.text import METRICS
-from attncompare.record.files import write_text
+from attncompare.record import write_text
 from attncompare.maps.page import content_policy, environment, script_json, viewer_css, viewer_js
 
 _PAGE = Path(__file__).parent / "page"

@@ -8,7 +8,7 @@ from attncompare.compare.statistics import ITEM_METRICS, MOST_ITEMS, Items, Sent
 from attncompare.compare.statistics.results import Unit
 from attncompare.config import TranslationConfig
 from attncompare.errors import Refused
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 _MOST_VARIANTS = 12  # with more, resampling every pair would take longer than anybody waits
 

@@ -18,7 +18,7 @@ from attncompare.config import RunConfig
 from attncompare.errors import Refused
 from attncompare.config.plain_values import flatten
 from attncompare.registry import unknown
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 # Not these: they say what is compared, with which data, or how a run is shown.
 _FIXED = (

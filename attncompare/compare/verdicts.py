@@ -13,7 +13,7 @@ from attncompare.compare.sentences import sentence
 from attncompare.compare.statistics import Difference, Estimate, correct, difference, estimate, independent_blocks
 from attncompare.compare.tested_items import TestedItems
 from attncompare.text import METRICS, Metric
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 _FINE = 0.01  # a smallest p below this limits nobody
 _NOT_PAIRED, _DISJOINT = "are not paired by seed", "share no seeds"

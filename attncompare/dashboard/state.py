@@ -10,7 +10,7 @@ from attncompare.dashboard.look import Look
 from attncompare.dashboard.watch import Group, single_looks
 from attncompare.errors import Refused
 from attncompare.text import METRICS, TABLE_METRICS, TASK_TITLES
-from attncompare.record.reading import MEBIBYTE, read_inside
+from attncompare.record import MEBIBYTE, read_inside
 
 FILES = (
     *("config.yaml", "overrides.yaml", "environment.json", "summary.json"),

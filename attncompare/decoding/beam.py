@@ -8,7 +8,7 @@ from torch import Tensor
 from attncompare.decoding.hypotheses import Ended, Hypothesis, length_penalty_of
 from attncompare.decoding.stepping import TranslationSteps
 from attncompare.errors import Refused
-from attncompare.model import EncoderDecoder
+from attncompare.model.backbones.transformer import EncoderDecoder
 from attncompare.attention.kernels.likeliest import likeliest
 
 

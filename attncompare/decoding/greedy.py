@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from attncompare.decoding.stepping import TranslationSteps
-from attncompare.model import EncoderDecoder
+from attncompare.model.backbones.transformer import EncoderDecoder
 
 
 def greedy(model: EncoderDecoder, source_BS: Tensor, bos: int, eos: int, max_length: int) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Generator, Tensor
 
 from attncompare.errors import Refused
-from attncompare.model import DecoderOnly
+from attncompare.model.backbones.transformer import DecoderOnly
 
 
 def sample(

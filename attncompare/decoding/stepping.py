@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from attncompare.model import EncoderDecoder
+from attncompare.model.backbones.transformer import EncoderDecoder
 
 
 class TranslationSteps:

@@ -8,7 +8,7 @@ from torch import Tensor
 from attncompare.decoding.beam import beam_search, require_possible
 from attncompare.decoding.greedy import greedy_with_totals
 from attncompare.decoding.hypotheses import Hypothesis, length_penalty_of
-from attncompare.model import EncoderDecoder
+from attncompare.model.backbones.transformer import EncoderDecoder
 
 _BATCH_TOKENS = 8192  # source tokens of a batch, padding and the copies for the beams included
 _BATCH_ROWS = 64  # sentences; more would wait long for the longest translation among them

@@ -9,7 +9,7 @@ from attncompare.data.module import DataModule
 from attncompare.errors import Refused
 from attncompare.inference.translate import require_outside
 from attncompare.tasks.translation import Translation
-from attncompare.record.files import write_json
+from attncompare.record import write_json
 from attncompare.inference.trained import load
 
 

@@ -18,9 +18,9 @@ from attncompare.tasks.language_model import LanguageModel
 from attncompare.tasks.translation import Translation
 from attncompare.maps.maps import ProbeMaps
 from attncompare.maps.probing import probe_maps
-from attncompare.record.reading import WEIGHTS_LIMIT, require_no_way_out
-from attncompare.record.record import AVERAGED_WEIGHTS, BEST_WEIGHTS, LAST_WEIGHTS, Run
-from attncompare.record.weights import require_weights_of, weights_from
+from attncompare.record import WEIGHTS_LIMIT, require_no_way_out
+from attncompare.record import AVERAGED_WEIGHTS, BEST_WEIGHTS, LAST_WEIGHTS, Run
+from attncompare.record import require_weights_of, weights_from
 
 CHECKPOINTS = {"best": BEST_WEIGHTS, "last": LAST_WEIGHTS, "averaged": AVERAGED_WEIGHTS}
 """Files of weights by the name that they are asked for: lowest validation loss, last step, mean of the last steps."""

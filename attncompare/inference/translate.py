@@ -8,7 +8,7 @@ from pathlib import Path
 from attncompare.errors import Refused
 from attncompare.inference.lines import one_line, sentence_batches
 from attncompare.text import counted
-from attncompare.record.files import require_replaceable, write_text
+from attncompare.record import require_replaceable, write_text
 from attncompare.maps.maps import ProbeMaps
 from attncompare.maps.page import MapSeries, maps_page
 from attncompare.inference.trained import TrainedRun, Translated, load

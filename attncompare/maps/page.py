@@ -16,7 +16,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from attncompare.maps.maps import SITE_TITLES, ProbeMaps, SiteMap, head_numbers
+from attncompare.maps.maps import ProbeMaps, SiteMap, head_numbers
 from attncompare.maps.palette import GOLD, RAMP, series_color
 
 _VIEWER = Path(__file__).parent / "viewer"
@@ -44,7 +44,13 @@ def viewer_data(series: list[MapSeries]) -> dict[str, Any]:
     return {
         "ramp": list(RAMP),
         "gold": GOLD,
-        "siteTitles": SITE_TITLES,
+        "siteTitles": {
+            site.site: site.title
+            for one in series
+            for _, probes in one.steps
+            for probe in probes
+            for site in probe.sites
+        },
         "series": [
             {
                 "label": one.label,
@@ -108,7 +114,7 @@ def _probe(probe: ProbeMaps) -> dict[str, Any]:
 
 
 def _site(site: SiteMap) -> dict[str, Any]:
-    codes = np.round(255 * np.sqrt(np.clip(site.weights_LHTS, 0, 1))).astype(np.uint8)
+    codes = np.round(255 * np.sqrt(np.clip(site.weights_LHTS.astype(np.float32), 0, 1))).astype(np.uint8)
     return {
         "site": site.site,
         "queries": list(site.queries),

@@ -13,9 +13,9 @@ from rich.style import Style
 from rich.text import Text
 
 from attncompare.errors import Refused
-from attncompare.maps.maps import SITE_TITLES, HeadNumbers, ProbeMaps, SiteMap, head_numbers
+from attncompare.maps.maps import HeadNumbers, ProbeMaps, SiteMap, head_numbers
 from attncompare.maps.palette import ramp_color
-from attncompare.record.words import printable
+from attncompare.text import printable
 
 _LONGEST = 12  # columns of a label
 _CELL = 2  # columns of a weight: about square on most terminals
@@ -42,7 +42,7 @@ def print_maps(console: Console, probe: ProbeMaps, layer: int | None, head: int 
         heads = range(1, site.heads + 1) if head is None else [head]
         numbers = {(n.layer, n.head): n for n in head_numbers(site)}
         console.print()
-        console.print(Text(f"{SITE_TITLES[site.site]}, layer {shown} of {site.layers}", style="bold underline"))
+        console.print(Text(f"{site.title}, layer {shown} of {site.layers}", style="bold underline"))
         blocks = [_draw(site, numbers[shown, h], console.width) for h in heads]
         console.print(Columns(blocks, padding=(0, 3)))
     console.print(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attncompare.errors import Refused
 from attncompare.sweep.job import Job
-from attncompare.record.record import RUN_MARKS, Run
+from attncompare.record import RUN_MARKS, Run
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from attncompare.sweep.devices import cores_here
 from attncompare.sweep.folder import Sweep
 from attncompare.sweep.job import Job, labels
 from attncompare.sweep.worker import Place, train_member
-from attncompare.record.record import mark_lost
+from attncompare.record import mark_lost
 from attncompare.wandb_logging.wandb_file import first_line
 
 

@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from attncompare.errors import Refused, RunFailed
 from attncompare.sweep.code import made_with
 from attncompare.sweep.job import Job
-from attncompare.record.files import write_bytes, write_yaml
-from attncompare.record.folders import new_folder, require_writable
-from attncompare.record.reading import read_inside, safe_yaml
-from attncompare.record.sweeps import LARGEST, SWEEP_FILE
-from attncompare.record.words import printable
+from attncompare.record import write_bytes, write_yaml
+from attncompare.record import new_folder, require_writable
+from attncompare.record import read_inside, safe_yaml
+from attncompare.record import SWEEP_LIMIT as LARGEST, SWEEP_FILE
+from attncompare.text import printable
 
 OUTPUT = "output"
 _LOCK = ".lock"

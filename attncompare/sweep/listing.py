@@ -14,8 +14,8 @@ from rich.text import Text
 from attncompare.errors import Refused
 from attncompare.sweep.again import members
 from attncompare.sweep.folder import Sweep, sweep_folders
-from attncompare.record.record import Run
-from attncompare.record.words import printable
+from attncompare.record import Run
+from attncompare.text import printable
 
 _ORDER = ("finished", "training", "failed", "interrupted", "killed", "waiting")
 

@@ -30,7 +30,7 @@ from attncompare.sweep.job import Job, labels
 from attncompare.sweep.worker import STOPS, Place, work
 from attncompare.training.interrupts import on_interrupt
 from attncompare.training.progress import Progress
-from attncompare.record.record import Run, is_run, mark_lost
+from attncompare.record import Run, is_run, mark_lost
 
 LAST_LINES = 8  # of a failed run's output, shown at once
 _PATIENCE = 0.5  # seconds until a Ctrl-C is noticed
@@ -148,7 +148,7 @@ class _Pool:
         """Tell what W&B lacks of a finished run, or that its record cannot be read: no reason to stop the others."""
         record = self._records[number]
         try:
-            note = Run.open(record).wandb_note() if record else None
+            note = Run.open(record).summary["wandb"].get("problem") if record else None
         except (Refused, OSError) as error:
             note = str(error)
         if note:

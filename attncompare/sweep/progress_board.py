@@ -16,7 +16,8 @@ from rich.text import Text
 
 from attncompare.errors import Refused
 from attncompare.training.progress import Progress
-from attncompare.record.words import how_to_resume, printable
+from attncompare.record import how_to_resume
+from attncompare.text import printable
 
 _LINES = 4  # without a terminal: how many lines of training progress a run prints
 _ROOM = 6  # lines of a terminal that are left for other things

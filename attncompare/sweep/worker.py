@@ -18,7 +18,7 @@ from attncompare.sweep.job import Job
 from attncompare.training.interrupts import Stop, stoppable
 
 if TYPE_CHECKING:
-    from attncompare.record.record import Run
+    from attncompare.record import Run
 
 STOPS = {signal.SIGINT, signal.SIGTERM}
 

@@ -10,7 +10,7 @@ from typing import Any
 from attncompare.config import RunConfig, parse
 from attncompare.errors import Refused
 from attncompare.maps.maps import ProbeMaps
-from attncompare.record.record import Run, is_run
+from attncompare.record import Run, is_run
 from attncompare.wandb_logging.wandb_record import WandbRecord, read_offline, wandb_file
 
 ABSENT = "maps, predictions and losses by sentence"

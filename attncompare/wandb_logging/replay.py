@@ -3,8 +3,7 @@
 import re
 
 from attncompare.maps.maps import SITES
-from attncompare.record.record import Run
-from attncompare.record.seal import read_manifest
+from attncompare.record import Run
 
 _PICTURE = re.compile(rf"maps/step-(\d+)-probe(\d+)-({'|'.join(SITES)})\.png")
 
@@ -16,7 +15,7 @@ def pictures_by_step(run: Run) -> dict[int, dict[str, str]]:
         Refused: if the manifest of a finished run is damaged.
     """
     if run.state == "finished":
-        names = list(read_manifest(run.path))
+        names = [name for name in run.summary if run.has(name)]
     else:
         names = [f"maps/{file.name}" for file in (run.path / "maps").glob("*.png")]
     found = sorted(

@@ -7,7 +7,7 @@ from attncompare.compare.gathering import gather
 from attncompare.compare.groups import compare_groups
 from attncompare.compare.in_wandb import tracked_online
 from attncompare.errors import Refused, RunFailed
-from attncompare.record.words import printable
+from attncompare.text import printable
 from attncompare.wandb_logging.report_plan import Plan, plan_of
 
 

@@ -10,7 +10,7 @@ from attncompare.compare.in_wandb import common_group, wandb_id
 from attncompare.compare.verdicts import verdicts
 from attncompare.text import COSTS, METRICS, TABLE_COSTS, TABLE_METRICS, TASK_TITLES
 from attncompare.maps.maps import SITES
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 STEP = "step"
 VARIANT = "attention.name"

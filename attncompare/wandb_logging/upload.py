@@ -10,7 +10,7 @@ from typing import Any
 
 from attncompare.errors import Refused, RunFailed
 from attncompare.maps.page import MapSeries, maps_page
-from attncompare.record.record import Run, State, find_runs
+from attncompare.record import Run, State, find_runs
 from attncompare.wandb_logging.wandb_figures import final_figures
 from attncompare.wandb_logging.wandb_view import Mode, WandbView, require_login
 

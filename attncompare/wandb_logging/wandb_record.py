@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from attncompare.errors import Refused
-from attncompare.record.reading import MEBIBYTE, read_inside
-from attncompare.record.record import STATES, State
+from attncompare.record import MEBIBYTE, read_inside
+from attncompare.record import STATES, State
 from attncompare.wandb_logging.wandb_file import records
 
 REQUIREMENTS = "requirements.txt"

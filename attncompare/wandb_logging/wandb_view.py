@@ -15,7 +15,7 @@ import wandb
 from attncompare.config import RunConfig
 from attncompare.text import METRICS
 from attncompare.maps.maps import ProbeMaps
-from attncompare.record.record import Run, State
+from attncompare.record import Run, State
 from attncompare.wandb_logging.replay import pictures_by_step
 from attncompare.wandb_logging.wandb_calls import OwnService, kept_rows, one_line, within
 from attncompare.wandb_logging.wandb_login import require_login

@@ -6,7 +6,7 @@ from attncompare.bench.overhead import _require_same_bits
 from attncompare.bench.plain_loops import train_by_command, train_task
 from attncompare.bench.trainings import TINY, in_turns, language_model, translation
 from attncompare.errors import RunFailed
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 STEPS = 3
 

@@ -6,8 +6,8 @@ from commands import composed_config
 from sample_maps import sample_probe
 
 from attncompare.maps.maps import save_maps
-from attncompare.record.record import Run
-from attncompare.record.record_writer import RecordWriter
+from attncompare.record import Run
+from attncompare.record import RecordLogger
 
 QUALITY = {
     "translation": {"loss": 2.0, "token_accuracy": 0.5, "exact_match": 0.25, "bleu": 30.0, "chrf": 50.0},

@@ -9,7 +9,7 @@ from commands import SMOKE, composed_config, inspect
 from wandb_server import wandb_server
 
 from attncompare.wandb_logging import wandb_comparison
-from attncompare.record.record import Run
+from attncompare.record import Run
 from attncompare.training.run import train
 
 

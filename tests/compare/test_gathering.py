@@ -6,7 +6,7 @@ from attncompare.compare.command import compare
 from attncompare.compare.gathering import gather, left_out_note
 from attncompare.compare.groups import compare_groups
 from attncompare.errors import Refused
-from attncompare.record.lock import RunLock
+from attncompare.record import RunLock
 
 
 def refusal(*paths):

@@ -17,8 +17,8 @@ from attncompare.compare.report import report_page
 from attncompare.compare.table import result_table
 from attncompare.compare.terminal import as_text
 from attncompare.errors import Refused
-from attncompare.record.record import Run
-from attncompare.record.seal import seal
+from attncompare.record import Run
+from attncompare.record import seal
 
 OTHER = "0" * 64
 LANGUAGE_MODEL = "task=language_model"

@@ -6,8 +6,8 @@ from attncompare.compare.groups import compare_groups
 from attncompare.compare.page_maps import evenly, page_maps
 from attncompare.maps.maps import head_numbers, save_maps
 from attncompare.maps.page import script_json
-from attncompare.record.record import Run
-from attncompare.record.seal import seal
+from attncompare.record import Run
+from attncompare.record import seal
 
 
 def with_maps(run, steps, probes=5, heads=1):

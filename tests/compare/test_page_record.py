@@ -2,8 +2,8 @@ import json
 
 from attncompare.compare.groups import compare_groups
 from attncompare.compare.page_record import record
-from attncompare.record.record import Run
-from attncompare.record.seal import seal
+from attncompare.record import Run
+from attncompare.record import seal
 
 
 def in_another_place(run, **facts):

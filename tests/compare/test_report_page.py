@@ -11,8 +11,8 @@ from attncompare.compare.groups import compare_groups
 from attncompare.compare.report import report_page, write_report
 from attncompare.errors import Refused
 from attncompare.maps.maps import ProbeMaps, save_maps
-from attncompare.record.record import Run
-from attncompare.record.seal import seal
+from attncompare.record import Run
+from attncompare.record import seal
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from attncompare.errors import Refused
 from attncompare.reproduce.facts import facts_of
 from attncompare.reproduce.verdict import compare
 from attncompare.training.checkpoint import load_checkpoint, state_digest
-from attncompare.record.files import write_yaml
-from attncompare.record.record import Run
+from attncompare.record import write_yaml
+from attncompare.record import Run
 from attncompare.training.run import train
 from attncompare.inference.trained import load
 

@@ -9,7 +9,7 @@ import pytest
 from commands import attncompare as run_command
 
 import attncompare
-from attncompare.record.seal import seal
+from attncompare.record import seal
 
 LINES = "abc\r\n\nhello\r\nzyx w"  # CRLF, an empty line, and no end of the last one
 

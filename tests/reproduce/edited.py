@@ -3,8 +3,8 @@
 import json
 import shutil
 
-from attncompare.record.record import Run
-from attncompare.record.seal import seal
+from attncompare.record import Run
+from attncompare.record import seal
 
 
 def copy_of(run, folder):

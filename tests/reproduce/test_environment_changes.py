@@ -1,8 +1,8 @@
 """What is not as it was recorded, in the order in which it is likely to change numbers."""
 
 from attncompare.reproduce.environment import not_recorded
-from attncompare.record.changes import changes, said
-from attncompare.record.environment import environment
+from attncompare.record import changes, said
+from attncompare.record import environment
 
 RECORDED = {
     "attncompare": "0.1.0",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 HOME = Path(__file__).parents[2] / "runs" / "reference"
 REFERENCES = sorted(file.parent for file in HOME.rglob("summary.json"))

@@ -9,7 +9,7 @@ import yaml
 from edited import copy_of, edit_json, edit_metric, sealed
 
 from attncompare.reproduce import command
-from attncompare.record.record import Run, find_runs
+from attncompare.record import Run, find_runs
 
 
 def contents(folder):

@@ -11,7 +11,7 @@ from outcomes import assert_same
 from attncompare.errors import Refused
 from attncompare.reproduce.facts import facts_of
 from attncompare.training.ending import Course
-from attncompare.record.record import Run, find_runs
+from attncompare.record import Run, find_runs
 from attncompare.training.run import resume, train
 
 TIMED = (

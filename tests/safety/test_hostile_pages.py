@@ -14,8 +14,8 @@ from attncompare.compare.groups import compare_groups
 from attncompare.compare.report import report_page
 from attncompare.maps.maps import ProbeMaps, SiteMap, save_maps
 from attncompare.maps.page import MapSeries, maps_page
-from attncompare.record.record import Run
-from attncompare.record.seal import seal
+from attncompare.record import Run
+from attncompare.record import seal
 
 RUN = "window.ran=1"
 HOSTILE = {

@@ -1,7 +1,7 @@
 """Records of runs that nobody trained."""
 
-from attncompare.record.folders import create_folder
-from attncompare.record.record_writer import RecordWriter
+from attncompare.record import create_folder
+from attncompare.record import RecordLogger
 
 
 def leave(sweep, job, state):

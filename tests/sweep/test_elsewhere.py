@@ -19,8 +19,8 @@ from attncompare.sweep.elsewhere import Member, train_elsewhere
 from attncompare.sweep.listing import Listed
 from attncompare.sweep.start import start
 from attncompare.sweep.worker import Place
-from attncompare.record.lock import RunLock
-from attncompare.record.record import Run, find_runs
+from attncompare.record import RunLock
+from attncompare.record import Run, find_runs
 
 QUIET = (*SMOKE, "tracking=disabled")
 

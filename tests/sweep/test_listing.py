@@ -7,8 +7,8 @@ from filelock import FileLock
 
 from attncompare.errors import RunFailed
 from attncompare.sweep.listing import varied
-from attncompare.record.lock import RunLock
-from attncompare.record.record import find_runs
+from attncompare.record import RunLock
+from attncompare.record import find_runs
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 from commands import TINY, Started, attncompare
 
-from attncompare.record.record import find_runs
+from attncompare.record import find_runs
 
 COMMAND = ("train", "-m", "trainer=cpu", "trainer.threads=1", *TINY, "tracking=disabled", "trainer.log_every=1")
 

@@ -10,8 +10,8 @@ from wandb_server import log_in
 
 from attncompare.errors import Refused, RunFailed
 from attncompare.sweep import code
-from attncompare.record.lock import RunLock
-from attncompare.record.record import find_runs
+from attncompare.record import RunLock
+from attncompare.record import find_runs
 
 SEEDS = ("seed=1", "seed=2", "seed=3")
 

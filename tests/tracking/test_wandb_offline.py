@@ -8,7 +8,7 @@ from commands import SMOKE, attncompare, inspect
 
 from attncompare.errors import RunFailed
 from attncompare.tasks.base import Task
-from attncompare.record.record import Run
+from attncompare.record import Run
 from attncompare.training.run import train
 
 

@@ -9,9 +9,9 @@ from wandb_server import plain, wandb_server
 
 from attncompare.errors import Refused
 from attncompare.wandb_logging import wandb_calls, wandb_view
-from attncompare.record.record import Run
+from attncompare.record import Run
 from attncompare.wandb_logging.replay import pictures_by_step
-from attncompare.record.seal import seal
+from attncompare.record import seal
 from attncompare.wandb_logging.wandb_view import WandbView
 from attncompare.training.run import TRAIN_COLUMNS, resume, train
 from attncompare.wandb_logging.upload import upload

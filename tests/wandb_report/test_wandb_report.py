@@ -11,7 +11,7 @@ from commands import attncompare
 from wandb_server import log_in, wandb_server
 
 from attncompare.compare.groups import compare_groups
-from attncompare.record.record import Run
+from attncompare.record import Run
 from attncompare.wandb_logging.report_plan import Panel, Plan, Section, plan_of
 
 needs_library = pytest.mark.skipif(

@@ -1,0 +1,78 @@
+"""What every backbone's models have in common: sizes, what they return, their attention sites, and what they cost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from torch import Tensor, nn
+
+from attncompare.attention import Attention
+
+MakeAttention = Callable[[], Attention]
+Weights = dict[str, Tensor]
+"""Site -> attention weights of all its layers, (layers, B, H, T, S)."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens that a model reads and writes.
+
+    Attributes:
+        target: number V of tokens of the text, or of the target.
+        max_length: longest sequence, in tokens.
+        pad: the id of padding tokens.
+        source: number of tokens of a source with a vocabulary of its own; None: it shares that of the target.
+    """
+
+    target: int
+    max_length: int
+    pad: int = 0
+    source: int | None = None
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place of attention in a model: its title, and which sequence its queries and keys belong to."""
+
+    title: str
+    queries: Literal["source", "target"]
+    keys: Literal["source", "target"]
+
+
+class ModelOutput(NamedTuple):
+    """What a model says of every position: logits (B, T, V), and the attention weights by site where they were asked for."""
+
+    logits_BTV: Tensor
+    weights: Weights | None
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How many tokens a sequence has: S in the source (0 where there is none), T in the target."""
+
+    source: float
+    target: float
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Return the number of trained numbers; shared ones count once."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def train_flops_per_token(model: Any, lengths: Lengths) -> float:
+    """Return the operations of one training step divided by its target tokens.
+
+    Counted are matrix products (a multiplication and an addition are two) and scores, over whole T x S rectangles
+    without saving for masks; embeddings looked up, norms, softmax and element-wise functions are not. The backward pass
+    costs twice the forward pass (Kaplan et al. 2020, section 2.1), which for additive scores leaves out what is
+    computed again to save memory.
+    """
+    return 3 * model.forward_flops(lengths) / lengths.target
+
+
+def attention_flops(attention: Attention, queries: float, keys: float) -> float:
+    """Return the operations of one attention module over so many queries and keys."""
+    projections = 2 * queries * (attention.query.weight.numel() + attention.output.weight.numel())
+    projections += 2 * keys * (attention.key.weight.numel() + attention.value.weight.numel())
+    mixing = 2 * attention.head_dim
+    return projections + queries * keys * attention.heads * (attention.score.flops_per_score() + mixing)
