@@ -194,9 +194,12 @@ class Run:
             # While a run goes on, a line may be half written.
             text = text if self.state == "finished" else text[: text.rfind("\n") + 1]
             header, *rows = csv.reader(io.StringIO(text, newline=""))
-            if header[:2] != ["step", "epoch"] or any(len(row) != len(header) or not row[0] for row in rows):
+            if header[:2] != ["step", "epoch"] or any(len(row) != len(header) for row in rows):
                 raise ValueError("its lines do not fit its header")
-            return [{key: _number(cell) for key, cell in zip(header, row, strict=True) if cell} for row in rows]
+            found = [{key: _number(cell) for key, cell in zip(header, row, strict=True) if cell} for row in rows]
+            if not all(type(row.get("step")) is int for row in found):
+                raise ValueError("a row without its step")
+            return found
         except (ValueError, csv.Error) as error:
             raise Refused(f"{self.path / 'metrics.csv'}: damaged ({error})") from None
 
