@@ -5,11 +5,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ValidationError
+
 from attncompare.compare.options import TOKENIZER, is_free
 from attncompare.config.plain_values import flatten
 from attncompare.errors import Refused
 from attncompare.record import Run
-from attncompare.text import COSTS
 
 if TYPE_CHECKING:
     from attncompare.tasks.metrics import Metric
@@ -34,30 +35,35 @@ def require_finished(runs: Sequence[Run]) -> None:
         unfinished[0].require_finished()
 
 
-def require_figures(run: Run) -> None:
-    """Refuse a finished run whose summary holds something else where a figure or the data's fingerprint belongs.
+class _Tested(BaseModel):
+    bytes: int | None = None
+    unknown_rate: float = 0.0
+
+
+class _Data(BaseModel):
+    fingerprint: str | None
+    test: _Tested = _Tested()
+
+
+class _Facts(BaseModel):
+    """What a comparison reads of a summary beyond what every finished run has."""
+
+    data: _Data
+    signatures: dict[str, str] = {}
+
+
+def require_facts(run: Run) -> None:
+    """Refuse a finished run whose summary does not say in the usual form on which data it was trained and tested.
 
     Raises:
-        Refused: names the key and what stands there.
+        Refused: names the key and what is wrong with it.
     """
-    file, summary = run.path / "summary.json", run.summary
-    for key in ("test", "cost", "data"):
-        if not isinstance(summary.get(key), dict):
-            raise Refused(f"{file}: damaged ({key} is no table of figures)")
-    tested = summary["data"].get("test", {})
-    if not isinstance(tested, dict) or not isinstance(summary["data"].get("fingerprint"), str | None):
-        raise Refused(f"{file}: damaged (data does not say on which data it was trained and tested)")
-    if not isinstance(summary.get("signatures") or {}, dict):
-        raise Refused(f"{file}: damaged (signatures is {_plain(summary['signatures'])})")
-    figures = {
-        **{f"test.{key}": value for key, value in summary["test"].items()},
-        **{f"cost.{key}": value for key, value in summary["cost"].items() if key in COSTS},
-        **{key: summary[key] for key in COSTS if key in summary},
-        **{f"data.test.{key}": tested[key] for key in ("bytes", "unknown_rate") if key in tested},
-    }
-    for key, value in figures.items():
-        if isinstance(value, bool) or not isinstance(value, int | float | None):
-            raise Refused(f"{file}: damaged ({key} is {_plain(value)}, not a number)")
+    try:
+        _Facts.model_validate(run.summary, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Refused(f"{run.path / 'summary.json'}: damaged ({where}: {first['msg']})") from None
 
 
 def differences(runs: Sequence[Run], free: Sequence[str] = ()) -> dict[str, list[tuple[Any, Run]]]:
@@ -117,7 +123,7 @@ def check_same_text(runs: Sequence[Run], metric: str) -> list[str]:
         Refused: if rows were cut to ``task.max_length`` tokens, so that some runs were tested on less.
     """
     counts = [(run.summary["data"].get("test", {}), run) for run in runs]
-    seen = {test["bytes"]: run for test, run in counts if "bytes" in test}
+    seen = {test["bytes"]: run for test, run in counts if test.get("bytes") is not None}
     if len(seen) > 1:
         told = " and ".join(f"{size} bytes ({run.path})" for size, run in seen.items())
         raise Refused(f"--metric {metric}: the test text is not the same: {told}; raise task.max_length")

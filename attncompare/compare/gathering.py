@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from attncompare.compare.checks import require_figures, require_finished
+from attncompare.compare.checks import require_facts, require_finished
 from attncompare.compare.identity import fingerprint
 from attncompare.config import RunConfig
 from attncompare.errors import Refused
@@ -142,7 +142,7 @@ def _require_whole(run: Run) -> None:
         Refused: names the first file that is not what the run wrote.
     """
     run.require_finished()
-    require_figures(run)
+    require_facts(run)
     run.config.hash()
     run.metrics()
     run.environment()

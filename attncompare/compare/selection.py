@@ -202,7 +202,7 @@ def equal_parameters(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     variants: dict[str, dict[Size, list[Run]]] = {}
     for run in runs:
         count = run.summary["cost"].get("parameters")
-        if not isinstance(count, int):
+        if count is None:
             raise Refused(f"--equal parameters: {run.path} does not say its number of parameters")
         variant, size = _split(run.config, fingerprint(run), SIZES)
         variants.setdefault(variant, {}).setdefault((count, json.dumps(size)), []).append(run)
