@@ -97,7 +97,9 @@ def test_ctrl_c_closes_every_run_and_the_same_command_goes_on(tmp_path):
 
 
 def test_ctrl_c_before_the_first_step_leaves_no_run_that_seems_to_go_on(tmp_path):
-    started = Started("train", "-m", *ENDLESS, "tracking=disabled", "seed=1,2,3", "hydra.launcher.workers=2", cwd=tmp_path)
+    started = Started(
+        "train", "-m", *ENDLESS, "tracking=disabled", "seed=1,2,3", "hydra.launcher.workers=2", cwd=tmp_path
+    )
     started.wait_for("3 runs, 2 at a time")
     started.interrupt_alone()
     code, out, err = started.end()
