@@ -25,10 +25,9 @@ class Words:
 class Toy(pl.LightningModule):
     """Has two attention sites, one of which no built-in model has, and dropout, so that training draws random numbers."""
 
-    sites = {"cross": "cross-attention"}
-
     def __init__(self):
         super().__init__()
+        self.sites = {"cross": "cross-attention"}
         self.tokenizer = self.source_tokenizer = Words()
         self.scores = torch.nn.Linear(1, 8)
         self.dropout = torch.nn.Dropout(0.5)
@@ -44,7 +43,7 @@ class Toy(pl.LightningModule):
         self.losses.append(loss.item())
         return loss
 
-    def validation_step(self, batch, batch_idx):
+    def validation_step(self, batch, batch_idx):  # noqa: ARG002
         self.log("val/loss", self.scores(batch[0]).mean())
 
     test_step = validation_step
