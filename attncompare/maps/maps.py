@@ -1,4 +1,4 @@
-"""Attention maps as data: what they hold, how they are kept in files, and the numbers that describe each head (C9).
+"""Attention maps as data: what they hold, how they are kept in files, and the numbers that describe each head.
 
 Every layer and head is kept, never a mean over them: the mean of two sharp heads looks like one blurred head.
 """
@@ -197,7 +197,7 @@ def _probe(arrays: dict[str, np.ndarray], index: int, probe: dict[str, Any]) -> 
 def _site(arrays: dict[str, np.ndarray], name: str, site: dict[str, Any]) -> SiteMap:
     weights, sure, possible = (arrays.pop(f"{name}/{part}", None) for part in ("weights", "sure", "possible"))
     if weights is None or weights.dtype != np.float16 or not np.isfinite(weights).all():
-        raise ValueError(f"{name} has no weights that are numbers")
+        raise ValueError(f"{name} has no weights, or some that are NaN or infinite")
     return SiteMap(
         site=site["site"],
         queries=tuple(map(str, site["queries"])),
