@@ -19,6 +19,7 @@ from attncompare.maps.maps import (
     head_numbers,
     load_maps,
     maps_from,
+    maps_of,
     save_maps,
 )
 

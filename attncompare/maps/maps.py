@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from attncompare.errors import Refused
-from attncompare.record import read_inside, write_bytes
+from attncompare.record import Run, read_inside, write_bytes
 from attncompare.record.npz import read_arrays
 from attncompare.text import counted
 
@@ -167,6 +167,13 @@ def load_maps(path: Path) -> tuple[int, list[ProbeMaps]]:
         Refused: if there is no such file, or it is damaged.
     """
     return maps_from(read_inside(path.parent, path.name), path)
+
+
+def maps_of(run: Run) -> list[tuple[int, list[ProbeMaps]]]:
+    """Return the attention maps in the record of a run: the step of each capture, and its sentences."""
+    return sorted(
+        (maps_from(run.read(f"maps/{file.name}"), file) for file in run.map_files()), key=lambda pair: pair[0]
+    )
 
 
 def maps_from(content: bytes, path: Path) -> tuple[int, list[ProbeMaps]]:

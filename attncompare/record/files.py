@@ -13,7 +13,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -46,11 +46,7 @@ def write_bytes(path: Path, content: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)  # so that the new name outlives a loss of power
-            finally:
-                os.close(folder)
+            sync(path.parent)  # so that the new name outlives a loss of power
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -66,6 +62,11 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, json_bytes(value))
 
 
+def json_bytes(value: Any) -> bytes:
+    """Return ``value`` as indented JSON with a line end."""
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
 def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write one JSON object a line, whole or not at all."""
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
@@ -74,11 +75,6 @@ def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 def write_yaml(path: Path, value: Any) -> None:
     """Write ``value`` as yaml, whole or not at all."""
     write_bytes(path, yaml_bytes(value))
-
-
-def json_bytes(value: Any) -> bytes:
-    """Return ``value`` as indented JSON with a line end."""
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def yaml_bytes(value: Any) -> bytes:
@@ -106,9 +102,13 @@ def append_line(path: Path, line: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Make sure that the content of ``path`` outlives a loss of power."""
-    with _naming(path), path.open("rb") as file:
-        os.fsync(file.fileno())
+    """Make sure that a file's content, or a folder's list of names, outlives a loss of power."""
+    with _naming(path):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -133,73 +133,41 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def read_inside(folder: Path, name: str, limit: int = LIMIT) -> bytes:
-    """Return the content of the file ``name`` below ``folder``.
-
-    Args:
-        folder: the record's folder; it may itself be reached over a symbolic link.
-        name: where the file is, relative to ``folder``, with ``/`` between names.
-        limit: bytes; a larger file is not read.
+    """Return the content of the file ``name``, with ``/`` between folders, below the record's ``folder``.
 
     Raises:
-        Refused: if it is missing or larger than ``limit``, if it or a folder between is a symbolic link, if it is no
-            plain file (a pipe, a device), or if ``name`` leads out of ``folder``.
+        Refused: if it is missing or larger than ``limit`` bytes, if it or a folder between is a symbolic link, if it is
+            no plain file (a pipe, a device), or if ``name`` leads out of ``folder``.
     """
-    path = Path(folder) / name
-    *folders, last = require_relative(name, str(folder)).parts
+    path = Path(folder) / require_relative(name, str(folder))
     try:
-        with ExitStack() as opened:
-
-            def enter(part: str, flags: int, parent: int | None = None) -> int:
-                descriptor = os.open(part, os.O_RDONLY | os.O_CLOEXEC | flags, dir_fd=parent)
-                opened.callback(os.close, descriptor)
-                return descriptor
-
-            # Each name is opened from the folder before it, so that nothing can be exchanged for a link in between.
-            here = enter(str(folder), os.O_DIRECTORY)
-            for part in folders:
-                _require(stat.S_ISDIR, part, here, path)
-                here = enter(part, os.O_DIRECTORY | os.O_NOFOLLOW, here)
-            _require(stat.S_ISREG, last, here, path)
-            file = enter(last, os.O_NOFOLLOW | os.O_NONBLOCK, here)
-            facts = os.fstat(file)
+        for above in (path, *path.parents[: len(PurePosixPath(name).parts) - 1]):
+            if above.is_symlink():
+                raise Refused(f"{path}: '{above.name}' is a symbolic link; a record is read only within its own folder")
+        # Without O_NONBLOCK a pipe would wait for somebody to write.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            facts = os.fstat(file.fileno())
             if not stat.S_ISREG(facts.st_mode):
                 raise Refused(f"{path}: no plain file")
             if facts.st_size > limit:
                 raise Refused(f"{path}: {facts.st_size} bytes, too large; at most {limit} are read")
-            with open(file, "rb", closefd=False) as content:
-                return content.read(facts.st_size)
+            return file.read(facts.st_size)
     except OSError as error:
         raise Refused(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def require_relative(name: str, where: str) -> PurePosixPath:
-    """Return ``name`` as a path below a folder.
-
-    Raises:
-        Refused: if it is empty, absolute, leads upwards or holds characters that cannot be seen; ``where`` begins the
-            message.
-    """
+    """Return ``name`` as a path below a folder, or refuse one that leads elsewhere; ``where`` begins the message."""
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or not name.isprintable():
         raise Refused(f"{where}: {name!r} is no file of this folder")
     return PurePosixPath(name)
 
 
-def _require(kind: Any, name: str, folder: int, path: Path) -> None:
-    mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
-    if stat.S_ISLNK(mode):
-        raise Refused(f"{path}: '{name}' is a symbolic link; a record is read only from within its own folder")
-    if not kind(mode):
-        raise Refused(f"{path}: '{name}' is no {'folder' if kind is stat.S_ISDIR else 'plain file'}")
-
-
 def require_no_way_out(folder: Path) -> None:
-    """Refuse a folder that holds links to places outside it, before anything is written there.
+    """Refuse a folder with a link to a place outside it, before anything is written there.
 
     W&B's own folder is left out: its links are absolute, so those of a moved run lead away; it is made anew.
-
-    Raises:
-        Refused: names the first such link.
     """
     inside = Path(folder).resolve()
     for parent, folders, files in os.walk(folder):
@@ -211,29 +179,19 @@ def require_no_way_out(folder: Path) -> None:
 
 
 def require_replaceable(path: Path, what: str) -> None:
-    """Refuse to write to ``path``, called ``what``, where anything but a plain file or nothing stands.
-
-    Raises:
-        Refused: if a folder, a device, a pipe or a symbolic link is there.
-    """
+    """Refuse to write to ``path``, called ``what``, where a folder, link, pipe or device is: only a file is replaced."""
     try:
-        mode = path.lstat().st_mode
+        if not stat.S_ISREG(path.lstat().st_mode):
+            kind = "symbolic link" if path.is_symlink() else "folder" if path.is_dir() else "special file"
+            raise Refused(f"{what}: a {kind} is there; give the name of a new file, or of one that may be replaced")
     except FileNotFoundError:
         return
     except OSError as error:
         raise Refused(f"{what}: cannot write there ({error.strerror})") from None
-    if not stat.S_ISREG(mode):
-        kinds = {stat.S_IFDIR: "folder", stat.S_IFLNK: "symbolic link", stat.S_IFIFO: "pipe"}
-        kind = kinds.get(stat.S_IFMT(mode), "special file")
-        raise Refused(f"{what}: a {kind} is there; give the name of a new file, or of one that may be replaced")
 
 
 def require_writable(folder: Path, what: str, advice: str = "give another folder") -> None:
-    """Refuse a folder, called ``what``, in which nothing can be made; it need not exist, and nothing is left behind.
-
-    Raises:
-        Refused: with the reason and ``advice``.
-    """
+    """Refuse a folder, called ``what``, in which nothing can be made; it need not exist, and nothing is left behind."""
     existing = folder.absolute()
     while not existing.exists():
         existing = existing.parent
@@ -244,30 +202,23 @@ def require_writable(folder: Path, what: str, advice: str = "give another folder
 
 
 def new_folder(runs: str, parent: Path, stem: str) -> Path:
-    """Make and return the folder ``parent/stem``, with a number behind it where that name is taken already.
-
-    Raises:
-        Refused: if it cannot be made; the message names the config's ``runs``.
-    """
+    """Make the folder ``parent/stem``, numbered where that name is taken, or refuse with the config's ``runs``."""
+    names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        for number in itertools.count(1):
-            folder = parent / (stem if number == 1 else f"{stem}-{number}")
+        while True:
             with contextlib.suppress(FileExistsError):
+                folder = parent / next(names)
                 folder.mkdir()
                 return folder
     except OSError as error:
         raise Refused(f"runs={runs}: cannot write there ({parent}: {error.strerror}); give another folder") from None
-    raise AssertionError("there is always another number")
 
 
 def create_folder(config: RunConfig, parent: Path | None = None) -> Path:
     """Make a new folder for a run: ``<parent>/<time>-<task>-<attention>-h<heads>-s<seed>-<hash>``.
 
     The name is for people; no program reads it. Without ``parent``, a sweep's folder, it stands in ``<runs>/<date>``.
-
-    Raises:
-        Refused: if it cannot be made.
     """
     now, variant = datetime.now(), config.attention
     stem = f"{now:%H-%M-%S}-{config.task.name}-{variant.name}-h{variant.heads}-s{config.seed}-{config.hash()[:6]}"

@@ -7,6 +7,7 @@ import sys
 import time
 from logging.handlers import MemoryHandler
 from pathlib import Path
+from typing import IO
 
 from attncompare.errors import Refused
 
@@ -25,7 +26,7 @@ class RunLock:
 
     def __init__(self, folder: Path) -> None:
         try:
-            self._file = os.open(folder / LOG_FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+            self._file = _opened(folder, "ab")
         except OSError as error:
             raise Refused(f"{folder}: cannot be trained there ({LOG_FILE}: {error.strerror})") from None
         try:
@@ -34,31 +35,30 @@ class RunLock:
                     return
                 time.sleep(_PAUSE)
         except OSError as error:
-            os.close(self._file)
             raise Refused(f"{folder}: its file system has no locks ({error.strerror}); give another folder") from None
-        os.close(self._file)
         raise Refused(f"{folder}: another process is training this run; wait until it has ended")
 
     def release(self) -> None:
         """Let other processes have it."""
-        os.close(self._file)
+        self._file.close()
 
 
 def is_locked(folder: Path) -> bool:
     """Return whether a process is training the run in ``folder``."""
     try:
-        file = os.open(folder / LOG_FILE, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-    except OSError:  # without a log nobody writes it
+        with _opened(folder, "rb") as file:
+            return not _lock(file, fcntl.LOCK_SH)
+    except OSError:  # without a log nobody writes it; without locks in the file system nobody can hold one
         return False
-    try:
-        return not _lock(file, fcntl.LOCK_SH)
-    except OSError:  # a file system without locks: nobody can hold one there
-        return False
-    finally:
-        os.close(file)
 
 
-def _lock(file: int, kind: int) -> bool:
+def _opened(folder: Path, mode: str) -> IO[bytes]:
+    """Open the log without following a link and without waiting for the other end of a pipe."""
+    flags = os.O_NOFOLLOW | os.O_NONBLOCK
+    return open(folder / LOG_FILE, mode, opener=lambda path, own: os.open(path, own | flags, 0o644))
+
+
+def _lock(file: IO[bytes], kind: int) -> bool:
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -13,19 +13,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from attncompare.config import RunConfig
 from attncompare.errors import Refused
-from attncompare.record.files import (
-    append_line,
-    digest,
-    json_bytes,
-    remove_leftovers,
-    sync,
-    write_bytes,
-    write_json,
-    write_json_lines,
-    write_text,
-    write_yaml,
-    yaml_bytes,
-)
+from attncompare.record import files
 from attncompare.record.run import FORMAT, MANIFEST, Run, State, seal
 
 _RESERVE = 2**16  # bytes
@@ -56,17 +44,10 @@ class RecordLogger(Logger):
 
     @classmethod
     def create(cls, folder: Path, config: RunConfig, overrides: Sequence[str], **facts: Any) -> "RecordLogger":
-        """Begin the record of a run in ``folder``, just made.
-
-        Args:
-            folder: the run's folder.
-            config: what is trained.
-            overrides: what the user asked for, as Hydra overrides.
-            facts: further entries of ``summary.json``.
-        """
-        settings = yaml_bytes(config.to_dict())
+        """Begin the record of a run in its ``folder``, just made; ``facts`` are further entries of ``summary.json``."""
+        settings = files.yaml_bytes(config.to_dict())
         begun = {"format": FORMAT, "state": "running", "task": config.task.name, "label": config.attention.name}
-        logger = cls(folder, config, {**begun, "message": None, "config_sha256": digest(settings), **facts})
+        logger = cls(folder, config, {**begun, "message": None, "config_sha256": files.digest(settings), **facts})
         logger._begin(settings, list(overrides))
         return logger
 
@@ -96,25 +77,9 @@ class RecordLogger(Logger):
         logger._begin_again(run, metrics_bytes, metrics_sha256)
         return logger
 
-    @property
-    def save_dir(self) -> str:
-        """The folder in which the run's folder stands."""
-        return str(self.path.parent)
-
-    @property
-    def name(self) -> str:
-        """The name of the run's folder."""
-        return self.path.name
-
-    @property
-    def version(self) -> str:
-        """Nothing: each run has a folder of its own, so that Lightning's ``save_dir/name/version`` is that folder."""
-        return ""
-
-    @property
-    def log_dir(self) -> str:
-        """The run's folder."""
-        return str(self.path)
+    # Lightning takes save_dir/name/version together as the run's folder, and save_dir alone as the trainer's log_dir.
+    save_dir = log_dir = property(lambda self: str(self.path))
+    name = version = property(lambda self: "")  # noqa: ARG005
 
     @property
     @rank_zero_experiment
@@ -139,7 +104,7 @@ class RecordLogger(Logger):
                 raise ValueError(f"names of metrics hold no commas, quotes or line ends: {new}")
             self._widen(new)
         cells = [repr(row[column]) if column in row else "" for column in self._columns]
-        append_line(self.path / "metrics.csv", ",".join(cells))
+        files.append_line(self.path / "metrics.csv", ",".join(cells))
         self._count(_named(self._columns, cells))
 
     @rank_zero_only
@@ -149,23 +114,23 @@ class RecordLogger(Logger):
     @rank_zero_only
     def environment(self, facts: Mapping[str, Any]) -> None:
         """Write ``environment.json``."""
-        write_json(self.path / "environment.json", facts)
+        files.write_json(self.path / "environment.json", facts)
 
     @rank_zero_only
     def predictions(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write ``predictions.jsonl``, a line for each test item that was decoded."""
-        write_json_lines(self.path / "predictions.jsonl", rows)
+        files.write_json_lines(self.path / "predictions.jsonl", rows)
 
     @rank_zero_only
     def items(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write ``items.jsonl``, a line for each test item with the sums of each metric."""
-        write_json_lines(self.path / "items.jsonl", rows)
+        files.write_json_lines(self.path / "items.jsonl", rows)
 
     @rank_zero_only
     def update(self, **facts: Any) -> None:
         """Add facts to ``summary.json``."""
         self.summary.update(facts)
-        write_json(self.path / "summary.json", self.summary)
+        files.write_json(self.path / "summary.json", self.summary)
 
     @property
     def wall_seconds(self) -> float:
@@ -175,7 +140,7 @@ class RecordLogger(Logger):
     def metrics_so_far(self) -> dict[str, Any]:
         """Return size and SHA-256 of the rows, once all are safe on the disk, as :meth:`reopen` takes them."""
         if rank_zero_only.rank == 0:
-            sync(self.path / "metrics.csv")
+            files.sync(self.path / "metrics.csv")
         return {"metrics_bytes": self._bytes, "metrics_sha256": self._sha256.hexdigest()}
 
     @rank_zero_only
@@ -185,7 +150,7 @@ class RecordLogger(Logger):
         self.summary.update(state=state, message=message, wall_seconds=self.wall_seconds)
         if state == "finished":
             # The manifest first: a record is finished from the moment that its summary says so.
-            seal(self.path, json_bytes(self.summary))
+            seal(self.path, files.json_bytes(self.summary))
         self.update()
 
     @property
@@ -195,10 +160,10 @@ class RecordLogger(Logger):
 
     @rank_zero_only
     def _begin(self, settings: bytes, overrides: list[str]) -> None:
-        write_bytes(self.path / "config.yaml", settings)
-        write_yaml(self.path / "overrides.yaml", overrides)
+        files.write_bytes(self.path / "config.yaml", settings)
+        files.write_yaml(self.path / "overrides.yaml", overrides)
         self._write_rows([])
-        write_bytes(self._reserve, os.urandom(_RESERVE))
+        files.write_bytes(self._reserve, os.urandom(_RESERVE))
         self.update()
 
     @rank_zero_only
@@ -210,14 +175,14 @@ class RecordLogger(Logger):
             while len(known) < metrics_bytes and lines:
                 rows.append(lines.pop(0))
                 known += _named(self._columns, rows[-1].split(","))
-            if digest(known) != metrics_sha256:
+            if files.digest(known) != metrics_sha256:
                 file = run.path / "metrics.csv"
                 raise Refused(f"{file}: its rows are not those from before the checkpoint; train a new run")
-        remove_leftovers(run.path)
+        files.remove_leftovers(run.path)
         (run.path / MANIFEST).unlink(missing_ok=True)
         self._count(known)
         self._write_rows(rows)
-        write_bytes(self._reserve, os.urandom(_RESERVE))
+        files.write_bytes(self._reserve, os.urandom(_RESERVE))
         self.update()
 
     def _widen(self, columns: list[str]) -> None:
@@ -226,7 +191,7 @@ class RecordLogger(Logger):
         self._write_rows([row + "," * len(columns) for row in rows])
 
     def _write_rows(self, rows: list[str]) -> None:
-        write_text(self.path / "metrics.csv", "".join(f"{line}\n" for line in [",".join(self._columns), *rows]))
+        files.write_text(self.path / "metrics.csv", "".join(f"{line}\n" for line in [",".join(self._columns), *rows]))
 
     def _count(self, content: bytes | bytearray) -> None:
         self._bytes += len(content)

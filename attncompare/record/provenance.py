@@ -39,7 +39,7 @@ def environment(data_fingerprint: str) -> dict[str, Any]:
     """Return package versions, code, Python, machine and threads as plain JSON; no environment variable enters it."""
     import torch
 
-    from attncompare.attention.kernels.library import identity
+    from attncompare.attention.kernels.build import identity
 
     packages = {dist.name: dist.version for dist in sorted(distributions(), key=lambda dist: dist.name.lower())}
     return {
@@ -48,7 +48,7 @@ def environment(data_fingerprint: str) -> dict[str, Any]:
         "packages": packages,
         "git": git_state(_CODE),
         "platform": platform.platform(),
-        "cpu": _cpu_line("model name") or platform.processor(),
+        "cpu": _cpu_facts().get("model name") or platform.processor(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "cpu_features": cpu_features(),
         "blas": {"mkl": torch.backends.mkl.is_available(), "mkldnn": torch.backends.mkldnn.is_available()},
@@ -61,12 +61,9 @@ def environment(data_fingerprint: str) -> dict[str, Any]:
 
 
 def recorded_threads(environment: dict[str, Any], source: str | Path) -> int | None:
-    """Return the CPU threads of a run from its ``environment.json``; None where it does not say.
+    """Return the CPU threads of a run, by which sums are rounded in their order; None where the record does not say.
 
-    With another number of threads, sums are rounded in another order.
-
-    Raises:
-        Refused: if that is no number of threads; ``source`` begins the message.
+    Refused is what is no number of threads; ``source`` begins the message.
     """
     threads = environment.get("threads")
     if threads is not None and (type(threads) is not int or not 1 <= threads <= _MOST_THREADS):
@@ -77,8 +74,15 @@ def recorded_threads(environment: dict[str, Any], source: str | Path) -> int | N
 
 def cpu_features() -> list[str]:
     """Return the instruction sets that matter for numbers, sorted; none where the system does not tell them."""
-    flags = (_cpu_line("flags") or _cpu_line("Features")).split()
-    return sorted({flag for flag in flags if _COMPUTES.fullmatch(flag)})
+    flags = _cpu_facts().get("flags") or _cpu_facts().get("Features", "")
+    return sorted({flag for flag in flags.split() if _COMPUTES.fullmatch(flag)})
+
+
+@cache
+def _cpu_facts() -> dict[str, str]:
+    """Return what Linux says of the first processor."""
+    first = _CPU_INFO.read_text().partition("\n\n")[0] if _CPU_INFO.exists() else ""
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
@@ -111,19 +115,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.decode(errors="replace")
-
-
-def _cpu_line(key: str) -> str:
-    """Return what Linux says of the first processor under ``key``, nothing where there is no such line."""
-    return next((value for name, value in _cpu_facts() if name == key), "")
-
-
-@cache
-def _cpu_facts() -> list[tuple[str, str]]:
-    if not _CPU_INFO.exists():
-        return []
-    lines = [line.partition(":") for line in _CPU_INFO.read_text().splitlines()]
-    return [(name.strip(), value.strip()) for name, _, value in lines]
 
 
 # Names of files and folders, in small letters, that may hold secrets.

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from attncompare.config import RunConfig, parse
 from attncompare.config.plain_values import safe_json, safe_yaml
@@ -25,8 +25,6 @@ from attncompare.record.files import LIMIT, MEBIBYTE, digest, json_bytes, read_i
 from attncompare.record.log import is_locked
 from attncompare.text import counted
 
-if TYPE_CHECKING:
-    from attncompare.maps.maps import ProbeMaps
 
 FORMAT = 3
 MANIFEST = "manifest.json"
@@ -41,6 +39,7 @@ _SEALED = (
     *("config.yaml", "overrides.yaml", "environment.json", "*tokenizer.json", "metrics.csv", "predictions.jsonl"),
     *("items.jsonl", "summary.json", "maps/*", BEST_WEIGHTS, LAST_WEIGHTS, AVERAGED_WEIGHTS),
 )
+_MAPS = "maps/step-*.npz"
 _LONGEST_NUMBER = 40  # characters; Python writes at most 24
 
 State = Literal["running", "finished", "failed", "interrupted"]
@@ -87,9 +86,22 @@ class _Manifest(BaseModel):
     dropped: list[str] = []
 
 
-_OBJECTS = TypeAdapter(list[dict[str, Any]])
-_Sums = list[Annotated[float, Field(allow_inf_nan=True)]]
-_ITEMS = TypeAdapter(list[dict[str, int | _Sums]], config=ConfigDict(strict=True))
+class _Sweep(BaseModel):
+    """What ``sweep.yaml`` holds at least."""
+
+    runs: list[Any]
+
+
+class _Item(BaseModel):
+    """A line of ``items.jsonl``: besides the id the sums of each metric by its name."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    __pydantic_extra__: dict[str, list[float]]
+
+    id: int
+
+
+_OBJECTS, _ITEMS = TypeAdapter(list[dict[str, Any]]), TypeAdapter(list[_Item])
 
 
 @dataclass(frozen=True)
@@ -101,21 +113,17 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path) -> "Run":
-        """Read the run in the folder ``path``.
-
-        Raises:
-            Refused: if the folder is no run, or its record is damaged.
-        """
+        """Read the run in the folder ``path``, or refuse what is no run or a damaged one."""
         path = Path(path)
         if not path.exists():
             raise Refused(f"{path}: no such folder")
         if not is_run(path):
             raise Refused(f"{path}: not a run (a run's folder holds config.yaml and summary.json)")
-        content = read_inside(path, "summary.json")
-        summary = safe_json(content, path / "summary.json")
+        file, content = path / "summary.json", read_inside(path, "summary.json")
+        summary = safe_json(content, file)
         if not isinstance(summary, dict) or summary.get("format") != FORMAT:
-            raise Refused(f"{path / 'summary.json'}: not a record of format {FORMAT}")
-        _checked(Summary, summary, path / "summary.json")
+            raise Refused(f"{file}: not a record of format {FORMAT}")
+        _checked(Summary, summary, file)
         run = cls(path, summary)
         run._check("summary.json", content)
         return run
@@ -140,7 +148,7 @@ class Run:
         file = self.path / "config.yaml"
         content = self.read("config.yaml")
         if self._manifest is None and digest(content) != self.summary["config_sha256"]:
-            raise Refused(f"{file}: not the config that the run began with")
+            raise Refused(f"{file}: not what the run began with")
         values = safe_yaml(content, file)
         try:
             return parse(values)
@@ -150,8 +158,7 @@ class Run:
     def read(self, name: str, limit: int = LIMIT) -> bytes:
         """Return the content of the file ``name`` (``maps/step-0000100.npz``), at most ``limit`` bytes.
 
-        Raises:
-            Refused: if it is missing, leads out of the folder, or is not what the finished run wrote.
+        Refused is what is missing, leads out of the folder, or is not what the finished run wrote.
         """
         if name in self.dropped:
             raise Refused(f"{self.path / name}: left out when this record was packed")
@@ -187,9 +194,12 @@ class Run:
             # While a run goes on, a line may be half written.
             text = text if self.state == "finished" else text[: text.rfind("\n") + 1]
             header, *rows = csv.reader(io.StringIO(text, newline=""))
-            if header[:2] != ["step", "epoch"] or any(len(row) != len(header) or not row[0] for row in rows):
+            if header[:2] != ["step", "epoch"] or any(len(row) != len(header) for row in rows):
                 raise ValueError("its lines do not fit its header")
-            return [{key: _number(cell) for key, cell in zip(header, row, strict=True) if cell} for row in rows]
+            found = [{key: _number(cell) for key, cell in zip(header, row, strict=True) if cell} for row in rows]
+            if not all(type(row.get("step")) is int for row in found):
+                raise ValueError("a row without its step")
+            return found
         except (ValueError, csv.Error) as error:
             raise Refused(f"{self.path / 'metrics.csv'}: damaged ({error})") from None
 
@@ -205,29 +215,16 @@ class Run:
         return self._rows("predictions.jsonl", _OBJECTS)
 
     def items(self) -> list[dict[str, Any]]:
-        """Return the sums of each test item, ``{"id": 3, "loss": [nats, tokens], ...}``, none where there are none.
-
-        Raises:
-            Refused: if the file is damaged.
-        """
-        rows = self._rows("items.jsonl", _ITEMS)
-        if any(type(row.get("id")) is not int or list(map(type, row.values())).count(int) > 1 for row in rows):
-            raise Refused(f"{self.path / 'items.jsonl'}: damaged (each line needs an id and lists of numbers)")
-        return rows
+        """Return the sums of each test item, ``{"id": 3, "loss": [nats, tokens], ...}``, none where there are none."""
+        return self._rows("items.jsonl", _ITEMS)
 
     def map_files(self) -> list[Path]:
         """Return the files of attention maps, by training step."""
         if self._manifest is None:
-            return sorted((self.path / "maps").glob("step-*.npz"))
-        return [self.path / name for name in sorted(self._manifest.sha256) if _is_map(name) and self.has(name)]
-
-    def maps(self) -> list[tuple[int, list["ProbeMaps"]]]:
-        """Return the attention maps of the probes at each validation, with its step."""
-        from attncompare.maps.maps import maps_from
-
-        return sorted(
-            (maps_from(self.read(f"maps/{file.name}"), file) for file in self.map_files()), key=lambda pair: pair[0]
-        )
+            return sorted(self.path.glob(_MAPS))
+        return [
+            self.path / name for name in sorted(self._manifest.sha256) if fnmatchcase(name, _MAPS) and self.has(name)
+        ]
 
     def require_finished(self) -> "Run":
         """Return the run itself, or refuse with its state."""
@@ -240,7 +237,7 @@ class Run:
         """Return in words where an unfinished run stands, and what can be done."""
         if self.alive():
             return "is being trained right now"
-        why = f": {self.summary['message']}" if self.summary.get("message") else ""
+        why = f": {self.summary['message']}" if self.summary["message"] else ""
         how = "was killed while it was running" if self.state == "running" else f"is {self.state}, not finished"
         return f"{how}{why}; {how_to_resume(self.path)}"
 
@@ -256,7 +253,9 @@ class Run:
         *lines, rest = self.read(name).split(b"\n")
         if rest:
             raise Refused(f"{file}: damaged (its last line has no end)")
-        return _checked(schema, [safe_json(line, f"{file}: line {place}") for place, line in enumerate(lines, 1)], file)
+        rows = [safe_json(line, f"{file}: line {place}") for place, line in enumerate(lines, 1)]
+        _checked(schema, rows, file)
+        return rows
 
     def _check(self, name: str, content: bytes) -> None:
         expected = None if self._manifest is None else self._manifest.sha256.get(name)
@@ -297,11 +296,7 @@ def is_run(path: Path) -> bool:
 
 
 def find_runs(paths: Iterable[str | Path]) -> list[Run]:
-    """Open every run among ``paths``: each the folder of a run, or a folder that holds runs at any depth.
-
-    Raises:
-        Refused: if a path does not exist or holds no run.
-    """
+    """Open every run among ``paths``: each the folder of a run, or one that holds runs at any depth, but not of none."""
     runs: dict[Path, Run] = {}
     for path in map(Path, paths):
         if not path.is_dir():
@@ -315,25 +310,18 @@ def find_runs(paths: Iterable[str | Path]) -> list[Run]:
 
 
 def not_started(paths: Iterable[str | Path]) -> list[str]:
-    """Return a sentence for each sweep in or below ``paths`` of which some runs have no record: they were not started.
-
-    A damaged ``sweep.yaml`` is named instead: the runs beside it can be whole.
-    """
+    """Return a sentence for each sweep in or below ``paths`` of which some runs have no record, or that is damaged."""
     sentences = []
-    for file in {file.resolve(): file for path in map(Path, paths) for file in sorted(path.rglob(SWEEP_FILE))}.values():
+    files = {file.resolve(): file for path in paths for file in sorted(Path(path).rglob(SWEEP_FILE))}
+    for file in files.values():
         try:
-            content = safe_yaml(read_inside(file.parent, file.name, SWEEP_LIMIT), file)
-            if not isinstance(content, dict) or not isinstance(content.get("runs"), list):
-                raise Refused(f"{file}: damaged (it lists no runs)")
-        except Refused as error:
+            asked = len(_checked(_Sweep, safe_yaml(read_inside(file.parent, file.name, SWEEP_LIMIT), file), file).runs)
+        except Refused as error:  # the runs beside it can be whole
             sentences.append(str(error))
             continue
-        asked = len(content["runs"])
         missing = asked - len({_identity(folder) for folder in file.parent.iterdir() if is_run(folder)})
         if missing > 0:
-            have = "has" if missing == 1 else "have"
-            runs = counted(asked, "run")
-            sentences.append(f"{file.parent}: {missing} of its {runs} {have} no record yet; see {SWEEP_FILE}")
+            sentences.append(f"{file.parent}: {missing} of its {counted(asked, 'run')} not started; see {SWEEP_FILE}")
     return sentences
 
 
@@ -355,10 +343,6 @@ def _identity(folder: Path) -> str:
         return Run.open(folder).summary["config_sha256"]
     except Refused:  # a damaged one has been started, too
         return str(folder)
-
-
-def _is_map(name: str) -> bool:
-    return name.startswith("maps/step-") and name.endswith(".npz")
 
 
 def _checked(schema: Any, value: Any, file: Path) -> Any:

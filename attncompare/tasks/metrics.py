@@ -17,6 +17,7 @@ from torch import Tensor
 
 from attncompare import registry
 from attncompare.config import RunConfig
+from attncompare.errors import Refused
 
 Sums = NDArray[np.float64]
 
@@ -38,6 +39,7 @@ class Metric(torchmetrics.Metric):
         digits: behind the point.
         in_table: whether tables of a comparison show it.
         tested: whether a comparison gives verdicts in it.
+        unless: metrics that say more: where the task has one of them, this one is neither in tables nor tested.
         per_token: whether it depends on how text is cut into tokens, so that it cannot be compared between tokenizers.
         bounds: the least and the largest possible value; None: unbounded.
         sums: the names of the sums that ``value`` needs; empty where items make no sense.
@@ -51,6 +53,7 @@ class Metric(torchmetrics.Metric):
     digits: ClassVar[int] = 2
     in_table: ClassVar[bool] = True
     tested: ClassVar[bool] = True
+    unless: ClassVar[tuple[str, ...]] = ()
     per_token: ClassVar[bool] = False
     bounds: ClassVar[tuple[float | None, float | None]] = (0.0, None)
     sums: ClassVar[tuple[str, ...]] = ()
@@ -192,6 +195,7 @@ class TokenAccuracy(Metric):
     name = "token_accuracy"
     title, short, unit, digits = "token accuracy", "token\nacc. %", "%", 1
     higher_is_better, per_token = True, True
+    unless = ("exact_match",)
     bounds = (0.0, 1.0)
     sums = ("correct", "tokens")
 
@@ -324,20 +328,23 @@ class Ter(Sacrebleu):
         return np.asarray(100 * np.where(words > 0, edits / np.where(words > 0, words, 1), edits > 0))
 
 
-def metrics_of(config: RunConfig) -> dict[str, type[Metric]]:
-    """Return the metrics of a run by name, the most important first.
+def metric(name: str) -> type[Metric]:
+    """Return the metric ``name``: one of this file, or an installed one.
 
     Raises:
-        Refused: if the config names a metric that is not installed.
+        Refused: if there is none; the message lists the valid names.
     """
-    names = getattr(config.task, "metrics", None)
-    if names is None:
-        sentences = hasattr(config.task, "bleu_tokenize")
-        names = ("bleu", "loss", "chrf", "exact_match", "ter", "perplexity", "token_accuracy")
-        names = names if sentences else ("loss", "bits_per_byte", "perplexity", "token_accuracy")
-    built_in = {one.name: one for one in (Loss, Perplexity, BitsPerByte, TokenAccuracy, ExactMatch, Bleu, ChrF, Ter)}
-    load = getattr(registry, "load", lambda _, name: built_in[name])
-    return {name: load("metrics", name) for name in names}
+    built_in = {one.name: one for one in (Bleu, ChrF, Ter, ExactMatch, Loss, BitsPerByte, Perplexity, TokenAccuracy)}
+    if name in built_in:
+        return built_in[name]
+    if name not in registry.names("metrics"):
+        raise Refused(registry.unknown("metric", name, [*built_in, *registry.names("metrics")]))
+    return registry.load("metrics", name)
+
+
+def metrics_of(config: RunConfig) -> dict[str, type[Metric]]:
+    """Return the metrics of a run by name, the most important first."""
+    return {name: metric(name) for name in config.task.metrics}
 
 
 def _ratio(sums: Sums) -> Sums:

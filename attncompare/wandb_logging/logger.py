@@ -25,7 +25,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from attncompare.config import RunConfig
 from attncompare.errors import Refused, RunFailed
-from attncompare.maps.maps import ProbeMaps, head_numbers
+from attncompare.maps.maps import ProbeMaps, head_numbers, maps_of
 from attncompare.maps.page import MapSeries, maps_page
 from attncompare.record import Run
 from attncompare.tasks.metrics import metrics_of
@@ -304,7 +304,7 @@ def log_run(path: str | Path, mode: Mode = "offline") -> str:
     try:
         logger.log_record(run)
         if state == "finished":
-            maps = run.maps()
+            maps = maps_of(run)
             # Drawn anew: the page in a record of unknown origin could hold anything.
             page = maps_page(run.path.resolve().name, [MapSeries(run.config.attention.name, maps)]) if maps else None
             logger.log_results(run.predictions(), maps, page)
