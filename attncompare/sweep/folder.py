@@ -63,7 +63,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
     for config in {job.config.data: job.config for job in jobs}.values():
         data_files(config)  # one bad file would fail every run
     if any(job.config.tracking.wandb == "online" for job in jobs):
-        from attncompare.wandb_logging.wandb_login import require_login  # W&B is slow to import
+        from attncompare.wandb_logging import require_login  # W&B is slow to import
 
         require_login()
 
