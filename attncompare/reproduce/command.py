@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from attncompare.config import RunConfig, parse
-from attncompare.config.changes import with_data
+from attncompare.config import with_data
 from attncompare.errors import AttnCompareError, Refused, RunFailed
 from attncompare.record import (
     Change,
