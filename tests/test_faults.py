@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from attncompare.training import demands, faults
 from attncompare.errors import RunFailed
 from attncompare.record import files, folders
-from attncompare.record.record import Run, find_runs
+from attncompare.record import Run, find_runs
 from attncompare.training.run import resume, train
 
 RUN = (*SMOKE, "tracking=disabled", "trainer.max_steps=6", "trainer.validate_every=2", "tracking.probes=1")

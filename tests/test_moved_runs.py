@@ -9,7 +9,7 @@ from outcomes import assert_same
 
 from attncompare.errors import Refused
 from attncompare.reproduce.sources import find
-from attncompare.record.record import Run
+from attncompare.record import Run
 from attncompare.training.run import resume, train
 from attncompare.wandb_logging.upload import upload
 

@@ -6,7 +6,7 @@ from killing import train_until_killed
 from outcomes import assert_same
 from variants import VARIANTS
 
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 # Small, but large enough for two threads to share its matrices.
 SMALL = (

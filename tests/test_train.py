@@ -17,7 +17,7 @@ from attncompare.reproduce import MEASURED_BY_CLOCK
 from attncompare.tasks.translation import Translation
 from attncompare.maps.maps import load_maps
 from attncompare.maps.probing import probe_maps
-from attncompare.record.record import Run, find_runs
+from attncompare.record import Run, find_runs
 from attncompare.training.run import train
 from attncompare.inference.trained import load
 

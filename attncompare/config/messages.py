@@ -81,8 +81,8 @@ def _problem(problem: Any) -> str:
             return unknown("key", f"{key}.{context['key']}" if key else context["key"], keys)
         case "missing":
             return f"{key}: missing; a key may be changed, but not removed"
-        case "union_tag_invalid":
-            return unknown(f"{key}.name", context["tag"], re.findall(r"'([^']+)'", context["expected_tags"]))
+        case "unknown_part":
+            return unknown(f"{key}.name", context["name"], context["valid"].split(","))
         case "literal_error":
             return f"{key}={shown(value)}: {_one_of(value, context['expected'])}"
     return f"{key}={shown(value)}: {_PLAIN.get(problem['type'], problem['msg'])}"
@@ -98,15 +98,9 @@ _PLAIN = {
     "model_attributes_type": "must be a section with keys of its own, not a value",
 }
 
-# Sections whose schema is chosen by `name`: pydantic puts the choice into the path, where no key stands.
-_CHOSEN_BY_NAME = ("task", "data")
-
 
 def _key(location: tuple[int | str, ...]) -> str:
-    parts = [str(part) for part in location]
-    if len(parts) > 1 and parts[0] in _CHOSEN_BY_NAME:
-        del parts[1]
-    return ".".join(parts)
+    return ".".join(map(str, location))
 
 
 def shown(value: Any) -> str:

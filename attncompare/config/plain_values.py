@@ -10,7 +10,11 @@ import yaml
 
 from attncompare.errors import Refused
 
+CALLS = ("_target_", "_partial_", "_recursive_", "_convert_", "_args_")
+"""The keys with which Hydra builds objects."""
+
 _DEEPEST = 50  # levels of nesting; a config has four
+_REFERENCE = re.compile(r"\$\{\.*[A-Za-z_]\w*(?:\.\w+)*\}")
 _SURROGATE = re.compile(r"\\[uU](?:0000)?[dD][89a-fA-F]")
 _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "seq", "map"))
 
@@ -67,6 +71,27 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(inner, f"{path}.{number}" if path else str(number))
     else:
         yield path, value
+
+
+def check_references(values: Any, where: str) -> None:
+    """Refuse all but plain references such as ``${seed}``, and every key that would build an object.
+
+    Args:
+        values: unresolved, as plain containers.
+        where: what they are, for the message.
+
+    Raises:
+        Refused: names the key. An environment variable read into a config would end up in a shared record.
+    """
+    for key, value in leaves(values):
+        here = f"{where}: {key}" if key else where
+        if value in CALLS:
+            raise Refused(f"{here}: configs name things and build no objects, so that they can run nothing")
+        if isinstance(value, str) and "${" in _REFERENCE.sub("", value):
+            raise Refused(
+                f"{here}: {value[:200]!r} is not read; valid are plain references to other keys, such as ${{seed}}: no "
+                "environment variables, no functions"
+            )
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,124 +1,118 @@
-"""The typed schema of ``conf/``: what a run may be configured to do, and the rules between fields.
+"""The typed schema of ``conf/``: what a run may be configured to do, and the rules between sections.
 
-Values have their defaults in ``conf/`` alone; here stand only types, ranges and rules. :func:`parse` turns the composed
-yaml into a :class:`RunConfig` or refuses it in one line that names the key, the value and what would be valid (C6).
+Values have their defaults in ``conf/``; here stand types, ranges and rules. The sections ``task``, ``data``, ``backbone``
+and ``attention.score`` are those of the part that their ``name`` chooses.
 """
 
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
-from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import StringConstraints, ValidationError, field_validator, model_validator
 
-from attncompare.config.checks import check_references
-from attncompare.config.corpora import (
-    PAIRS,
-    TEXT,
-    Data,
-    Multi30kConfig,
-    PairsConfig,
-    TextConfig,
-    TinyshakespeareConfig,
-)
-from attncompare.config.data import (
-    CorpusConfig,
-    LocaleConfig,
-    PydocsConfig,
-    RecallConfig,
-    ReverseConfig,
-    TokenizerConfig,
-)
+from attncompare import registry
 from attncompare.config.messages import HYDRA_ERRORS, explain, explain_hydra, shown
-from attncompare.config.older import completed
-from attncompare.config.task import LanguageModelConfig, TranslationConfig
-from attncompare.config.training import OptimizerConfig, TrainerConfig
+from attncompare.config.plain_values import check_references, leaves, safe_yaml
 from attncompare.config.values import (
     Label,
     LabelOrNull,
     NotNegative,
+    NotNegativeFloat,
+    PartConfig,
     Positive,
+    PositiveFloat,
+    PositiveFloatOrNull,
     PositiveOrNull,
     Probability,
+    SecondsOrNull,
+    Share,
     Strict,
+    part,
 )
 from attncompare.errors import Refused
-from attncompare.config.plain_values import leaves
-from attncompare.registry import score_names, unknown
-
-__all__ = [
-    "CONF_DIR",
-    "PAIRS",
-    "TEXT",
-    "AttentionConfig",
-    "CorpusConfig",
-    "LanguageModelConfig",
-    "LocaleConfig",
-    "Multi30kConfig",
-    "OptimizerConfig",
-    "PairsConfig",
-    "PydocsConfig",
-    "RecallConfig",
-    "ReverseConfig",
-    "RunConfig",
-    "TextConfig",
-    "TinyshakespeareConfig",
-    "TokenizerConfig",
-    "TrackingConfig",
-    "TrainerConfig",
-    "TransformerConfig",
-    "TranslationConfig",
-    "parse",
-    "parse_composed",
-]
 
 CONF_DIR = next(
     folder
     for folder in (Path(__file__).parents[1] / "conf", Path(__file__).parents[2] / "conf")  # in a wheel, in a checkout
     if folder.is_dir()
 )
+# What names, files or shows a run, and decides none of its numbers.
+PRESENTATION = ("name", "tags", "notes", "runs", "resume", "tracking")
+_LARGEST = 2**63 - 1
 
 
 class AttentionConfig(Strict):
     """``attention``: the variant, the one thing that a comparison changes."""
 
     name: Label
-    score: str
+    score: part("scores")  # type: ignore[valid-type]
     heads: Positive
     head_dim: PositiveOrNull
     causal: bool
     dropout: Probability
 
-    @field_validator("score")
-    @classmethod
-    def _known(cls, score: str) -> str:
-        if score not in score_names():
-            raise ValueError(unknown("score", score, score_names()))
-        return score
-
     def width(self, d_model: int) -> int:
-        """Return the width K of one head: ``head_dim``, by default ceil(d_model / heads) (C3)."""
+        """Return the width K of one head: ``head_dim``, by default ceil(d_model / heads)."""
         return self.head_dim or math.ceil(d_model / self.heads)
 
 
-class TransformerConfig(Strict):
-    """``backbone=transformer``: pre-norm blocks (Xiong et al. 2020), the same sizes in encoder and decoder."""
+class OptimizerConfig(Strict):
+    """``optimizer=adamw`` (Loshchilov and Hutter 2019) with its learning-rate schedule."""
 
-    name: Literal["transformer"]
-    d_model: Positive
-    layers: Positive
-    d_ff: Positive
-    dropout: Probability
-    positions: Literal["sinusoidal", "learned"]
-    scale_embedding: bool
-    bias: bool
-    init: Literal["xavier", "gpt2"]
+    name: Literal["adamw"]
+    lr: PositiveFloat
+    betas: tuple[Probability, Probability]
+    eps: PositiveFloat
+    weight_decay: NotNegativeFloat
+    decay_embeddings: bool
+    clip_norm: PositiveFloatOrNull
+    schedule: Literal["constant", "cosine", "linear", "inverse_sqrt"]
+    warmup_steps: NotNegative
+    min_lr_ratio: Share
+
+
+class TrainerConfig(Strict):
+    """``trainer``: the budget and the machine."""
+
+    max_steps: Positive
+    max_time: SecondsOrNull
+    patience: PositiveOrNull
+    average_last: PositiveOrNull
+    validate_every: Positive
+    log_every: Positive
+    accumulate: Positive
+    limit_batches: PositiveOrNull
+    accelerator: Literal["auto", "cpu", "gpu"]
+    precision: Literal["32-true", "bf16-mixed"]
+    threads: PositiveOrNull
+    devices: Positive
+    deterministic: bool
+    compile: bool
+    callbacks: tuple[str, ...]
+
+    @field_validator("callbacks")
+    @classmethod
+    def _installed(cls, callbacks: tuple[str, ...]) -> tuple[str, ...]:
+        for name in callbacks:
+            if name not in registry.names("callbacks"):
+                raise ValueError(registry.unknown("callback", name, registry.names("callbacks")))
+        return callbacks
+
+    @model_validator(mode="after")
+    def _one_process(self) -> "TrainerConfig":
+        if self.max_time is not None and self.devices > 1:
+            raise ValueError(f"max_time={self.max_time:g} with devices={self.devices}: ranks have no common clock; set devices=1")
+        if self.compile and self.devices > 1:
+            raise ValueError(f"compile=true with devices={self.devices}: only for one process; set devices=1")
+        return self
 
 
 class TrackingConfig(Strict):
-    """``tracking``: how W&B sees the run; the local record is always written (C8)."""
+    """``tracking``: how W&B sees the run; the local record is always written."""
 
     wandb: Literal["offline", "online", "disabled"]
     project: Label
@@ -127,19 +121,13 @@ class TrackingConfig(Strict):
     images: NotNegative
 
 
-_LARGEST = 2**63 - 1
-
-# What names, files or shows a run, and decides none of its numbers.
-PRESENTATION = ("name", "tags", "notes", "runs", "resume", "tracking")
-
-
 class RunConfig(Strict):
     """One training run, whole."""
 
-    task: Annotated[TranslationConfig | LanguageModelConfig, Field(discriminator="name")]
-    data: Data
+    task: part("tasks")  # type: ignore[valid-type]
+    data: part("datasets")  # type: ignore[valid-type]
     attention: AttentionConfig
-    backbone: TransformerConfig
+    backbone: part("backbones")  # type: ignore[valid-type]
     optimizer: OptimizerConfig
     trainer: TrainerConfig
     tracking: TrackingConfig
@@ -152,39 +140,44 @@ class RunConfig(Strict):
     resume: Annotated[str, StringConstraints(min_length=1)] | None
 
     @model_validator(mode="after")
-    def _corpus_fits_task(self) -> "RunConfig":
-        needed, what = (PAIRS, "pairs of sentences") if self.task.name == "translation" else (TEXT, "text")
-        if self.data.name not in needed:
+    def _data_fit_task(self) -> "RunConfig":
+        task, data = self.task_class, registry.load("datasets", self.data.name)
+        if data.kind != task.data_kind:
+            valid = [name for name in registry.names("datasets") if registry.load("datasets", name).kind == task.data_kind]
             raise ValueError(
-                f"data={self.data.name} does not fit task={self.task.name}, which learns from {what}; "
-                f"valid: {', '.join(needed)}"
+                f"data={self.data.name} does not fit task={self.task.name}, which learns from {task.data_kind}; "
+                f"valid: {', '.join(valid)}"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _vocabularies_fit_task(self) -> "RunConfig":
-        if self.task.name == "language_model" and not self.data.tokenizer.joint:
+        if data.kind == "text" and not self.data.tokenizer.joint:
             raise ValueError("data.tokenizer.joint=false: a text has one vocabulary; two are for pairs of languages")
         return self
 
     @model_validator(mode="after")
-    def _each_process_has_rows(self) -> "RunConfig":
-        rows, devices, (key, size) = self.data.rows_of(self.task.max_length), self.trainer.devices, self.data.batch
+    def _each_part_of_a_batch_has_rows(self) -> "RunConfig":
+        rows, parts = self.data.rows_of(self.task.max_length), self.trainer.devices * self.trainer.accumulate
+        key, size = self.data.batch
         if rows < 1:
             raise ValueError(f"{key}={size} holds no row of task.max_length={self.task.max_length} tokens; raise it")
-        if rows < devices:
-            longest = "" if self.data.batch_size else f", {rows} of task.max_length={self.task.max_length} tokens"
-            raise ValueError(f"trainer.devices={devices} is more than {key}={size}{longest}, the rows to share")
+        if rows < parts:
+            raise ValueError(
+                f"{key}={size} holds {rows} rows of task.max_length={self.task.max_length} tokens, fewer than "
+                f"trainer.devices={self.trainer.devices} * trainer.accumulate={self.trainer.accumulate} parts; raise it"
+            )
         return self
 
     @model_validator(mode="after")
     def _compiled_shapes_repeat(self) -> "RunConfig":
-        if self.trainer.compile and self.trainer.deterministic and self.task.name == "translation":
+        if self.trainer.compile and self.trainer.deterministic and not self.task_class.fixed_shapes:
             raise ValueError(
-                "trainer.compile=true with task=translation: its batches have many shapes, and what is compiled for one "
-                "depends on those before it, so a resumed run would give other bits; add trainer.deterministic=false"
+                f"trainer.compile=true with task={self.task.name}: its batches have many shapes, and what is compiled for "
+                "one depends on those before it, so a resumed run would give other bits; add trainer.deterministic=false"
             )
         return self
+
+    @property
+    def task_class(self) -> type[Any]:
+        """The class of the task (:class:`attncompare.tasks.base.Task`)."""
+        return registry.load("tasks", self.task.name)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the config as plain nested dicts and lists, ready for yaml and W&B."""
@@ -199,7 +192,7 @@ class RunConfig(Strict):
         return _sha256(self.settings())
 
     def model_identity(self) -> str:
-        """Return a SHA-256 that two configs share exactly if they train the same model in the same way (C4).
+        """Return a SHA-256 that two configs share exactly if they train the same model in the same way.
 
         The variant's name does not count, nor how its head width was spelled, nor a causal mask that the task has
         anyway.
@@ -207,22 +200,16 @@ class RunConfig(Strict):
         values = self.settings()
         del values["attention"]["name"]
         values["attention"]["head_dim"] = self.attention.width(self.backbone.d_model)
-        if self.task.name == "language_model":
-            values["attention"]["causal"] = True
+        values["attention"]["causal"] |= self.task_class.always_causal
         return _sha256(values)
 
 
 def parse(values: Any) -> RunConfig:
-    """Check ``values``, a record's config as plain containers, and return it typed; what is newer than it is filled in.
+    """Check ``values``, a config as plain containers, and return it typed.
 
     Raises:
         Refused: in one line, with the key, the value and what would be valid.
     """
-    return _checked(completed(values))
-
-
-def _checked(values: Any) -> RunConfig:
-    # No config that was ever parsed holds a reference, so nothing that reads one later could resolve it.
     for key, value in leaves(values):
         if problem := _unfit(value):
             raise Refused(f"{shown(key)}={shown(value)}: {problem}")
@@ -235,19 +222,8 @@ def _checked(values: Any) -> RunConfig:
         raise Refused(f"not a config: {error}") from None
 
 
-def _unfit(value: Any) -> str | None:
-    """Return what is wrong with a value wherever it stands, if anything is."""
-    if isinstance(value, int) and abs(value) > _LARGEST:
-        return f"too large; at most {_LARGEST}"
-    if isinstance(value, str) and "${" in value:
-        return "${ begins a reference, and a resolved config holds none"
-    if isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)):
-        return "must be a text in UTF-8 without NUL"
-    return None
-
-
 def parse_composed(composed: DictConfig) -> RunConfig:
-    """Resolve what Hydra composed, check it, and return it typed.
+    """Check what Hydra composed, resolve its references and return it typed.
 
     Raises:
         Refused: in one line, with the key, the value and what would be valid.
@@ -259,7 +235,36 @@ def parse_composed(composed: DictConfig) -> RunConfig:
         raise Refused(explain_hydra(error)) from None
     except RecursionError:
         raise Refused("the references of the config go in a circle") from None
-    return _checked(values)
+    return parse(values)
+
+
+def with_data(values: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Return the values of a recorded config with others in its section ``data``, as ``--data KEY=VALUE`` asks.
+
+    Raises:
+        Refused: if a change is not ``KEY=VALUE``, or its key none that may change.
+    """
+    data = dict(values.get("data") or {})
+    valid = [key for key in data if key not in ("name", "tokenizer")]  # the model knows no other tokenizer
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals:
+            raise Refused(f"--data {change}: write KEY=VALUE; valid keys: {', '.join(valid)}")
+        if key not in valid:
+            raise Refused(registry.unknown("key of --data", key, valid))
+        data[key] = safe_yaml(text.encode(), f"--data {key}")
+    return {**values, "data": data} if changes else values
+
+
+def _unfit(value: Any) -> str | None:
+    """Return what is wrong with a value wherever it stands, if anything is."""
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        return f"too large; at most {_LARGEST}"
+    if isinstance(value, str) and "${" in value:
+        return "${ begins a reference, and a resolved config holds none"
+    if isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)):
+        return "must be a text in UTF-8 without NUL"
+    return None
 
 
 def _sha256(values: dict[str, Any]) -> str:

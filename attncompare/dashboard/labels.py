@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from attncompare.dashboard.look import Look
-from attncompare.record.words import printable
+from attncompare.text import printable
 
 _PLAIN = ("attention", "task", "data", "backbone", "optimizer", "experiment")  # the value says it all
 

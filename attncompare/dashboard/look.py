@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from attncompare.dashboard.curves import Lines, lines_of, thinned
 from attncompare.errors import Refused
-from attncompare.record.reading import MEBIBYTE, read_inside, safe_yaml
-from attncompare.record.record import Run, State
-from attncompare.record.words import how_to_resume, printable
+from attncompare.record import MEBIBYTE, read_inside, safe_yaml
+from attncompare.record import Run, State
+from attncompare.record import how_to_resume
+from attncompare.text import printable
 
 _SPARK = 60  # points of the small curve
 _SHORT_MESSAGE = 400  # characters

@@ -14,7 +14,7 @@ from attncompare.dashboard.state import FILES, group_page, run_page, state_of
 from attncompare.dashboard.watch import Group, Watch
 from attncompare.errors import Refused
 from attncompare.maps.page import environment, viewer_css
-from attncompare.record.reading import read_inside
+from attncompare.record import read_inside
 
 _HERE = Path(__file__).parent / "page"
 _STATIC = {"board.css": "text/css", "board.js": "text/javascript", "index.js": "text/javascript"} | dict.fromkeys(

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from attncompare.dashboard.look import Look, identity, look_at, stamp_of
 from attncompare.errors import Refused
-from attncompare.record.reading import read_inside, safe_yaml
-from attncompare.record.record import RUN_MARKS
-from attncompare.record.sweeps import LARGEST, SWEEP_FILE
+from attncompare.record import read_inside, safe_yaml
+from attncompare.record import RUN_MARKS
+from attncompare.record import SWEEP_LIMIT as LARGEST, SWEEP_FILE
 
 _DEEPEST = 8  # folders below the watched one
 _FRESH = 1.0  # seconds for which nothing is looked at again

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from attncompare.attention.kernels.likeliest import likeliest
 from attncompare.errors import Refused
-from attncompare.model import EncoderDecoder
+from attncompare.model import PairModel
 
 _BATCH_TOKENS = 8192  # source tokens of a batch, padding and the copies for the beams included
 _BATCH_ROWS = 64  # sentences; more would wait long for the longest translation among them
@@ -25,7 +25,7 @@ class TranslationSteps:
         source_BS: token ids, padded.
     """
 
-    def __init__(self, model: EncoderDecoder, source_BS: Tensor) -> None:
+    def __init__(self, model: PairModel, source_BS: Tensor) -> None:
         self.model = model
         self.may_attend = model.source_mask(source_BS)
         self.memory_BSD, _ = model.encode(source_BS, self.may_attend)
@@ -51,9 +51,7 @@ class TranslationSteps:
         if sources_B is not None:
             self.memory_BSD, self.may_attend = self.memory_BSD[sources_B], self.may_attend[sources_B]
         for cache in self.caches:
-            cache.self_attention.keep(rows_N)
-            if sources_B is not None:
-                cache.cross_attention.keep(sources_B)
+            cache.keep(rows_N, sources_B)
 
 
 class Hypothesis(NamedTuple):
@@ -129,7 +127,7 @@ class Ended:
         ]
 
 
-def greedy(model: EncoderDecoder, source_BS: Tensor, bos: int, eos: int, max_length: int) -> Tensor:
+def greedy(model: PairModel, source_BS: Tensor, bos: int, eos: int, max_length: int) -> Tensor:
     """Return the target tokens (B, at most max_length) that follow from taking the likeliest token at each step.
 
     A row that has ended continues with padding; decoding stops when all have ended.
@@ -139,7 +137,7 @@ def greedy(model: EncoderDecoder, source_BS: Tensor, bos: int, eos: int, max_len
 
 @torch.inference_mode()
 def _greedy_with_totals(
-    model: EncoderDecoder, source_BS: Tensor, bos: int, eos: int, max_length: int
+    model: PairModel, source_BS: Tensor, bos: int, eos: int, max_length: int
 ) -> tuple[Tensor, Tensor]:
     """Return what :func:`greedy` does, and the log-probability (B,) of each row, float64, in nats."""
     steps = TranslationSteps(model, source_BS)
@@ -182,7 +180,7 @@ class _Candidates(NamedTuple):
 
 @torch.inference_mode()
 def beam_search(
-    model: EncoderDecoder,
+    model: PairModel,
     source_BS: Tensor,
     *,
     bos: int,
@@ -288,7 +286,7 @@ def _go_on(is_open: _Open, chosen: _Candidates, left_B: Tensor) -> _Open:
 
 
 def translate_batch(
-    model: EncoderDecoder,
+    model: PairModel,
     source_BS: Tensor,
     *,
     bos: int,
@@ -319,7 +317,7 @@ def translate_batch(
 
 
 def translate_all(
-    model: EncoderDecoder, sources: Sequence[Sequence[int]], *, beam: int = 1, **options: Any
+    model: PairModel, sources: Sequence[Sequence[int]], *, beam: int = 1, **options: Any
 ) -> list[list[Hypothesis]]:
     """Return what :func:`translate_batch` does for any number of sentences, in their order.
 

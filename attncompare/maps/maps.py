@@ -4,7 +4,9 @@ Every layer and head is kept, never a mean over them: the mean of two sharp head
 """
 
 import json
+import re
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,26 +14,21 @@ from typing import Any
 import numpy as np
 
 from attncompare.errors import Refused
-from attncompare.text import counted
-from attncompare.record.files import write_bytes
+from attncompare.record import Run, read_inside, write_bytes
 from attncompare.record.npz import read_arrays
-from attncompare.record.reading import read_inside
+from attncompare.text import counted
 
-SITES = ("encoder_self", "decoder_self", "cross")
-SITE_TITLES = {
-    "encoder_self": "encoder self-attention",
-    "decoder_self": "decoder self-attention",
-    "cross": "cross-attention",
-}
-_FORMAT = 1
+_FORMAT = 2
+_SITE = re.compile(r"[A-Za-z0-9_-]{1,60}")  # a site's name is part of file names
 
 
 @dataclass(frozen=True, eq=False)
 class SiteMap:
     """The weights of one attention site for one sentence.
 
-    ``weights_LHTS`` is float32: layer, head, query, key. ``sure_TS`` and ``possible_TS`` are the gold alignment as
-    booleans (Och and Ney 2003, section 3), both or neither.
+    ``weights_LHTS`` is float32, or float16 as in files: layer, head, query, key. ``sure_TS`` and ``possible_TS`` are the
+    gold alignment as booleans (Och and Ney 2003, section 3), both or neither. ``title`` names the site for people; by
+    default it is the name in words.
     """
 
     site: str
@@ -40,10 +37,12 @@ class SiteMap:
     weights_LHTS: np.ndarray
     sure_TS: np.ndarray | None = None
     possible_TS: np.ndarray | None = None
+    title: str = ""
 
     def __post_init__(self) -> None:
-        if self.site not in SITES:
-            raise ValueError(f"unknown site '{self.site}'; valid: {', '.join(SITES)}")
+        if not _SITE.fullmatch(self.site):
+            raise ValueError(f"site {self.site!r} is no name of an attention site; valid: letters, digits, _ and -")
+        object.__setattr__(self, "title", self.title or self.site.replace("_", " "))
         size_TS = (len(self.queries), len(self.keys))
         if self.weights_LHTS.ndim != 4 or self.weights_LHTS.shape[2:] != size_TS:
             raise ValueError(f"{self.site}: weights have shape {self.weights_LHTS.shape}, labels say {size_TS}")
@@ -63,12 +62,10 @@ class SiteMap:
         """The number H of heads."""
         return self.weights_LHTS.shape[1]
 
-    @property
+    @cached_property
     def causal(self) -> bool:
         """Whether keys after the query are blocked: a self-attention whose weights there are all exactly 0."""
-        if self.site == "cross" or len(self.queries) != len(self.keys):
-            return False
-        return not np.triu(self.weights_LHTS, 1).any()
+        return self.queries == self.keys and not np.triu(self.weights_LHTS, 1).any()
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +148,7 @@ def save_maps(path: Path, step: int, probes: list[ProbeMaps]) -> None:
         sites = []
         for site in probe.sites:
             name = f"{index}/{site.site}"
-            sites.append({"site": site.site, "queries": site.queries, "keys": site.keys})
+            sites.append({"site": site.site, "title": site.title, "queries": site.queries, "keys": site.keys})
             arrays[f"{name}/weights"] = site.weights_LHTS.astype(np.float16)
             if site.sure_TS is not None and site.possible_TS is not None:
                 arrays[f"{name}/sure"], arrays[f"{name}/possible"] = site.sure_TS, site.possible_TS
@@ -170,6 +167,11 @@ def load_maps(path: Path) -> tuple[int, list[ProbeMaps]]:
         Refused: if there is no such file, or it is damaged.
     """
     return maps_from(read_inside(path.parent, path.name), path)
+
+
+def maps_of(run: Run) -> list[tuple[int, list[ProbeMaps]]]:
+    """Return the attention maps in the record of a run: the step of each capture, and its sentences."""
+    return sorted((maps_from(run.read(f"maps/{file.name}"), file) for file in run.map_files()), key=lambda pair: pair[0])
 
 
 def maps_from(content: bytes, path: Path) -> tuple[int, list[ProbeMaps]]:
@@ -205,9 +207,10 @@ def _site(arrays: dict[str, np.ndarray], name: str, site: dict[str, Any]) -> Sit
         site=site["site"],
         queries=tuple(map(str, site["queries"])),
         keys=tuple(map(str, site["keys"])),
-        weights_LHTS=weights.astype(np.float32),
+        weights_LHTS=weights,
         sure_TS=None if sure is None else sure.astype(bool),
         possible_TS=None if possible is None else possible.astype(bool),
+        title=str(site["title"]),
     )
 
 

@@ -1,15 +1,31 @@
-"""Transformers around the attention module; they know no variant by name and no task.
+"""Models around the attention module; they know no variant by name and no task.
 
-layers.py           embeddings, positions, feed-forward, and the pre-norm block that both models are made of
-encoder_decoder.py  three attention sites: encoder_self, decoder_self, cross
-decoder_only.py     one attention site: decoder_self
-initialize.py       initial values from seed and parameter name (C5)
-cost.py             parameters and floating-point operations
+base.py            sizes, attention sites, costs: what every backbone has
+backbones/         one file for each backbone, with its settings
+initialization.py  initial values from seed and parameter name
 """
 
-from attncompare.model.decoder_only import DecoderOnly
-from attncompare.model.encoder_decoder import EncoderDecoder
-from attncompare.model.initialize import initialize
-from attncompare.model.layers import ModelOutput, ModelSize
+from attncompare.model.base import (
+    Lengths,
+    ModelOutput,
+    PairModel,
+    Site,
+    TextModel,
+    Vocabulary,
+    parameter_count,
+    train_flops_per_token,
+)
+from attncompare.model.initialization import initialize, stable_seed
 
-__all__ = ["DecoderOnly", "EncoderDecoder", "ModelOutput", "ModelSize", "initialize"]
+__all__ = [
+    "Lengths",
+    "ModelOutput",
+    "PairModel",
+    "Site",
+    "TextModel",
+    "Vocabulary",
+    "initialize",
+    "parameter_count",
+    "stable_seed",
+    "train_flops_per_token",
+]

@@ -11,10 +11,10 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from attncompare.config import RunConfig
+from attncompare.config.plain_values import safe_json
 from attncompare.errors import Refused
+from attncompare.record.files import WEIGHTS_LIMIT, read_inside, write_bytes
 from attncompare.text import counted
-from attncompare.record.files import write_bytes
-from attncompare.record.reading import WEIGHTS_LIMIT, read_inside, safe_json
 
 _PREFIX = 8  # bytes of a safetensors file that say how long its header is, which is JSON
 _LONGEST_HEADER = 2**24  # bytes; a tensor takes about a hundred
@@ -29,20 +29,12 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
 
 
 def load_weights(path: Path, model: nn.Module) -> None:
-    """Fill ``model`` with the parameters in ``path``.
-
-    Raises:
-        Refused: if the file is missing, damaged or of another model.
-    """
+    """Fill ``model`` with the parameters in ``path``, or refuse a file that is missing, damaged or of another model."""
     weights_from(read_inside(path.parent, path.name, WEIGHTS_LIMIT), path, model)
 
 
 def weights_from(content: bytes, path: Path, model: nn.Module) -> None:
-    """Fill ``model`` with the parameters in ``content``, what :func:`save_weights` wrote to ``path``.
-
-    Raises:
-        Refused: if it is damaged or of another model.
-    """
+    """Fill ``model`` with the parameters in ``content``, what :func:`save_weights` wrote to ``path``, or refuse it."""
     _compare(_shapes(content, path), model, path)
     try:
         saved = load(content)
@@ -54,16 +46,13 @@ def weights_from(content: bytes, path: Path, model: nn.Module) -> None:
 
 
 def require_weights_of(config: RunConfig, build: Callable[[], nn.Module], content: bytes, path: Path) -> None:
-    """Refuse weights that are not those of ``config`` before memory is taken for the model that it describes.
+    """Refuse ``content``, a file of weights, if it is damaged or not of ``config``, before memory is taken for a model.
 
     Args:
         config: the sizes that somebody wrote beside the weights.
         build: makes the model; it is called where tensors have shapes and no numbers.
         content: the weights' file.
         path: for the message.
-
-    Raises:
-        Refused: if they differ, or the file is damaged.
     """
     shapes = _shapes(content, path)
     if config.backbone.layers > len(shapes):

@@ -1,155 +1,301 @@
-"""Resume checkpoints: all that the future of a run depends on, in files that cannot execute anything.
+"""Checkpoints: all that the future of a run depends on, in a file without pickle, and the weights that are kept.
 
-A checkpoint is one safetensors file: its tensors, and in its header the plain values around them as JSON, with a SHA-256
-over both. Nothing is pickled, so nothing that a file says can run. The newest two are kept: the one before the newest
-serves where that is damaged.
+Lightning saves and restores the loops, the optimizer, the schedule, the loader's place and the callbacks. To that come
+the random states and the rows written so far (:class:`ResumeCheckpoint`); :class:`Weights` keeps best and last weights.
 """
 
 import hashlib
 import json
-import logging
-import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
+import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from lightning_fabric.plugins import CheckpointIO
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from attncompare.errors import Refused, RunFailed
-from attncompare.record.files import read_from_disk, write_bytes
-from attncompare.record.reading import WEIGHTS_LIMIT, read_inside
-
-log = logging.getLogger("attncompare")
+from attncompare.config.plain_values import safe_json
+from attncompare.errors import Refused
+from attncompare.record import BEST_WEIGHTS, LAST_WEIGHTS, WEIGHTS_LIMIT, read_inside, save_weights, write_bytes
+from attncompare.training.ending import Budget, TrainingStopped
+from attncompare.training.interrupts import Stop
 
 FOLDER = "checkpoints"
-_PATTERN = "resume-*.safetensors"
-_KEPT = 2
-_FORMAT = "1"
-_LIMIT = 4 * WEIGHTS_LIMIT  # weights, two means of gradients, and the best weights
-_SHORTEST = 8  # bytes of a safetensors file that say how long its header is
+_SUFFIX = ".ckpt"
+_HEADER = 8  # bytes of a safetensors file that say how long its header is, which is JSON
 
 
-def save_checkpoint(run: Path, step: int, state: dict[str, Any]) -> None:
-    """Write ``state`` at optimizer step ``step``, read it back, and then remove all but the newest two.
+class SafeCheckpointIO(CheckpointIO):
+    """Tensors as safetensors, everything else as JSON in the same file: nothing that is read can execute.
+
+    Files are written whole or not at all, and hold a SHA-256 of their content.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
+        """Write ``checkpoint``: dicts, lists, tuples, tensors, numbers and texts.
+
+        Raises:
+            OSError: with ``filename``.
+            TypeError: if it holds something else.
+        """
+        tensors: dict[str, Tensor] = {}
+        rest = json.dumps(_plain(dict(checkpoint), tensors))
+        Path(path).parent.mkdir(exist_ok=True)
+        write_bytes(Path(path), save(tensors, metadata={"rest": rest, "sha256": _digest(rest, tensors)}))
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:  # noqa: ARG002
+        """Return what :meth:`save_checkpoint` wrote to ``path``, on the CPU.
+
+        Raises:
+            Refused: if the file is missing or damaged.
+        """
+        path = Path(path)
+        content = read_inside(path.parent, path.name, WEIGHTS_LIMIT)
+        try:
+            tensors = load(content)
+            # The library gives tensors alone; the header before them is JSON after its own length, little-endian.
+            length = int.from_bytes(content[:_HEADER], "little")
+            header = safe_json(content[_HEADER : _HEADER + length], path)["__metadata__"]
+            if _digest(header["rest"], tensors) != header["sha256"]:
+                raise ValueError("its checksum is another one")
+            return _restored(json.loads(header["rest"]), tensors)  # type: ignore[no-any-return]
+        except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise Refused(f"{path}: damaged ({' '.join(str(error).split())})") from None
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Remove the file."""
+        Path(path).unlink(missing_ok=True)
+
+
+class ResumeCheckpoint(Checkpoint):
+    """Writes a checkpoint before each validation, stops training where that is asked for, and goes on from there.
+
+    A checkpoint stands before its validation, so a run stopped while it validates loses nothing; a resumed run validates
+    first. The checkpoint before is removed once the new one is written.
 
     Args:
-        run: the run's folder.
-        step: optimizer steps done.
-        state: dicts, lists, tuples, texts, numbers, booleans, None and tensors, nested at will.
-
-    Raises:
-        OSError: if it cannot be written; the checkpoints before it are still there.
-        RunFailed: if what stands on the disk then is not what was written.
+        folder: the run's folder.
+        budget: knows which steps are validated.
+        stop: told when the run shall end early; the optimizer step under way is finished first.
+        stop_after: the step after which it shall end as if stopped; None: the last.
+        written: returns what of the record was written so far, as JSON.
     """
-    name = f"{FOLDER}/resume-{step:07d}.safetensors"
-    (run / FOLDER).mkdir(exist_ok=True)
-    content = pack(state, step)
-    write_bytes(run / name, content)
-    if read_from_disk(run / name) != content:
-        raise RunFailed(f"{run / name}: the disk does not give back what was written")
-    files = _files(run)
-    # Those of later steps belong to a future that was given up: the run began anew, or from an older one.
-    mine = [file for file in files if _step(file) <= step]
-    for file in {*files} - {*mine[:_KEPT]}:
-        file.unlink(missing_ok=True)
+
+    def __init__(
+        self,
+        folder: Path,
+        budget: Budget,
+        stop: Stop,
+        stop_after: int | None,
+        written: Callable[[], dict[str, Any]],
+    ) -> None:
+        self._folder, self._budget, self._stop, self._stop_after = folder, budget, stop, stop_after
+        self._written = written
+        self._random: list[dict[str, Any]] | None = None
+        self._row: dict[str, float] | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        """Go on with the random numbers, and with the validation that the checkpoint was written before."""
+        self._stop.listen()  # Lightning has put a handler of its own in front
+        if self._random is None:
+            return
+        _restore_random_states(self._random[trainer.global_rank], pl_module.device)
+        if self._row is not None:
+            for logger in trainer.loggers:
+                logger.log_metrics({name: value for name, value in self._row.items() if name != "step"}, trainer.global_step)
+        if not self._budget.is_due(trainer.global_step):
+            return
+        # As Lightning's training loop does after a step; it takes the validation before a checkpoint for done.
+        trainer.validating = True
+        trainer.fit_loop.epoch_loop.val_loop.restarting = False
+        trainer.fit_loop.epoch_loop.val_loop.run()
+        trainer.training = True
+        trainer.should_stop |= trainer.global_step >= pl_module.last_step
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Write the checkpoint that is due, or stop after writing one."""
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return
+        step = trainer.global_step
+        asked = self._stop.reason is not None
+        if trainer.world_size > 1:  # ranks stop at a step that all of them know
+            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
+        stopping = asked or step == self._stop_after
+        if stopping or self._budget.is_due(step):
+            pl_module.pause()
+            trainer.save_checkpoint(checkpoint_file(self._folder, step))
+            for older in checkpoint_files(self._folder)[1:]:
+                trainer.strategy.remove_checkpoint(older)
+        if stopping:
+            raise TrainingStopped
+
+    def on_validation_batch_start(self, *_: Any) -> None:
+        """Stop between two batches of a validation; the checkpoint before it is written."""
+        if self._stop.reason is not None:
+            raise TrainingStopped
+
+    on_test_batch_start = on_validation_batch_start
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Add the random states of all ranks, and what of the record was written."""
+        states: list[Any] = [_random_states(pl_module.device)]
+        if trainer.world_size > 1:
+            states = [None] * trainer.world_size
+            torch.distributed.all_gather_object(states, _random_states(pl_module.device))
+        checkpoint["random"], checkpoint["record"] = states, self._written()
+        # Lightning hands a row to the loggers after the end of the batch.
+        checkpoint["row"] = pl_module.row if pl_module.row.get("step") == trainer.global_step else None
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
+        """Keep the random states until training starts.
+
+        Raises:
+            Refused: if another number of processes wrote it.
+        """
+        self._random, self._row = checkpoint["random"], checkpoint["row"]
+        if len(self._random) != trainer.world_size:
+            raise Refused(f"{self._folder}: {len(self._random)} processes wrote its checkpoint, not {trainer.world_size}")
 
 
-def load_checkpoint(run: Path) -> tuple[int, dict[str, Any]] | None:
-    """Return the step and the state of the newest checkpoint that is whole, None where there is none.
+class Weights(Checkpoint):
+    """Keeps the weights of the lowest validation loss, of the last validation, and of the last few where a mean is asked for.
 
-    A damaged one is named in the log, and the one before it is taken, if there is one.
+    Plain safetensors by parameter name. Lightning's ``WeightAveraging`` averages while it trains, so that it cannot give
+    the mean of the last validations (Vaswani et al. 2017, section 6.1: "averaging the last 5 checkpoints").
 
-    Raises:
-        Refused: if one is there and the disk does not give it: it may be whole.
+    Args:
+        folder: the run's folder.
+        average_last: of how many validations the mean is wanted; None: of none.
+
+    Attributes:
+        best_loss, best_step: of the lowest validation loss so far.
+        validated_step: the step of the last validation.
+        sha256: of the file of the last weights.
+        steps: of the weights that are averaged.
     """
-    files = _files(run)
-    for number, file in enumerate(files):
-        last = number + 1 == len(files)
-        instead = "there is none before it: begins at step 0" if last else "the checkpoint before it is tried"
-        if file.is_symlink() or not file.is_file():
-            log.warning("%s is no plain file; %s", file, instead)
-            continue
-        content = read_inside(run, f"{FOLDER}/{file.name}", _LIMIT)
+
+    def __init__(self, folder: Path, average_last: int | None) -> None:
+        self._folder, self._average_last = folder, average_last
+        self.best_loss, self.best_step, self.validated_step, self.sha256 = math.inf, 0, 0, ""
+        self.steps: list[int] = []
+
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
+        """Write the weights of a validation that belongs to training."""
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
+            return
+        step, loss = trainer.global_step, trainer.callback_metrics["val/loss"].item()
+        self.validated_step = step
+        better = loss < self.best_loss
+        if better:
+            self.best_loss, self.best_step = loss, step
+        if self._average_last:
+            self.steps = [*(one for one in self.steps if one < step), step][-self._average_last :]
+        if not trainer.is_global_zero:
+            return
+        weights = dict(pl_module.model.named_parameters())
+        (self._folder / FOLDER).mkdir(exist_ok=True)
+        self.sha256 = save_weights(self._folder / LAST_WEIGHTS, weights)
+        if better:
+            save_weights(self._folder / BEST_WEIGHTS, weights)
+        if self._average_last:
+            save_weights(self._snapshot(step), weights)
+            # One more than is averaged stays, for a run that goes on from the checkpoint before this validation.
+            for file in self._snapshots()[: -self._average_last - 1]:
+                file.unlink()
+
+    def mean(self) -> dict[str, Tensor]:
+        """Return the mean of the last weights in float32, reading one file at a time."""
+        mean: dict[str, Tensor] = {}
+        for number, step in enumerate(self.steps, 1):
+            file = self._snapshot(step)
+            for name, tensor in load(read_inside(file.parent, file.name, WEIGHTS_LIMIT)).items():
+                before = mean.get(name, torch.zeros((), dtype=torch.float32))
+                mean[name] = before + (tensor.float() - before) / number
+        return mean
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is known of the weights that stand in files."""
+        return {"best": [self.best_loss, self.best_step], "validated_step": self.validated_step, "steps": self.steps}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go back to :meth:`state_dict`."""
+        self.best_loss, self.best_step = state_dict["best"]
+        self.validated_step, self.steps = state_dict["validated_step"], list(state_dict["steps"])
+
+    def _snapshot(self, step: int) -> Path:
+        return self._folder / FOLDER / f"snapshot-{step:07d}.safetensors"
+
+    def _snapshots(self) -> list[Path]:
+        return sorted((self._folder / FOLDER).glob("snapshot-*.safetensors"))
+
+
+def checkpoint_file(run: Path, step: int) -> Path:
+    """Return where the checkpoint after ``step`` stands."""
+    return run / FOLDER / f"resume-{step:07d}{_SUFFIX}"
+
+
+def checkpoint_files(run: Path) -> list[Path]:
+    """Return the checkpoints of a run, the newest first."""
+    return sorted((run / FOLDER).glob(f"resume-*{_SUFFIX}"), reverse=True)
+
+
+def newest_checkpoint(run: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return the newest checkpoint of a run that is whole, and its content; None where there is none."""
+    for file in checkpoint_files(run):
         try:
-            return _step(file), unpack(content, _step(file))
-        except (
-            SafetensorError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-            struct.error,
-        ) as error:
-            log.warning("%s is damaged (%s); %s", file, str(error).splitlines()[0], instead)
+            return file, SafeCheckpointIO().load_checkpoint(file)
+        except Refused:
+            continue
     return None
 
 
-@contextmanager
-def of_this_run(run: Path) -> Iterator[None]:
-    """Say in one line if a state does not fit: a checkpoint of another run or version.
-
-    Raises:
-        Refused: instead of what went wrong.
-    """
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise Refused(f"{run}: its checkpoint is not one of this run ({reason})") from None
-
-
 def remove_checkpoints(run: Path) -> None:
-    """Remove all resume checkpoints: the run is finished."""
-    for file in _files(run):
+    """Remove what a finished run needs no more."""
+    for file in [*checkpoint_files(run), *(run / FOLDER).glob("snapshot-*.safetensors")]:
         file.unlink(missing_ok=True)
 
 
-def state_digest(state: dict[str, Any]) -> str:
-    """Return a SHA-256 of ``state``: of every value and every bit of its tensors."""
+def training_state_digest(trainer: Trainer, task: LightningModule) -> str:
+    """Return a SHA-256 of weights, optimizer and random state at the end of training."""
     tensors: dict[str, Tensor] = {}
-    values = json.dumps(_plain(state, tensors))
-    return _digest(values, tensors)
+    state = {"model": dict(task.model.named_parameters()), "optimizer": trainer.optimizers[0].state_dict()}
+    rest = json.dumps(_plain(state | {"random": torch.get_rng_state()}, tensors))
+    return _digest(rest, tensors)
 
 
-def _files(run: Path) -> list[Path]:
-    """Return the checkpoints, newest first."""
-    files = [file for file in (run / FOLDER).glob(_PATTERN) if file.stem.removeprefix("resume-").isdecimal()]
-    return sorted(files, key=_step, reverse=True)
+def seed_all(seed: int) -> None:
+    """Seed every global generator."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
 
 
-def _step(file: Path) -> int:
-    return int(file.stem.removeprefix("resume-"))
+def _random_states(device: torch.device) -> dict[str, Any]:
+    """Return the states of all generators that a model or an installed part may draw from."""
+    state: Any = np.random.get_state(legacy=False)
+    bits = {**state["state"], "key": torch.from_numpy(state["state"]["key"].astype(np.int64))}
+    return {
+        "cpu": torch.get_rng_state(),
+        "cuda": [torch.cuda.get_rng_state(device)] if device.type == "cuda" else [],
+        "python": random.getstate(),
+        "numpy": {**state, "state": bits},
+    }
 
 
-def pack(state: dict[str, Any], step: int) -> bytes:
-    """Return ``state`` as :func:`save_checkpoint` writes it; also how it goes from one process to another."""
-    tensors: dict[str, Tensor] = {}
-    values = json.dumps(_plain(state, tensors))
-    return save(tensors, {"format": _FORMAT, "step": str(step), "values": values, "sha256": _digest(values, tensors)})
-
-
-def unpack(content: bytes, step: int) -> dict[str, Any]:
-    """Return the state in ``content``, what :func:`pack` made of it.
-
-    Raises:
-        SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error: if it is damaged.
-    """
-    tensors = load(content)
-    # The library gives tensors only; the header before them is JSON after its own length, 8 bytes little-endian.
-    (length,) = struct.unpack("<Q", content[:_SHORTEST])
-    header = json.loads(content[_SHORTEST : _SHORTEST + length])["__metadata__"]
-    if header["format"] != _FORMAT:
-        raise ValueError(f"format {header['format']}, this version reads {_FORMAT}")
-    if header["step"] != str(step):
-        raise ValueError(f"it is that of step {header['step']}")
-    if _digest(header["values"], tensors) != header["sha256"]:
-        raise ValueError("its checksum is another one")
-    return _restored(json.loads(header["values"]), tensors)
+def _restore_random_states(states: dict[str, Any], device: torch.device) -> None:
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda" and states["cuda"]:
+        torch.cuda.set_rng_state(states["cuda"][0], device)
+    random.setstate(states["python"])
+    state = states["numpy"]
+    np.random.set_state({**state, "state": {**state["state"], "key": state["state"]["key"].numpy().astype(np.uint32)}})
 
 
 def _plain(value: Any, tensors: dict[str, Tensor]) -> Any:
@@ -162,7 +308,7 @@ def _plain(value: Any, tensors: dict[str, Tensor]) -> Any:
         case dict():
             return ["dict", [[_plain(key, tensors), _plain(item, tensors)] for key, item in value.items()]]
         case list() | tuple():
-            return [type(value).__name__, [_plain(item, tensors) for item in value]]
+            return ["tuple" if isinstance(value, tuple) else "list", [_plain(item, tensors) for item in value]]
         case None | bool() | int() | float() | str():
             return value
     raise TypeError(f"a checkpoint holds plain values and tensors, no {type(value).__name__}")
@@ -184,8 +330,8 @@ def _restored(value: Any, tensors: dict[str, Tensor]) -> Any:
     raise ValueError(f"unknown kind '{kind}'")
 
 
-def _digest(values: str, tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256(values.encode())
+def _digest(rest: str, tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(rest.encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())

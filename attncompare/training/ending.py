@@ -1,15 +1,22 @@
-"""When training ends: after its steps, when its time is over, or where it gets no better."""
+"""When training ends: after its steps, when its time is over, where it gets no better, or when somebody stops it."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attncompare.config import RunConfig
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Callback, EarlyStopping
+
 from attncompare.errors import Refused
-from attncompare.tasks.schedule import Plan
+from attncompare.tasks.base import Plan, Task
 
 _SETTLED = 10  # the first steps are slower: memory is taken, kernels are chosen
 _LEAST_STEPS, _LEAST_SHARE = 50, 0.05  # of steps and of the time, before the pace is known well enough to plan
+
+
+class TrainingStopped(Exception):  # noqa: N818  (nothing went wrong)
+    """Training was stopped after an optimizer step, whose checkpoint is written."""
 
 
 @dataclass(frozen=True)
@@ -27,106 +34,88 @@ class Course:
     last: int
 
 
-class Ending:
-    """Says which steps are validated, which is the last one, and why.
+class Budget(Callback):
+    """Ends training after its last step, which is validated.
 
     A time budget (``trainer.max_time``) is turned into a number of steps once, when the pace is known; the schedule goes
-    by that. So the clock decides nothing but two numbers, and with these in its record a run can be repeated.
+    by that. Lightning's ``Timer`` would count validations, and end at a step that nobody knows before. So the clock
+    decides nothing but two numbers, and with these in its record a run can be repeated.
 
     Args:
-        config: the run.
-        summary: its summary so far: the course that it repeats, or a plan that was made before it was interrupted.
-        path: its folder, for messages.
-
-    Attributes:
-        plan: how many steps there will be by the clock; None: not known yet, or there is no clock.
-        last: the last step, as far as is known.
+        task: what is trained; it holds the last step and the plan.
+        facts: the summary of the run so far: the course that it repeats, or a plan from before it was interrupted.
+        on_plan: told the plan for the summary, once it is made.
+        path: the run's folder, for messages.
 
     Raises:
-        Refused: if the summary holds something else there.
+        Refused: if the facts hold something else there.
     """
 
-    def __init__(self, config: RunConfig, summary: dict[str, Any], path: Path) -> None:
-        self._config, self._path = config.trainer, path
-        self._warmup = config.optimizer.warmup_steps
-        self.plan: Plan | None = None
-        self.last = self._config.max_steps
+    def __init__(
+        self, task: Task[Any], facts: dict[str, Any], on_plan: Callable[[dict[str, int]], None], path: Path
+    ) -> None:
+        self._task, self._on_plan = task, on_plan
+        self._config, self._warmup = task.config.trainer, task.config.optimizer.warmup_steps
         self._settled = (0, 0.0)
-        course = summary.get("course")
+        course = facts.get("course")
         self._by_clock = self._config.max_time is not None and course is None
-        if course is not None or "planned_steps" in summary:
-            self._take(course if course is not None else summary)
+        if course is not None or "planned_steps" in facts:
+            task.plan, task.last_step = _known(course if course is not None else facts, self._config.max_steps, path)
 
-    def step_done(self, step: int, seconds: float) -> bool:
-        """Look at the clock after ``step``, ``seconds`` of training into the run; return whether a plan was just made."""
-        if not self._by_clock:
-            return False
-        assert self._config.max_time is not None
-        if step == _SETTLED:
-            self._settled = (step, seconds)
-        over = seconds >= self._config.max_time
-        ready = step >= max(_LEAST_STEPS, self._warmup) and seconds >= _LEAST_SHARE * self._config.max_time
-        planned = self.plan is None and (over or ready)
-        if planned:
-            more = 0 if over else self._steps_left(step, seconds)
-            self.plan = Plan(step, min(self._config.max_steps, step + more))
-            self.last = self.plan.steps
-        if over:
-            self.last = min(self.last, step)
-        return planned
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:  # noqa: ARG002
+        """Look at the clock, and end training where this was the last step."""
+        step = trainer.global_step
+        if self._by_clock:
+            self._look_at_clock(step)
+        trainer.should_stop |= step >= self._task.last_step
 
     def is_due(self, step: int) -> bool:
         """Return whether the model is validated after ``step``: every so often, and after the last."""
-        return step % self._config.validate_every == 0 or step == self.last
+        return step > 0 and (step % self._config.validate_every == 0 or step >= self._task.last_step)
 
-    def may_be_last(self, step: int) -> bool:
-        """Return whether training may end after ``step``, as far as is known before its validation."""
-        return step == self.last or self._config.patience is not None
-
-    def reason(self, step: int, best_step: int) -> str | None:
-        """Return the key that ends training after ``step``, which was validated; None: it goes on.
-
-        Args:
-            step: optimizer steps done.
-            best_step: the one with the lowest validation loss so far.
-        """
-        patience = self._config.patience
-        if step == self._config.max_steps:
+    def ended_by(self, step: int, patience: EarlyStopping | None) -> str:
+        """Return the key of ``trainer`` that ended training after ``step``."""
+        if step >= self._config.max_steps:
             return "max_steps"
-        if patience is not None and step - best_step >= patience * self._config.validate_every:
-            return "patience"
-        return "max_time" if step == self.last else None
+        return "patience" if patience is not None and patience.wait_count >= patience.patience else "max_time"
 
-    def state(self) -> dict[str, Any]:
-        """Return what a resumed run needs of it."""
-        return {"plan": asdict(self.plan) if self.plan else None, "last": self.last, "settled": list(self._settled)}
+    def plan_facts(self, steps: int) -> dict[str, int]:
+        """Return the plan for the summary; a run that ended before it had one needed no more than its ``steps``."""
+        if self._config.max_time is None:
+            return {}
+        plan = self._task.plan or Plan(steps, steps)
+        return {"planned_after": plan.after, "planned_steps": plan.steps}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go back to :meth:`state`; a plan that was made after it stays."""
-        self._settled = (state["settled"][0], state["settled"][1])
-        if state["plan"] is not None:
-            self.plan, self.last = Plan(**state["plan"]), state["last"]
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the pace is measured from."""
+        return {"settled": list(self._settled)}
 
-    def facts(self, ended: int | None = None) -> dict[str, int]:
-        """Return the plan for the summary; a run that ``ended`` after some step before it had one needed no more."""
-        plan = self.plan
-        if plan is None and ended is not None and self._config.max_time is not None:
-            plan = Plan(ended, ended)
-        return {"planned_after": plan.after, "planned_steps": plan.steps} if plan else {}
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go back to :meth:`state_dict`."""
+        self._settled = (state_dict["settled"][0], state_dict["settled"][1])
 
-    def _steps_left(self, step: int, seconds: float) -> int:
-        assert self._config.max_time is not None
-        steps, taken = step - self._settled[0], seconds - self._settled[1]
-        return int((self._config.max_time - seconds) * steps / taken) if taken > 0 else self._config.max_steps
+    def _look_at_clock(self, step: int) -> None:
+        task, seconds, limit = self._task, self._task.seconds, self._config.max_time
+        assert limit is not None
+        if step == _SETTLED:
+            self._settled = (step, seconds)
+        over = seconds >= limit
+        ready = step >= max(_LEAST_STEPS, self._warmup) and seconds >= _LEAST_SHARE * limit
+        if task.plan is None and (over or ready):
+            steps, taken = step - self._settled[0], seconds - self._settled[1]
+            more = 0 if over else int((limit - seconds) * steps / taken) if taken > 0 else self._config.max_steps
+            task.plan = Plan(step, min(self._config.max_steps, step + more))
+            task.last_step = task.plan.steps
+            self._on_plan(self.plan_facts(step))
+        if over:  # the last step is known before it is done, so that its row can be logged
+            task.last_step = min(task.last_step, step + 1)
 
-    def _take(self, known: Any) -> None:
-        after, steps, last = (_whole(known, key) for key in ("planned_after", "planned_steps", "last"))
-        longest, last = self._config.max_steps, last or steps
-        if after is None or steps is None or last is None or not (0 < after <= steps <= longest and 0 < last <= steps):
-            raise Refused(f"{self._path / 'summary.json'}: damaged (its plan of steps cannot be)")
-        self.plan, self.last = Plan(after, steps), last
 
-
-def _whole(facts: Any, key: str) -> int | None:
-    value = facts.get(key) if isinstance(facts, dict) else None
-    return value if type(value) is int else None
+def _known(facts: Any, longest: int, path: Path) -> tuple[Plan, int]:
+    """Return the plan and the last step from a summary, or refuse what cannot be."""
+    values = [facts.get(key) if isinstance(facts, dict) else None for key in ("planned_after", "planned_steps", "last")]
+    after, steps, last = (value if type(value) is int else None for value in values)
+    last = last or steps
+    if after is None or steps is None or last is None or not (0 < after <= steps <= longest and 0 < last <= longest):
+        raise Refused(f"{path / 'summary.json'}: damaged (its plan of steps cannot be)")
+    return Plan(after, steps), last

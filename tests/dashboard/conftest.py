@@ -10,8 +10,8 @@ from attncompare.dashboard.routes import Site
 from attncompare.dashboard.server import DashboardServer
 from attncompare.dashboard.watch import Watch
 from attncompare.maps.maps import save_maps
-from attncompare.record.record import Run
-from attncompare.record.record_writer import RecordWriter
+from attncompare.record import Run
+from attncompare.record import RecordLogger
 
 QUALITY = {"loss": 2.0, "token_accuracy": 0.5, "exact_match": 0.25, "bleu": 30.0, "chrf": 50.0}
 COST = {"parameters": 1000, "train_flops_per_token": 7e3, "tokens_per_second": 400.0, "peak_memory_bytes": 3_000_000}

@@ -12,8 +12,8 @@ from attncompare.dashboard.labels import labels
 from attncompare.dashboard.look import look_at
 from attncompare.dashboard.state import group_page, run_page, state_of
 from attncompare.dashboard.watch import Watch
-from attncompare.record.files import write_yaml
-from attncompare.record.sweeps import SWEEP_FILE
+from attncompare.record import write_yaml
+from attncompare.record import SWEEP_FILE
 
 
 def groups(runs):

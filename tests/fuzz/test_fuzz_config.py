@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from attncompare.config import parse
 from attncompare.errors import Refused
-from attncompare.record.record import Run
+from attncompare.record import Run
 from attncompare.training.run import train
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from commands import ENDLESS, SMOKE, Started, attncompare
 
-from attncompare.record.record import find_runs
+from attncompare.record import find_runs
 
 TWO = ("trainer.devices=2", "tracking=disabled", "tracking.probes=1")
 

@@ -17,7 +17,7 @@ from attncompare.data.module import DataModule
 from attncompare.errors import Refused, RunFailed
 from attncompare.training import processes_others as others
 from attncompare.training.checkpoint import load_checkpoint, save_checkpoint
-from attncompare.record.record import find_runs
+from attncompare.record import find_runs
 from attncompare.training.run import resume, train
 
 QUIET = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.threads=1", "tracking=disabled", "tracking.probes=2")

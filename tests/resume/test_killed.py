@@ -7,7 +7,7 @@ from killing import BEGINNING, train_until_killed
 from outcomes import assert_same
 from resumable import LONGER, RUN
 
-from attncompare.record.record import Run
+from attncompare.record import Run
 from attncompare.training.run import resume
 
 

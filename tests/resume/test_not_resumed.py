@@ -10,8 +10,8 @@ from resumable import RUN
 from attncompare.errors import Refused
 from attncompare.training import checkpoint as checkpoints
 from attncompare.training.checkpoint import save_checkpoint
-from attncompare.record.lock import RunLock
-from attncompare.record.record import Run
+from attncompare.record import RunLock
+from attncompare.record import Run
 from attncompare.training.run import resume, train
 
 

@@ -8,7 +8,7 @@ from commands import ENDLESS, Started, attncompare, composed_config
 from outcomes import assert_same
 from resumable import QUIET, RUN
 
-from attncompare.record.record import Run, find_runs
+from attncompare.record import Run, find_runs
 from attncompare.training.run import train
 
 

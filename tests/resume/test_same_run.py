@@ -10,7 +10,7 @@ from outcomes import assert_same
 from resumable import DROPOUT, LANGUAGE_MODEL, RUN, WHOLE
 
 from attncompare.errors import Refused
-from attncompare.record.record import Run
+from attncompare.record import Run
 from attncompare.training.run import resume, train
 
 
@@ -152,7 +152,7 @@ def test_ctrl_c_while_a_resumed_run_begins_leaves_it_interrupted(make_config, un
 
 
 def test_a_stop_after_the_record_was_closed_changes_nothing(make_config, monkeypatch):
-    from attncompare.record.record_writer import RecordWriter
+    from attncompare.record import RecordLogger
 
     close = RecordWriter.close
 

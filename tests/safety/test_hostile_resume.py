@@ -8,7 +8,7 @@ import zipfile
 import pytest
 from commands import SMOKE, composed_config
 
-from attncompare.record.record import Run
+from attncompare.record import Run
 
 
 @pytest.fixture(scope="module")

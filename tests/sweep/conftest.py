@@ -5,7 +5,7 @@ import functools
 import pytest
 
 from attncompare.record import create_folder
-from attncompare.record.record_writer import RecordWriter
+from attncompare.record import RecordLogger
 from attncompare.sweep.folder import Job
 from attncompare.sweep.start import start
 

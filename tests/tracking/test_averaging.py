@@ -8,8 +8,8 @@ from safetensors.torch import load_file
 from attncompare.errors import RunFailed
 from attncompare.training.averaging import Snapshots, remove_snapshots
 from attncompare.training.callback import Tracking
-from attncompare.record.record import Run
-from attncompare.record.seal import read_manifest
+from attncompare.record import Run
+from attncompare.record import read_manifest
 from attncompare.training.run import train
 from attncompare.inference.trained import load
 

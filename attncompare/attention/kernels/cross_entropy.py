@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from attncompare.attention.kernels.pointers import at, compiled, serves
+from attncompare.attention.kernels.build import at, compiled, serves
 
 _LOGITS = 2**22  # numbers of a piece: half as many take a quarter longer, for so many more products are smaller then
 

@@ -5,7 +5,7 @@ import ctypes
 import torch
 from torch import Tensor
 
-from attncompare.attention.kernels.pointers import at, compiled, serves
+from attncompare.attention.kernels.build import at, compiled, serves
 
 _FEW = 64  # of more, torch's sorting is faster
 

@@ -4,11 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from attncompare.attention.kernels.build import serves
+from attncompare.attention.kernels.fused import dot_context
 from attncompare.attention.masks import causal_mask, combine
 from attncompare.attention.scores.base import ScoreFunction
-from attncompare.attention.kernels.dot import dot_context
-from attncompare.attention.kernels.library import library
-from attncompare.attention.kernels.pointers import serves
 
 # Keys up to which the compiled loops serve. Forward and backward on one core, the time of torch's kernels over theirs (float32,
 # bfloat16): with 15 keys and K=32, 1.9 and 2.7; with 256 and K=64, 1.0 and 1.0 where all is seen, 1.5 and 1.7 where causal.
@@ -31,11 +30,6 @@ class Dot(ScoreFunction):
     def flops_per_score(self) -> int:
         """Return K multiplications and K additions."""
         return 2 * self.head_dim
-
-    @classmethod
-    def holds_weights(cls, device: str, dropout: float) -> bool:
-        """Return whether the explicit path serves: on the CPU torch's kernel knows no dropout, and the loops may be absent."""
-        return device == "cpu" and dropout > 0 and library() is None
 
     def context(
         self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, causal: bool, dropout: float
