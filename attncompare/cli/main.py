@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from attncompare.cli.arguments import given, path
-from attncompare.cli.bench import add_bench
 from attncompare.cli.decoding import add_decoding
 from attncompare.cli.train import train
 from attncompare.cli.views import add_views
@@ -139,7 +138,6 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     attend.set_defaults(command=_attend)
     add_decoding(commands)
     add_views(commands)
-    add_bench(commands)
     return parser, list(commands.choices)
 
 
