@@ -126,12 +126,12 @@ def test_axes_can_be_chosen_and_values_are_told_under_the_pointer(seeds, page_of
         assert curve.locator(".tip p").count() == 3 and "training step 200" in curve.locator(".tip").inner_text()
         pareto = page.locator("[data-pareto]")
         assert "dot, multihead" in pareto.locator("p.soft").inner_text()  # the fastest first
-        assert pareto.locator("text.name").all_inner_texts() == ["additive", "dot", "multihead"]
+        assert pareto.locator("text.name").all_text_contents() == ["additive", "dot", "multihead"]
         pareto.get_by_label("Cost", exact=True).select_option("parameters")
         assert pareto.locator("p.soft").inner_text().endswith(": multihead.")
         lengths = page.locator("[data-lengths]")
         lengths.get_by_label("Quality", exact=True).select_option("bits per byte")
-        assert "bits per byte" in lengths.locator("text.axis").all_inner_texts()
+        assert "bits per byte" in lengths.locator("text.axis").all_text_contents()
         heads = page.locator("[data-heads]")
         cells = heads.locator("td").all_inner_texts()
         assert len(cells) == 2 + 2 + 8  # two layers; multihead has four heads
