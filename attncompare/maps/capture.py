@@ -27,8 +27,7 @@ def probe_maps(task: Any, number: int, probe: Probe) -> ProbeMaps:
     The training mode of the model is what it was before, and no random number is drawn.
 
     Args:
-        task: a task with ``probe_weights(source_ids, target_ids)``, its tokenizers, and optionally ``sites``: the title
-            of each attention site by name.
+        task: a task with ``probe_weights(source_ids, target_ids)``, its tokenizers, and the ``sites`` of its model.
         number: of the sentence, from 0.
         probe: the sentence.
     """
@@ -43,24 +42,21 @@ def probe_maps(task: Any, number: int, probe: Probe) -> ProbeMaps:
     text = task.tokenizer.decode(probe.target_ids)
     if probe.source_ids is not None:
         text = f"{task.source_tokenizer.decode(probe.source_ids)} → {text}"
-    titles = getattr(task, "sites", {})
+    labels = {"source": source, "target": read}
     sites = []
-    for site, weights_LHTS in weights.items():
-        T, S = weights_LHTS.shape[2:]
-        queries, keys = _axes(site, read, source, T, S)
-        gold = (probe.sure_TS, probe.possible_TS) if (queries, keys) == (read, source) else (None, None)
-        sites.append(SiteMap(site, queries, keys, weights_LHTS.numpy(), *gold, title=titles.get(site, "")))
+    for name, weights_LHTS in weights.items():
+        site = task.sites[name]
+        axes = (
+            _fitting(labels[side], n) for side, n in zip((site.queries, site.keys), weights_LHTS.shape[2:], strict=True)
+        )
+        gold = (probe.sure_TS, probe.possible_TS) if (site.queries, site.keys) == ("target", "source") else (None, None)
+        sites.append(SiteMap(name, *axes, weights_LHTS.numpy(), *gold, title=site.title))
     return ProbeMaps(number, text, tuple(sites))
 
 
-def _axes(site: str, read: tuple[str, ...], source: tuple[str, ...], T: int, S: int) -> tuple[tuple[str, ...], ...]:
-    """Return the labels of queries and keys of a site: tokens where their number fits, else positions from 1."""
-    queries = source if site.startswith("encoder") else read
-    keys = source if "cross" in site else queries
-    return tuple(
-        labels if len(labels) == size else tuple(str(place + 1) for place in range(size))
-        for labels, size in ((queries, T), (keys, S))
-    )
+def _fitting(labels: tuple[str, ...], size: int) -> tuple[str, ...]:
+    """Return the tokens where their number fits, else positions from 1."""
+    return labels if len(labels) == size else tuple(str(place + 1) for place in range(size))
 
 
 class AttentionMaps(Callback):

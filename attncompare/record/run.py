@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -25,8 +25,6 @@ from attncompare.record.files import LIMIT, MEBIBYTE, digest, json_bytes, read_i
 from attncompare.record.log import is_locked
 from attncompare.text import counted
 
-if TYPE_CHECKING:
-    from attncompare.maps.maps import ProbeMaps
 
 FORMAT = 3
 MANIFEST = "manifest.json"
@@ -196,9 +194,12 @@ class Run:
             # While a run goes on, a line may be half written.
             text = text if self.state == "finished" else text[: text.rfind("\n") + 1]
             header, *rows = csv.reader(io.StringIO(text, newline=""))
-            if header[:2] != ["step", "epoch"] or any(len(row) != len(header) or not row[0] for row in rows):
+            if header[:2] != ["step", "epoch"] or any(len(row) != len(header) for row in rows):
                 raise ValueError("its lines do not fit its header")
-            return [{key: _number(cell) for key, cell in zip(header, row, strict=True) if cell} for row in rows]
+            found = [{key: _number(cell) for key, cell in zip(header, row, strict=True) if cell} for row in rows]
+            if not all(type(row.get("step")) is int for row in found):
+                raise ValueError("a row without its step")
+            return found
         except (ValueError, csv.Error) as error:
             raise Refused(f"{self.path / 'metrics.csv'}: damaged ({error})") from None
 
@@ -224,13 +225,6 @@ class Run:
         return [
             self.path / name for name in sorted(self._manifest.sha256) if fnmatchcase(name, _MAPS) and self.has(name)
         ]
-
-    def maps(self) -> list[tuple[int, list["ProbeMaps"]]]:
-        """Return the attention maps of the probes at each validation, with its step."""
-        from attncompare.maps.maps import maps_from
-
-        maps = [maps_from(self.read(f"maps/{file.name}"), file) for file in self.map_files()]
-        return sorted(maps, key=lambda pair: pair[0])
 
     def require_finished(self) -> "Run":
         """Return the run itself, or refuse with its state."""

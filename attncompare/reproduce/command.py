@@ -201,13 +201,14 @@ def _train(source: str, config: RunConfig, options: Options, **more: Any) -> Run
     from attncompare.training.run import train
 
     told: list[tuple[str, int]] = []
+    name = Path(source).name
 
     def show(progress: Progress) -> None:
         now = progress.phase, _LINES * progress.step // progress.max_steps
         if now not in told and progress.phase != "validating":
             told.append(now)
             loss = "" if progress.loss is None else f", loss {progress.loss:.3f}"
-            _say(f"{source}: {progress.phase}, step {progress.step}/{progress.max_steps}{loss}")
+            _say(f"{name}: {progress.phase}, step {progress.step}/{progress.max_steps}{loss}")
 
     def folder(path: Path) -> None:
         _say(f"recording in {path}")

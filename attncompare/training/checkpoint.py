@@ -101,7 +101,7 @@ class ResumeCheckpoint(Checkpoint):
         self._random: list[dict[str, Any]] | None = None
         self._row: dict[str, float] | None = None
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Go on with the random numbers, and with the validation that the checkpoint was written before."""
         self._stop.listen()  # Lightning has put a handler of its own in front
         if self._random is None:
@@ -117,7 +117,7 @@ class ResumeCheckpoint(Checkpoint):
         trainer.fit_loop.epoch_loop.val_loop.restarting = False
         trainer.fit_loop.epoch_loop.val_loop.run()
         trainer.training = True
-        trainer.should_stop |= trainer.global_step >= self._budget.last
+        trainer.should_stop |= trainer.global_step >= pl_module.last_step
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         """Write the checkpoint that is due, or stop after writing one."""

@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,8 @@ def show_comparison(folder: Path, shown: ShownComparison, *, online: bool) -> st
         config=dict(shown.config),
     )
     try:
-        logger.log({"report": lambda: html(shown.page)})
-        logger.log({name: lambda one=one: table(one.columns, one.rows) for name, one in shown.tables.items()})
+        tables = {name: partial(table, one.columns, one.rows) for name, one in shown.tables.items()}
+        logger.log({"report": partial(html, shown.page), **tables})
     except BaseException:
         logger.finish("interrupted", {})
         raise

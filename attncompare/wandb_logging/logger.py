@@ -25,7 +25,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from attncompare.config import RunConfig
 from attncompare.errors import Refused, RunFailed
-from attncompare.maps.maps import ProbeMaps, head_numbers
+from attncompare.maps.maps import ProbeMaps, head_numbers, maps_of
 from attncompare.maps.page import MapSeries, maps_page
 from attncompare.record import Run
 from attncompare.tasks.metrics import metrics_of
@@ -91,7 +91,6 @@ class GuardedWandbLogger(WandbLogger):
         for earlier in self._folder.glob(f"*run-*-{self._id}"):
             shutil.rmtree(earlier)
         temporary = self._folder / "tmp"
-        temporary.mkdir(parents=True, exist_ok=True)
         _keep_temporary_files_in(temporary)
         own = str(self._folder)  # W&B would otherwise write tables and its log into the home folder
         self._environment.enter_context(environment_set(WANDB_DATA_DIR=own, WANDB_CACHE_DIR=own))
@@ -305,7 +304,7 @@ def log_run(path: str | Path, mode: Mode = "offline") -> str:
     try:
         logger.log_record(run)
         if state == "finished":
-            maps = run.maps()
+            maps = maps_of(run)
             # Drawn anew: the page in a record of unknown origin could hold anything.
             page = maps_page(run.path.resolve().name, [MapSeries(run.config.attention.name, maps)]) if maps else None
             logger.log_results(run.predictions(), maps, page)
@@ -437,3 +436,4 @@ def _keep_temporary_files_in(folder: Path) -> None:
     for temporary in (MEDIA_TMP, Artifact._TMP_DIR):
         temporary.cleanup()
         temporary.name = str(folder)
+    folder.mkdir(parents=True, exist_ok=True)

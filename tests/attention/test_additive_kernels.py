@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from attncompare.attention.masks import causal_mask
-from attncompare.attention.kernels.additive import additive_context as on_cpu
+from attncompare.attention.kernels.fused import additive_context as on_cpu
 from attncompare.attention.kernels.build import library
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:triton.runtime.interpreter")  # infinities are meant

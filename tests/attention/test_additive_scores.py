@@ -5,8 +5,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attncompare.attention import attend
-from attncompare.attention.kernels import additive as additive_kernel
-from attncompare.attention.kernels.additive import additive_scores
+from attncompare.attention.kernels import additive_scores as additive_kernel
+from attncompare.attention.kernels.additive_scores import additive_scores
 
 B, H, T, S, K = 2, 3, 7, 5, 4
 

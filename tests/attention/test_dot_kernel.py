@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from attncompare.attention.masks import causal_mask
-from attncompare.attention.kernels.dot import dot_context
+from attncompare.attention.kernels.fused import dot_context
 from attncompare.attention.kernels.build import library
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler")

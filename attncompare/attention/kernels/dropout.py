@@ -72,9 +72,7 @@ class _AddDropout(torch.autograd.Function):
     """The backward pass draws the same mask again instead of storing it."""
 
     @staticmethod
-    def forward(
-        ctx: Any, base: Tensor | None, x: Tensor, dtype: torch.dtype, probability: float, seed: int
-    ) -> Tensor:
+    def forward(ctx: Any, base: Tensor | None, x: Tensor, dtype: torch.dtype, probability: float, seed: int) -> Tensor:
         ctx.options = probability, seed
         ctx.has_base, ctx.dtype = base is not None, x.dtype
         return _dropped(base, x, dtype, probability, seed)

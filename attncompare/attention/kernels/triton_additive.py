@@ -37,7 +37,7 @@ def additive_context(
     """Return ``softmax(v . tanh(q + k)) values`` (B, H, T, width of the values), where Triton serves.
 
     Extra memory is linear in T and S, forward and backward. For one seed the same weights are dropped as on the CPU. The
-    arguments are those of :func:`attncompare.attention.kernels.additive.additive_context`.
+    arguments are those of :func:`attncompare.attention.kernels.fused.dot_context`.
     """
     seed = drawn_seed() if dropout else 0
     inputs = (tensor.float() for tensor in (q_BHTK, k_BHSK, v_HK, values_BHSV))

@@ -4,7 +4,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from attncompare.attention.kernels import build
-from attncompare.attention.kernels.additive import additive_context, additive_scores
+from attncompare.attention.kernels.additive_scores import additive_scores
+from attncompare.attention.kernels.fused import additive_context
 from attncompare.attention.scores.base import ScoreFunction
 
 

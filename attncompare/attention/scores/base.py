@@ -115,7 +115,9 @@ def make_score(score: str | Mapping[str, Any] | PartConfig, heads: int, head_dim
     made = chosen(heads, head_dim, **checked)
     parameters = [parameter for parameter, _ in made.named_parameters(recurse=False)]
     if parameters and chosen.initial_ is ScoreFunction.initial_:
-        raise Refused(f"score '{name}': {chosen.__name__} must define initial_ for its parameters {', '.join(parameters)}")
+        raise Refused(
+            f"score '{name}': {chosen.__name__} must define initial_ for its parameters {', '.join(parameters)}"
+        )
     return made
 
 

@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from attncompare.attention.kernels.build import serves
+from attncompare.attention.kernels.fused import dot_context
 from attncompare.attention.masks import causal_mask, combine
 from attncompare.attention.scores.base import ScoreFunction
-from attncompare.attention.kernels.dot import dot_context
-from attncompare.attention.kernels.build import serves
 
 # Keys up to which the compiled loops serve. Forward and backward on one core, the time of torch's kernels over theirs (float32,
 # bfloat16): with 15 keys and K=32, 1.9 and 2.7; with 256 and K=64, 1.0 and 1.0 where all is seen, 1.5 and 1.7 where causal.

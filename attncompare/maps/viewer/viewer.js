@@ -188,7 +188,7 @@ class AttentionMaps {
     this.play.setAttribute('aria-label', 'Play the training steps');
     this.play.addEventListener('click', () => this.playOn(!this.timer));
     const field = this.addField('Training step', this.step);
-    this.step.addEventListener('input', (event) => event.isTrusted && this.playOn(false));
+    this.step.addEventListener('input', (event) => event.played || this.playOn(false));
     this.stepLabel = field.firstChild;
     this.controls.insertBefore(this.play, field);
     this.play.hidden = field.hidden = this.steps.length < 2;
@@ -224,7 +224,7 @@ class AttentionMaps {
 
   nextStep() {
     this.step.value = (Number(this.step.value) + 1) % this.steps.length;
-    this.step.dispatchEvent(new Event('input'));
+    this.step.dispatchEvent(Object.assign(new Event('input'), { played: true }));
   }
 
   /** Build all cards anew for the chosen sentence, site, layer, head and step. */
