@@ -1,6 +1,7 @@
 """The commands that show and check results: ``compare``, ``reproduce``, ``dashboard``, ``wandb-report``."""
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _compare(parsed: argparse.Namespace) -> None:
-    from attncompare.compare.command import compare
-    from attncompare.compare.options import Options
+    from attncompare.compare import Options, compare
 
     options = Options(tuple(dict.fromkeys(parsed.tune)), parsed.equal, parsed.metric)
     compare(parsed.runs, parsed.html, parsed.force, data=parsed.json, options=options, wandb=parsed.wandb)
@@ -61,10 +61,10 @@ def _compare(parsed: argparse.Namespace) -> None:
 
 def _reproduce(parsed: argparse.Namespace) -> None:
     with importing():
-        from attncompare.reproduce import command
+        from attncompare.reproduce.command import run
 
     tolerance = {} if parsed.tolerance is None else {"tolerance": parsed.tolerance}
-    command.run(parsed.record, steps=parsed.steps, runs=parsed.runs, data=parsed.data, **tolerance)
+    run(parsed.record, steps=parsed.steps, runs=parsed.runs, data=parsed.data, **tolerance)
 
 
 def _dashboard(parsed: argparse.Namespace) -> None:
@@ -74,6 +74,12 @@ def _dashboard(parsed: argparse.Namespace) -> None:
 
 
 def _wandb_report(parsed: argparse.Namespace) -> None:
-    from attncompare.wandb_logging.report_command import build
+    from attncompare.compare import compare_groups, gather, verdicts
+    from attncompare.wandb_logging.report import build
 
-    build(parsed.runs, offline=parsed.offline)
+    gathered = gather(parsed.runs)
+    comparisons = compare_groups(gathered.runs, left_out=gathered.left_out)
+    sentences = [verdict.sentence for comparison in comparisons for verdict in verdicts(comparison)]
+    again = [["compare", *map(str, parsed.runs)], ["reproduce", str(gathered.runs[0].path)]]
+    commands = [shlex.join(["attncompare", *words]) for words in again]
+    build(gathered.runs, sentences, commands, offline=parsed.offline)
