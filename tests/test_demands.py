@@ -9,11 +9,11 @@ from commands import SMOKE
 
 from attncompare.training import demands
 from attncompare.attention.scores import additive, dot
-from attncompare.config import TokenizerConfig
+from attncompare.data.dataset import TokenizerConfig
 from attncompare.data.encoding import encode_stream
 from attncompare.data.module import DataModule
-from attncompare.data.stream_set import StreamSet
-from attncompare.data.token_arrays import in_memory
+from attncompare.data.sets import StreamSet
+from attncompare.data.cache import in_memory
 from attncompare.data.tokenizer import Tokenizer
 from attncompare.training.demands import NOTHING_SEEN, Seen, decisive, model_bytes, require_feasible, sizes
 from attncompare.errors import Refused

@@ -53,7 +53,8 @@ def add_commands(commands: Any) -> None:
 
 
 def _compare(parsed: argparse.Namespace) -> None:
-    from attncompare.compare import Options, compare
+    from attncompare.compare.command import compare
+    from attncompare.compare.options import Options
 
     options = Options(tuple(dict.fromkeys(parsed.tune)), parsed.equal, parsed.metric)
     compare(parsed.runs, parsed.html, parsed.force, data=parsed.json, options=options, wandb=parsed.wandb)
@@ -61,10 +62,10 @@ def _compare(parsed: argparse.Namespace) -> None:
 
 def _reproduce(parsed: argparse.Namespace) -> None:
     with importing():
-        from attncompare.reproduce.command import run
+        from attncompare.reproduce import command
 
     tolerance = {} if parsed.tolerance is None else {"tolerance": parsed.tolerance}
-    run(parsed.record, steps=parsed.steps, runs=parsed.runs, data=parsed.data, **tolerance)
+    command.run(parsed.record, steps=parsed.steps, runs=parsed.runs, data=parsed.data, **tolerance)
 
 
 def _dashboard(parsed: argparse.Namespace) -> None:
@@ -80,6 +81,6 @@ def _wandb_report(parsed: argparse.Namespace) -> None:
     gathered = gather(parsed.runs)
     comparisons = compare_groups(gathered.runs, left_out=gathered.left_out)
     sentences = [verdict.sentence for comparison in comparisons for verdict in verdicts(comparison)]
-    again = [["compare", *map(str, parsed.runs)], ["reproduce", str(gathered.runs[0].path)]]
-    commands = [shlex.join(["attncompare", *words]) for words in again]
-    build(gathered.runs, sentences, commands, offline=parsed.offline)
+    again = [shlex.join(["attncompare", "compare", *map(str, parsed.runs)])]
+    again.append(shlex.join(["attncompare", "reproduce", str(gathered.runs[0].path)]))
+    build(gathered.runs, sentences, again, offline=parsed.offline)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attncompare.maps.palette import series_color
+from attncompare.maps import series_color
 from attncompare.text import METRICS, TABLE_METRICS, TASK_TITLES, Metric
 
 if TYPE_CHECKING:

@@ -91,7 +91,6 @@ class GuardedWandbLogger(WandbLogger):
         for earlier in self._folder.glob(f"*run-*-{self._id}"):
             shutil.rmtree(earlier)
         temporary = self._folder / "tmp"
-        temporary.mkdir(parents=True, exist_ok=True)
         _keep_temporary_files_in(temporary)
         own = str(self._folder)  # W&B would otherwise write tables and its log into the home folder
         self._environment.enter_context(environment_set(WANDB_DATA_DIR=own, WANDB_CACHE_DIR=own))
@@ -437,3 +436,4 @@ def _keep_temporary_files_in(folder: Path) -> None:
     for temporary in (MEDIA_TMP, Artifact._TMP_DIR):
         temporary.cleanup()
         temporary.name = str(folder)
+    folder.mkdir(parents=True, exist_ok=True)
