@@ -26,6 +26,7 @@ from attncompare.record import (
 from attncompare.registry import unknown
 from attncompare.tasks import Task, build_task
 from attncompare.text import counted
+from attncompare.training import evaluate
 
 CHECKPOINTS = {"best": BEST_WEIGHTS, "last": LAST_WEIGHTS, "averaged": AVERAGED_WEIGHTS}
 """Files of weights by the name that they are asked for: lowest validation loss, last step, mean of the last steps."""
@@ -277,7 +278,7 @@ class TrainedRun:
             "fingerprint": data.fingerprint,
             "beam": values["task"].get("beam"),
             "stride": values["task"].get("eval_stride"),
-            "metrics": task.evaluate(data, split),
+            "metrics": evaluate(task, data, split),
             "signatures": task.signatures(),
         }
 
