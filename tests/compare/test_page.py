@@ -317,10 +317,11 @@ def test_what_does_not_fit_is_left_out_evenly_and_said(make_run):
 
 
 def test_numbers_of_heads_are_means_over_the_sentences_of_the_last_step(make_run):
-    run = make_run("a", "attention=multihead", "attention.heads=2", maps=probed([10, 20], heads=2))
+    given = probed([10, 20], heads=2)
+    run = make_run("a", "attention=multihead", "attention.heads=2", maps=given)
     heads = page_maps(compared([run])).heads["series"][0]
     assert heads["about"] == "seed 1, step 20"
-    sites = [site for probe in run.maps()[-1][1] for site in probe.sites if site.site == "cross"]
+    sites = [site for probe in given[-1][1] for site in probe.sites if site.site == "cross"]
     expected = [[(n.entropy, n.aer) for n in head_numbers(site)] for site in sites]
     tables = heads["sites"]["cross"]
     assert np.shape(tables["entropy"]) == (2, 2)  # layers, heads
