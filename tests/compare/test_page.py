@@ -408,7 +408,7 @@ def test_environments_are_told_by_what_differs(make_run):
         make_run("c", "attention=dot", "seed=3", environment=other),
     ]
     found = record(compared(runs))
-    assert [run.environment for run in found.runs] == [0, 1, 1]
+    assert [run["environment"] for run in found.runs] == [1, 2, 2]
     rows = dict(found.environments.rows)
     assert (rows["python"], rows["threads"]) == (("3.11", "3.12"), ("–", "4"))
     assert len(set(rows["diff"])) == 2 and max(map(len, rows["diff"])) < 120  # long values that begin alike
@@ -416,5 +416,5 @@ def test_environments_are_told_by_what_differs(make_run):
 
 def test_every_run_has_the_command_that_repeats_it(make_run, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    commands = [run.command for run in record(compared([make_run("a b"), make_run("c", "seed=2")])).runs]
+    commands = [run["command"] for run in record(compared([make_run("a b"), make_run("c", "seed=2")])).runs]
     assert commands == ["attncompare reproduce 'runs/a b'", "attncompare reproduce runs/c"]

@@ -8,15 +8,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from attncompare.compare.groups import Comparison
-from attncompare.compare.statistics import (
-    RESAMPLES,
-    Estimate,
-    Items,
-    estimate,
-    read_items,
-    resampled_sums,
-    t_interval,
-)
+from attncompare.compare.statistics import RESAMPLES, Estimate, Items, estimate, read_items, resampled_sums, t_interval
 from attncompare.compare.table import Column, ResultTable, Row
 from attncompare.record import Run
 from attncompare.tasks.metrics import Metric
