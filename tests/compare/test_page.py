@@ -9,7 +9,7 @@ import pytest
 from sample_maps import sample_probe
 
 from attncompare.compare import compare_groups, verdicts
-from attncompare.compare.page.answer import cost_sentences, headline, numbers_table, pairs_by_metric
+from attncompare.compare.page.answer import cost_sentences, headline, numbers, pairs_by_metric
 from attncompare.compare.page.charts import (
     curve_figures,
     cut,
@@ -90,15 +90,15 @@ def test_many_variants_are_counted_instead_of_named(scored):
 def test_the_strip_shows_the_better_variant_to_the_right_of_no_difference(scored, metric):
     pairs = {one.metric.name: one for one in pairs_by_metric(scored(dot=around(30), scaled=around(32, -1))[1])}
     (line,) = pairs[metric].shown
-    assert (line.ahead.label, line.behind.label) == ("scaled", "dot")
-    assert 0 <= line.strip.zero < line.strip.low < line.strip.mean < line.strip.high <= 100
+    zero, mean, low, high = line.strip
+    assert line.ahead.label == "scaled" and 0 <= zero < low < mean < high <= 100
     assert pairs[metric].decided == pairs[metric].total == 1
 
 
 def test_figures_that_are_not_finite_have_no_strip_and_break_no_table(scored):
     _, found = scored(dot=[30, math.nan], scaled=[31, 32])
-    assert pairs_by_metric(found)[0].shown[0].strip is None
-    assert all(cell for row in numbers_table(found).rows for cell in row)
+    assert pairs_by_metric(found)[0].shown[0].strip == ()
+    assert all(cell for verdict in found for cell in numbers(verdict))
 
 
 def test_costs_are_told_by_their_ends(make_run):

@@ -41,7 +41,7 @@ def record(comparison: Comparison) -> Record:
     variants = comparison.variants
     environments: dict[str, dict[str, Any]] = {}
     runs = []
-    for variant, run in ((variant, run) for variant in variants for run in variant.runs):
+    for variant, run in [(one, run) for one in variants for run in one.runs]:
         environment = _written(run.environment())
         environments.setdefault(environment, run.environment())
         facts = {
