@@ -63,11 +63,6 @@ def package(entry: EntryPoint) -> str:
     return entry.dist.name if entry.dist else "attncompare"
 
 
-def installed() -> list[EntryPoint]:
-    """Return the entry points of all installed parts."""
-    return sorted(entry_points(group=SCORE_GROUP))
-
-
 def unknown(what: str, name: object, valid: Iterable[str]) -> str:
     """Say in one line that ``name`` is no valid ``what``, which ones are, and which is nearest."""
     choices = sorted(valid)

@@ -1,14 +1,14 @@
-"""Decoding with a cache gives what the whole model would; chance comes from the given generator alone."""
+"""Greedy search with a cache gives what the whole model would."""
 
 import dataclasses
 
 import pytest
 import torch
 from translators import translator
-from variants import VARIANTS, make_decoder_only
+from variants import VARIANTS
 
 from attncompare.data.tokenizer import BOS, EOS, PAD
-from attncompare.decoding import greedy, sample
+from attncompare.decoding import greedy
 
 EVERY_VARIANT = pytest.mark.parametrize("variant", VARIANTS)
 POSITIONS = pytest.mark.parametrize("positions", ["sinusoidal", "learned"])
@@ -64,43 +64,3 @@ def test_greedy_stops_when_every_row_has_ended_and_goes_on_with_padding_until_th
     both_BT = greedy(model, sources[[row, other]], BOS, eos, LENGTH)
     assert both_BT[0].tolist() == [eos] + [PAD] * (both_BT.shape[1] - 1)
     assert both_BT[1, 0] != eos
-
-
-def sample_from_the_whole_model(model, prompt_T, tokens, temperature, generator):
-    for _ in range(tokens):
-        probabilities_V = (model(prompt_T[None]).logits_BTV[0, -1] / temperature).softmax(-1)
-        prompt_T = torch.cat((prompt_T, torch.multinomial(probabilities_V, 1, generator=generator)))
-    return prompt_T
-
-
-@EVERY_VARIANT
-@POSITIONS
-def test_a_sample_with_a_cache_equals_one_from_the_whole_model(variant, positions, size, tokens):
-    model, prompt_T = make_decoder_only(variant, dataclasses.replace(size, positions=positions)), tokens(1, 4)[0]
-    found_T = sample(model, prompt_T, 12, size.max_length, 0.8, torch.Generator().manual_seed(1))
-    expected_T = sample_from_the_whole_model(model, prompt_T, 12, 0.8, torch.Generator().manual_seed(1))
-    assert torch.equal(found_T, expected_T)
-
-
-def test_a_sample_follows_from_its_generator_alone(size, tokens):
-    model, prompt_T = make_decoder_only("scaled", size), tokens(1, 4)[0]
-    state = torch.get_rng_state()
-    draws = [sample(model, prompt_T, 12, 24, 0.8, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
-    assert torch.equal(torch.get_rng_state(), state)
-    assert torch.equal(draws[0], draws[1])
-    assert not torch.equal(draws[0], draws[2])
-
-
-def test_a_sample_begins_with_its_prompt_and_ends_at_the_longest_length(size, tokens):
-    model, prompt_T = make_decoder_only("scaled", size), tokens(1, 4)[0]
-    for wanted, length in ((0, 4), (3, 7), (20, 24), (99, 24)):
-        found_T = sample(model, prompt_T, wanted, 24, 1.0, torch.Generator().manual_seed(1))
-        assert len(found_T) == length
-        assert torch.equal(found_T[:4], prompt_T)
-
-
-@pytest.mark.parametrize("temperature", [1e-4, 1e-40, 1e-300, 5e-324])  # the smaller are 0 in float32
-def test_low_temperatures_take_the_likeliest_token(size, tokens, temperature):
-    model, prompt_T = make_decoder_only("scaled", size), tokens(1, 4)[0]
-    found_T = sample(model, prompt_T, 12, 24, temperature, torch.Generator().manual_seed(1))
-    assert torch.equal(found_T[4:], model(found_T[None]).logits_BTV[0, 3:-1].argmax(-1))

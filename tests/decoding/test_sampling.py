@@ -1,10 +1,12 @@
 """Sampling: what temperature, top-k and top-p leave, how often it is drawn, and that the generator decides alone."""
 
+import dataclasses
+
 import pytest
 import torch
 from variants import VARIANTS, make_decoder_only
 
-from attncompare.decoding import sample_rows
+from attncompare.decoding import sample, sample_rows
 from attncompare.decoding.sampling import chances
 from attncompare.errors import Refused
 
@@ -83,3 +85,34 @@ def test_it_stops_when_every_row_has_ended(size, tokens):
 def test_what_nothing_can_be_drawn_with(size, tokens, options):
     with pytest.raises(Refused, match=f"{next(iter(options))}="):
         drawn(make_decoder_only("scaled", size), tokens(1, 4), **options)
+
+
+def sample_from_the_whole_model(model, prompt_T, tokens, temperature, generator):
+    for _ in range(tokens):
+        probabilities_V = (model(prompt_T[None]).logits_BTV[0, -1] / temperature).softmax(-1)
+        prompt_T = torch.cat((prompt_T, torch.multinomial(probabilities_V, 1, generator=generator)))
+    return prompt_T
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("positions", ["sinusoidal", "learned"])
+def test_a_sample_with_a_cache_equals_one_from_the_whole_model(variant, positions, size, tokens):
+    model, prompt_T = make_decoder_only(variant, dataclasses.replace(size, positions=positions)), tokens(1, 4)[0]
+    found_T = sample(model, prompt_T, 12, size.max_length, 0.8, torch.Generator().manual_seed(1))
+    expected_T = sample_from_the_whole_model(model, prompt_T, 12, 0.8, torch.Generator().manual_seed(1))
+    assert torch.equal(found_T, expected_T)
+
+
+def test_a_sample_begins_with_its_prompt_and_ends_at_the_longest_length(size, tokens):
+    model, prompt_T = make_decoder_only("scaled", size), tokens(1, 4)[0]
+    for wanted, length in ((0, 4), (3, 7), (20, 24), (99, 24)):
+        found_T = sample(model, prompt_T, wanted, 24, 1.0, torch.Generator().manual_seed(1))
+        assert len(found_T) == length
+        assert torch.equal(found_T[:4], prompt_T)
+
+
+@pytest.mark.parametrize("temperature", [1e-4, 1e-40, 1e-300, 5e-324])  # the smaller are 0 in float32
+def test_low_temperatures_take_the_likeliest_token(size, tokens, temperature):
+    model, prompt_T = make_decoder_only("scaled", size), tokens(1, 4)[0]
+    found_T = sample(model, prompt_T, 12, 24, temperature, torch.Generator().manual_seed(1))
+    assert torch.equal(found_T[4:], model(found_T[None]).logits_BTV[0, 3:-1].argmax(-1))
