@@ -1,87 +1,82 @@
-"""The command ``train``: from Hydra's arguments to a config, and to one run or the runs of a sweep."""
+"""The commands ``train`` and ``sweeps``: from Hydra's arguments to one run or the runs of a sweep."""
 
+import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attncompare.cli.collection import importing
+from attncompare.cli.arguments import path
+from attncompare.cli.process import importing
 from attncompare.errors import Refused
 from attncompare.registry import unknown
 
 if TYPE_CHECKING:
     from attncompare.config import RunConfig
-    from attncompare.record import Run
 
 # Of Hydra's options those that make sense here; the others would read configs, or pickles, from elsewhere.
-_OPTIONS = (
-    *("--help", "-h", "--multirun", "-m", "--cfg", "-c", "--package", "-p", "--resolve"),
-    *("--resume", "--fresh"),  # ours
-)
-_OPTIONS_WITH_A_VALUE = ("--cfg", "-c", "--package", "-p")
+_WITH_A_VALUE = ("--cfg", "-c", "--package", "-p")
+_OPTIONS = ("--help", "-h", "--multirun", "-m", "--resolve", "--resume", "--fresh", *_WITH_A_VALUE)
+
+
+def add_commands(commands: Any) -> None:
+    """Add both commands to those of the console script."""
+    commands.add_parser("train", help="train one model, or with -m one for each combination of values", add_help=False)
+    sweeps = commands.add_parser("sweeps", help="list the sweeps in a folder: what each varies, and how far it is")
+    where = "folder of runs, or of one sweep (default: runs)"
+    sweeps.add_argument("runs", nargs="?", type=path, default=Path("runs"), metavar="RUNS", help=where)
+    sweeps.add_argument("--json", action="store_true", help="print all that is known of them as JSON")
+    sweeps.set_defaults(command=_sweeps)
 
 
 def train(arguments: list[str]) -> None:
-    """Train what ``arguments``, all of them Hydra's but a few of our own, ask for.
+    """Train what ``arguments``, all of them Hydra's but ``--resume`` and ``--fresh``, ask for.
 
     Raises:
         Refused: if they cannot be composed to a config; nothing was started.
-        RunFailed, KeyboardInterrupt: as from :func:`attncompare.training.run.train` and the sweep.
+        RunFailed, KeyboardInterrupt: as from :func:`attncompare.training.train` and the sweep.
     """
     with importing():
-        from hydra.core.hydra_config import HydraConfig
-        from omegaconf import OmegaConf
-
         from attncompare.config import parse_composed
 
     fresh = "--fresh" in arguments
-    arguments = [argument for argument in arguments if argument != "--fresh"]
-    jobs: list[tuple[Any, list[str]]] = []
-
-    def collect(composed: Any) -> None:
-        overrides = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-        jobs.append((composed, list(overrides)))  # type: ignore[arg-type]
-
-    # Hydra composes; a sweep is trained by our sweeper (sweep/), a single run here, once Hydra is done.
-    _compose(_with_resume_as_override(arguments) + ["hydra.sweeper.fresh=true"] * fresh, collect)
+    words = _with_resume_as_override([word for word in arguments if word != "--fresh"])
+    # A sweep is trained by our sweeper (hydra_plugins/) meanwhile, a single run here, once Hydra is done.
+    jobs = compose([*words, *(["hydra.sweeper.fresh=true"] if fresh else [])])
     if jobs and fresh:
         raise Refused("--fresh: one run alone is always a new one; it is for the runs of a sweep, with -m")
     for composed, overrides in jobs:
         _train_one(parse_composed(composed), overrides)
 
 
-def _with_resume_as_override(arguments: list[str]) -> list[str]:
-    """Return the arguments with ``resume='RUN'`` for ``--resume RUN``: it is a key of the config as all others are."""
-    given: list[str] = []
-    rest = iter(arguments)
-    for argument in rest:
-        option, equals, path = argument.partition("=")
-        if option != "--resume":
-            given.append(argument)
-            continue
-        path = path if equals else next(rest, "")
-        if not path or path.startswith("-"):
-            raise Refused("--resume: give the folder of an unfinished run")
-        given.append("resume='" + path.replace("\\", "\\\\").replace("'", "\\'") + "'")
-    return given
+def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
+    """Return the composed config of a single run with its overrides; none where Hydra did something else.
 
-
-def _compose(arguments: list[str], job: Callable[[Any], None]) -> None:
+    Raises:
+        Refused: if they cannot be composed, or reach into Hydra.
+    """
     import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
 
     from attncompare.config import CONF_DIR
     from attncompare.config.checks import check_arguments, check_conf, groups_of
     from attncompare.config.messages import HYDRA_ERRORS, explain_hydra, raised_by_hydra, shown
 
-    for argument in arguments:
-        option = argument.partition("=")[0]
+    for word in arguments:
+        option = word.partition("=")[0]
         if option.startswith("-") and option not in _OPTIONS:
             raise Refused(unknown("option", option, _OPTIONS))
-    taken = {number + 1 for number, argument in enumerate(arguments) if argument in _OPTIONS_WITH_A_VALUE}
-    overrides = [word for number, word in enumerate(arguments) if number not in taken and not word.startswith("-")]
-    options = [word for number, word in enumerate(arguments) if number in taken or word.startswith("-")]
+    values = {number + 1 for number, word in enumerate(arguments) if word in _WITH_A_VALUE}
+    options = [word for number, word in enumerate(arguments) if number in values or word.startswith("-")]
+    overrides = [word for number, word in enumerate(arguments) if number not in values and not word.startswith("-")]
+    jobs: list[tuple[Any, list[str]]] = []
+
+    def collect(composed: Any) -> None:
+        asked: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+        jobs.append((composed, list(asked)))
+
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed
     before = sys.argv
     # Hydra wants a folder for its own notes on a sweep; the sweep's record is ours.
@@ -90,7 +85,7 @@ def _compose(arguments: list[str], job: Callable[[Any], None]) -> None:
         try:
             check_conf(CONF_DIR)
             check_arguments(overrides, groups_of(CONF_DIR))
-            hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(job)()
+            hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(collect)()
         except HYDRA_ERRORS as error:
             raise Refused(explain_hydra(error)) from None
         except (AssertionError, TypeError, ValueError) as error:
@@ -101,17 +96,55 @@ def _compose(arguments: list[str], job: Callable[[Any], None]) -> None:
             raise Refused("the config is nested too deeply, or its references go in a circle") from None
         finally:
             sys.argv = before
+    return jobs
+
+
+def _with_resume_as_override(arguments: list[str]) -> list[str]:
+    """Return the arguments with ``resume='RUN'`` for ``--resume RUN``: it is a key of the config as all others are."""
+    words: list[str] = []
+    rest = iter(arguments)
+    for word in rest:
+        option, equals, folder = word.partition("=")
+        if option == "--resume":
+            folder = folder if equals else next(rest, "")
+            if not folder or folder.startswith("-"):
+                raise Refused("--resume: give the folder of an unfinished run")
+            word = "resume='" + folder.replace("\\", "\\\\").replace("'", "\\'") + "'"  # noqa: PLW2901
+        words.append(word)
+    return words
 
 
 def _train_one(config: "RunConfig", overrides: list[str]) -> None:
-    from attncompare.sweep.progress_board import boarded
+    """Train one run and print its folder; further processes of ``ddp``, which run this command again, print nothing."""
+    with importing():
+        from attncompare.record import how_to_resume
+        from attncompare.sweep.pool import wandb_problem
+        from attncompare.training import train as train_run
 
-    def work(**shown: Any) -> "Run":
-        with importing():
-            from attncompare.training.run import train as train_one
+    folder = None if config.resume is None else Path(config.resume)
 
-        return train_one(config, overrides, **shown)
+    def on_folder(made: Path) -> None:
+        nonlocal folder
+        folder = made
+        say(f"recording in {made}")
 
-    label = f"{config.task.name} {config.attention.name}" if config.resume is None else f"resume {config.resume}"
-    run = boarded(label, work, None if config.resume is None else Path(config.resume))
-    print(run.path)
+    def say(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    shown = "bar" if sys.stderr.isatty() else "lines"
+    try:
+        run = train_run(config, overrides, progress=shown, on_folder=on_folder, on_message=say)
+    except KeyboardInterrupt:
+        if folder is not None:
+            say(how_to_resume(folder))
+        raise
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        for line in wandb_problem(run):
+            say(line)
+        print(run.path)
+
+
+def _sweeps(parsed: argparse.Namespace) -> None:
+    from attncompare.sweep.listing import print_sweeps
+
+    print_sweeps(parsed.runs, as_json=parsed.json)

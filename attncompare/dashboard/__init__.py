@@ -10,3 +10,7 @@ server.py   the server: this machine only, reading only
 command.py  ``attncompare dashboard``
 page/       templates, style and scripts
 """
+
+from attncompare.dashboard.command import serve
+
+__all__ = ["serve"]

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from attncompare.maps import series_color
 from attncompare.text import METRICS, TABLE_METRICS, TASK_TITLES, Metric
-from attncompare.maps.palette import series_color
 
 if TYPE_CHECKING:
     from attncompare.dashboard.look import Look

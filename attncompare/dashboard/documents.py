@@ -83,7 +83,7 @@ def _report(group: Group) -> str:
 def _maps(look: Look) -> str:
     if look.run is None:
         raise Refused(f"{look.name}: {look.message}")
-    maps = look.run.maps()
+    maps = maps_of(look.run)
     if not maps:
         raise Refused(f"{look.name}: no attention maps yet; the first ones come with the first validation")
     return maps_page(look.name, [MapSeries(look.variant, maps)])

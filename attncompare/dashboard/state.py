@@ -9,8 +9,8 @@ from attncompare.dashboard.labels import labels
 from attncompare.dashboard.look import Look
 from attncompare.dashboard.watch import Group, single_looks
 from attncompare.errors import Refused
-from attncompare.text import METRICS, TABLE_METRICS, TASK_TITLES
 from attncompare.record import MEBIBYTE, read_inside
+from attncompare.text import METRICS, TABLE_METRICS, TASK_TITLES
 
 FILES = (
     *("config.yaml", "overrides.yaml", "environment.json", "summary.json"),

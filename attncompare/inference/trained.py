@@ -1,26 +1,32 @@
 """A trained run, loaded from its folder: its model, ready for new sentences."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from attncompare.data.module import Probe
+from attncompare.config import RunConfig, parse, with_data
+from attncompare.data.module import DataModule
+from attncompare.data.probes import Probe
 from attncompare.data.tokenizer import BOS, EOS, Tokenizer
 from attncompare.decoding import Hypothesis, require_possible, sample_rows, translate_all
 from attncompare.errors import Refused
-from attncompare.text import counted
-from attncompare.attention.kernels.heap import keep_freed_memory
+from attncompare.maps import ProbeMaps, probe_maps
+from attncompare.record import (
+    AVERAGED_WEIGHTS,
+    BEST_WEIGHTS,
+    LAST_WEIGHTS,
+    WEIGHTS_LIMIT,
+    Run,
+    require_weights_of,
+    weights_from,
+)
 from attncompare.registry import unknown
 from attncompare.tasks import Task, build_task
-from attncompare.tasks.language_model import LanguageModel
-from attncompare.tasks.translation import Translation
-from attncompare.maps.maps import ProbeMaps
-from attncompare.maps.probing import probe_maps
-from attncompare.record import WEIGHTS_LIMIT, require_no_way_out
-from attncompare.record import AVERAGED_WEIGHTS, BEST_WEIGHTS, LAST_WEIGHTS, Run
-from attncompare.record import require_weights_of, weights_from
+from attncompare.text import counted
+from attncompare.training import evaluate
 
 CHECKPOINTS = {"best": BEST_WEIGHTS, "last": LAST_WEIGHTS, "averaged": AVERAGED_WEIGHTS}
 """Files of weights by the name that they are asked for: lowest validation loss, last step, mean of the last steps."""
@@ -29,7 +35,7 @@ BEAM = 5
 
 @dataclass(frozen=True)
 class TranslatedText:
-    """One translation of a sentence: its text, its log-probability over its length penalty, and that in nats alone."""
+    """One translation: its text, its log-probability over its length penalty, the log-probability (nats), its tokens."""
 
     text: str
     score: float
@@ -70,6 +76,7 @@ class TrainedRun:
 
     Attributes:
         weights_file: where these stand in the run's folder.
+        task: the LightningModule, in evaluation mode.
 
     Raises:
         Refused: if the run is not finished, has no such weights, or its files are damaged.
@@ -78,15 +85,42 @@ class TrainedRun:
     def __init__(self, run: Run, checkpoint: str | None = None) -> None:
         self.run = run.require_finished()
         self.weights_file = _weights_file(run, checkpoint)
-        require_no_way_out(run.path)  # pages of new sentences are written there
         self.tokenizer = self._tokenizer("tokenizer.json")
         source = None if run.config.data.tokenizer.joint else self._tokenizer("source_tokenizer.json")
         self.source_tokenizer = source or self.tokenizer
+        self.tokenizers = (self.tokenizer, source)
         weights, file = run.read(self.weights_file, WEIGHTS_LIMIT), run.path / self.weights_file
         require_weights_of(run.config, lambda: build_task(run.config, self.tokenizer, source).model, weights, file)
-        self.task: Task = build_task(run.config, self.tokenizer, source)
+        self.task: Task = self._built(run.config)
         weights_from(weights, file, self.task.model)
         self.task.eval()
+
+    @property
+    def step(self) -> int:
+        """The step whose weights these are; of averaged ones the last."""
+        return int(self.run.summary["best_step" if self.weights_file == BEST_WEIGHTS else "steps"])
+
+    def require(self, ability: str) -> "TrainedRun":
+        """Return the run itself if its task can ``translate`` or ``generate``, as asked.
+
+        Raises:
+            Refused: if it cannot.
+        """
+        if not self.task.can(ability):
+            other = {"translate": "translates nothing; use generate", "generate": "continues no text; use translate"}
+            raise Refused(f"{self.run.path}: a run of task={self.run.config.task.name}, which {other[ability]}")
+        return self
+
+    def page(self, name: str) -> Path:
+        """Return where a page of maps can stand beside those of the run.
+
+        Raises:
+            Refused: if a symbolic link leads out of the run's folder there.
+        """
+        folder = self.run.path / "maps"
+        if folder.is_symlink():
+            raise Refused(f"{folder}: a symbolic link; give the name of a page elsewhere with --html")
+        return folder / name
 
     def translate(
         self, sentences: Sequence[str], *, beam: int = BEAM, n_best: int = 1, length_penalty: float = 1.0
@@ -102,9 +136,9 @@ class TrainedRun:
         Raises:
             Refused: if the run is no translator, a sentence no text, or the search impossible.
         """
-        task = self.require_translator()
+        self.require("translate")
         require_possible(beam, length_penalty, n_best)
-        self.require_beam(beam)
+        self._require_beam(beam)
         if isinstance(sentences, str):
             raise Refused("sentences: a list of texts is needed, not one text")
         for sentence in sentences:
@@ -113,19 +147,11 @@ class TrainedRun:
         encoded = [encoding.ids for encoding in self.source_tokenizer.encode_batch(sentences)]
         sources = [[*ids[:room], EOS] for ids in encoded]
         full = [row for row, sentence in enumerate(sentences) if sentence.strip()]
-        found = translate_all(
-            *(task.model, [sources[row] for row in full]),
-            bos=BOS,
-            eos=EOS,
-            max_length=room + 1,
-            beam=beam,
-            length_penalty=length_penalty,
-            n_best=n_best,
-        )
-        answers = dict(zip(full, found, strict=True))
+        options = {"beam": beam, "length_penalty": length_penalty, "n_best": n_best}
+        answers = dict(zip(full, self._found([sources[row] for row in full], **options), strict=True))
         nothing = (TranslatedText("", 0.0, 0.0, ()),)
         return [
-            Translated(sentence, tuple(sources[row]), len(encoded[row]) > room, self._texts(answers[row]))
+            Translated(sentence, tuple(sources[row]), len(encoded[row]) > room, answers[row])
             if row in answers
             else Translated(sentence, (), False, nothing)
             for row, sentence in enumerate(sentences)
@@ -159,17 +185,17 @@ class TrainedRun:
         Raises:
             Refused: if the run is no language model, the prompt empty or too long, or nothing can be drawn so.
         """
-        model = self.require_language_model().model
+        self.require("generate")
         for name, number, least in (("tokens", tokens, 1), ("samples", samples, 1), ("seed", seed, 0)):
             if not least <= number < 2**63:
                 raise Refused(f"{name}={number}: must be a whole number, {least} or more")
         longest, generator = self.run.config.task.max_length, torch.Generator().manual_seed(seed)
-        window_NT = torch.tensor([self._prompt_ids(prompt)]).expand(samples, -1)
+        window_NT = torch.tensor([self._prompt_ids(prompt, longest)]).expand(samples, -1)
         drawn_NT = window_NT[:, :0]
+        options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "eos": EOS}
         while drawn_NT.shape[1] < tokens and not bool((drawn_NT == EOS).any(1).all()):
             rest = tokens - drawn_NT.shape[1]
-            options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "eos": EOS}
-            longer_NT = sample_rows(model, window_NT, rest, longest, generator, **options)  # type: ignore[arg-type]
+            longer_NT = sample_rows(self.task.model, window_NT, rest, longest, generator, **options)
             drawn_NT = torch.cat((drawn_NT, longer_NT[:, window_NT.shape[1] :]), dim=1)
             window_NT = longer_NT[:, -(longest // 2) :]
         return [self.tokenizer.decode(ids) for ids in drawn_NT.tolist()]
@@ -185,32 +211,18 @@ class TrainedRun:
             Refused: if the text is empty or longer than the run's ``task.max_length``.
         """
         _require_text(text, "the sentence")
-        ids = self.source_tokenizer.encode(text).ids
-        longest = self.run.config.task.max_length
+        ids, longest = self.source_tokenizer.encode(text).ids, self.run.config.task.max_length
         if not ids:
             raise Refused("the sentence is empty")
         if len(ids) >= longest:
             raise Refused(f"the sentence has {len(ids)} tokens; this run reads fewer than {longest}")
-        if isinstance(self.task, Translation):
-            return self.attention_of(self._translated(text, [*ids, EOS], BEAM if beam is None else beam))
-        if beam is not None:
-            raise Refused(f"beam={beam}: {self.run.path} is a run of task=language_model, which searches nothing")
+        if beam is not None or self.task.can("translate"):
+            self.require("translate")
+            self._require_beam(beam or BEAM)
+            (found,) = self._found([[*ids, EOS]], beam=beam or BEAM)
+            return self.attention_of(Translated(text, (*ids, EOS), False, found))
         # The last token only closes the sequence: the maps show what is read before it.
         return probe_maps(self.task, 0, Probe(None, [BOS, *ids, EOS], None, None))
-
-    @property
-    def tokenizers(self) -> tuple[Tokenizer, Tokenizer | None]:
-        """The tokenizer, and that of the source where it has a vocabulary of its own."""
-        joint = self.source_tokenizer is self.tokenizer
-        return self.tokenizer, None if joint else self.source_tokenizer
-
-    @property
-    def step(self) -> int:
-        """The step whose weights these are; of averaged ones the last."""
-        return int(self.run.summary["best_step" if self.weights_file == BEST_WEIGHTS else "steps"])
-
-    def _tokenizer(self, name: str) -> Tokenizer:
-        return Tokenizer.parse(self.run.read(name), self.run.path / name)
 
     def attention_of(self, translated: Translated, number: int = 0) -> ProbeMaps:
         """Return the maps of a translated sentence, which is not empty, and the best of its translations.
@@ -224,38 +236,76 @@ class TrainedRun:
         target_ids = [BOS, *translated.hypotheses[0].ids]
         return probe_maps(self.task, number, Probe(list(translated.source_ids), target_ids, None, None))
 
-    def require_translator(self) -> Translation:
-        """Return the task, or refuse a run that does not translate."""
-        if not isinstance(self.task, Translation):
-            raise Refused(f"{self.run.path}: a run of task=language_model, which translates nothing; use generate")
-        return self.task
+    def evaluate(
+        self, changes: Sequence[str] = (), *, split: str = "test", beam: int | None = None, stride: int | None = None
+    ) -> dict[str, Any]:
+        """Return the run's metrics on a split of its data, some keys of which may be other ones, and how they came about.
 
-    def require_language_model(self) -> LanguageModel:
-        """Return the task, or refuse a run that continues no text."""
-        if not isinstance(self.task, LanguageModel):
-            raise Refused(f"{self.run.path}: a run of task=translation, which continues no text; use translate")
-        return self.task
+        The tokenizer stays the run's. Nothing is written into the run.
 
-    def require_beam(self, beam: int) -> None:
-        """Refuse a beam that is more than the vocabulary."""
-        if beam > self.tokenizer.vocab_size:
-            raise Refused(
-                f"beam={beam}: more than the vocabulary, which has {counted(self.tokenizer.vocab_size, 'token')}"
-            )
+        Args:
+            changes: ``KEY=VALUE`` each, a key of the config's section ``data``.
+            split: ``val`` or ``test``.
+            beam: width of the search for translations; None: as the run itself was tested.
+            stride: ``task.eval_stride``; None: that of the run.
 
-    def _translated(self, text: str, source_ids: list[int], beam: int) -> Translated:
-        self.require_beam(beam)
-        longest, model = self.run.config.task.max_length, self.require_translator().model
-        (found,) = translate_all(model, [source_ids], bos=BOS, eos=EOS, max_length=longest, beam=beam)
-        return Translated(text, tuple(source_ids), False, self._texts(found))
+        Raises:
+            Refused: if a key is none of the data's, the data cannot be had, or an argument does not fit the run.
+        """
+        values = with_data(self.run.config.to_dict(), changes)
+        for key, value, what in (
+            ("beam", beam, "translates nothing"),
+            ("eval_stride", stride, "has no windows of a text"),
+        ):
+            if value is not None:
+                if key not in values["task"]:
+                    raise Refused(
+                        f"{key}={value}: {self.run.path} is a run of task={values['task']['name']}, which {what}"
+                    )
+                values["task"][key] = value
+        config = parse(values)
+        if beam is not None:
+            self._require_beam(beam)
+        data = DataModule(config, tokenizers=self.tokenizers)
+        data.prepare()
+        task = self._built(config)
+        task.model.load_state_dict(self.task.model.state_dict())
+        return {
+            "checkpoint": self.weights_file,
+            "split": split,
+            "rows": data.report[split]["rows"],
+            "data": config.to_dict()["data"],
+            "fingerprint": data.fingerprint,
+            "beam": values["task"].get("beam"),
+            "stride": values["task"].get("eval_stride"),
+            "metrics": evaluate(task, data, split),
+            "signatures": task.signatures(),
+        }
 
-    def _texts(self, found: list[Hypothesis]) -> tuple[TranslatedText, ...]:
-        decode: Callable[[Sequence[int]], str] = self.tokenizer.decode
-        return tuple(TranslatedText(decode(one.ids), one.score, one.log_probability, tuple(one.ids)) for one in found)
+    def _built(self, config: RunConfig) -> Task:
+        with torch.random.fork_rng(devices=()):  # torch's layers draw initial values, which are replaced
+            return build_task(config, *self.tokenizers)
 
-    def _prompt_ids(self, prompt: str) -> list[int]:
+    def _tokenizer(self, name: str) -> Tokenizer:
+        return Tokenizer.parse(self.run.read(name), self.run.path / name)
+
+    def _require_beam(self, beam: int) -> None:
+        size = self.tokenizer.vocab_size
+        if beam > size:
+            raise Refused(f"beam={beam}: more than the vocabulary, which has {counted(size, 'token')}")
+
+    def _found(self, sources: list[list[int]], **options: Any) -> list[tuple[TranslatedText, ...]]:
+        longest, decode = self.run.config.task.max_length, self.tokenizer.decode
+
+        def text(one: Hypothesis) -> TranslatedText:
+            return TranslatedText(decode(one.ids), one.score, one.log_probability, tuple(one.ids))
+
+        found = translate_all(self.task.model, sources, bos=BOS, eos=EOS, max_length=longest, **options)
+        return [tuple(map(text, hypotheses)) for hypotheses in found]
+
+    def _prompt_ids(self, prompt: str, longest: int) -> list[int]:
         _require_text(prompt, "the prompt")
-        ids, longest = self.tokenizer.encode(prompt).ids, self.run.config.task.max_length
+        ids = self.tokenizer.encode(prompt).ids
         if not ids:
             raise Refused("the prompt is empty; give the beginning of a text")
         if len(ids) + 1 >= longest:
@@ -271,7 +321,6 @@ def load(path: str | Path, checkpoint: str | None = None) -> TrainedRun:
 
     By default they are those that the run was tested with.
     """
-    keep_freed_memory()
     return TrainedRun(Run.open(path), checkpoint)
 
 

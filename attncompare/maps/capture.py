@@ -46,7 +46,9 @@ def probe_maps(task: Any, number: int, probe: Probe) -> ProbeMaps:
     sites = []
     for name, weights_LHTS in weights.items():
         site = task.sites[name]
-        axes = (_fitting(labels[side], n) for side, n in zip((site.queries, site.keys), weights_LHTS.shape[2:], strict=True))
+        axes = (
+            _fitting(labels[side], n) for side, n in zip((site.queries, site.keys), weights_LHTS.shape[2:], strict=True)
+        )
         gold = (probe.sure_TS, probe.possible_TS) if (site.queries, site.keys) == ("target", "source") else (None, None)
         sites.append(SiteMap(name, *axes, weights_LHTS.numpy(), *gold, title=site.title))
     return ProbeMaps(number, text, tuple(sites))
@@ -88,19 +90,18 @@ class AttentionMaps(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Capture the maps of the untrained model."""
-        if trainer.global_step == 0:
-            self.capture(trainer, pl_module)
+        if trainer.global_step == 0 and trainer.is_global_zero:
+            self.capture(pl_module, 0, trainer.loggers)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Capture the maps at a validation that belongs to training."""
-        if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self.capture(trainer, pl_module)
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and trainer.is_global_zero:
+            self.capture(pl_module, trainer.global_step, trainer.loggers)
 
-    def capture(self, trainer: Trainer, task: LightningModule) -> None:
-        """Write the maps as they are now, draw the first sentences, and give the pictures to the loggers."""
-        if not self.probes or not trainer.is_global_zero:
+    def capture(self, task: LightningModule, step: int, loggers: Sequence[Any]) -> None:
+        """Write the maps as they are after ``step``, draw the first sentences, and give the pictures to the loggers."""
+        if not self.probes:
             return
-        step = trainer.global_step
         maps = [_rounded(probe_maps(task, number, probe)) for number, probe in enumerate(self.probes)]
         folder = self._folder / "maps"
         folder.mkdir(exist_ok=True)
@@ -113,7 +114,7 @@ class AttentionMaps(Callback):
             for site in one.sites:
                 png = heatmap_png(site, f"{self._label(task)}, {site.title}, step {step}")
                 write_bytes(folder / f"step-{step:07d}-probe{one.probe}-{site.site}.png", png)
-                for logger in trainer.loggers:
+                for logger in loggers:
                     if hasattr(logger, "log_image"):
                         picture = Image.open(io.BytesIO(png), formats=["PNG"])
                         logger.log_image(f"maps/{site.site}/probe{one.probe}", [picture], step=step)

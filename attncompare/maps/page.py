@@ -1,13 +1,13 @@
-"""The interactive attention viewer as data and as a page: one self-contained HTML file that needs no network.
+"""The interactive viewer of attention maps as data and as a page: one self-contained HTML file that needs no network.
 
-The viewer itself is hand-written and lies in ``viewer/``. Its data is JSON in the page; whatever came from a corpus
-reaches the page only as escaped JSON or through ``textContent``.
+The viewer lies in ``viewer/``. Its data is JSON in the page; whatever came from a corpus reaches the page only as escaped
+JSON or through ``textContent``.
 """
 
 import base64
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from attncompare.maps.maps import ProbeMaps, SiteMap, head_numbers
-from attncompare.maps.palette import GOLD, RAMP, series_color
+from attncompare.maps.pictures import GOLD, RAMP, series_color
 
 _VIEWER = Path(__file__).parent / "viewer"
-_SCRIPTS = ("data.js", "draw.js", "cards.js", "play.js", "viewer.js")  # in this order: each uses the ones before
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,13 @@ class MapSeries:
     color: str | None = None
 
 
+def maps_page(title: str, series: list[MapSeries]) -> str:
+    """Return a whole HTML page that shows ``series`` side by side; it works from a file, offline, and inside W&B."""
+    template, js = environment(_VIEWER).get_template("page.html.j2"), viewer_js()
+    data = script_json(viewer_data(series))
+    return template.render(title=title, data=data, css=viewer_css(), js=js, policy=content_policy(js))
+
+
 def viewer_data(series: list[MapSeries]) -> dict[str, Any]:
     """Return what the viewer shows, as plain JSON values.
 
@@ -44,13 +50,6 @@ def viewer_data(series: list[MapSeries]) -> dict[str, Any]:
     return {
         "ramp": list(RAMP),
         "gold": GOLD,
-        "siteTitles": {
-            site.site: site.title
-            for one in series
-            for _, probes in one.steps
-            for probe in probes
-            for site in probe.sites
-        },
         "series": [
             {
                 "label": one.label,
@@ -62,23 +61,16 @@ def viewer_data(series: list[MapSeries]) -> dict[str, Any]:
     }
 
 
-def maps_page(title: str, series: list[MapSeries]) -> str:
-    """Return a whole HTML page that shows ``series`` side by side; it works from a file, offline, and inside W&B."""
-    template = environment(_VIEWER).get_template("page.html.j2")
-    js = viewer_js()
-    data = script_json(viewer_data(series))
-    return template.render(title=title, data=data, css=viewer_css(), js=js, policy=content_policy(js))
+@cache
+def viewer_css() -> Markup:
+    """Return the viewer's style sheet."""
+    return Markup((_VIEWER / "viewer.css").read_text(encoding="utf-8"))
 
 
-def content_policy(*scripts: str) -> str:
-    """Return the page's Content-Security-Policy: it runs these ``scripts`` and no other, and asks no server anything.
-
-    So even text that found a way out of its place could not run. The texts must stand in the page byte for byte.
-    """
-    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
-    nothing = "default-src 'none'; base-uri 'none'; form-action 'none'"
-    return f"{nothing}; style-src 'unsafe-inline'; img-src data: blob:; script-src {allowed}"
+@cache
+def viewer_js() -> Markup:
+    """Return the viewer's script: it fills each ``div.attention-maps`` from the JSON whose id is in ``data-maps``."""
+    return Markup("(() => {\n'use strict';\n" + (_VIEWER / "viewer.js").read_text(encoding="utf-8") + "\n})();")
 
 
 def environment(folder: Path) -> Environment:
@@ -96,17 +88,15 @@ def script_json(data: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-@cache
-def viewer_css() -> Markup:
-    """Return the viewer's style sheet."""
-    return Markup((_VIEWER / "viewer.css").read_text(encoding="utf-8"))
+def content_policy(*scripts: str) -> str:
+    """Return the page's Content-Security-Policy: it runs these ``scripts`` and no other, and asks no server anything.
 
-
-@cache
-def viewer_js() -> Markup:
-    """Return the viewer's script: it fills each ``div.attention-maps`` from the JSON whose id is in ``data-maps``."""
-    parts = [(_VIEWER / name).read_text(encoding="utf-8") for name in _SCRIPTS]
-    return Markup("(() => {\n'use strict';\n" + "\n".join(parts) + "\n})();")
+    So even text that found a way out of its place could not run. The texts must stand in the page byte for byte.
+    """
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    nothing = "default-src 'none'; base-uri 'none'; form-action 'none'"
+    return f"{nothing}; style-src 'unsafe-inline'; img-src data: blob:; script-src {allowed}"
 
 
 def _probe(probe: ProbeMaps) -> dict[str, Any]:
@@ -114,27 +104,18 @@ def _probe(probe: ProbeMaps) -> dict[str, Any]:
 
 
 def _site(site: SiteMap) -> dict[str, Any]:
-    codes = np.round(255 * np.sqrt(np.clip(site.weights_LHTS.astype(np.float32), 0, 1))).astype(np.uint8)
+    weights = np.clip(site.weights_LHTS.astype(np.float32), 0, 1)
+    numbers = [astuple(one)[2:] for one in head_numbers(site)]
     return {
         "site": site.site,
+        "title": site.title,
         "queries": list(site.queries),
         "keys": list(site.keys),
         "layers": site.layers,
         "heads": site.heads,
         "causal": site.causal,
-        "weights": base64.b64encode(codes.tobytes()).decode("ascii"),
-        "sure": _links(site.sure_TS),
-        "possible": _links(site.possible_TS),
-        "numbers": [
-            [_short(n.entropy), _short(n.distance), _short(n.largest), None if n.aer is None else _short(n.aer)]
-            for n in head_numbers(site)
-        ],
+        "weights": base64.b64encode(np.round(255 * np.sqrt(weights)).astype(np.uint8).tobytes()).decode("ascii"),
+        "sure": None if site.sure_TS is None else np.argwhere(site.sure_TS).tolist(),
+        "possible": None if site.possible_TS is None else np.argwhere(site.possible_TS).tolist(),
+        "numbers": [[None if value is None else round(value, 4) for value in row] for row in numbers],
     }
-
-
-def _links(gold_TS: np.ndarray | None) -> list[list[int]] | None:
-    return None if gold_TS is None else np.argwhere(gold_TS).tolist()
-
-
-def _short(value: float) -> float:
-    return round(value, 4)

@@ -1,190 +1,194 @@
-"""Attention maps as a picture: labelled heat maps of one site, one panel for each layer and head.
+"""Attention maps as PNG pictures: every head of one site, or one head of several models side by side.
 
-All panels are one image in one matplotlib axes: a mosaic draws many times faster than an axes for each panel, and a run
-draws such a picture for every probe and site at every validation.
+They are drawn pixel for pixel with Pillow, because a run draws some at every validation. The same maps give the same
+bytes. One scale from 0 to 1 serves all pictures: no map is stretched to its own largest weight.
 """
 
+from collections.abc import Sequence
+from functools import cache
 from io import BytesIO
-from typing import Any
+from pathlib import Path
 
+import matplotlib
 import numpy as np
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
 
 from attncompare.maps.maps import SiteMap
-from attncompare.maps.palette import GOLD, RAMP
 
-COLORS = LinearSegmentedColormap.from_list("weights", RAMP)
-BLOCKED = (0.80, 0.82, 0.85)  # no color of the map: a key that the query may not see
+# Matplotlib's magma from 1 to 0 at 17 even stops, perceptually uniform, its end at 0 paled towards white.
+RAMP = (
+    "#fffff5", "#feeecb", "#fed0a2", "#feae80", "#fc8c68", "#f56c5f", "#e65265", "#cf4170", "#b5367a",
+    "#9b2e7f", "#812581", "#681c81", "#4f127b", "#341069", "#1c1044", "#090720", "#000004",
+)  # fmt: skip
+GOLD = "#0090c8"  # outlines of gold alignments: no color of the ramp
+# Okabe and Ito's colors for every kind of color vision, without black and yellow, which a background may swallow.
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")
+BLOCKED = (204, 209, 217)  # a key that the query may not attend to: no color of the ramp
+_INK, _SOFT, _FRAME = "#222222", "#555555", "#8a8a8a"
 _COLUMNS = 8  # heads side by side; more wrap into further rows of the same layer
 _LONGEST = 14  # characters of a label
-_MONO = "DejaVu Sans Mono"  # comes with matplotlib, so that pictures are the same everywhere
-_DPI = 110
-_COMPRESSION = 3  # of 9; with the usual 6, files are smaller by a fifth and take twice as long
+_GAP = 14  # pixels between panels and around the picture
+_LINE = 17  # pixels of a line of text
+_SCALE = 62  # pixels of the color scale at the right edge
+
+
+def series_color(index: int) -> str:
+    """Return the color of the ``index``-th thing compared; colors repeat after the last."""
+    return SERIES[index % len(SERIES)]
+
+
+def ramp_color(weight: float) -> tuple[int, int, int]:
+    """Return the color of a weight in [0, 1] as red, green and blue from 0 to 255."""
+    red, green, blue = _colors(np.array(weight)).tolist()
+    return red, green, blue
 
 
 def heatmap_png(site_map: SiteMap, title: str) -> bytes:
-    """Draw every head of ``site_map`` on one scale from 0 to 1 and return the picture as PNG.
+    """Draw every head of ``site_map`` and return the picture as PNG.
 
-    Rows of panels are layers, columns are heads. Queries run down, keys run to the right. Keys blocked by a causal mask
+    Rows of panels are layers, columns are heads. Queries run down, keys run to the right. Keys that a causal mask blocks
     are gray; gold alignments, where known, are outlined (thick: sure, thin: possible).
     """
-    layout = _Layout(site_map)
-    figure = Figure(figsize=layout.inches, dpi=_DPI, facecolor="white")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    axes.set(xlim=(0, layout.width), ylim=(layout.height, 0))
-    axes.set_axis_off()
-    left, bottom = layout.pixels(layout.left), round(figure.bbox.height) - layout.pixels(layout.bottom)
-    axes.add_artist(_Pixels(_mosaic(site_map, layout), left, bottom))
-    _write_labels(axes, site_map, layout)
-    _draw_lines(axes, site_map, layout)
-    axes.text(layout.margin, layout.margin, _clean(title), fontsize=10, weight="bold", va="top")
-    _draw_scale(axes, site_map.causal, layout)
+    columns = -(-site_map.heads // -(-site_map.heads // _COLUMNS))  # rows of about the same length
+    panels = [
+        (site_map, layer, head, f"layer {layer + 1} · head {head + 1}")
+        for layer in range(site_map.layers)
+        for head in range(site_map.heads)
+    ]
+    rows = []
+    for layer in range(site_map.layers):
+        heads = panels[layer * site_map.heads : (layer + 1) * site_map.heads]
+        rows += [heads[start : start + columns] for start in range(0, len(heads), columns)]
+    return _draw(rows, title)
+
+
+def side_by_side(series: Sequence[tuple[str, SiteMap]], layer: int = -1, head: int = 0, title: str = "") -> bytes:
+    """Draw one head of each of several models in one row and return the picture as PNG.
+
+    Args:
+        series: label and map of each model; a model with fewer heads or layers shows its last.
+        layer: which layer; -1: the last.
+        head: which head.
+        title: above all of them.
+    """
+    row = []
+    for label, site_map in series:
+        place = range(site_map.layers)[layer] if -site_map.layers <= layer < site_map.layers else site_map.layers - 1
+        row.append((site_map, place, min(head, site_map.heads - 1), label))
+    return _draw([row], title)
+
+
+_Panel = tuple[SiteMap, int, int, str]  # a map, the layer and head to draw, and the caption
+
+
+def _draw(rows: list[list[_Panel]], title: str) -> bytes:
+    """Draw panels of about the same size in a grid: queries stand beside the first column, keys above the first row."""
+    sites = [panel[0] for row in rows for panel in row]
+    T, S = max(len(site.queries) for site in sites), max(len(site.keys) for site in sites)
+    columns = max(map(len, rows))
+    cell = int(np.clip(1000 // max(columns * S, len(rows) * T), 12, 28))
+    font = _font(min(13, cell - 2))
+    # Where every panel has the same labels they stand once; models compared may have read different tokens.
+    shared = len({(site.queries, site.keys) for site in sites}) == 1
+    beside = max(_width(font, label) for site in sites for label in site.queries) + 6
+    above = max(_width(font, label) for site in sites for label in site.keys) + 6
+    lefts, x = [], _GAP + beside
+    for _ in range(columns):
+        lefts.append(x)
+        x += S * cell + _GAP + (0 if shared else beside)
+    tops, y = [], _GAP + (_LINE + 6 if title else 0)
+    for place in range(len(rows)):
+        y += _LINE + (above if place == 0 or not shared else 0)
+        tops.append(y)
+        y += T * cell + _GAP
+    title_width = int(_font(13, bold=True).getlength(_clean(title))) + 2 * _GAP
+    image = Image.new("RGB", (max(x - (0 if shared else beside) + _SCALE, title_width), max(y, tops[0] + 110)), "white")
+    draw = ImageDraw.Draw(image)
+    draw.text((_GAP, _GAP), _clean(title), "black", _font(13, bold=True))
+    for top, row in zip(tops, rows, strict=True):
+        for left, (site, layer, head, caption) in zip(lefts, row, strict=False):
+            keys_here = top == tops[0] or not shared
+            _panel(image, site, layer, head, left, top, cell)
+            caption_y = top - (above if keys_here else 0) - _LINE
+            draw.text((left, caption_y), _fitting(caption, S * cell), _SOFT, _font(12))
+            if left == lefts[0] or not shared:
+                for t, label in enumerate(site.queries):
+                    draw.text((left - 4, top + (t + 0.5) * cell), _short(label), _INK, font, anchor="rm")
+            for s, label in enumerate(site.keys if keys_here else ()):
+                _upwards(image, _short(label), font, left + s * cell + cell // 2, top - 4)
+    _scale(draw, image.width - _SCALE + 10, tops[0], any(site.causal for site in sites))
     buffer = BytesIO()
-    canvas.print_png(buffer, pil_kwargs={"compress_level": _COMPRESSION})
+    image.save(buffer, "PNG", compress_level=3)
     return buffer.getvalue()
 
 
-class _Layout:
-    """Where everything stands, in cells; one cell is one weight."""
-
-    def __init__(self, site_map: SiteMap) -> None:
-        T, S = len(site_map.queries), len(site_map.keys)
-        self.columns = min(site_map.heads, _COLUMNS)
-        rows_per_layer = -(-site_map.heads // self.columns)
-        self.rows = site_map.layers * rows_per_layer
-        # A cell holds one line of text: large when there are few, small when the picture would grow too wide.
-        self.cell = float(np.clip(9.0 / max(self.columns * S, self.rows * T), 0.115, 0.26))  # inches
-        self.points = min(9.0, self.cell * 72 * 0.80)
-        self.gap = 0.12 / self.cell
-        self.caption = 0.21 / self.cell  # the line "layer 1 · head 1" above each panel
-        self.margin = 0.12 / self.cell
-        letter = self.points * 0.602 / 72 / self.cell  # DejaVu Sans Mono is 0.602 em wide
-        self.left = self.margin + letter * max(len(_short(label)) for label in site_map.queries) + 0.08 / self.cell
-        self.key_space = letter * max(len(_short(label)) for label in site_map.keys) + 0.08 / self.cell
-        self.top = self.margin + 0.30 / self.cell + self.key_space + self.caption
-        self.right = self.left + self.columns * S + (self.columns - 1) * self.gap
-        self.bottom = self.top + self.rows * T + (self.rows - 1) * (self.gap + self.caption)
-        self.width = max(self.right + 0.72 / self.cell, 4.2 / self.cell)
-        self.height = max(self.bottom + self.margin, self.top + 1.1 / self.cell)
-        self.inches = (self.width * self.cell, self.height * self.cell)
-        self._T, self._S, self._rows_per_layer = T, S, rows_per_layer
-
-    def pixels(self, cells: float) -> int:
-        """Return how many pixels from the left or upper edge a place is, in whole ones."""
-        return round(cells * self.cell * _DPI)
-
-    def corner(self, layer: int, head: int) -> tuple[float, float]:
-        """Return the left and upper edge of a panel (indexes from 0)."""
-        row = layer * self._rows_per_layer + head // self.columns
-        column = head % self.columns
-        return self.left + column * (self._S + self.gap), self.top + row * (self._T + self.gap + self.caption)
-
-
-class _Pixels(Artist):
-    """An image that is drawn pixel for pixel. That of imshow would be resampled, which takes a third of the time."""
-
-    def __init__(self, image: np.ndarray, left: int, bottom: int) -> None:
-        super().__init__()
-        self._image, self._corner = image, (left, bottom)
-        self.set_zorder(0)
-
-    def draw(self, renderer: Any) -> None:
-        """Draw it below everything else."""
-        context = renderer.new_gc()
-        renderer.draw_image(context, *self._corner, self._image[::-1])  # from the lowest row on
-        context.restore()
-
-
-def _mosaic(site_map: SiteMap, layout: _Layout) -> np.ndarray:
-    """Return the panels as one RGBA image, at the size at which it is shown; between them it is white."""
-    left, top = layout.pixels(layout.left), layout.pixels(layout.top)
-    size = (layout.pixels(layout.bottom) - top, layout.pixels(layout.right) - left, 4)
-    image = np.full(size, 255, np.uint8)
-    T, S = len(site_map.queries), len(site_map.keys)
-    blocked_TS = np.triu(np.ones((T, S), bool), 1) & site_map.causal
-    colors_LHTSC = COLORS(np.clip(site_map.weights_LHTS.astype(np.float32), 0, 1), bytes=True)
-    colors_LHTSC[:, :, blocked_TS, :3] = np.multiply(BLOCKED, 255).astype(np.uint8)
-    for layer in range(site_map.layers):
-        for head in range(site_map.heads):
-            x, y = layout.corner(layer, head)
-            rows, columns = _cells(layout, y, T), _cells(layout, x, S)
-            down, right = layout.pixels(y) - top, layout.pixels(x) - left
-            image[down : down + len(rows), right : right + len(columns)] = colors_LHTSC[layer, head][
-                np.ix_(rows, columns)
-            ]
-    return image
-
-
-def _cells(layout: _Layout, begin: float, cells: int) -> np.ndarray:
-    """Return which of so many cells from ``begin`` on is shown by each pixel from there on."""
-    edges = [layout.pixels(begin + cell) for cell in range(cells + 1)]
-    return np.repeat(np.arange(cells), np.diff(edges))
-
-
-def _write_labels(axes: Axes, site_map: SiteMap, layout: _Layout) -> None:
-    """Write the keys above the first row, the queries beside the first column, and each panel's layer and head."""
-    style: dict[str, Any] = {"fontfamily": _MONO, "fontsize": layout.points, "color": "#222222", "parse_math": False}
-    pad = 0.05 / layout.cell
-    for layer in range(site_map.layers):
-        for head in range(site_map.heads):
-            left, top = layout.corner(layer, head)
-            name = f"layer {layer + 1} · head {head + 1}"
-            room = len(site_map.keys) * layout.cell * 72 / (0.56 * len(name))
-            above = layout.key_space if top == layout.top else 0
-            size = min(8.0, max(room, 4.0))
-            axes.text(left, top - above - pad, name, fontsize=size, color="#555555", va="bottom")
-            if head % layout.columns == 0:
-                for t, label in enumerate(site_map.queries):
-                    axes.text(
-                        layout.left - pad, top + t + 0.5, _short(label), ha="right", va="center_baseline", **style
-                    )
-            if top == layout.top:
-                for s, label in enumerate(site_map.keys):
-                    x = left + s + 0.5
-                    axes.text(x, top - pad, _short(label), ha="center", va="bottom", rotation=90, **style)
-
-
-def _draw_lines(axes: Axes, site_map: SiteMap, layout: _Layout) -> None:
-    """Outline every panel, and in it the cells of the gold alignment."""
-    T, S = len(site_map.queries), len(site_map.keys)
-    corners = [layout.corner(layer, head) for layer in range(site_map.layers) for head in range(site_map.heads)]
-    frames = [_box(left, top, S, T) for left, top in corners]
-    axes.add_collection(LineCollection(frames, colors="#8a8a8a", linewidths=0.6))
-    if site_map.sure_TS is None or site_map.possible_TS is None:
+def _panel(image: Image.Image, site: SiteMap, layer: int, head: int, left: int, top: int, cell: int) -> None:
+    """Draw one head with its frame and the outlines of the gold alignment."""
+    colors_TSC = _colors(site.weights_LHTS[layer, head])
+    T, S = colors_TSC.shape[:2]
+    if site.causal:
+        colors_TSC[np.triu(np.ones((T, S), bool), 1)] = BLOCKED
+    image.paste(Image.fromarray(colors_TSC.repeat(cell, 0).repeat(cell, 1)), (left, top))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((left - 1, top - 1, left + S * cell, top + T * cell), outline=_FRAME)
+    if site.sure_TS is None or site.possible_TS is None:
         return
-    for gold_TS, line in ((site_map.possible_TS & ~site_map.sure_TS, 0.6), (site_map.sure_TS, 1.4)):
-        cells = [
-            _box(left + s + 0.06, top + t + 0.06, 0.88, 0.88) for left, top in corners for t, s in np.argwhere(gold_TS)
-        ]
-        axes.add_collection(LineCollection(cells, colors=GOLD, linewidths=line))
+    for gold_TS, width in ((site.possible_TS & ~site.sure_TS, 1), (site.sure_TS, 2)):
+        for t, s in np.argwhere(gold_TS):
+            x, y = left + s * cell + 1, top + t * cell + 1
+            draw.rectangle((x, y, x + cell - 3, y + cell - 3), outline=GOLD, width=width)
 
 
-def _draw_scale(axes: Axes, causal: bool, layout: _Layout) -> None:
-    """Draw the color bar at the right edge, 0 at its foot."""
-    left = layout.width - 0.55 / layout.cell
-    top, tall, wide = layout.top, min(layout.bottom - layout.top, 2.2 / layout.cell), 0.11 / layout.cell
-    tall = max(tall, 0.7 / layout.cell)
-    ramp = COLORS(np.linspace(1, 0, 128)[:, None], bytes=True)
-    axes.imshow(ramp, extent=(left, left + wide, top + tall, top), interpolation="bilinear", aspect="auto")
-    axes.add_collection(LineCollection([_box(left, top, wide, tall)], colors="#8a8a8a", linewidths=0.6))
+def _scale(draw: ImageDraw.ImageDraw, left: int, top: int, blocked: bool) -> None:
+    """Draw the color scale, 0 at its foot."""
+    for place in range(80):
+        draw.line((left, top + place, left + 11, top + place), ramp_color(1 - place / 79))
+    draw.rectangle((left - 1, top - 1, left + 12, top + 80), outline=_FRAME)
     for value in (0, 0.5, 1):
-        axes.text(left + 1.5 * wide, top + tall * (1 - value), f"{value:g}", fontsize=7, va="center", color="#333333")
-    if causal and top + tall + 0.3 / layout.cell < layout.height:
-        y = top + tall + 0.14 / layout.cell
-        axes.fill([left, left + wide, left + wide, left], [y, y, y + wide, y + wide], color=BLOCKED)
-        axes.text(left + 1.5 * wide, y + wide / 2, "blocked", fontsize=6, va="center", color="#333333")
-    axes.set(xlim=(0, layout.width), ylim=(layout.height, 0))  # imshow has moved them
+        draw.text((left + 17, top + 79 * (1 - value)), f"{value:g}", _INK, _font(10), anchor="lm")
+    if blocked:
+        draw.rectangle((left - 1, top + 90, left + 10, top + 101), BLOCKED, _FRAME)
+        draw.text((left + 15, top + 96), "masked", _INK, _font(9), anchor="lm")
 
 
-def _box(left: float, top: float, wide: float, tall: float) -> list[tuple[float, float]]:
-    right, bottom = left + wide, top + tall
-    return [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+def _upwards(image: Image.Image, text: str, font: ImageFont.FreeTypeFont, center: int, bottom: int) -> None:
+    """Write ``text`` from ``bottom`` upwards."""
+    box = Image.new("RGB", (_width(font, text), _LINE), "white")
+    ImageDraw.Draw(box).text((0, _LINE / 2), text, _INK, font, anchor="lm")
+    turned = box.rotate(90, expand=True)
+    image.paste(
+        turned,
+        (center - _LINE // 2, bottom - turned.height),
+        turned.convert("L").point(lambda value: 255 * (value < 250)),
+    )
+
+
+def _colors(weights: np.ndarray) -> np.ndarray:
+    """Return the color of each weight (...) as uint8 (..., 3)."""
+    stops = np.array([[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in RAMP], np.float64)
+    place = np.clip(weights.astype(np.float64), 0, 1) * (len(RAMP) - 1)
+    channels = [np.interp(place, np.arange(len(RAMP)), stops[:, channel]) for channel in range(3)]
+    return np.stack(channels, -1).round().astype(np.uint8)
+
+
+@cache
+def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """Return the fixed-width font that comes with matplotlib, so that pictures are the same everywhere."""
+    name = "DejaVuSansMono-Bold.ttf" if bold else "DejaVuSansMono.ttf"
+    # Without kerning and ligatures, so that the result does not depend on optional libraries of Pillow.
+    return ImageFont.truetype(
+        Path(matplotlib.get_data_path()) / "fonts/ttf" / name, size, layout_engine=ImageFont.Layout.BASIC
+    )
+
+
+def _width(font: ImageFont.FreeTypeFont, label: str) -> int:
+    return max(1, int(np.ceil(font.getlength(_short(label)))))
+
+
+def _fitting(caption: str, width: int) -> str:
+    most = max(4, int(width / _font(12).getlength("m")))
+    caption = _clean(caption)
+    return caption if len(caption) <= most else caption[: most - 1] + "…"
 
 
 def _short(label: str) -> str:

@@ -5,13 +5,24 @@ backbones/         one file for each backbone, with its settings
 initialization.py  initial values from seed and parameter name
 """
 
-from attncompare.model.base import Lengths, ModelOutput, Site, Vocabulary, parameter_count, train_flops_per_token
+from attncompare.model.base import (
+    Lengths,
+    ModelOutput,
+    PairModel,
+    Site,
+    TextModel,
+    Vocabulary,
+    parameter_count,
+    train_flops_per_token,
+)
 from attncompare.model.initialization import initialize, stable_seed
 
 __all__ = [
     "Lengths",
     "ModelOutput",
+    "PairModel",
     "Site",
+    "TextModel",
     "Vocabulary",
     "initialize",
     "parameter_count",

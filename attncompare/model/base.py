@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
@@ -44,6 +44,76 @@ class ModelOutput(NamedTuple):
 
     logits_BTV: Tensor
     weights: Weights | None
+
+
+class TextModel(Protocol):
+    """A model of text, as a backbone's ``decoder_only`` returns it: a module that predicts the next token.
+
+    Caches are a list of any objects, one for each layer, each with what the layer reads again, and with a method
+    ``keep(rows_N, sources_B=None)`` that goes on with some rows of the batch and, unless None, of the memory.
+    """
+
+    sites: ClassVar[dict[str, Site]]
+
+    def __call__(
+        self, input_BT: Tensor, need_weights: bool = False, caches: list[Any] | None = None, start: int = 0
+    ) -> ModelOutput:
+        """Return the logits of the token after each position.
+
+        With ``caches``, ``input_BT`` holds only the tokens since the last call, of which the first stands at ``start``.
+        """
+
+    def hidden(self, input_BT: Tensor) -> Tensor:
+        """Return what logits are made of (B, T, D)."""
+
+    @property
+    def output_weight(self) -> Tensor:
+        """The matrix (V, D) that makes logits of :meth:`hidden`."""
+
+    def new_caches(self) -> list[Any]:
+        """Return empty caches."""
+
+    def forward_flops(self, lengths: "Lengths") -> float:
+        """Return the operations of the forward pass over one sequence."""
+
+
+class PairModel(Protocol):
+    """A model of pairs, as a backbone's ``encoder_decoder`` returns it: reads a source and predicts a target."""
+
+    sites: ClassVar[dict[str, Site]]
+
+    def __call__(self, source_BS: Tensor, target_BT: Tensor, need_weights: bool = False) -> ModelOutput:
+        """Return the logits of the token after each target position."""
+
+    def hidden(self, source_BS: Tensor, target_BT: Tensor) -> Tensor:
+        """Return what logits are made of (B, T, D)."""
+
+    @property
+    def output_weight(self) -> Tensor:
+        """The matrix (V, D) that makes logits of :meth:`hidden`."""
+
+    def source_mask(self, source_BS: Tensor) -> Tensor:
+        """Return the mask (B, 1, 1, S) that hides the source's padding."""
+
+    def encode(self, source_BS: Tensor, may_attend: Tensor, need_weights: bool = False) -> tuple[Tensor, Weights]:
+        """Return the memory (B, S, D) and the encoder's weights."""
+
+    def decode(
+        self,
+        target_BT: Tensor,
+        memory_BSD: Tensor,
+        memory_may_attend: Tensor,
+        need_weights: bool = False,
+        caches: list[Any] | None = None,
+        start: int = 0,
+    ) -> tuple[Tensor, Weights]:
+        """Return the logits (B, T, V) and the decoder's weights; ``caches`` and ``start`` as for :class:`TextModel`."""
+
+    def new_caches(self) -> list[Any]:
+        """Return empty caches."""
+
+    def forward_flops(self, lengths: "Lengths") -> float:
+        """Return the operations of the forward pass over one pair."""
 
 
 @dataclass(frozen=True)

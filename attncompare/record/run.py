@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -25,8 +25,6 @@ from attncompare.record.files import LIMIT, MEBIBYTE, digest, json_bytes, read_i
 from attncompare.record.log import is_locked
 from attncompare.text import counted
 
-if TYPE_CHECKING:
-    from attncompare.maps.maps import ProbeMaps
 
 FORMAT = 3
 MANIFEST = "manifest.json"
@@ -48,6 +46,14 @@ State = Literal["running", "finished", "failed", "interrupted"]
 Figures = dict[str, float | None]
 
 
+class _Wandb(BaseModel):
+    """How the run is called in W&B, whether or not it was shown there."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    id: str
+
+
 class Summary(BaseModel):
     """What ``summary.json`` holds at least, from the beginning on; a run may add facts of its own."""
 
@@ -61,7 +67,7 @@ class Summary(BaseModel):
     config_sha256: str
     wall_seconds: float = 0.0
     group: str | None = None
-    wandb: dict[str, Any] = {}
+    wandb: _Wandb | None = None
     data: dict[str, Any] = {}
     resumed: list[dict[str, Any]] = []
 
@@ -103,7 +109,7 @@ class _Item(BaseModel):
     id: int
 
 
-_OBJECTS, _ITEMS = TypeAdapter(list[dict[str, Any]]), TypeAdapter(list[_Item])
+_OBJECTS, _ITEMS = list[dict[str, Any]], list[_Item]
 
 
 @dataclass(frozen=True)
@@ -196,9 +202,12 @@ class Run:
             # While a run goes on, a line may be half written.
             text = text if self.state == "finished" else text[: text.rfind("\n") + 1]
             header, *rows = csv.reader(io.StringIO(text, newline=""))
-            if header[:2] != ["step", "epoch"] or any(len(row) != len(header) or not row[0] for row in rows):
+            if header[:2] != ["step", "epoch"] or any(len(row) != len(header) for row in rows):
                 raise ValueError("its lines do not fit its header")
-            return [{key: _number(cell) for key, cell in zip(header, row, strict=True) if cell} for row in rows]
+            found = [{key: _number(cell) for key, cell in zip(header, row, strict=True) if cell} for row in rows]
+            if not all(type(row.get("step")) is int for row in found):
+                raise ValueError("a row without its step")
+            return found
         except (ValueError, csv.Error) as error:
             raise Refused(f"{self.path / 'metrics.csv'}: damaged ({error})") from None
 
@@ -225,13 +234,6 @@ class Run:
             self.path / name for name in sorted(self._manifest.sha256) if fnmatchcase(name, _MAPS) and self.has(name)
         ]
 
-    def maps(self) -> list[tuple[int, list["ProbeMaps"]]]:
-        """Return the attention maps of the probes at each validation, with its step."""
-        from attncompare.maps.maps import maps_from
-
-        maps = [maps_from(self.read(f"maps/{file.name}"), file) for file in self.map_files()]
-        return sorted(maps, key=lambda pair: pair[0])
-
     def require_finished(self) -> "Run":
         """Return the run itself, or refuse with its state."""
         if self.state != "finished":
@@ -252,7 +254,7 @@ class Run:
         """The seal of a finished run; an unfinished one still changes."""
         return _read_manifest(self.path) if self.state == "finished" else None
 
-    def _rows(self, name: str, schema: TypeAdapter) -> list[dict[str, Any]]:
+    def _rows(self, name: str, schema: Any) -> list[dict[str, Any]]:
         file = self.path / name
         if not self.has(name):
             return []
@@ -353,9 +355,8 @@ def _identity(folder: Path) -> str:
 
 def _checked(schema: Any, value: Any, file: Path) -> Any:
     """Return ``value`` as ``schema`` has it, or refuse it in one line that names the file and the key."""
-    validate = schema.validate_python if isinstance(schema, TypeAdapter) else schema.model_validate
     try:
-        return validate(value)
+        return TypeAdapter(schema).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from attncompare.config import RunConfig, parse
-from attncompare.config.changes import with_data
+from attncompare.config import with_data
 from attncompare.errors import AttnCompareError, Refused, RunFailed
 from attncompare.record import (
     Change,
@@ -66,7 +66,9 @@ class Reproduction:
     def __str__(self) -> str:
         comparison = self.comparison
         compared = ", ".join(comparison.compared) or "the data is not that of the record, so nothing was trained"
-        lines = [f"verdict: {comparison.verdict} (tolerance {comparison.tolerance:.4g}, relatively; {compared})"]
+        relative = f"tolerance {comparison.tolerance:.4g}, relatively"
+        how = "bit for bit" if comparison.verdict == "identical" else relative
+        lines = [f"verdict: {comparison.verdict} ({how}; {compared})"]
         if comparison.first:
             lines.append(f"first difference: {comparison.first}")
         if comparison.first_beyond and comparison.first_beyond != comparison.first:
@@ -201,13 +203,14 @@ def _train(source: str, config: RunConfig, options: Options, **more: Any) -> Run
     from attncompare.training.run import train
 
     told: list[tuple[str, int]] = []
+    name = Path(source).name
 
     def show(progress: Progress) -> None:
         now = progress.phase, _LINES * progress.step // progress.max_steps
         if now not in told and progress.phase != "validating":
             told.append(now)
             loss = "" if progress.loss is None else f", loss {progress.loss:.3f}"
-            _say(f"{source}: {progress.phase}, step {progress.step}/{progress.max_steps}{loss}")
+            _say(f"{name}: {progress.phase}, step {progress.step}/{progress.max_steps}{loss}")
 
     def folder(path: Path) -> None:
         _say(f"recording in {path}")

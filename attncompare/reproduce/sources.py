@@ -14,7 +14,7 @@ from attncompare.errors import Refused
 from attncompare.record import Run, find_runs, is_run, not_started, read_inside, safe_yaml, unpack
 from attncompare.registry import nearest
 from attncompare.reproduce.verdict import FINAL, Facts
-from attncompare.text import counted
+from attncompare.text import counted, printable
 
 REFERENCES = Path(__file__).parents[2] / "runs" / "reference"
 _SUFFIX = ".tar.xz"
@@ -32,7 +32,7 @@ class Found:
     Attributes:
         runs: those that can be.
         left_out: those of a sweep that cannot, with the reason, in words.
-        sweep: whether it is a folder of runs.
+        sweep: whether it is a folder of more than one run.
         values: a config of which nothing was recorded; then there are no runs.
     """
 
@@ -66,7 +66,7 @@ def find(record: str, unfinished: bool) -> Found:
         return Found([_require_state(_online(record), unfinished)])
     close = nearest(name, references())
     raise Refused(
-        f"{record}: no such folder{f' (did you mean reference/{close}?)' if close else ''}; records under "
+        f"{printable(record)[:200]}: no such folder{f' (did you mean reference/{close}?)' if close else ''}; records under "
         f"runs/reference: {', '.join(references()) or 'none'}; valid: the folder of a run or of a sweep, a config.yaml, "
         "reference/NAME, or a W&B path entity/project/run"
     )
@@ -121,10 +121,11 @@ def _at(path: Path, unfinished: bool) -> Found:
         runs = find_runs([path])
         finished = [run for run in runs if run.state == "finished"]
         left_out = [f"{run.path}: the run {run.standing()}" for run in runs if run.state != "finished"]
+        left_out += not_started([path])
         if not finished:
             raise Refused(f"{path}: none of its {counted(len(runs), 'run')} has finished; {left_out[0]}")
         facts = [facts_of(run.require_finished()) for run in finished]
-        return Found(facts, (*left_out, *not_started([path])), sweep=True)
+        return Found(facts, tuple(left_out), sweep=len(facts) > 1 or bool(left_out))
     if path.suffix not in (".yaml", ".yml"):
         raise Refused(f"{path}: neither a folder nor a config (.yaml)")
     values = safe_yaml(read_inside(path.parent, path.name), path)

@@ -39,6 +39,7 @@ class Metric(torchmetrics.Metric):
         digits: behind the point.
         in_table: whether tables of a comparison show it.
         tested: whether a comparison gives verdicts in it.
+        unless: metrics that say more: where the task has one of them, this one is neither in tables nor tested.
         per_token: whether it depends on how text is cut into tokens, so that it cannot be compared between tokenizers.
         bounds: the least and the largest possible value; None: unbounded.
         sums: the names of the sums that ``value`` needs; empty where items make no sense.
@@ -52,6 +53,7 @@ class Metric(torchmetrics.Metric):
     digits: ClassVar[int] = 2
     in_table: ClassVar[bool] = True
     tested: ClassVar[bool] = True
+    unless: ClassVar[tuple[str, ...]] = ()
     per_token: ClassVar[bool] = False
     bounds: ClassVar[tuple[float | None, float | None]] = (0.0, None)
     sums: ClassVar[tuple[str, ...]] = ()
@@ -108,7 +110,8 @@ class Metric(torchmetrics.Metric):
         """
         items = items.cpu()  # sums by index have no fixed order on a GPU
         for state, column in zip(("seen", *self.sums), (torch.ones_like(items), *columns), strict=True):
-            added = torch.bincount(items, weights=torch.as_tensor(column).cpu().double())
+            # Without items, bincount forgets the type of its weights.
+            added = torch.bincount(items, weights=torch.as_tensor(column).cpu().double()).double()
             before = getattr(self, state).cpu()
             total = added.new_zeros(max(len(before), len(added)))
             total[: len(before)] += before
@@ -193,6 +196,7 @@ class TokenAccuracy(Metric):
     name = "token_accuracy"
     title, short, unit, digits = "token accuracy", "token\nacc. %", "%", 1
     higher_is_better, per_token = True, True
+    unless = ("exact_match",)
     bounds = (0.0, 1.0)
     sums = ("correct", "tokens")
 

@@ -33,6 +33,9 @@ class Bar(RichProgressBar):
     def __init__(self) -> None:
         super().__init__(refresh_rate=10)
 
+    def _get_train_description(self, current_epoch: int) -> str:
+        return f"Epoch {current_epoch}".ljust(len(self.validation_description))  # how many there will be is not known
+
     def get_metrics(self, trainer: Trainer, pl_module: Any) -> dict[str, Any]:
         """Return steps done and metrics."""
         metrics = super().get_metrics(trainer, pl_module)

@@ -11,9 +11,9 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict
+from dataclasses import astuple
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Literal
@@ -25,9 +25,10 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from attncompare.config import RunConfig
 from attncompare.errors import Refused, RunFailed
-from attncompare.maps.maps import ProbeMaps, head_numbers
+from attncompare.maps.maps import ProbeMaps, head_numbers, maps_of
 from attncompare.maps.page import MapSeries, maps_page
 from attncompare.record import Run
+from attncompare.tasks.metrics import metrics_of
 
 log = logging.getLogger("attncompare")
 
@@ -38,6 +39,7 @@ STEP = "step"
 START_SECONDS, CALL_SECONDS, UPLOAD_SECONDS, STOPPED_SECONDS = 90.0, 60.0, 300.0, 10.0
 """How long W&B may take to start, for one call, for the last uploads, and for the end of a run that was stopped."""
 _PREDICTIONS = 100  # rows of W&B's table; the record has all
+_HEADS = ("probe", "site", "layer", "head", "entropy", "distance", "largest", "aer")
 _ENDS = ("best_step", "steps", "ended_by", "planned_after", "planned_steps", "tested")
 _PICTURE = re.compile(r"step-(\d+)-probe(\d+)-([A-Za-z0-9_-]+)\.png")
 
@@ -50,7 +52,7 @@ class GuardedWandbLogger(WandbLogger):
     W&B's service process ends with it. All files of W&B lie in ``wandb/`` in the run's folder.
 
     Args:
-        folder: the run's folder; what stands in ``wandb/`` there is removed.
+        folder: the run's folder; what an earlier W&B run of this id left in ``wandb/`` there is removed.
         mode: whether to send everything to W&B's server now.
         best: "min" or "max" for each metric whose best value W&B's summary shows, by the metric's name.
         upload_seconds: how long :meth:`finish` waits for the last uploads.
@@ -86,10 +88,9 @@ class GuardedWandbLogger(WandbLogger):
         import wandb
 
         self._started = True
-        if self._folder.exists():
-            shutil.rmtree(self._folder)
+        for earlier in self._folder.glob(f"*run-*-{self._id}"):
+            shutil.rmtree(earlier)
         temporary = self._folder / "tmp"
-        temporary.mkdir(parents=True)
         _keep_temporary_files_in(temporary)
         own = str(self._folder)  # W&B would otherwise write tables and its log into the home folder
         self._environment.enter_context(environment_set(WANDB_DATA_DIR=own, WANDB_CACHE_DIR=own))
@@ -114,7 +115,7 @@ class GuardedWandbLogger(WandbLogger):
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log a row of values, which belong to optimizer step ``step`` if it is given."""
         values = dict(metrics) if step is None else {STEP: step, **metrics}
-        self._log(lambda: values)
+        self._call(lambda: self._experiment.log(values))
 
     @rank_zero_only
     def log_hyperparams(self, params: Any) -> None:
@@ -125,14 +126,13 @@ class GuardedWandbLogger(WandbLogger):
     def log_image(self, key: str, images: list[Any], step: int | None = None, **kwargs: Any) -> None:
         """Log pictures: PIL images, arrays or files; ``kwargs`` as Lightning's logger has them."""
 
-        def values() -> dict[str, Any]:
+        def pictures() -> list[Any]:
             import wandb
 
-            rows = [{name: value[n] for name, value in kwargs.items()} for n in range(len(images))]
-            pictures = [wandb.Image(image, **row) for image, row in zip(images, rows, strict=True)]
-            return {key: pictures} if step is None else {STEP: step, key: pictures}
+            settings = [{name: values[place] for name, values in kwargs.items()} for place in range(len(images))]
+            return [wandb.Image(image, **one) for image, one in zip(images, settings, strict=True)]
 
-        self._log(values)
+        self.log({key: pictures} if step is None else {STEP: lambda: step, key: pictures})
 
     @rank_zero_only
     def log_results(
@@ -146,11 +146,18 @@ class GuardedWandbLogger(WandbLogger):
             page: all maps as a page.
         """
         if predictions:
-            self._log(lambda: {"predictions": _table(predictions[:_PREDICTIONS])})
+            rows = [list(row.values()) for row in predictions[:_PREDICTIONS]]
+            self.log({"predictions": lambda: table(list(predictions[0]), rows)})
         if maps:
-            self._log(lambda: {"heads": _table(_head_rows(maps[-1][1]))})
+            heads = [
+                [probe.probe, site.site, *astuple(head)]
+                for probe in maps[-1][1]
+                for site in probe.sites
+                for head in head_numbers(site)
+            ]
+            self.log({"heads": lambda: table(_HEADS, heads)})
         if page is not None:
-            self._log(lambda: {"attention": html(page)})
+            self.log({"attention": lambda: html(page)})
 
     def log_record(self, run: Run) -> None:
         """Log the rows and pictures of ``run``'s record so far.
@@ -191,8 +198,10 @@ class GuardedWandbLogger(WandbLogger):
         finally:
             self._clean_up()
 
-    def _log(self, values: Callable[[], dict[str, Any]]) -> None:
-        self._call(lambda: self._experiment.log(values()))
+    @rank_zero_only
+    def log(self, values: Mapping[str, Callable[[], Any]]) -> None:
+        """Log values that W&B makes: functions by name, each of which returns a table, a page or a picture."""
+        self._call(lambda: self._experiment.log({name: make() for name, make in values.items()}))
 
     def _call(self, work: Callable[[], Any]) -> None:
         """Make one call to the W&B run, which starts where it has not yet."""
@@ -251,7 +260,7 @@ def make_wandb_logger(
     logger = GuardedWandbLogger(
         folder,
         chosen,
-        _best(config),
+        {name: "max" if metric.higher_is_better else "min" for name, metric in metrics_of(config).items()},
         patience,
         project=config.tracking.project,
         entity=config.tracking.entity,
@@ -295,7 +304,7 @@ def log_run(path: str | Path, mode: Mode = "offline") -> str:
     try:
         logger.log_record(run)
         if state == "finished":
-            maps = run.maps()
+            maps = maps_of(run)
             # Drawn anew: the page in a record of unknown origin could hold anything.
             page = maps_page(run.path.resolve().name, [MapSeries(run.config.attention.name, maps)]) if maps else None
             logger.log_results(run.predictions(), maps, page)
@@ -352,6 +361,13 @@ def one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     plain = text and (isinstance(error, TimeoutError) or type(error).__module__.startswith("wandb"))
     return text if plain else f"{type(error).__name__}: {text}".rstrip(": ")
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
+    """Return a table as W&B takes it; a cell is a text, a number, a truth value or None."""
+    import wandb
+
+    return wandb.Table(columns=list(columns), data=[list(row) for row in rows], allow_mixed_types=True)
 
 
 def html(page: str) -> Any:
@@ -420,28 +436,4 @@ def _keep_temporary_files_in(folder: Path) -> None:
     for temporary in (MEDIA_TMP, Artifact._TMP_DIR):
         temporary.cleanup()
         temporary.name = str(folder)
-
-
-def _best(config: RunConfig) -> dict[str, str]:
-    """Return whether the best value of each of the run's metrics is the "max" or the "min"."""
-    from attncompare.text import METRICS
-
-    metrics = {name: metric for name, metric in METRICS.items() if config.task.name in metric.tasks}
-    return {name: "max" if metric.higher_is_better else "min" for name, metric in metrics.items()}
-
-
-def _table(rows: list[dict[str, Any]]) -> Any:
-    import wandb
-
-    columns = list(rows[0])
-    return wandb.Table(columns=columns, data=[[row[name] for name in columns] for row in rows])
-
-
-def _head_rows(probes: list[ProbeMaps]) -> list[dict[str, Any]]:
-    """Return the numbers that describe each head on each sentence."""
-    return [
-        {"probe": probe.probe, "site": site.site, **asdict(head)}
-        for probe in probes
-        for site in probe.sites
-        for head in head_numbers(site)
-    ]
+    folder.mkdir(parents=True, exist_ok=True)

@@ -6,12 +6,12 @@ import pytest
 import torch
 from commands import SMOKE
 
-from attncompare.config import TokenizerConfig
+from attncompare.data.cache import in_memory
+from attncompare.data.dataset import TokenizerConfig
 from attncompare.data.encoding import encode_stream
 from attncompare.data.module import DataModule
 from attncompare.data.order import Loader, Order
-from attncompare.data.stream_set import StreamSet
-from attncompare.data.token_arrays import in_memory
+from attncompare.data.sets import StreamSet
 from attncompare.data.tokenizer import PAD, Tokenizer
 from attncompare.errors import Refused
 from attncompare.tasks.language_model import LanguageModel
@@ -90,13 +90,9 @@ def test_the_loss_is_that_of_a_loop_over_the_tokens(make_config, stride):
     assert (row["tokens"], row["bytes"]) == (len(nats), shown)
 
 
-def test_probes_do_not_depend_on_it(make_config):
-    overrides = (
-        "task=language_model",
-        "task.max_length=32",
-        "data.tokenizer.kind=character",
-        "data.tokenizer.vocab_size=80",
-    )
+def test_probes_do_not_depend_on_it(make_config, tmp_path):
+    (tmp_path / "input.txt").write_text("".join(DOCUMENTS) * 30)
+    overrides = ("task=language_model", "task.max_length=32", "data=tinyshakespeare", f"data.path={tmp_path}")
     modules = [DataModule(make_config(*overrides, f"task.eval_stride={stride}")) for stride in ("null", 8)]
     one, other = ([probe.target_ids for probe in module.probes(3)] for module in modules)
     assert one == other

@@ -15,17 +15,16 @@ from hypothesis import strategies as st
 
 from attncompare.cli import main
 from attncompare.errors import Refused
-from attncompare.reproduce.facts import facts_of
+from attncompare.inference.trained import load
+from attncompare.record import Run, write_yaml
+from attncompare.reproduce.sources import facts_of
 from attncompare.reproduce.verdict import compare
 from attncompare.training.checkpoint import load_checkpoint, state_digest
-from attncompare.record import write_yaml
-from attncompare.record import Run
 from attncompare.training.run import train
-from attncompare.inference.trained import load
 
 READ = (
     *("manifest.json", "summary.json", "config.yaml", "environment.json", "metrics.csv", "predictions.jsonl"),
-    *("losses.jsonl", "tokenizer.json", "maps/*.npz", "checkpoints/best.safetensors"),
+    *("items.jsonl", "tokenizer.json", "maps/*.npz", "checkpoints/best.safetensors"),
 )
 LONGEST = 120  # seconds that one case may take before it counts as hanging
 
@@ -80,7 +79,7 @@ READERS = {
     "metrics": lambda folder: Run.open(folder).metrics(),
     "environment": lambda folder: Run.open(folder).environment(),
     "predictions": lambda folder: Run.open(folder).predictions(),
-    "losses": lambda folder: Run.open(folder).losses(),
+    "items": lambda folder: Run.open(folder).items(),
     "maps": lambda folder: plain_maps(Run.open(folder)),
     "model": plain_model,
     "reproduce": reproduced,

@@ -6,7 +6,7 @@ from commands import SMOKE
 from safetensors.torch import load_file
 
 from attncompare.data.order import Plan
-from attncompare.data.pair_set import PairSet
+from attncompare.data.sets import PairSet
 from attncompare.training.run import train
 
 EVEN = (

@@ -52,6 +52,12 @@ class BlockCache:
     self_attention: KeyValueCache = field(default_factory=KeyValueCache)
     cross_attention: KeyValueCache = field(default_factory=KeyValueCache)
 
+    def keep(self, rows_N: Tensor, sources_B: Tensor | None = None) -> None:
+        """Go on with these rows of the batch and, unless None, these rows of the memory; one may be named more than once."""
+        self.self_attention.keep(rows_N)
+        if sources_B is not None:
+            self.cross_attention.keep(sources_B)
+
 
 class Embedding(nn.Module):
     """Tokens to vectors and, with the same matrix, vectors to logits (Press and Wolf 2017; Vaswani et al. 2017, section 3.4).
