@@ -90,7 +90,7 @@ def unknown(what: str, name: object, valid: Iterable[str]) -> str:
     close = nearest(name, choices)
     text = str(name) if str(name).isprintable() else json.dumps(str(name))
     hint = f" (did you mean {close}?)" if close else ""
-    return f"unknown {what} '{text if len(text) <= 200 else text[:200] + '...'}'{hint}; valid: {', '.join(choices)}"
+    return f"unknown {what} '{text if len(text) <= 200 else text[:200] + '...'}'{hint}; valid: {', '.join(choices) or 'none'}"
 
 
 def nearest(name: object, valid: Iterable[str]) -> str | None:

@@ -120,11 +120,6 @@ PER_TOKEN_COSTS = ("train_flops_per_token", "tokens_per_second")
 TABLE_COSTS = ("parameters", "train_flops_per_token", "tokens_per_second", "peak_memory_bytes", "train_seconds")
 
 
-def printable(text: str) -> str:
-    """Return ``text`` with whatever is no visible character, such as an escape sequence, spelled out."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
 def shortly(value: object, longest: int = 200) -> str:
     """Return ``value`` as text of at most ``longest`` characters and "...", "none" where there is nothing."""
     if value in (None, "", []):

@@ -214,11 +214,10 @@ class RunConfig(Strict):
         The variant's name does not count, nor how its head width was spelled, nor a causal mask that the task has
         anyway.
         """
-        values = self.settings()
-        del values["attention"]["name"]
-        values["attention"]["head_dim"] = self.attention.width(self.backbone.d_model)
-        values["attention"]["causal"] |= self.task_class.always_causal
-        return _sha256(values)
+        attention = self.attention
+        width, causal = attention.width(self.backbone.d_model), attention.causal or self.task_class.always_causal
+        same = attention.model_copy(update=dict(name="", head_dim=width, causal=causal))  # noqa: C408
+        return _sha256(self.settings() | {"attention": same.model_dump(mode="json")})
 
 
 def parse(values: Any) -> RunConfig:

@@ -9,9 +9,7 @@ from typing import Any, Literal
 
 from attncompare.dashboard.curves import Lines, lines_of, thinned
 from attncompare.errors import Refused
-from attncompare.record import MEBIBYTE, read_inside, safe_yaml
-from attncompare.record import Run, State
-from attncompare.record import how_to_resume
+from attncompare.record import MEBIBYTE, Run, State, how_to_resume, read_inside, safe_yaml
 from attncompare.text import printable
 
 _SPARK = 60  # points of the small curve

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from attncompare.dashboard.look import Look, identity, look_at, stamp_of
 from attncompare.errors import Refused
-from attncompare.record import read_inside, safe_yaml
-from attncompare.record import RUN_MARKS
-from attncompare.record import SWEEP_LIMIT as LARGEST, SWEEP_FILE
+from attncompare.record import RUN_MARKS, SWEEP_FILE, read_inside, safe_yaml
+from attncompare.record import SWEEP_LIMIT as LARGEST
 
 _DEEPEST = 8  # folders below the watched one
 _FRESH = 1.0  # seconds for which nothing is looked at again

@@ -26,6 +26,7 @@ from attncompare.record import (
 from attncompare.registry import unknown
 from attncompare.tasks import Task, build_task
 from attncompare.text import counted
+from attncompare.training import evaluate
 
 CHECKPOINTS = {"best": BEST_WEIGHTS, "last": LAST_WEIGHTS, "averaged": AVERAGED_WEIGHTS}
 """Files of weights by the name that they are asked for: lowest validation loss, last step, mean of the last steps."""
@@ -106,8 +107,9 @@ class TrainedRun:
             Refused: if it cannot.
         """
         if not self.task.can(ability):
-            other = {"translate": "translates nothing; use generate", "generate": "continues no text; use translate"}
-            raise Refused(f"{self.run.path}: a run of task={self.run.config.task.name}, which {other[ability]}")
+            what = {"translate": "translates nothing", "generate": "continues no text"}[ability]
+            instead = "".join(f"; use {one}" for one in self.task.abilities)
+            raise Refused(f"{self.run.path}: a run of task={self.run.config.task.name}, which {what}{instead}")
         return self
 
     def page(self, name: str) -> Path:
@@ -277,7 +279,7 @@ class TrainedRun:
             "fingerprint": data.fingerprint,
             "beam": values["task"].get("beam"),
             "stride": values["task"].get("eval_stride"),
-            "metrics": task.evaluate(data, split),
+            "metrics": evaluate(task, data, split),
             "signatures": task.signatures(),
         }
 

@@ -1,10 +1,10 @@
 """``task=language_model``: a decoder learns the next token of a text."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import field_validator, model_validator
+from pydantic import AfterValidator, model_validator
 from torch import Generator, Tensor
 
 from attncompare.config import RunConfig
@@ -18,6 +18,15 @@ from attncompare.tasks.base import Split, Task, TaskConfig
 from attncompare.text import counted
 
 _ANSWERED = 100  # test rows whose answers the record shows
+
+
+def _sees_no_future(causal: bool) -> bool:
+    if not causal:
+        raise ValueError(
+            "a language model that sees the future finds each answer in its input and learns to copy it, so its loss would "
+            "mean nothing; leave task.causal=true"
+        )
+    return causal
 
 
 class LanguageModel(Task):
@@ -38,20 +47,10 @@ class LanguageModel(Task):
         """``task=language_model``."""
 
         eval_stride: PositiveOrNull
-        causal: bool
+        causal: Annotated[bool, AfterValidator(_sees_no_future)]
         sample_prompts: tuple[str, ...]
         sample_tokens: NotNegative
         sample_temperature: PositiveFloat
-
-        @field_validator("causal")
-        @classmethod
-        def _sees_no_future(cls, causal: bool) -> bool:
-            if not causal:
-                raise ValueError(
-                    "a language model that sees the future finds each answer in its input and learns to copy it, "
-                    "so its loss would mean nothing; leave task.causal=true"
-                )
-            return causal
 
         @model_validator(mode="after")
         def _no_target_is_passed_over(self) -> "LanguageModel.Config":

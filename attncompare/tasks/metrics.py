@@ -118,7 +118,8 @@ class Metric(torchmetrics.Metric):
         """
         items = items.cpu()  # sums by index have no fixed order on a GPU
         for state, column in zip(("seen", *self.sums), (torch.ones_like(items), *columns), strict=True):
-            added = torch.bincount(items, weights=torch.as_tensor(column).cpu().double()).double()  # of nothing: integers
+            # Without items, bincount forgets the type of its weights.
+            added = torch.bincount(items, weights=torch.as_tensor(column).cpu().double()).double()
             before = getattr(self, state).cpu()
             total = added.new_zeros(max(len(before), len(added)))
             total[: len(before)] += before

@@ -3,7 +3,6 @@ import sys
 
 import pytest
 from commands import SMOKE, composed_config
-from one_thread import one_thread  # noqa: F401  (used by every test of this folder)
 
 WRITER = (
     *("task=language_model", "data=recall", "data.length=24", "data.train_size=80", "data.val_size=20"),
