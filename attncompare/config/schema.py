@@ -5,6 +5,7 @@ and ``attention.score`` are those of the part that their ``name`` chooses.
 """
 
 import hashlib
+import inspect
 import json
 import math
 from collections.abc import Sequence
@@ -100,6 +101,10 @@ class TrainerConfig(Strict):
         for name in callbacks:
             if name not in registry.names("callbacks"):
                 raise ValueError(registry.unknown("callback", name, registry.names("callbacks")))
+            try:
+                inspect.signature(registry.load("callbacks", name)).bind()
+            except TypeError as error:
+                raise ValueError(f"callback '{name}' must be made without arguments: {error}") from None
         return callbacks
 
     @model_validator(mode="after")
@@ -150,6 +155,18 @@ class RunConfig(Strict):
             )
         if data.kind == "text" and not self.data.tokenizer.joint:
             raise ValueError("data.tokenizer.joint=false: a text has one vocabulary; two are for pairs of languages")
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_fit_task(self) -> "RunConfig":
+        outputs = self.task_class.outputs
+        for name in self.task.metrics:
+            lacking = [one for one in registry.load("metrics", name).needs() if one not in outputs]
+            if lacking:
+                raise ValueError(
+                    f"task.metrics: {name} is computed from {', '.join(lacking)}, which task={self.task.name} does not "
+                    f"give; it gives: {', '.join(outputs)}"
+                )
         return self
 
     @model_validator(mode="after")

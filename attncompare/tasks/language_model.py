@@ -38,6 +38,7 @@ class LanguageModel(Task):
 
     title = "Language model"
     data_kind = "text"
+    outputs = ("nats_N", "correct_N", "bytes_N", "items_N")
     fixed_shapes = True
     always_causal = True
     abilities = ("generate",)
@@ -63,10 +64,6 @@ class LanguageModel(Task):
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> None:
         super().__init__(config, tokenizer, source_tokenizer)
         self.prompts = [self._encode_prompt(prompt) for prompt in config.task.sample_prompts]
-
-    def build_model(self) -> Any:
-        """Return a fresh decoder."""
-        return self.backbone.decoder_only(self.config.backbone, self.vocabulary, self.make_attention)
 
     def loss(self, batch: TextBatch) -> Tensor:
         """Return the cross-entropy, a mean over scored tokens."""
