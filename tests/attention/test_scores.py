@@ -125,7 +125,9 @@ def test_an_installed_score_is_configured_with_its_settings_and_trained(install,
     assert all((parameter != 3).all() for parameter in sharpness)
 
 
-@pytest.mark.parametrize(("score", "sharpness"), [("cosine", 2), ({"name": "cosine"}, 2), ({"name": "cosine", "sharpness": 5.0}, 5)])
+@pytest.mark.parametrize(
+    ("score", "sharpness"), [("cosine", 2), ({"name": "cosine"}, 2), ({"name": "cosine", "sharpness": 5.0}, 5)]
+)
 def test_attention_is_built_by_name_or_by_a_section(install, score, sharpness):
     install("tiny_scores", cosine="Cosine")
     assert (Attention(8, 2, score=score).score.sharpness_H == sharpness).all()
@@ -183,7 +185,11 @@ def test_the_shared_paths_serve_an_installed_score(install):
 
 def test_an_installed_score_neither_replaces_a_built_in_one_nor_is_left_out_quietly(install, make_config):
     install("tiny_scores", dot="Cosine")
-    for use in (lambda: names("scores"), lambda: make_config("attention=dot"), lambda: attend(*[torch.ones(1, 1, 2, 2)] * 3)):
+    for use in (
+        lambda: names("scores"),
+        lambda: make_config("attention=dot"),
+        lambda: attend(*[torch.ones(1, 1, 2, 2)] * 3),
+    ):
         with pytest.raises(Refused, match="attncompare and tiny_scores both have a score 'dot'"):
             use()
 
