@@ -38,7 +38,9 @@ KINDS = {
     "backbones": Kind("model/backbones", "attncompare.model:Backbone", ("Config",)),
     "datasets": Kind("data/corpora", "attncompare.data.dataset:Dataset", ("kind",)),
     "tasks": Kind("tasks", "attncompare.tasks:Task", ("Config", "title", "data_kind", "outputs")),
-    "metrics": Kind("tasks/metrics.py", "attncompare.tasks.metrics:Metric", ("name", "title", "short", "higher_is_better")),
+    "metrics": Kind(
+        "tasks/metrics.py", "attncompare.tasks.metrics:Metric", ("name", "title", "short", "higher_is_better")
+    ),
     "callbacks": Kind("", "pytorch_lightning:Callback"),
 }
 
@@ -119,7 +121,9 @@ def _problem(kind: str, name: str, part: Any) -> str | None:
     methods = [one for one in dir(part) if getattr(getattr(part, one, None), "__isabstractmethod__", False)]
     unset = [one for one in KINDS[kind].declares if getattr(part, one, None) is None]
     if methods or unset:
-        wanted = [f"the method{'s' * (len(methods) > 1)} {', '.join(methods)}"] * bool(methods) + [", ".join(unset)] * bool(unset)
+        wanted = [f"the method{'s' * (len(methods) > 1)} {', '.join(methods)}"] * bool(methods) + [
+            ", ".join(unset)
+        ] * bool(unset)
         return f"the class {part.__name__} must define {' and '.join(wanted)}"
     if kind == "metrics" and part.name != name:
         return f"the class {part.__name__} must have the name under which it is installed, not '{part.name}'"
