@@ -11,15 +11,24 @@ from torch import Tensor, nn
 
 from attncompare.attention import Attention, KeyValueCache, padding_mask
 from attncompare.attention.kernels.dropout import add_dropout
-from attncompare.config.values import PartConfig, Positive, Probability
+from attncompare.config.values import Positive, Probability
 from attncompare.errors import Refused
-from attncompare.model.base import Lengths, MakeAttention, ModelOutput, Site, Vocabulary, Weights, attention_flops
+from attncompare.model.base import (
+    Backbone,
+    BackboneConfig,
+    Lengths,
+    MakeAttention,
+    ModelOutput,
+    Site,
+    Vocabulary,
+    Weights,
+    attention_flops,
+)
 
 
-class TransformerConfig(PartConfig):
+class TransformerConfig(BackboneConfig):
     """``backbone``: the same sizes in encoder and decoder."""
 
-    d_model: Positive
     layers: Positive
     d_ff: Positive
     dropout: Probability
@@ -29,7 +38,7 @@ class TransformerConfig(PartConfig):
     init: Literal["xavier", "gpt2"]
 
 
-class Transformer:
+class Transformer(Backbone):
     """Builds the two models of this backbone."""
 
     Config = TransformerConfig

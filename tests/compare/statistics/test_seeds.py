@@ -32,7 +32,7 @@ def test_mean_and_standard_deviation():
     assert (found.interval.level, found.interval.method) == (0.95, "bootstrap-t")
 
 
-def test_one_seed_gives_the_mean_alone():
+def test_one_figure_has_no_spread():
     assert (estimate([3.5]).mean, estimate([3.5]).sd, estimate([3.5]).interval) == (3.5, None, None)
 
 

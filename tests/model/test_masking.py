@@ -1,4 +1,4 @@
-"""What a model may see: no future in the decoder, nothing of the padding, and the rest whole."""
+"""What a model attends to: no future in the decoder, no padding, and everything else."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def test_future_tokens_change_no_bit_of_past_logits(variant, need_weights, size,
 
 
 @EVERY_VARIANT
-def test_the_encoder_sees_the_future_unless_the_variant_is_causal(variant, size, tokens):
+def test_the_encoder_attends_to_the_future_unless_the_variant_is_causal(variant, size, tokens):
     model, source_BS = make_encoder_decoder(variant, size), tokens(3, 9)
     mask = model.source_mask(source_BS)
     before_BSD = model.encode(source_BS, mask)[0]

@@ -1,4 +1,4 @@
-"""Initial values: shared by all variants, drawn for each parameter from a generator of its own (C5)."""
+"""Initial values: shared by all variants, drawn for each parameter from a generator of its own."""
 
 import itertools
 import math
@@ -10,15 +10,15 @@ from torch import nn
 from variants import VARIANTS, make_decoder_only, make_encoder_decoder, variant_config
 
 from attncompare.attention import ScoreFunction
-from attncompare.model import initialize
-from attncompare.model.initialize import stable_seed
+from attncompare.errors import Refused
+from attncompare.model import initialize, stable_seed
 
 MODELS = pytest.mark.parametrize("make", [make_encoder_decoder, make_decoder_only])
 
 
 @MODELS
 @pytest.mark.parametrize("heads", [None, 1, 4], ids=["own_heads", "h1", "h4"])
-def test_parameters_that_variants_share_start_from_identical_values(make, heads, size):
+def test_shared_parameters_start_from_identical_values_in_all_variants(make, heads, size):
     values = {variant: dict(make(variant, size, heads).named_parameters()) for variant in VARIANTS}
     for first, second in itertools.combinations(VARIANTS, 2):
         assert all(".score." in name for name in values[first].keys() ^ values[second].keys())
@@ -27,7 +27,7 @@ def test_parameters_that_variants_share_start_from_identical_values(make, heads,
 
 
 @MODELS
-def test_heads_alone_change_no_initial_value(make, size):
+def test_the_number_of_heads_changes_no_initial_value(make, size):
     for variant in VARIANTS:
         one, four = (dict(make(variant, size, heads).named_parameters()) for heads in (1, 4))
         for name in one:
@@ -102,13 +102,13 @@ def test_as_in_gpt2_what_is_added_to_the_stream_starts_smaller_in_deep_stacks(ma
             assert abs(module.weight.mean().item()) < 0.002, name
 
 
-def test_a_parameter_without_a_rule_is_refused():
+def test_a_parameter_without_a_rule_is_refused_by_name():
     class Odd(nn.Module):
         def __init__(self):
             super().__init__()
             self.number = nn.Parameter(torch.zeros(()))
 
-    with pytest.raises(TypeError, match="Odd has a parameter number but no rule for its initial value"):
+    with pytest.raises(Refused, match=r"Odd .*number.*initial_"):
         initialize(Odd(), seed=1)
 
 

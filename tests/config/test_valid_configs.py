@@ -34,19 +34,18 @@ def check_record(run, settings):
     every = values["trainer"]["validate_every"]
     assert [row["step"] for row in rows if "val/loss" in row] == sorted({*range(every, 3, every), 2})
     assert [row["step"] for row in rows if "train/loss" in row][-1] <= 2
-    assert run.environment()["threads"] == 1
-    assert isinstance(run.predictions(), list)
-    assert all(len(probes) == values["tracking"]["probes"] for _, probes in run.maps())
+    assert run.environment()["threads"] == values["trainer"]["threads"]
+    assert len(run.items()) == values["data"]["test_size"] or values["trainer"]["limit_batches"]
 
 
-@cases(quick=15, long=300, shrink=False, settings=valid_settings(("reverse", "recall")))
+@cases(quick=6, long=300, shrink=False, settings=valid_settings(("reverse", "recall")))
 def test_every_valid_config_trains_two_steps(trained, settings):
     check_record(trained(settings), settings)
 
 
 @cases(quick=0, long=10, shrink=False, settings=valid_settings(("pydocs", "locale")))
-def test_so_do_those_of_the_larger_corpora(trained, settings):
-    check_record(trained(settings), settings)
+def test_every_valid_config_of_a_larger_corpus_trains_two_steps(trained, settings):
+    assert trained(settings).require_finished().summary["steps"] == 2
 
 
 # Settings of which one does not know beforehand whether data and sizes go together.
@@ -76,7 +75,7 @@ odd_settings = st.sampled_from((("reverse", odd_reverse), ("recall", odd_recall)
 )
 
 
-@cases(quick=20, long=400, shrink=False, drawn=odd_settings)
+@cases(quick=12, long=400, shrink=False, drawn=odd_settings)
 def test_odd_sizes_train_or_are_refused_in_one_line(trained, drawn):
     settings, sizes, corpus = drawn
     try:

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
-from made_runs import base_values, changed
+from commands import base_values, changed
 
 from attncompare.config import CONF_DIR
 
@@ -66,7 +66,7 @@ COMMON = {
     "trainer.limit_batches": st.none() | st.integers(1, 3),
     "trainer.precision": st.sampled_from(("32-true", "bf16-mixed")),
     "trainer.deterministic": st.booleans(),
-    "trainer.compile": st.just(False),  # takes half a minute each time; tests/tasks/test_compiling.py has it
+    "trainer.compile": st.just(False),  # takes half a minute each time; test_compiling.py has it
     "trainer.threads": st.sampled_from((1, 2)),
     "trainer.accelerator": st.sampled_from(("cpu", "auto")),
     "tracking.probes": st.integers(0, 2),
