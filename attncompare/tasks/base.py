@@ -240,11 +240,13 @@ class Task(LightningModule, Generic[Model]):
         Each row says how many tokens and seconds of training it took, so that what two runs reached with the same
         tokens, or in the same time, can be told later.
         """
-        steps_per_epoch = max(1, int(self.trainer.num_training_batches) // self.trainer.accumulate_grad_batches)
+        batches = self.trainer.num_training_batches
+        known = int(batches) if math.isfinite(batches) else 1  # infinite where nothing is trained
+        steps_per_epoch = max(1, known // self.trainer.accumulate_grad_batches)
         facts = {
             "train/tokens": self.tokens_trained,
             "train/seconds": self._at_row[1] if prog_bar.startswith("train") else self.seconds,
-            "epoch": (step - 1) // steps_per_epoch,
+            "epoch": max(0, step - 1) // steps_per_epoch,
             "step": step,
         }
         row = {name: torch.as_tensor(value, dtype=torch.float64).cpu() for name, value in {**values, **facts}.items()}
