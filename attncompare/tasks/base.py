@@ -20,7 +20,7 @@ from attncompare.config import PartConfig, RunConfig
 from attncompare.config.schema import OptimizerConfig
 from attncompare.config.values import AtLeastTwo
 from attncompare.data.tokenizer import PAD, Tokenizer
-from attncompare.errors import NotFinite
+from attncompare.errors import NotFinite, Refused
 from attncompare.model import Site, Vocabulary, initialize
 from attncompare.tasks.metrics import metric, metrics_of
 
@@ -38,7 +38,10 @@ class TaskConfig(PartConfig):
     @classmethod
     def _known(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
         for name in metrics:
-            metric(name)
+            try:
+                metric(name)
+            except Refused as error:
+                raise ValueError(str(error)) from None
         if "loss" not in metrics or len(set(metrics)) < len(metrics):
             raise ValueError("must name loss, by whose val the weights are chosen, and each metric once")
         return metrics
