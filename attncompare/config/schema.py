@@ -19,6 +19,7 @@ from attncompare import registry
 from attncompare.config.messages import HYDRA_ERRORS, explain, explain_hydra, shown
 from attncompare.config.plain_values import check_references, leaves, safe_yaml
 from attncompare.config.values import (
+    NAMES_ALONE,
     Label,
     LabelOrNull,
     NotNegative,
@@ -126,8 +127,8 @@ class TrackingConfig(Strict):
     images: NotNegative
 
 
-class RunConfig(Strict):
-    """One training run, whole."""
+class _Sections(Strict):
+    """The sections and keys of a run, each valid for itself."""
 
     task: part("tasks")  # type: ignore[valid-type]
     data: part("datasets")  # type: ignore[valid-type]
@@ -143,6 +144,10 @@ class RunConfig(Strict):
     notes: str
     runs: Annotated[str, StringConstraints(min_length=1)]
     resume: Annotated[str, StringConstraints(min_length=1)] | None
+
+
+class RunConfig(_Sections):
+    """One training run, whole."""
 
     @model_validator(mode="after")
     def _data_fit_task(self) -> "RunConfig":
@@ -231,7 +236,9 @@ def parse(values: Any) -> RunConfig:
             raise Refused(f"{shown(key)}={shown(value)}: {problem}")
     try:
         # Through JSON, because strict mode takes lists for tuples only from there.
-        return RunConfig.model_validate_json(json.dumps(values))
+        text = json.dumps(values)
+        _Sections.model_validate_json(text, context=NAMES_ALONE)  # first what is wrong without importing any part
+        return RunConfig.model_validate_json(text)
     except ValidationError as error:
         raise Refused(explain(error)) from None
     except (TypeError, ValueError) as error:  # what JSON cannot hold

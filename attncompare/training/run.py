@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -98,7 +99,8 @@ def train(
         on_message: with ``resume`` set, told as :func:`resume` does.
 
     Raises:
-        Refused: before anything is written, if the data or the login cannot serve.
+        Refused: before anything is written, if the data or the login cannot serve, or if several processes are asked for
+            where there is no command that could be run for each of them, as in a notebook.
         RunFailed: if the loss becomes NaN or infinite, a disk is full, or memory runs out. The record says ``failed``,
             as it does for any other exception.
         KeyboardInterrupt: after the record was closed as ``interrupted``; :func:`resume` goes on with it.
@@ -484,6 +486,9 @@ def _prepared(
         from attncompare.wandb_logging import require_login
 
         require_login()
+    if devices > 1 and not _has_command():
+        again = f"attncompare train trainer.devices={devices} ..."
+        raise Refused(f"trainer.devices={devices}: here is no command that could be run for the other processes; use {again}")
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise Refused("trainer.accelerator=gpu: no CUDA device found; use trainer=auto or trainer=cpu")
     if devices > 1 and config.trainer.accelerator != "cpu" and 0 < torch.cuda.device_count() < devices:
@@ -550,6 +555,13 @@ def _quiet() -> Iterator[None]:
         warnings.filterwarnings("ignore", ".*LeafSpec.*")  # a deprecation between Lightning and torch
         warnings.filterwarnings("ignore", ".*modules in eval mode.*")
         yield
+
+
+def _has_command() -> bool:
+    """Return whether this process runs a command, as ddp runs it again for each other rank; a notebook runs none."""
+    if hasattr(sys, "ps1"):
+        return False
+    return sys.modules["__main__"].__spec__ is not None or Path(sys.argv[0]).is_file()
 
 
 def _rank() -> int:

@@ -1,4 +1,4 @@
-"""Trains a run in a process that is killed at a chosen moment, as by a power cut: no handler runs, nothing is closed."""
+"""Trains a run in a process that gets a signal, or is killed as by a power cut: no handler runs, nothing is closed."""
 
 import contextlib
 import multiprocessing
@@ -11,23 +11,27 @@ from pathlib import Path
 from attncompare.record import files
 from attncompare.training.progress import Progress
 
-# Syncs until a run is known, two for each file: the reserve, config, overrides, the header of the metrics, the summary.
+# Syncs until a run is known, two for each file: config, overrides, the header of the metrics, the reserve, the summary.
 BEGINNING = 10
 
 
-def train_until_killed(config, *, after=None, at_write=None, resume=None, threads=1):
-    """Train ``config`` in a process of its own, which is killed at some moment.
+def train_until_killed(
+    config, *, after=None, at_write=None, at=None, number=signal.SIGKILL, resume=None, threads=1
+):
+    """Train ``config`` in a process of its own, which gets a signal at some moment.
 
     Args:
         config: the run.
-        after: seconds after its folder was made; chosen among the first few.
-        at_write: instead: in the middle of the n-th write of a file, from 0.
+        after: seconds after its folder was made.
+        at_write: instead: in the middle of the n-th write of a file, from 0; killed.
+        at: instead: when it tells of this phase and step.
+        number: the signal.
         resume: the folder of a run to go on with, instead of a new one.
         threads: CPU threads.
 
     Returns:
-        The run's folder (None: it had none yet), the phase in which it died, and how many seconds or writes it took
-        where it ended by itself (None where it was killed).
+        The run's folder (None: it had none yet), the phase in which it ended, and what it said of its end itself: how many
+        seconds and writes it took, or the name of its exception (None where it was killed).
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["attncompare.training.run"])
@@ -36,10 +40,17 @@ def train_until_killed(config, *, after=None, at_write=None, resume=None, thread
     process.start()
     theirs.close()
     folder, phase, began, ended = None, "starting", None, None
+
+    def send():
+        with contextlib.suppress(ProcessLookupError):  # it was quicker itself
+            os.kill(process.pid, number)
+
     while True:
         left = None if after is None or began is None else max(0.0, began + after - time.monotonic())
         if not mine.poll(left):
-            break
+            send()
+            after = None
+            continue
         try:
             message = mine.recv()
         except EOFError:
@@ -48,11 +59,10 @@ def train_until_killed(config, *, after=None, at_write=None, resume=None, thread
             folder, began = message, time.monotonic()
         elif isinstance(message, Progress):
             phase = message.phase
+            if (phase, message.step) == at:
+                send()
         else:
             ended = message
-    if ended is None:
-        with contextlib.suppress(ProcessLookupError):  # it was quicker itself
-            os.kill(process.pid, signal.SIGKILL)
     process.join()
     return folder, phase, ended
 
@@ -60,18 +70,22 @@ def train_until_killed(config, *, after=None, at_write=None, resume=None, thread
 def _train(config, at_write, resume_path, threads, connection):
     from attncompare.training.run import resume, train
 
-    writes, began = _die_at_write(at_write), []
+    writes, began = _die_at_write(at_write), [time.monotonic()]
 
     def on_folder(folder):
         began.append(time.monotonic())
         connection.send(folder)
 
     shown = {"on_progress": connection.send, "on_folder": on_folder}
-    if resume_path is None:
-        train(config, threads=threads, **shown)
+    try:
+        if resume_path is None:
+            train(config, threads=threads, **shown)
+        else:
+            resume(resume_path, threads=threads, **shown)
+    except BaseException as error:
+        connection.send(type(error).__name__)
     else:
-        resume(resume_path, threads=threads, **shown)
-    connection.send({"seconds": time.monotonic() - began[0], "writes": writes["count"]})
+        connection.send({"seconds": time.monotonic() - began[-1], "writes": writes["count"]})
 
 
 def _die_at_write(number):
