@@ -88,6 +88,12 @@ def prepared(config: RunConfig) -> tuple[DataModule, Any]:
     return data, build_task(config, data.tokenizer, data.source_tokenizer).train()
 
 
+def endless(data: DataModule) -> Iterator[Any]:
+    """Return the training batches of epoch 0, again and again."""
+    while True:
+        yield from data.train_dataloader()
+
+
 def loop(
     config: RunConfig,
     model: nn.Module,
@@ -177,13 +183,14 @@ class _Attention(nn.Module):
         self.output = nn.Linear(sizes.d_model, sizes.d_model, bias=bias)
 
     def forward(self, x_BTD: Tensor, mask: Tensor | None = None) -> Tensor:
-        return self._mix(*self.projections(x_BTD).chunk(3, -1), mask)
+        q, k, v = self.projections(x_BTD).chunk(3, -1)
+        return self._mix(q, k, v, mask)
 
     def across(self, x_BTD: Tensor, memory_BSD: Tensor, mask: Tensor) -> Tensor:
         width = x_BTD.shape[-1]
         weight, bias = self.projections.weight, self.projections.bias
-        q = F.linear(x_BTD, weight[:width], bias[:width])
-        return self._mix(q, *F.linear(memory_BSD, weight[width:], bias[width:]).chunk(2, -1), mask)
+        k, v = F.linear(memory_BSD, weight[width:], bias[width:]).chunk(2, -1)
+        return self._mix(F.linear(x_BTD, weight[:width], bias[:width]), k, v, mask)
 
     def _mix(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))

@@ -18,6 +18,7 @@ from benchmarks.models import (
     Sizes,
     TorchTransformer,
     XDecoder,
+    endless,
     loop,
     multi30k,
     nanogpt,
@@ -66,11 +67,7 @@ def _train(pause: Pause, config: RunConfig, peer: type | None, steps: int, devic
     model.to(device)
     optimizers = task.configure_optimizers() if peer is None else peer_optimizers(config, model)
 
-    def batches():  # type: ignore[no-untyped-def]
-        while True:
-            yield from data.train_dataloader()
-
-    step = loop(config, model, model.loss, optimizers, batches())
+    step = loop(config, model, model.loss, optimizers, endless(data))
     while True:
         pause()
         for _ in range(steps):
@@ -115,11 +112,11 @@ def _table(part: str, rounds: int, quick: bool, device: str) -> None:
             for t in (torch.float32, torch.bfloat16)
             if part == "large"
         }
-        works |= {name: (_multiply, dtype, device) for name, dtype in peaks.items()}  # type: ignore[misc]
+        works |= {name: (_multiply, dtype, device) for name, dtype in peaks.items()}
         warm_up = 2
         seconds, others = turns_apart(works, rounds, warm_up)
     left_out |= others
-    counts = [batch.scored() for batch in islice(_endless(data), steps * (warm_up + rounds))]
+    counts = [batch.scored() for batch in islice(endless(data), steps * (warm_up + rounds))]
     tokens = [sum(counts[begin : begin + steps]) for begin in range(steps * warm_up, len(counts), steps)]
     base = seconds[OURS]
     rows = []
@@ -140,11 +137,6 @@ def _table(part: str, rounds: int, quick: bool, device: str) -> None:
             shares[ours] = f"{ours} {100 * ratio(done, speed).value:.0f} %"
         notes.append(f"{name}: {median(speed).value / 1e9:,.0f} GFLOP/s; of them reach {', '.join(shares.values())}.")
     table(PARTS[part], ("training", "step", "target tokens", f"{OURS} is faster by"), rows, *notes)
-
-
-def _endless(data):  # type: ignore[no-untyped-def]
-    while True:
-        yield from data.train_dataloader()
 
 
 def main(words: list[str] | None = None) -> None:

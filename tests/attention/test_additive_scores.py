@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attncompare.attention import attend
 from attncompare.attention.kernels import additive_scores as additive_kernel
 from attncompare.attention.kernels.additive_scores import additive_scores
 
@@ -35,9 +34,7 @@ def with_gradients(scores_of, tensors):
 
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-13), (torch.float32, 5e-6)], ids=str)
 @pytest.mark.parametrize("scale", [1, 30], ids=["exponentials", "some_beyond_the_limit"])
-@pytest.mark.parametrize(
-    "tile", [1, S * K * 3, S * K * T, S * K * T * 4, 1 << 18]
-)  # in T, whole in T, in N, all in one
+@pytest.mark.parametrize("tile", [1, S * K * T, 1 << 18])  # cut in T, in N, all in one
 def test_tiles_of_any_size_equal_the_plain_formula(tile, scale, dtype, tolerance, monkeypatch):
     monkeypatch.setattr(additive_kernel, "TILE_NUMBERS", tile)
     tensors = inputs(dtype=dtype, scale=scale)
@@ -45,16 +42,6 @@ def test_tiles_of_any_size_equal_the_plain_formula(tile, scale, dtype, tolerance
     for a, b in zip(found, with_gradients(plain, [x.double() for x in tensors]), strict=True):
         assert a.dtype == dtype
         torch.testing.assert_close(a.double(), b, rtol=tolerance, atol=tolerance)
-
-
-def test_tiles_cover_everything_once_and_are_no_larger_than_allowed(monkeypatch):
-    for tile in (1, 20, 60, 150, 400, 10_000):
-        monkeypatch.setattr(additive_kernel, "TILE_NUMBERS", tile)
-        seen_NT = torch.zeros(6, T)
-        for n, t in additive_kernel._tiles(torch.zeros(6, T, K), torch.zeros(6, S, K)):
-            seen_NT[n, t] += 1
-            assert seen_NT[n, t].numel() * S * K <= max(tile, S * K)
-        assert (seen_NT == 1).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -162,15 +149,6 @@ def test_no_tensor_is_larger_than_a_tile_or_the_scores(scale, monkeypatch):
     with Largest() as of_plain:
         with_gradients(plain, tensors)
     assert of_plain.numbers == 2 * 2 * 24 * 24 * 32
-
-
-@pytest.mark.parametrize("need_weights", [False, True])
-def test_attention_with_additive_scores_never_holds_the_whole_intermediate(need_weights, monkeypatch):
-    monkeypatch.setattr(additive_kernel, "TILE_NUMBERS", 2000)
-    q_BHTK = normal(2, 2, 24, 32, dtype=torch.float32).requires_grad_()
-    with Largest() as largest:
-        attend(q_BHTK, q_BHTK, q_BHTK, score="additive", causal=True, need_weights=need_weights)[0].sum().backward()
-    assert largest.numbers <= 2 * 2 * 24 * 32
 
 
 def test_gradcheck_over_several_tiles(monkeypatch):
