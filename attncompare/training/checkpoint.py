@@ -110,6 +110,11 @@ class ResumeCheckpoint(Checkpoint):
         if self._row is not None:
             for logger in trainer.loggers:
                 logger.log_metrics({name: value for name, value in self._row.items() if name != "step"}, trainer.global_step)
+        epochs = trainer.fit_loop.epoch_progress.total
+        if epochs.processed == epochs.started:
+            # The checkpoint stood at the end of an epoch. Lightning would go on without counting the next one, and find
+            # nothing to restore in a checkpoint that was written within it.
+            trainer.fit_loop.reset_restart_stage()
         if not self._budget.is_due(trainer.global_step):
             return
         # As Lightning's training loop does after a step; it takes the validation before a checkpoint for done.
