@@ -50,7 +50,9 @@ def load(kind: str, name: str) -> type[Any]:
     try:
         return entries[name].load()
     except (ImportError, AttributeError) as error:
-        raise Refused(f"{kind.removesuffix('s')} '{name}' of {package(entries[name])} cannot be loaded: {error}") from error
+        raise Refused(
+            f"{kind.removesuffix('s')} '{name}' of {package(entries[name])} cannot be loaded: {error}"
+        ) from error
 
 
 def installed() -> list[EntryPoint]:

@@ -1,12 +1,14 @@
 """Whole runs on a GPU keep what they promise on a CPU; most of it is tested where there is one."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from commands import SMOKE
 from outcomes import assert_same
 from variants import VARIANTS, make_attention
 
-from attncompare.training.meter import PeakMemory
+from attncompare.training.memory import PeakMemory
 from attncompare.training.run import resume, train
 
 ON_GPU = (*SMOKE, "trainer.accelerator=gpu", "tracking=disabled", "backbone.dropout=0.2", "attention.dropout=0.1")
@@ -14,9 +16,11 @@ ON_GPU = (*SMOKE, "trainer.accelerator=gpu", "tracking=disabled", "backbone.drop
 
 def test_a_run_on_the_cpu_counts_the_memory_of_the_cpu_also_beside_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    memory = PeakMemory(torch.device("cpu"))
-    kept = torch.ones(2**24)
-    assert memory.bytes() >= kept.nbytes / 2
+    memory = PeakMemory()
+    memory.on_train_start(None, SimpleNamespace(device=torch.device("cpu")))
+    held = torch.ones(2**24)
+    memory.on_train_end(None, None)
+    assert memory.peak >= held.nbytes / 2
 
 
 @pytest.mark.cuda
