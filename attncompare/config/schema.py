@@ -111,7 +111,9 @@ class TrainerConfig(Strict):
     @model_validator(mode="after")
     def _one_process(self) -> "TrainerConfig":
         if self.max_time is not None and self.devices > 1:
-            raise ValueError(f"max_time={self.max_time:g} with devices={self.devices}: ranks have no common clock; set devices=1")
+            raise ValueError(
+                f"max_time={self.max_time:g} with devices={self.devices}: ranks have no common clock; set devices=1"
+            )
         if self.compile and self.devices > 1:
             raise ValueError(f"compile=true with devices={self.devices}: only for one process; set devices=1")
         return self
@@ -153,7 +155,9 @@ class RunConfig(_Sections):
     def _data_fit_task(self) -> "RunConfig":
         task, data = self.task_class, registry.load("datasets", self.data.name)
         if data.kind != task.data_kind:
-            valid = [name for name in registry.names("datasets") if registry.load("datasets", name).kind == task.data_kind]
+            valid = [
+                name for name in registry.names("datasets") if registry.load("datasets", name).kind == task.data_kind
+            ]
             raise ValueError(
                 f"data={self.data.name} does not fit task={self.task.name}, which learns from {task.data_kind}; "
                 f"valid: {', '.join(valid)}"

@@ -226,7 +226,9 @@ class Task(LightningModule, Generic[Model]):
         self._steps_summed += 1
         if step % self.config.trainer.log_every and step != self.last_step:
             return
-        loss = torch.tensor(self._loss_sum / self._steps_summed, dtype=torch.float64)  # a mean over the steps since then
+        loss = torch.tensor(
+            self._loss_sum / self._steps_summed, dtype=torch.float64
+        )  # a mean over the steps since then
         tokens, seconds = self.tokens_trained - self._at_row[0], self.seconds - self._at_row[1]
         self._loss_sum, self._steps_summed, self._at_row = 0.0, 0, (self.tokens_trained, self.seconds)
         values = {
@@ -254,7 +256,9 @@ class Task(LightningModule, Generic[Model]):
         }
         row = {name: torch.as_tensor(value, dtype=torch.float64).cpu() for name, value in {**values, **facts}.items()}
         for name, value in row.items():
-            self.log(name, value, prog_bar=name == prog_bar, batch_size=1, reduce_fx="max" if name == "step" else "mean")
+            self.log(
+                name, value, prog_bar=name == prog_bar, batch_size=1, reduce_fx="max" if name == "step" else "mean"
+            )
         return {name: value.item() for name, value in row.items()}
 
     @property
@@ -299,7 +303,9 @@ class Task(LightningModule, Generic[Model]):
     def on_test_epoch_end(self) -> None:
         """Log the metrics of test; they stand in the summary of the record, not among its rows."""
         values = {f"test/{name}": one.compute() for name, one in self.metrics.items()}
-        self.log_dict({name: torch.as_tensor(value, dtype=torch.float64) for name, value in values.items()}, logger=False)
+        self.log_dict(
+            {name: torch.as_tensor(value, dtype=torch.float64) for name, value in values.items()}, logger=False
+        )
 
     def _outputs(self, batch: Any, split: Split) -> dict[str, Any]:
         outputs = self.evaluate_batch(batch, split)

@@ -117,7 +117,9 @@ def train(
     show = _Shown(progress, f"{config.task.name} {config.attention.name}", on_progress)
     with _prepared(config, threads, show.tell) as (task, data, run_log, stop):
         if _rank():
-            return _train(RecordLogger(Path(os.environ[_FOLDER_OF_RANKS]), config, {}), task, data, show, stop, stop_after)
+            return _train(
+                RecordLogger(Path(os.environ[_FOLDER_OF_RANKS]), config, {}), task, data, show, stop, stop_after
+            )
         folder = create_folder(config, parent)
         with _locked(folder, run_log, config):
             facts: dict[str, Any] = {"group": group, "wandb": {"id": _wandb_id()}}
@@ -488,12 +490,16 @@ def _prepared(
         require_login()
     if devices > 1 and not _has_command():
         again = f"attncompare train trainer.devices={devices} ..."
-        raise Refused(f"trainer.devices={devices}: here is no command that could be run for the other processes; use {again}")
+        raise Refused(
+            f"trainer.devices={devices}: here is no command that could be run for the other processes; use {again}"
+        )
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise Refused("trainer.accelerator=gpu: no CUDA device found; use trainer=auto or trainer=cpu")
     if devices > 1 and config.trainer.accelerator != "cpu" and 0 < torch.cuda.device_count() < devices:
         there = torch.cuda.device_count()
-        raise Refused(f"trainer.devices={devices}: valid here: 1 to {there}, one for each GPU; or trainer.accelerator=cpu")
+        raise Refused(
+            f"trainer.devices={devices}: valid here: 1 to {there}, one for each GPU; or trainer.accelerator=cpu"
+        )
     _require_compiler(config)
 
     def told(how_far: str = "") -> None:
@@ -518,7 +524,9 @@ def _require_compiler(config: RunConfig) -> None:
     if on_gpu and not has_triton():
         raise Refused("trainer.compile=true: torch.compile needs triton, and there is none; set trainer.compile=false")
     if not on_gpu and cpp_compiler() is None:
-        raise Refused("trainer.compile=true: torch.compile needs a C++ compiler, and there is none; set trainer.compile=false")
+        raise Refused(
+            "trainer.compile=true: torch.compile needs a C++ compiler, and there is none; set trainer.compile=false"
+        )
 
 
 @contextmanager

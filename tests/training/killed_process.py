@@ -15,9 +15,7 @@ from attncompare.training.progress import Progress
 BEGINNING = 10
 
 
-def train_until_killed(
-    config, *, after=None, at_write=None, at=None, number=signal.SIGKILL, resume=None, threads=1
-):
+def train_until_killed(config, *, after=None, at_write=None, at=None, number=signal.SIGKILL, resume=None, threads=1):
     """Train ``config`` in a process of its own, which gets a signal at some moment.
 
     Args:

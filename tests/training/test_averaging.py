@@ -21,12 +21,17 @@ class Model(nn.Module):
     def __init__(self, step):
         super().__init__()
         generator = torch.Generator().manual_seed(step)
-        self.w, self.b = nn.Parameter(torch.randn(5, 3, generator=generator)), nn.Parameter(torch.full((2,), float(step)))
+        self.w, self.b = (
+            nn.Parameter(torch.randn(5, 3, generator=generator)),
+            nn.Parameter(torch.full((2,), float(step))),
+        )
 
 
 def validate(weights, step, loss=1.0):
     """Let ``weights`` see a validation of a model after ``step``."""
-    trainer = SimpleNamespace(state=SimpleNamespace(fn="fit"), sanity_checking=False, global_step=step, is_global_zero=True)
+    trainer = SimpleNamespace(
+        state=SimpleNamespace(fn="fit"), sanity_checking=False, global_step=step, is_global_zero=True
+    )
     trainer.callback_metrics = {"val/loss": torch.tensor(loss)}
     weights.on_validation_end(trainer, SimpleNamespace(model=Model(step)))
 

@@ -90,7 +90,9 @@ def test_without_a_better_validation_for_so_long_it_ends_and_is_tested_at_its_be
     log_row = Task.log_row
 
     def logged(self, values, step, prog_bar):
-        return log_row(self, values | ({"val/loss": abs(step - 4) + 1.0} if "val/loss" in values else {}), step, prog_bar)
+        return log_row(
+            self, values | ({"val/loss": abs(step - 4) + 1.0} if "val/loss" in values else {}), step, prog_bar
+        )
 
     monkeypatch.setattr(Task, "log_row", logged)
     run = train(make_config(*RUN, "trainer.max_steps=1000", "trainer.validate_every=2", "trainer.patience=3"))

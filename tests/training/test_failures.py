@@ -75,7 +75,8 @@ def survive(make_config, monkeypatch, number, undisturbed, code=errno.ENOSPC):
 
 
 @pytest.mark.parametrize(
-    ("share", "code"), [(0.3, errno.ENOSPC), (0.5, errno.EROFS), (0.7, errno.EIO), (0.85, errno.EDQUOT), (0.95, errno.ENOSPC)]
+    ("share", "code"),
+    [(0.3, errno.ENOSPC), (0.5, errno.EROFS), (0.7, errno.EIO), (0.85, errno.EDQUOT), (0.95, errno.ENOSPC)],
 )
 def test_a_disk_that_is_full_or_broken_from_some_write_on_loses_nothing(
     make_config, monkeypatch, undisturbed, syncs, share, code
@@ -209,7 +210,9 @@ def explode(value):
     [(lambda value: value * math.nan, "training loss is nan"), (explode, r"gradient's norm is (nan|inf)")],
     ids=["loss", "gradient"],
 )
-def test_nan_stops_the_run_and_the_batch_and_weights_are_written_for_inspection(make_config, monkeypatch, change, words):
+def test_nan_stops_the_run_and_the_batch_and_weights_are_written_for_inspection(
+    make_config, monkeypatch, change, words
+):
     batches, found = spoil(monkeypatch, 3, change), []
     with pytest.raises(RunFailed, match=f"step 3: the {words}") as failed:
         train(make_config(*RUN), on_folder=found.append)
@@ -308,5 +311,7 @@ def test_out_of_memory_is_known_by_the_words_of_every_library(make_config):
         torch.OutOfMemoryError("CUDA out of memory"),
         RuntimeError("[enforce fail at alloc_cpu.cpp:1] DefaultCPUAllocator: can't allocate memory: you tried"),
     ):
-        assert "data.batch_tokens=6400, one attention map of B*H*T*S = 50*1*64*64" in failures.explain(error, config, Path("run"))
+        assert "data.batch_tokens=6400, one attention map of B*H*T*S = 50*1*64*64" in failures.explain(
+            error, config, Path("run")
+        )
     assert failures.explain(RuntimeError("shapes do not match"), config, Path("run")) is None

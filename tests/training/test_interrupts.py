@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first ends a run, the others do nothing until its record is closed."""
+"""Ctrl-C and SIGTERM: the first ends a run, further ones do nothing until its record is closed."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def usual_handler():
     signal.signal(signal.SIGINT, before)
 
 
-def test_the_first_is_an_exception_and_the_others_are_ignored_until_the_end():
+def test_the_first_is_an_exception_and_further_ones_are_ignored_until_the_end():
     with stoppable():
         assert [press(), press(), press()] == ["raised", "ignored", "ignored"]
     assert press() == "raised"
@@ -64,7 +64,7 @@ def test_what_was_switched_off_from_outside_stays_off():
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
-def test_a_cluster_s_scheduler_counts_as_ctrl_c_and_is_named():
+def test_sigterm_of_a_scheduler_counts_as_ctrl_c_and_is_named():
     before = signal.getsignal(signal.SIGTERM)
     with stoppable() as stop:
         assert [press(signal.SIGTERM), press(signal.SIGTERM), press()] == ["raised", "ignored", "ignored"]
@@ -82,7 +82,7 @@ def test_deferred_it_waits_until_it_is_asked_for():
         assert stop.reason == "Ctrl-C"
 
 
-def test_a_library_that_puts_its_own_handler_in_front_is_put_back():
+def test_a_handler_that_a_library_put_in_front_is_replaced_again():
     with stoppable() as stop:
         signal.signal(signal.SIGTERM, lambda *_: pytest.fail("it was heard"))
         stop.listen()

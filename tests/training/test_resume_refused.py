@@ -55,10 +55,7 @@ def test_rows_lost_before_the_checkpoint_are_not_made_up(stopped):
     ("name", "facts"),
     [
         *(("environment.json", {"threads": threads}) for threads in ("x", -3, 2.5, True)),
-        *(
-            ("summary.json", facts)
-            for facts in ({"resumed": 5}, {"data": []}, {"wandb": None}, {"group": 1})
-        ),
+        *(("summary.json", facts) for facts in ({"resumed": 5}, {"data": []}, {"wandb": None}, {"group": 1})),
     ],
 )
 def test_facts_of_an_unfinished_run_that_cannot_be_are_refused(stopped, name, facts):
