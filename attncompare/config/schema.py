@@ -24,7 +24,6 @@ from attncompare.config.values import (
     LabelOrNull,
     NotNegative,
     NotNegativeFloat,
-    PartConfig,
     Positive,
     PositiveFloat,
     PositiveFloatOrNull,

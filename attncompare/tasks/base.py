@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from attncompare.attention import Attention
-from attncompare.attention.kernels.cross_entropy import linear_cross_entropy
 from attncompare.attention.kernels.build import before_compiling
+from attncompare.attention.kernels.cross_entropy import linear_cross_entropy
 from attncompare.config import PartConfig, RunConfig
 from attncompare.config.schema import OptimizerConfig
 from attncompare.config.values import AtLeastTwo
@@ -310,7 +310,9 @@ class Task(LightningModule, Generic[Model]):
     def _outputs(self, batch: Any, split: Split) -> dict[str, Any]:
         outputs = self.evaluate_batch(batch, split)
         if lacking := [one for one in self.outputs if one not in outputs]:
-            raise Refused(f"task '{self.config.task.name}': evaluate_batch must return {', '.join(lacking)}, as outputs says")
+            raise Refused(
+                f"task '{self.config.task.name}': evaluate_batch must return {', '.join(lacking)}, as outputs says"
+            )
         return outputs
 
     def item_rows(self) -> list[dict[str, Any]]:

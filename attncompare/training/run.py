@@ -21,7 +21,6 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from attncompare import registry
-from attncompare.attention.kernels.heap import keep_freed_memory
 from attncompare.config import RunConfig
 from attncompare.data.module import DataModule
 from attncompare.errors import NotFinite, Refused, RunFailed
@@ -172,28 +171,30 @@ def resume(
     recorded = run.environment() if run.has("environment.json") else {}
     threads = recorded_threads(recorded, run.path) or threads
     show = _Shown(progress, f"resume {run.path.name}", on_progress)
-    with _prepared(run.config, threads, show.tell) as (task, data, run_log, stop):
-        with _locked(run.path, run_log, run.config) if not _rank() else nullcontext():
-            run = Run.open(path)  # another process may have finished it before the lock was ours
-            if run.state == "finished":
-                return run
-            on_folder(run.path)
-            if (run.summary.get("data") or {}).get("fingerprint", data.fingerprint) != data.fingerprint:
-                raise Refused(f"{run.path}: the data are not those that the run began with; train a new one")
-            checkpoint, content = newest_checkpoint(run.path) or (None, None)
-            step = content["global_step"] if content else 0
-            changed = said(changes(recorded, environment(data.fingerprint)))
-            for line in changed:  # the bits may differ then
-                log.warning("not the environment that the run began in: %s", line)
-            if _rank():
-                record = RecordLogger(run.path, run.config, dict(run.summary))
-            else:
-                before = [*run.summary.get("resumed", []), {"step": step, "environment": changed}]
-                record = RecordLogger.reopen(run, resumed=before, **(content["record"] if content else {}))
-            log.info("resumed at step %d", step)
-            where = "goes on" if content else "no checkpoint to go on from: begins anew"
-            on_message(f"{where} at step {step} of {run.config.trainer.max_steps}")
-            return _train(record, task, data, show, stop, stop_after, checkpoint)
+    with (
+        _prepared(run.config, threads, show.tell) as (task, data, run_log, stop),
+        _locked(run.path, run_log, run.config) if not _rank() else nullcontext(),
+    ):
+        run = Run.open(path)  # another process may have finished it before the lock was ours
+        if run.state == "finished":
+            return run
+        on_folder(run.path)
+        if (run.summary.get("data") or {}).get("fingerprint", data.fingerprint) != data.fingerprint:
+            raise Refused(f"{run.path}: the data are not those that the run began with; train a new one")
+        checkpoint, content = newest_checkpoint(run.path) or (None, None)
+        step = content["global_step"] if content else 0
+        changed = said(changes(recorded, environment(data.fingerprint)))
+        for line in changed:  # the bits may differ then
+            log.warning("not the environment that the run began in: %s", line)
+        if _rank():
+            record = RecordLogger(run.path, run.config, dict(run.summary))
+        else:
+            before = [*run.summary.get("resumed", []), {"step": step, "environment": changed}]
+            record = RecordLogger.reopen(run, resumed=before, **(content["record"] if content else {}))
+        log.info("resumed at step %d", step)
+        where = "goes on" if content else "no checkpoint to go on from: begins anew"
+        on_message(f"{where} at step {step} of {run.config.trainer.max_steps}")
+        return _train(record, task, data, show, stop, stop_after, checkpoint)
 
 
 def evaluate(task: Task[Any], data: DataModule, split: str) -> dict[str, float]:
@@ -433,7 +434,7 @@ def _fail(
     stopped = isinstance(error, TrainingStopped | KeyboardInterrupt)
     if _rank():
         raise SystemExit(130 if stopped else 1) from None
-    step = task.global_step if task._trainer is not None else 0  # noqa: SLF001
+    step = task.global_step if task._trainer is not None else 0
     as_asked = isinstance(error, TrainingStopped) and stop.reason is None
     if as_asked:
         known: str | None = f"stopped after step {stop_after}, as asked"
