@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections import Counter
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -54,7 +55,7 @@ def _gpt2_stds(model: nn.Module) -> dict[str, float]:
     return {name: GPT2_STD / math.sqrt(depth[name.partition(".")[0]]) if name in added else GPT2_STD for name in drawn}
 
 
-def _fill(module: nn.Module, name: str, parameter: Tensor, generator: Generator, std: float | None) -> None:
+def _fill(module: Any, name: str, parameter: Tensor, generator: Generator, std: float | None) -> None:
     match module:
         case _ if hasattr(module, "initial_"):
             module.initial_(name, parameter, generator)

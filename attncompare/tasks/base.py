@@ -5,7 +5,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import field_validator
@@ -24,7 +24,6 @@ from attncompare.errors import NotFinite, Refused
 from attncompare.model import Site, Vocabulary, initialize, new_model
 from attncompare.tasks.metrics import metric, metrics_of
 
-Model = TypeVar("Model", bound=nn.Module)
 Split = Literal["val", "test"]
 
 
@@ -60,7 +59,7 @@ class Plan:
     steps: int
 
 
-class Task(LightningModule, Generic[Model]):
+class Task(LightningModule):
     """A model and what it is trained for; a task is a subclass in a file of its own.
 
     A subclass sets the attributes and implements the abstract methods. It trains in any ``pl.Trainer``.
@@ -96,7 +95,7 @@ class Task(LightningModule, Generic[Model]):
         super().__init__()
         self.config = config
         self.tokenizer, self.source_tokenizer = tokenizer, source_tokenizer or tokenizer
-        self.model: Model = self.build_model()
+        self.model: Any = self.build_model()
         initialize(self.model, config.seed, getattr(config.backbone, "init", "xavier"))
         self.metrics = MetricCollection(
             {name: one.of(config) for name, one in metrics_of(config).items()}, compute_groups=False

@@ -3,7 +3,7 @@
 import itertools
 import math
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -251,7 +251,7 @@ class DecoderOnly(nn.Module):
     def forward_flops(self, lengths: Lengths) -> float:
         """Return the operations of the forward pass over one sequence (:func:`attncompare.model.base.train_flops_per_token`)."""
         logits = 2 * lengths.target * self.embedding.tokens.weight.numel()
-        return logits + sum(block.flops(lengths.target) for block in self.decoder)
+        return logits + sum(cast(Block, block).flops(lengths.target) for block in self.decoder)
 
 
 class EncoderDecoder(nn.Module):
@@ -367,5 +367,6 @@ class EncoderDecoder(nn.Module):
     def forward_flops(self, lengths: Lengths) -> float:
         """Return the operations of the forward pass over one pair (:func:`attncompare.model.base.train_flops_per_token`)."""
         logits = 2 * lengths.target * self.embedding.tokens.weight.numel()
-        encoder = sum(block.flops(lengths.source) for block in self.encoder)
-        return logits + encoder + sum(block.flops(lengths.target, lengths.source) for block in self.decoder)
+        encoder = sum(cast(Block, block).flops(lengths.source) for block in self.encoder)
+        decoder = sum(cast(Block, block).flops(lengths.target, lengths.source) for block in self.decoder)
+        return logits + encoder + decoder
