@@ -107,7 +107,10 @@ def generated_pairs(draw: Callable[[], Pair], sizes: tuple[int, int, int], rng: 
     rest = iter(pairs)
     parts = {split: list(islice(rest, size)) for split, size in zip(SPLITS, sizes, strict=True)}
     return corpus(
-        {split: {name: [getattr(pair, name) for pair in rows] for name in Pair._fields} for split, rows in parts.items()}
+        {
+            split: {name: [getattr(pair, name) for pair in rows] for name in Pair._fields}
+            for split, rows in parts.items()
+        }
     )
 
 
@@ -144,7 +147,9 @@ def _cut(text: str, shares: dict[str, float]) -> dict[str, datasets.Dataset]:
     pieces["train"] = text[:end]
     for split, piece in pieces.items():
         if not piece:
-            raise Refused(f"data.{split}_fraction: a text of {counted(len(text), 'character')} is too short for a split")
+            raise Refused(
+                f"data.{split}_fraction: a text of {counted(len(text), 'character')} is too short for a split"
+            )
     return {split: datasets.Dataset.from_dict({"text": [piece]}) for split, piece in pieces.items()}
 
 
