@@ -81,9 +81,9 @@ def fetched(address: str, what: str) -> Path:
     copy = cache_folder() / "fetched" / name
     if not copy.exists():
         try:
-            with unfinished(copy) as part, urllib.request.urlopen(address, timeout=_ANSWER) as answer:
-                with part.open("wb") as file:
-                    shutil.copyfileobj(answer, file)
+            answer = urllib.request.urlopen(address, timeout=_ANSWER)
+            with answer, unfinished(copy) as part, part.open("wb") as file:
+                shutil.copyfileobj(answer, file)
         except (OSError, ValueError) as error:
             raise Refused(
                 f"{what}: {address} cannot be fetched ({error}); check the network, or use local files with data.path=..."
