@@ -117,8 +117,7 @@ def _entries(kind: str) -> dict[str, EntryPoint]:
 def _problem(kind: str, name: str, part: Any) -> str | None:
     """Return what keeps ``part`` from being a part of its kind, if anything does."""
     module, _, base = KINDS[kind].base.partition(":")
-    parent: Any = getattr(importlib.import_module(module), base)
-    if not inspect.isclass(part) or not issubclass(part, parent):
+    if not inspect.isclass(part) or not issubclass(part, getattr(importlib.import_module(module), base)):
         return f"{getattr(part, '__name__', part)} must be a class derived from {module}.{base}"
     methods = [one for one in dir(part) if getattr(getattr(part, one, None), "__isabstractmethod__", False)]
     unset = [one for one in KINDS[kind].declares if getattr(part, one, None) is None]
@@ -127,8 +126,8 @@ def _problem(kind: str, name: str, part: Any) -> str | None:
             ", ".join(unset)
         ] * bool(unset)
         return f"the class {part.__name__} must define {' and '.join(wanted)}"
-    if kind == "metrics" and part.name != name:
-        return f"the class {part.__name__} must have the name under which it is installed, not '{part.name}'"
+    if kind == "metrics" and (own := getattr(part, "name", None)) != name:
+        return f"the class {part.__name__} must have the name under which it is installed, not '{own}'"
     return None
 
 

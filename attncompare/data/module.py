@@ -6,6 +6,7 @@ from typing import Any
 import torch.distributed
 from pytorch_lightning import LightningDataModule
 
+from attncompare import registry
 from attncompare.config import RunConfig
 from attncompare.data.corpora import load_corpus
 from attncompare.data.corpus import TEXT_COLUMNS, Corpus, fingerprint, overlap
@@ -41,7 +42,7 @@ class DataModule(LightningDataModule):
             ``tokens``, ``unknown_rate`` (share of tokens; for pairs also of each side), ``left_out`` (train rows over
             ``task.max_length``), ``truncated`` (val and test rows over it); for train ``padding``, the share of the
             places in the batches of epoch 0 (one long text has none), and for val and test what
-            :func:`attncompare.data.overlap.overlap` counts. ``is_val`` is true of a test split that is val again;
+            :func:`attncompare.data.corpus.overlap` counts. ``is_val`` is true of a test split that is val again;
             ``origin``: where the data came from, if from elsewhere.
     """
 
@@ -70,7 +71,9 @@ class DataModule(LightningDataModule):
         """
         if self._sets:
             return
-        corpus = load_corpus(self.config.data, self.config.data_seed)
+        corpus: Corpus = registry.load("datasets", self.config.data.name)(
+            self.config.data, self.config.data_seed
+        ).load()
         self.fingerprint = fingerprint(corpus)
         encoded = EncodedCorpus(corpus, self.fingerprint, self._tell)
         self.tokenizer, self.source_tokenizer = self._given or self._tokenizers(encoded, _text_columns(corpus))

@@ -97,7 +97,7 @@ class Task(LightningModule):
         self.tokenizer, self.source_tokenizer = tokenizer, source_tokenizer or tokenizer
         self.model: Any = self.build_model()
         initialize(self.model, config.seed, getattr(config.backbone, "init", "xavier"))
-        self.metrics = MetricCollection(
+        self.metrics: Any = MetricCollection(
             {name: one.of(config) for name, one in metrics_of(config).items()}, compute_groups=False
         )
         self.plan: Plan | None = None
