@@ -23,7 +23,6 @@ from attncompare.config.values import (
     LabelOrNull,
     NotNegative,
     NotNegativeFloat,
-    PartConfig,
     Positive,
     PositiveFloat,
     PositiveFloatOrNull,

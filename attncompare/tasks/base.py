@@ -14,8 +14,8 @@ from torchmetrics import MetricCollection
 
 from attncompare import registry
 from attncompare.attention import Attention
-from attncompare.attention.kernels.cross_entropy import linear_cross_entropy
 from attncompare.attention.kernels.build import before_compiling
+from attncompare.attention.kernels.cross_entropy import linear_cross_entropy
 from attncompare.config import PartConfig, RunConfig
 from attncompare.config.schema import OptimizerConfig
 from attncompare.config.values import AtLeastTwo
@@ -214,7 +214,8 @@ class Task(LightningModule, Generic[Model]):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         """Go on counting seconds."""
-        self._since = self._since or time.perf_counter()
+        if self._since is None:
+            self._since = time.perf_counter()
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """Let the optimizer do a step, and log a row of metrics every ``trainer.log_every`` steps and after the last one.

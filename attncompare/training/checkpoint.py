@@ -108,10 +108,7 @@ class ResumeCheckpoint(Checkpoint):
             return
         _restore_random_states(self._random[trainer.global_rank], pl_module.device)
         if self._row is not None:
-            for logger in trainer.loggers:
-                logger.log_metrics(
-                    {name: value for name, value in self._row.items() if name != "step"}, trainer.global_step
-                )
+            _log_row(self._row, trainer)
         epochs = trainer.fit_loop.epoch_progress.total
         if epochs.processed == epochs.started:
             # The checkpoint stood at the end of an epoch. Lightning would go on without counting the next one, and find
@@ -137,6 +134,9 @@ class ResumeCheckpoint(Checkpoint):
         stopping = asked or step == self._stop_after
         if stopping or self._budget.is_due(step):
             pl_module.pause()
+            if stopping and pl_module.row.get("step") == step:
+                _log_row(pl_module.row, trainer)
+                pl_module.row = {}
             trainer.save_checkpoint(checkpoint_file(self._folder, step))
             for older in checkpoint_files(self._folder)[1:]:
                 trainer.strategy.remove_checkpoint(older)
@@ -157,7 +157,7 @@ class ResumeCheckpoint(Checkpoint):
             states = [None] * trainer.world_size
             torch.distributed.all_gather_object(states, _random_states(pl_module.device))
         checkpoint["random"], checkpoint["record"] = states, self._written()
-        # Lightning hands a row to the loggers after the end of the batch.
+        # Lightning hands a row to the loggers after the end of the batch, which is after the checkpoint.
         checkpoint["row"] = pl_module.row if pl_module.row.get("step") == trainer.global_step else None
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
@@ -171,6 +171,12 @@ class ResumeCheckpoint(Checkpoint):
             raise Refused(
                 f"{self._folder}: {len(self._random)} processes wrote its checkpoint, not {trainer.world_size}"
             )
+
+
+def _log_row(row: dict[str, float], trainer: Trainer) -> None:
+    """Hand a row of training metrics to the loggers where Lightning does not get to it."""
+    for logger in trainer.loggers:
+        logger.log_metrics({name: value for name, value in row.items() if name != "step"}, trainer.global_step)
 
 
 class Weights(Checkpoint):

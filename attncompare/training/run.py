@@ -21,7 +21,6 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from attncompare import registry
-from attncompare.attention.kernels.heap import keep_freed_memory
 from attncompare.config import RunConfig
 from attncompare.data.module import DataModule
 from attncompare.errors import NotFinite, Refused, RunFailed
@@ -433,7 +432,7 @@ def _fail(
     stopped = isinstance(error, TrainingStopped | KeyboardInterrupt)
     if _rank():
         raise SystemExit(130 if stopped else 1) from None
-    step = task.global_step if task._trainer is not None else 0  # noqa: SLF001
+    step = task.global_step if task._trainer is not None else 0
     as_asked = isinstance(error, TrainingStopped) and stop.reason is None
     if as_asked:
         known: str | None = f"stopped after step {stop_after}, as asked"

@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from hypothesis import strategies as st
 from commands import base_values, changed
+from hypothesis import strategies as st
 
 from attncompare.config import CONF_DIR
 

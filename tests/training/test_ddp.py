@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import TINY, Started, attncompare, composed_config
+from commands import TINY, Started, attncompare
 from outcomes import assert_same
 from safetensors.torch import load_file
 

@@ -37,7 +37,7 @@ STOPS = {
 @pytest.mark.parametrize("stop", STOPS)
 def test_a_real_signal_in_another_process_then_resumed_it_is_the_same_run(make_config, longer, stop):
     number, at = STOPS[stop]
-    folder, phase, ended = train_until_killed(make_config(*LONGER), at=at, number=number)
+    folder, _, ended = train_until_killed(make_config(*LONGER), at=at, number=number)
     run = Run.open(folder)
     if number == signal.SIGKILL:
         assert (ended, run.state) == (None, "running")

@@ -78,7 +78,7 @@ def test_a_checkpoint_of_another_number_of_processes_is_refused(stopped):
     content = SafeCheckpointIO().load_checkpoint(file)
     content["random"] *= 2
     SafeCheckpointIO().save_checkpoint(content, file)
-    with pytest.raises(Refused, match="2 processes .* not 1"):
+    with pytest.raises(Refused, match=r"2 processes .* not 1"):
         resume(stopped.path)
 
 
@@ -138,5 +138,5 @@ def test_other_data_are_refused(stopped, monkeypatch):
 
 
 def test_a_folder_of_runs_names_those_that_can_go_on(stopped):
-    with pytest.raises(Refused, match="folder of runs.*unfinished: .*interrupted"):
+    with pytest.raises(Refused, match=r"folder of runs.*unfinished: .*interrupted"):
         resume(stopped.path.parent)
