@@ -23,7 +23,15 @@ from torch import Tensor
 
 from attncompare.config.plain_values import safe_json
 from attncompare.errors import Refused
-from attncompare.record import BEST_WEIGHTS, LAST_WEIGHTS, WEIGHTS_LIMIT, read_inside, save_weights, write_bytes
+from attncompare.record import (
+    BEST_WEIGHTS,
+    LAST_WEIGHTS,
+    WEIGHTS_LIMIT,
+    digest,
+    read_inside,
+    save_weights,
+    write_bytes,
+)
 from attncompare.training.ending import Budget, TrainingStopped
 from attncompare.training.interrupts import Stop
 
@@ -200,6 +208,7 @@ class Weights(Checkpoint):
         self._folder, self._average_last = folder, average_last
         self.best_loss, self.best_step, self.validated_step, self.sha256 = math.inf, 0, 0, ""
         self.steps: list[int] = []
+        self._digests: dict[int, str] = {}
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Write the weights of a validation that belongs to training."""
@@ -220,29 +229,40 @@ class Weights(Checkpoint):
         if better:
             save_weights(self._folder / BEST_WEIGHTS, weights)
         if self._average_last:
-            save_weights(self._snapshot(step), weights)
+            self._digests = {one: self._digests[one] for one in self.steps[:-1]} | {
+                step: save_weights(self._snapshot(step), weights)
+            }
             # One more than is averaged stays, for a run that goes on from the checkpoint before this validation.
             for file in self._snapshots()[: -self._average_last - 1]:
                 file.unlink()
 
     def mean(self) -> dict[str, Tensor]:
-        """Return the mean of the last weights in float32, reading one file at a time."""
+        """Return the mean of the last weights in float32, reading one file at a time.
+
+        Raises:
+            Refused: if one is missing or is not what was written.
+        """
         mean: dict[str, Tensor] = {}
         for number, step in enumerate(self.steps, 1):
             file = self._snapshot(step)
-            for name, tensor in load(read_inside(file.parent, file.name, WEIGHTS_LIMIT)).items():
+            content = read_inside(file.parent, file.name, WEIGHTS_LIMIT)
+            if digest(content) != self._digests[step]:
+                raise Refused(f"{file}: not what was written, and the average of trainer.average_last needs it")
+            for name, tensor in load(content).items():
                 before = mean.get(name, torch.zeros((), dtype=torch.float32))
                 mean[name] = before + (tensor.float() - before) / number
         return mean
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is known of the weights that stand in files."""
-        return {"best": [self.best_loss, self.best_step], "validated_step": self.validated_step, "steps": self.steps}
+        best = [self.best_loss, self.best_step]
+        return {"best": best, "validated_step": self.validated_step, "steps": self.steps, "digests": self._digests}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go back to :meth:`state_dict`."""
         self.best_loss, self.best_step = state_dict["best"]
         self.validated_step, self.steps = state_dict["validated_step"], list(state_dict["steps"])
+        self._digests = dict(state_dict["digests"])
 
     def _snapshot(self, step: int) -> Path:
         return self._folder / FOLDER / f"snapshot-{step:07d}.safetensors"

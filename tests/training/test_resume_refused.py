@@ -98,8 +98,9 @@ def test_a_checkpoint_that_cannot_be_read_now_is_not_taken_for_damaged(stopped, 
 
 def test_without_the_weights_that_it_will_average_a_run_is_not_finished(make_config):
     stopped = train(make_config(*RUN, "trainer.average_last=3", "trainer.validate_every=2"), stop_after=7)
-    for damage in (b"damaged", None):
-        file = stopped.path / "checkpoints" / "snapshot-0000006.safetensors"
+    file = stopped.path / "checkpoints" / "snapshot-0000006.safetensors"
+    content = file.read_bytes()
+    for damage in (content[:-1] + bytes([content[-1] ^ 1]), None):
         file.write_bytes(damage) if damage else file.unlink()
         with pytest.raises(Refused, match=r"snapshot-0000006.safetensors"):
             resume(stopped.path)
