@@ -268,7 +268,7 @@ class Weights(Checkpoint):
         return self._folder / FOLDER / f"snapshot-{step:07d}.safetensors"
 
     def _snapshots(self) -> list[Path]:
-        return sorted((self._folder / FOLDER).glob("snapshot-*.safetensors"))
+        return sorted((self._folder / FOLDER).glob("snapshot-*.safetensors"), key=_step_of)
 
 
 def checkpoint_file(run: Path, step: int) -> Path:
@@ -278,7 +278,11 @@ def checkpoint_file(run: Path, step: int) -> Path:
 
 def checkpoint_files(run: Path) -> list[Path]:
     """Return the checkpoints of a run, the newest first."""
-    return sorted((run / FOLDER).glob(f"resume-*{_SUFFIX}"), reverse=True)
+    return sorted((run / FOLDER).glob(f"resume-*{_SUFFIX}"), key=_step_of, reverse=True)
+
+
+def _step_of(file: Path) -> int:
+    return int(file.stem.rpartition("-")[2])
 
 
 def newest_checkpoint(run: Path) -> tuple[Path, dict[str, Any]] | None:
