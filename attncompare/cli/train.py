@@ -3,8 +3,8 @@
 import argparse
 import os
 import sys
-import time
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 

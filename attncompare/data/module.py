@@ -8,7 +8,6 @@ from pytorch_lightning import LightningDataModule
 
 from attncompare import registry
 from attncompare.config import RunConfig
-from attncompare.data.corpora import load_corpus
 from attncompare.data.corpus import TEXT_COLUMNS, Corpus, fingerprint, overlap
 from attncompare.data.dataset import SPLITS
 from attncompare.data.encoding import EncodedCorpus, Tell

@@ -212,7 +212,8 @@ class Task(LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         """Go on counting seconds."""
-        self._since = self._since or time.perf_counter()
+        if self._since is None:
+            self._since = time.perf_counter()
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """Let the optimizer do a step, and log a row of metrics every ``trainer.log_every`` steps and after the last one.

@@ -357,7 +357,9 @@ def _fit_and_test(
                 save_weights(path / AVERAGED_WEIGHTS, weights.mean())
             trainer.strategy.barrier()
             load_weights(path / AVERAGED_WEIGHTS, task.model)
+            loggers, trainer.loggers = trainer.loggers, []  # its figures stand in the summary, and not among the rows
             trainer.validate(task, datamodule=data, verbose=False)
+            trainer.loggers = loggers
             facts["averaged"] = {"steps": weights.steps, "val": _metrics(trainer, "val")}
         else:
             trainer.strategy.barrier()

@@ -141,8 +141,13 @@ def test_built_in_keys_and_names_of_parts_are_refused_without_importing_torch():
 
 
 def test_every_name_of_a_part_can_be_listed_without_importing_it():
+<<<<<<< HEAD
     listed = "[registry.names(kind) for kind in registry.KINDS]"
     code = f"import sys; from attncompare import registry; {listed}; print('torch' in sys.modules)"
+=======
+    listed = "from attncompare import registry; [registry.names(kind) for kind in registry.KINDS]"
+    code = f"import sys; {listed}; print('torch' in sys.modules)"
+>>>>>>> tests
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
     assert registry.names("scores") == ["additive", "dot", "scaled"]
@@ -171,17 +176,17 @@ def installed(monkeypatch):
 
 def test_two_packages_with_one_name_are_refused(installed):
     installed(entry("scaled", "other:Scaled", package="mine"))
-    with pytest.raises(Refused, match="attncompare and mine .*score 'scaled'"):
+    with pytest.raises(Refused, match=r"attncompare and mine .*score 'scaled'"):
         registry.names("scores")
     installed(entry("window", "one:Window", package="one"), entry("window", "two:Window", package="two"))
-    with pytest.raises(Refused, match="one and two .*score 'window'.*uninstall two"):
+    with pytest.raises(Refused, match=r"one and two .*score 'window'.*uninstall two"):
         registry.load("scores", "window")
 
 
 def test_a_package_that_cannot_be_imported_is_named(installed):
     installed(entry("broken", "no_such_package:Broken"))
     assert "broken" in registry.names("scores")
-    with pytest.raises(Refused, match="score 'broken' of other .*no_such_package"):
+    with pytest.raises(Refused, match=r"score 'broken' of other .*no_such_package"):
         parse(changed(base_values(), {"attention.score": "broken"}))
 
 

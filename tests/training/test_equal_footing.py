@@ -7,7 +7,7 @@ from training_runs import NO_TRACKING
 from variants import VARIANTS
 
 from attncompare.data.module import DataModule
-from attncompare.tasks import Task, build_task
+from attncompare.tasks import Task
 from attncompare.training.run import train
 
 DROPOUT = (*SMOKE, *NO_TRACKING, "backbone.dropout=0.3", "trainer.max_steps=4", "trainer.limit_batches=3")
@@ -55,11 +55,9 @@ def test_the_seed_changes_dropout_and_not_the_order_of_batches(make_config, seen
     assert not torch.equal(plain["states"][1], without["states"][1])  # where nothing is dropped, nothing is drawn
 
 
-def test_building_a_model_draws_from_no_global_generator(make_config):
-    config = make_config(*DROPOUT)
-    data = DataModule(config)
+def test_batches_are_drawn_from_no_global_generator(make_config):
+    data = DataModule(make_config(*DROPOUT))
     data.prepare()
     before = torch.get_rng_state()
-    build_task(config, data.tokenizer)
     list(data.train_dataloader())
     assert torch.equal(torch.get_rng_state(), before)
