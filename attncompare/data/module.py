@@ -6,8 +6,8 @@ from typing import Any
 import torch.distributed
 from pytorch_lightning import LightningDataModule
 
-from attncompare import registry
 from attncompare.config import RunConfig
+from attncompare.data.corpora import load_corpus
 from attncompare.data.corpus import TEXT_COLUMNS, Corpus, fingerprint, overlap
 from attncompare.data.dataset import SPLITS
 from attncompare.data.encoding import EncodedCorpus, Tell
@@ -70,9 +70,7 @@ class DataModule(LightningDataModule):
         """
         if self._sets:
             return
-        corpus: Corpus = registry.load("datasets", self.config.data.name)(
-            self.config.data, self.config.data_seed
-        ).load()
+        corpus: Corpus = load_corpus(self.config.data, self.config.data_seed)
         self.fingerprint = fingerprint(corpus)
         encoded = EncodedCorpus(corpus, self.fingerprint, self._tell)
         self.tokenizer, self.source_tokenizer = self._given or self._tokenizers(encoded, _text_columns(corpus))

@@ -141,13 +141,8 @@ def test_built_in_keys_and_names_of_parts_are_refused_without_importing_torch():
 
 
 def test_every_name_of_a_part_can_be_listed_without_importing_it():
-<<<<<<< HEAD
-    listed = "[registry.names(kind) for kind in registry.KINDS]"
-    code = f"import sys; from attncompare import registry; {listed}; print('torch' in sys.modules)"
-=======
     listed = "from attncompare import registry; [registry.names(kind) for kind in registry.KINDS]"
     code = f"import sys; {listed}; print('torch' in sys.modules)"
->>>>>>> tests
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
     assert registry.names("scores") == ["additive", "dot", "scaled"]
