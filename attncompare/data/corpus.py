@@ -69,7 +69,7 @@ def tables(rows: datasets.Dataset, size: int = 10_000) -> Iterator[pa.Table]:
 
 def corpus(columns: dict[str, dict[str, list[Any]]], stream: bool = False) -> Corpus:
     """Make a corpus in memory from ``{split: {column: values}}``."""
-    splits = {split: datasets.Dataset.from_dict(columns[split]) for split in SPLITS}
+    splits = {split: datasets.Dataset.from_dict(columns[split]) for split in SPLITS if split in columns}
     return Corpus(datasets.DatasetDict(splits), stream)
 
 

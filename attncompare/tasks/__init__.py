@@ -12,7 +12,7 @@ from attncompare.data.tokenizer import Tokenizer
 from attncompare.tasks.base import Task, TaskConfig
 
 
-def build_task(config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> Task[Any]:
+def build_task(config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> Task:
     """Return the task of ``config`` with a fresh model; every initial value follows from the seed.
 
     Args:

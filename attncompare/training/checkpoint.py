@@ -65,7 +65,7 @@ class SafeCheckpointIO(CheckpointIO):
             header = safe_json(content[_HEADER : _HEADER + length], path)["__metadata__"]
             if _digest(header["rest"], tensors) != header["sha256"]:
                 raise ValueError("its checksum is another one")
-            return _restored(json.loads(header["rest"]), tensors)  # type: ignore[no-any-return]
+            return _restored(json.loads(header["rest"]), tensors)
         except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise Refused(f"{path}: damaged ({' '.join(str(error).split())})") from None
 
@@ -109,7 +109,14 @@ class ResumeCheckpoint(Checkpoint):
         _restore_random_states(self._random[trainer.global_rank], pl_module.device)
         if self._row is not None:
             for logger in trainer.loggers:
-                logger.log_metrics({name: value for name, value in self._row.items() if name != "step"}, trainer.global_step)
+                logger.log_metrics(
+                    {name: value for name, value in self._row.items() if name != "step"}, trainer.global_step
+                )
+        epochs = trainer.fit_loop.epoch_progress.total
+        if epochs.processed == epochs.started:
+            # The checkpoint stood at the end of an epoch. Lightning would go on without counting the next one, and find
+            # nothing to restore in a checkpoint that was written within it.
+            trainer.fit_loop.reset_restart_stage()
         if not self._budget.is_due(trainer.global_step):
             return
         # As Lightning's training loop does after a step; it takes the validation before a checkpoint for done.
@@ -161,7 +168,9 @@ class ResumeCheckpoint(Checkpoint):
         """
         self._random, self._row = checkpoint["random"], checkpoint["row"]
         if len(self._random) != trainer.world_size:
-            raise Refused(f"{self._folder}: {len(self._random)} processes wrote its checkpoint, not {trainer.world_size}")
+            raise Refused(
+                f"{self._folder}: {len(self._random)} processes wrote its checkpoint, not {trainer.world_size}"
+            )
 
 
 class Weights(Checkpoint):
