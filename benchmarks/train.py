@@ -8,31 +8,21 @@ import torch
 
 from attncompare.config import RunConfig
 from attncompare.model import Lengths, parameter_count, train_flops_per_token
+from benchmarks import models
 from benchmarks.measure import Pause, arguments, median, parsed, ratio, shown, table, turns_apart
-from benchmarks.models import (
-    TINY,
-    Gpt2,
-    HandwrittenDecoder,
-    HandwrittenTranslator,
-    Marian,
-    Sizes,
-    TorchTransformer,
-    XDecoder,
-    endless,
-    loop,
-    multi30k,
-    nanogpt,
-    peer_optimizers,
-    prepared,
-)
+from benchmarks.models import Sizes, endless, loop, prepared
 
 OURS = "attncompare"
 _BY_HAND = "the same model written by hand"
-_DECODERS = {_BY_HAND: HandwrittenDecoder, "Hugging Face GPT2LMHeadModel": Gpt2, "x-transformers": XDecoder}
+_DECODERS = {
+    _BY_HAND: models.HandwrittenDecoder,
+    "Hugging Face GPT2LMHeadModel": models.Gpt2,
+    "x-transformers": models.XDecoder,
+}
 _TRANSLATORS = {
-    _BY_HAND: HandwrittenTranslator,
-    "Hugging Face MarianMTModel": Marian,
-    "torch.nn.Transformer": TorchTransformer,
+    _BY_HAND: models.HandwrittenTranslator,
+    "Hugging Face MarianMTModel": models.Marian,
+    "torch.nn.Transformer": models.TorchTransformer,
 }
 _TOLERANCE = 0.02  # by which share of its parameters a peer may be larger or smaller
 _PEAK, _TIMES = (
@@ -52,11 +42,11 @@ _NOTE = (
 
 def config_of_part(part: str, folder: Path, quick: bool, device: str) -> RunConfig:
     """Return the config of one table."""
-    tiny = (*(TINY if quick else ()), f"trainer={'gpu' if device == 'cuda' else 'cpu'}")
+    tiny = (*(models.TINY if quick else ()), f"trainer={'gpu' if device == 'cuda' else 'cpu'}")
     if part == "translation":
-        return multi30k(folder, "attention.heads=4", *tiny, pairs=60 if quick else None)
+        return models.multi30k(folder, "attention.heads=4", *tiny, pairs=60 if quick else None)
     sizes = () if part == "small" or quick else (*_LARGE, "data.batch_size=8", "task.eval_stride=null")
-    return nanogpt(folder, *sizes, *tiny)
+    return models.nanogpt(folder, *sizes, *tiny)
 
 
 def _train(pause: Pause, config: RunConfig, peer: type | None, steps: int, device: str) -> None:
@@ -65,7 +55,7 @@ def _train(pause: Pause, config: RunConfig, peer: type | None, steps: int, devic
     data, task = prepared(config)
     model = task if peer is None else peer(Sizes.of(config, data.tokenizer.vocab_size)).train()
     model.to(device)
-    optimizers = task.configure_optimizers() if peer is None else peer_optimizers(config, model)
+    optimizers = task.configure_optimizers() if peer is None else models.peer_optimizers(config, model)
 
     step = loop(config, model, model.loss, optimizers, endless(data))
     while True:
@@ -89,7 +79,7 @@ def _table(part: str, rounds: int, quick: bool, device: str) -> None:
         data, task = prepared(config)
         sizes, expected = Sizes.of(config, data.tokenizer.vocab_size), parameter_count(task.model)
         steps = {"small": 10, "large": 1, "translation": 2}[part]
-        works = {
+        works: dict[str, tuple[Any, ...]] = {
             OURS: (_train, config, None, steps, device),
             f"{OURS}, bf16-mixed": (_train, half, None, steps, device),
         }
