@@ -4,8 +4,6 @@ base.py     what all tasks share: the LightningModule, its optimizer, its evalua
 metrics.py  the metrics that tasks choose from
 """
 
-from typing import Any
-
 from attncompare import registry
 from attncompare.config import RunConfig
 from attncompare.data.tokenizer import Tokenizer
