@@ -11,12 +11,14 @@ from pydantic import (
     Field,
     SerializeAsAny,
     StringConstraints,
+    ValidationInfo,
     WrapValidator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError, ValidationError
 
 from attncompare import registry
+from attncompare.errors import Refused
 
 
 def must_be(words: str) -> WrapValidator:
@@ -94,13 +96,17 @@ class PartConfig(Strict):
     name: str
 
 
+NAMES_ALONE = {"parts": "names alone"}
+"""The context of a validation that checks only the names of parts, and imports none of them."""
+
+
 def part(kind: str) -> Any:
     """Return the type of a section whose schema is the ``Config`` of the part that its key ``name`` chooses.
 
     The name alone, in place of a section, stands for the part with its default settings.
     """
 
-    def check(values: Any) -> Any:
+    def check(values: Any, info: ValidationInfo) -> Any:
         if isinstance(values, PartConfig):
             return values
         if isinstance(values, str):
@@ -111,7 +117,13 @@ def part(kind: str) -> Any:
         if name not in registry.names(kind):
             valid = ",".join(registry.names(kind))
             raise PydanticCustomError("unknown_part", "unknown part", {"name": name, "valid": valid})
+        if info.context == NAMES_ALONE:
+            return PartConfig(name=name)
+        chosen = registry.load(kind, name)
+        if not (isinstance(chosen.Config, type) and issubclass(chosen.Config, PartConfig)):
+            what = f"{kind.removesuffix('s')} '{name}': {chosen.__name__}.Config"
+            raise Refused(f"{what} must be a class derived from attncompare.config.PartConfig")
         # Through JSON, because strict mode takes lists for tuples only from there.
-        return registry.load(kind, name).Config.model_validate_json(json.dumps(values))
+        return chosen.Config.model_validate_json(json.dumps(values))
 
     return Annotated[SerializeAsAny[PartConfig], BeforeValidator(check)]

@@ -107,8 +107,9 @@ class TrainedRun:
             Refused: if it cannot.
         """
         if not self.task.can(ability):
-            other = {"translate": "translates nothing; use generate", "generate": "continues no text; use translate"}
-            raise Refused(f"{self.run.path}: a run of task={self.run.config.task.name}, which {other[ability]}")
+            what = {"translate": "translates nothing", "generate": "continues no text"}[ability]
+            instead = "".join(f"; use {one}" for one in self.task.abilities)
+            raise Refused(f"{self.run.path}: a run of task={self.run.config.task.name}, which {what}{instead}")
         return self
 
     def page(self, name: str) -> Path:

@@ -38,6 +38,7 @@ class LanguageModel(Task):
 
     title = "Language model"
     data_kind = "text"
+    outputs = ("nats_N", "correct_N", "bytes_N", "items_N")
     fixed_shapes = True
     always_causal = True
     abilities = ("generate",)
@@ -64,10 +65,6 @@ class LanguageModel(Task):
         super().__init__(config, tokenizer, source_tokenizer)
         self.prompts = [self._encode_prompt(prompt) for prompt in config.task.sample_prompts]
 
-    def build_model(self) -> Any:
-        """Return a fresh decoder."""
-        return self.backbone.decoder_only(self.config.backbone, self.vocabulary, self.make_attention)
-
     def loss(self, batch: TextBatch) -> Tensor:
         """Return the cross-entropy, a mean over scored tokens."""
         return self.mean_loss(self.hidden(batch.input_BT), batch.target_BT, batch.scored_BT)
@@ -86,7 +83,7 @@ class LanguageModel(Task):
 
     def predictions(self) -> list[dict[str, Any]]:
         """Return answers of the test split where its rows ask for some, else how the model continues the prompts."""
-        rows = self.trainer.datamodule.scored_rows("test", _ANSWERED)  # type: ignore[attr-defined]
+        rows = self.trainer.datamodule.scored_rows("test", _ANSWERED)
         return self._answers(rows) if rows else self._continuations()
 
     @torch.no_grad()
