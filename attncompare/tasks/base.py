@@ -247,11 +247,12 @@ class Task(LightningModule, Generic[Model]):
         Each row says how many tokens and seconds of training it took, so that what two runs reached with the same
         tokens, or in the same time, can be told later.
         """
-        steps_per_epoch = max(1, int(self.trainer.num_training_batches) // self.trainer.accumulate_grad_batches)
+        batches = self.trainer.num_training_batches  # infinite where nothing was trained yet
+        steps_per_epoch = max(1, batches // self.trainer.accumulate_grad_batches)
         facts = {
             "train/tokens": self.tokens_trained,
             "train/seconds": self._at_row[1] if prog_bar.startswith("train") else self.seconds,
-            "epoch": (step - 1) // steps_per_epoch,
+            "epoch": max(0, step - 1) // steps_per_epoch,
             "step": step,
         }
         row = {name: torch.as_tensor(value, dtype=torch.float64).cpu() for name, value in {**values, **facts}.items()}
@@ -301,11 +302,9 @@ class Task(LightningModule, Generic[Model]):
         self.metrics.update(**self.evaluate_batch(batch, "test"))
 
     def on_test_epoch_end(self) -> None:
-        """Log the metrics of test; they stand in the summary of the record, not among its rows."""
+        """Log the metrics of test."""
         values = {f"test/{name}": one.compute() for name, one in self.metrics.items()}
-        self.log_dict(
-            {name: torch.as_tensor(value, dtype=torch.float64) for name, value in values.items()}, logger=False
-        )
+        self.log_dict({name: torch.as_tensor(value, dtype=torch.float64) for name, value in values.items()})
 
     def item_rows(self) -> list[dict[str, Any]]:
         """Return one row for each item of the newest evaluation: ``id``, and the sums of each metric that has some."""
