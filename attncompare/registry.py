@@ -4,26 +4,46 @@ A built-in part is a file in the folder of its kind, ``two_words.py``, that defi
 packages bring more through the entry points ``attncompare.<kind>``. Listing names imports nothing.
 """
 
+import ast
 import difflib
+import importlib
+import inspect
 import json
 import re
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from attncompare.errors import Refused
 
+
+class Kind(NamedTuple):
+    """A kind of parts.
+
+    Attributes:
+        place: the folder of the built-in ones, or the file where they stand; empty: none is built in.
+        base: the class from which every part of the kind derives, ``module:name``; its abstract methods are what a part
+            has to define.
+        declares: attributes that a part has to set.
+    """
+
+    place: str
+    base: str
+    declares: tuple[str, ...] = ()
+
+
 KINDS = {
-    "scores": "attention/scores",
-    "backbones": "model/backbones",
-    "datasets": "data/corpora",
-    "tasks": "tasks",
-    "metrics": None,  # the built-in ones stand in tasks/metrics.py
-    "callbacks": None,
+    "scores": Kind("attention/scores", "attncompare.attention:ScoreFunction"),
+    "backbones": Kind("model/backbones", "attncompare.model:Backbone", ("Config",)),
+    "datasets": Kind("data/corpora", "attncompare.data.dataset:Dataset", ("kind",)),
+    "tasks": Kind("tasks", "attncompare.tasks:Task", ("Config", "title", "data_kind", "outputs")),
+    "metrics": Kind(
+        "tasks/metrics.py", "attncompare.tasks.metrics:Metric", ("name", "title", "short", "higher_is_better")
+    ),
+    "callbacks": Kind("", "pytorch_lightning:Callback"),
 }
-"""Each kind of part with the folder of the built-in ones; None: the registry knows installed ones alone."""
 
 _PACKAGE = Path(__file__).parent
 
@@ -39,20 +59,22 @@ def names(kind: str) -> list[str]:
 
 
 def load(kind: str, name: str) -> type[Any]:
-    """Return the class of the part ``name``.
+    """Return the class of the part ``name``, which has all that its kind asks for (:class:`Kind`).
 
     Raises:
-        Refused: if there is no such part, two packages claim its name, or its package cannot be imported.
+        Refused: if there is no such part, two packages claim its name, its package cannot be imported, or its class lacks
+            something.
     """
-    entries = _entries(kind)
+    entries, one = _entries(kind), kind.removesuffix("s")
     if name not in entries:
-        raise Refused(unknown(kind.removesuffix("s"), name, entries))
+        raise Refused(unknown(one, name, entries))
     try:
-        return entries[name].load()
+        part = entries[name].load()
     except (ImportError, AttributeError) as error:
-        raise Refused(
-            f"{kind.removesuffix('s')} '{name}' of {package(entries[name])} cannot be loaded: {error}"
-        ) from error
+        raise Refused(f"{one} '{name}' of {package(entries[name])} cannot be loaded: {error}") from error
+    if problem := _problem(kind, name, part):
+        raise Refused(f"{one} '{name}' of {package(entries[name])}: {problem}")
+    return part
 
 
 def installed() -> list[EntryPoint]:
@@ -71,7 +93,7 @@ def unknown(what: str, name: object, valid: Iterable[str]) -> str:
     close = nearest(name, choices)
     text = str(name) if str(name).isprintable() else json.dumps(str(name))
     hint = f" (did you mean {close}?)" if close else ""
-    return f"unknown {what} '{text if len(text) <= 200 else text[:200] + '...'}'{hint}; valid: {', '.join(choices)}"
+    return f"unknown {what} '{text if len(text) <= 200 else text[:200] + '...'}'{hint}; valid: {', '.join(choices) or 'none'}"
 
 
 def nearest(name: object, valid: Iterable[str]) -> str | None:
@@ -92,13 +114,43 @@ def _entries(kind: str) -> dict[str, EntryPoint]:
 
 
 @cache
+def _problem(kind: str, name: str, part: Any) -> str | None:
+    """Return what keeps ``part`` from being a part of its kind, if anything does."""
+    module, _, base = KINDS[kind].base.partition(":")
+    if not inspect.isclass(part) or not issubclass(part, getattr(importlib.import_module(module), base)):
+        return f"{getattr(part, '__name__', part)} must be a class derived from {module}.{base}"
+    methods = [one for one in dir(part) if getattr(getattr(part, one, None), "__isabstractmethod__", False)]
+    unset = [one for one in KINDS[kind].declares if getattr(part, one, None) is None]
+    if methods or unset:
+        wanted = [f"the method{'s' * (len(methods) > 1)} {', '.join(methods)}"] * bool(methods) + [
+            ", ".join(unset)
+        ] * bool(unset)
+        return f"the class {part.__name__} must define {' and '.join(wanted)}"
+    if kind == "metrics" and (own := getattr(part, "name", None)) != name:
+        return f"the class {part.__name__} must have the name under which it is installed, not '{own}'"
+    return None
+
+
+@cache
 def _built_in(kind: str) -> dict[str, EntryPoint]:
-    """Return the parts in the folder of a kind: each file that defines the class which its name asks for."""
-    place = KINDS[kind]
-    if place is None:
-        return {}
-    folder, group = _PACKAGE / place, f"attncompare.{kind}"
-    found = {}
+    """Return the built-in parts of a kind: each file of its folder that defines the class which the file's name asks for.
+
+    Where they stand in one file, they are the classes in it that set ``name``.
+    """
+    place, group = KINDS[kind].place, f"attncompare.{kind}"
+    folder = _PACKAGE / place
+    found: dict[str, EntryPoint] = {}
+    if not place:
+        return found
+    if place.endswith(".py"):
+        module = f"attncompare.{place.removesuffix('.py').replace('/', '.')}"
+        body = ast.parse(folder.read_text(encoding="utf-8")).body
+        for defined in (statement for statement in body if isinstance(statement, ast.ClassDef)):
+            for statement in defined.body:
+                match statement:
+                    case ast.Assign(targets=[ast.Name(id="name")], value=ast.Constant(value=str(name))):
+                        found[name] = EntryPoint(name, f"{module}:{defined.name}", group)
+        return found
     for file in [*folder.glob("*.py"), *folder.glob("*/__init__.py")]:
         name = file.parent.name if file.name == "__init__.py" else file.stem
         one = "".join(word.capitalize() for word in name.split("_"))

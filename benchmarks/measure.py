@@ -25,7 +25,10 @@ from torch.utils.benchmark import Timer
 from attncompare.attention.kernels.build import identity
 
 _DRAWS = 4000  # of the bootstrap
-_UNITS = {"s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")), "B": ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))}
+_UNITS = {
+    "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")),
+    "B": ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")),
+}
 
 
 class LeftOut(Exception):  # noqa: N818
@@ -101,10 +104,14 @@ def machine() -> str:
 def arguments(description: str | None, *, rounds: int) -> argparse.ArgumentParser:
     """Return a parser with what every benchmark can be told; ``rounds`` is the default."""
     parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
-    parser.add_argument("--rounds", type=int, default=rounds, metavar="N", help=f"turns of each contender (default: {rounds})")
+    parser.add_argument(
+        "--rounds", type=int, default=rounds, metavar="N", help=f"turns of each contender (default: {rounds})"
+    )
     parser.add_argument("--threads", type=int, metavar="N", help="threads of torch (default: as many as it takes)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: cpu")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it works; the figures mean nothing")
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny sizes: shows that it works; the figures mean nothing"
+    )
     return parser
 
 
@@ -121,7 +128,9 @@ def parsed(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> argp
     return options
 
 
-def in_turns(contenders: Mapping[str, Callable[[], object]], rounds: int, sample: float = 0.005) -> dict[str, list[float]]:
+def in_turns(
+    contenders: Mapping[str, Callable[[], object]], rounds: int, sample: float = 0.005
+) -> dict[str, list[float]]:
     """Return the seconds of a call of each contender, round by round.
 
     Args:
@@ -129,7 +138,10 @@ def in_turns(contenders: Mapping[str, Callable[[], object]], rounds: int, sample
         rounds: how many.
         sample: seconds that a turn lasts at least, by as many calls.
     """
-    timers = {name: Timer("work()", globals={"work": work}, num_threads=torch.get_num_threads()) for name, work in contenders.items()}
+    timers = {
+        name: Timer("work()", globals={"work": work}, num_threads=torch.get_num_threads())
+        for name, work in contenders.items()
+    }
     calls = {name: max(1, math.ceil(sample / max(timer.timeit(1).mean, 1e-9))) for name, timer in timers.items()}
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds):
@@ -144,6 +156,10 @@ def rotated(names: list[str], number: int) -> list[str]:
     return names[first:] + names[:first]
 
 
+Pause = Callable[..., None]
+"""Called by work when it is ready to begin and after each turn, maybe with the seconds of the turn; returns at the next turn."""
+
+
 class Apart:
     """Work in a process of its own, as whoever trains has it, which stands still between turns.
 
@@ -151,8 +167,7 @@ class Apart:
     random generators and flags of torch are global.
 
     Args:
-        work: a function of a module, called with a function ``pause`` and the arguments. It calls ``pause`` when it is ready
-            to begin, and after each turn; ``pause`` returns when the next one begins.
+        work: a function of a module, called with :data:`Pause` and the arguments.
         arguments: of the work, pickled on their way.
     """
 
@@ -160,7 +175,7 @@ class Apart:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         orders = (theirs, work, arguments, torch.get_num_threads())
-        self._process = context.Process(target=_work, args=orders, daemon=True)
+        self._process = context.Process(target=_work, args=orders)  # not a daemon: W&B starts processes of its own
         self._process.start()
         theirs.close()
         self._wait()
@@ -169,39 +184,41 @@ class Apart:
         """Let it work up to its next pause, and return the seconds that this took."""
         began = time.perf_counter()
         self._connection.send(True)
-        self._wait()
-        return time.perf_counter() - began
+        seconds = self._wait()
+        return time.perf_counter() - began if seconds is None else seconds
 
     def leave(self) -> None:
         """End it where it stands."""
         self._process.kill()
         self._process.join()
 
-    def _wait(self) -> None:
+    def _wait(self) -> float | None:
         try:
-            problem = self._connection.recv()
+            problem, seconds = self._connection.recv()
         except EOFError:
-            problem = "its process died"
+            problem, seconds = "its process died", None
         if problem is not None:
             self.leave()
             raise LeftOut(problem)
+        return seconds
 
 
 def _work(connection: Connection, work: Callable[..., Any], arguments: tuple[Any, ...], threads: int) -> None:
     torch.set_num_threads(threads)
     gc.freeze()
 
-    def pause() -> None:
+    def pause(seconds: float | None = None) -> None:
         if torch.cuda.is_initialized():
             torch.cuda.synchronize()
-        connection.send(None)
+        connection.send((None, seconds))
         connection.recv()
 
     try:
         work(pause, *arguments)
-        connection.send("it ended before its last turn")
+        problem = "it ended before its last turn"
     except Exception as error:
-        connection.send(f"{type(error).__name__}: {error}" if not isinstance(error, LeftOut) else str(error))
+        problem = str(error) if isinstance(error, LeftOut) else f"{type(error).__name__}: {error}"
+    connection.send((problem, None))
 
 
 def turns_apart(
@@ -239,7 +256,9 @@ def turns_apart(
 _PLAIN_HEAP = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_TOP_PAD_": "0"}
 
 
-def peak_bytes(make: Callable[..., Callable[[], object]], arguments: Mapping[str, Any], warm_up: Mapping[str, Any] | None) -> int:
+def peak_bytes(
+    make: Callable[..., Callable[[], object]], arguments: Mapping[str, Any], warm_up: Mapping[str, Any] | None
+) -> int:
     """Return by how many bytes memory grows at most during one call, in a process of its own.
 
     On the CPU this is the highest resident size during the call (Linux counts it, exact to some 100 KiB) less that before it;

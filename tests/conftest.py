@@ -14,8 +14,8 @@ import pytest
 
 pytest.register_assert_rewrite("outcomes")
 
-from commands import SMOKE, composed_config  # noqa: E402  (after what they are imported with)
-from hypothesis import HealthCheck, settings  # noqa: E402
+from commands import SMOKE, composed_config
+from hypothesis import HealthCheck, settings
 
 settings.register_profile("untimed", deadline=None)  # a busy machine fails no test
 settings.load_profile("untimed")

@@ -1,6 +1,7 @@
 """The commands that show and check results: ``compare``, ``reproduce``, ``dashboard``, ``wandb-report``."""
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,12 @@ def _dashboard(parsed: argparse.Namespace) -> None:
 
 
 def _wandb_report(parsed: argparse.Namespace) -> None:
-    from attncompare.wandb_logging.report_command import build
+    from attncompare.compare import compare_groups, gather, verdicts
+    from attncompare.wandb_logging.report import build
 
-    build(parsed.runs, offline=parsed.offline)
+    gathered = gather(parsed.runs)
+    comparisons = compare_groups(gathered.runs, left_out=gathered.left_out)
+    sentences = [verdict.sentence for comparison in comparisons for verdict in verdicts(comparison)]
+    again = [shlex.join(["attncompare", "compare", *map(str, parsed.runs)])]
+    again.append(shlex.join(["attncompare", "reproduce", str(gathered.runs[0].path)]))
+    build(gathered.runs, sentences, again, offline=parsed.offline)

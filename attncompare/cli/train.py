@@ -1,12 +1,10 @@
 """The commands ``train`` and ``sweeps``: from Hydra's arguments to one run or the runs of a sweep."""
 
 import argparse
-import inspect
 import os
 import sys
 import tempfile
-from collections.abc import Callable
-from functools import partial
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,38 +132,17 @@ def _train_one(config: "RunConfig", overrides: list[str]) -> None:
     def say(text: str) -> None:
         print(text, file=sys.stderr)
 
-    called: Callable[..., Any] = partial(train_run, config, overrides, on_folder=on_folder, on_message=say)
+    shown, began = "bar" if sys.stderr.isatty() else "lines", time.monotonic()
     try:
-        if "progress" in inspect.signature(train_run).parameters:
-            run = called(progress="bar" if sys.stderr.isatty() else "lines")
-        else:
-            run = _on_a_board(called, f"{config.task.name} {config.attention.name}")
+        run = train_run(config, overrides, progress=shown, on_folder=on_folder, on_message=say)
     except KeyboardInterrupt:
         if folder is not None:
             say(how_to_resume(folder))
         raise
     if os.environ.get("LOCAL_RANK", "0") == "0":
-        for line in wandb_problem(run):
+        for line in [*wandb_problem(run), f"finished after {time.monotonic() - began:.0f} s"]:
             say(line)
         print(run.path)
-
-
-def _on_a_board(train_run: Callable[..., Any], label: str) -> Any:
-    """Return what ``train_run`` returns; its progress shows on the board of sweeps until training has one of its own."""
-    from rich.console import Console
-
-    from attncompare.sweep.progress_board import ProgressBoard
-
-    with ProgressBoard([label], Console(stderr=True)) as board:
-        try:
-            run = train_run(on_progress=partial(board.update, 0), on_message=board.print)
-        except Refused:
-            raise  # nothing was started that could have ended
-        except BaseException as error:
-            board.finish(0, "interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
-            raise
-        board.finish(0, "finished")
-        return run
 
 
 def _sweeps(parsed: argparse.Namespace) -> None:

@@ -28,6 +28,11 @@ def model(run: Run) -> str:
     return f"{model_without_seed(run.config)} on {fingerprint(run)}"
 
 
+def named_seeds(seeds: Sequence[int]) -> str:
+    """Return "seed 7", or "seeds 7, 8"."""
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+
+
 def once(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     """Return each config once for each data, and a note for each run that repeats one; the newest counts."""
     equal: dict[tuple[str, str, int], list[Run]] = {}

@@ -5,6 +5,7 @@ and ``attention.score`` are those of the part that their ``name`` chooses.
 """
 
 import hashlib
+import inspect
 import json
 import math
 from collections.abc import Sequence
@@ -100,6 +101,10 @@ class TrainerConfig(Strict):
         for name in callbacks:
             if name not in registry.names("callbacks"):
                 raise ValueError(registry.unknown("callback", name, registry.names("callbacks")))
+            try:
+                inspect.signature(registry.load("callbacks", name)).bind()
+            except TypeError as error:
+                raise ValueError(f"callback '{name}' must be made without arguments: {error}") from None
         return callbacks
 
     @model_validator(mode="after")
@@ -161,6 +166,18 @@ class RunConfig(_Sections):
         return self
 
     @model_validator(mode="after")
+    def _metrics_fit_task(self) -> "RunConfig":
+        outputs = self.task_class.outputs
+        for name in self.task.metrics:
+            lacking = [one for one in registry.load("metrics", name).needs() if one not in outputs]
+            if lacking:
+                raise ValueError(
+                    f"task.metrics: {name} is computed from {', '.join(lacking)}, which task={self.task.name} does not "
+                    f"give; it gives: {', '.join(outputs)}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _each_part_of_a_batch_has_rows(self) -> "RunConfig":
         rows, parts = self.data.rows_of(self.task.max_length), self.trainer.devices * self.trainer.accumulate
         key, size = self.data.batch
@@ -205,11 +222,10 @@ class RunConfig(_Sections):
         The variant's name does not count, nor how its head width was spelled, nor a causal mask that the task has
         anyway.
         """
-        values = self.settings()
-        del values["attention"]["name"]
-        values["attention"]["head_dim"] = self.attention.width(self.backbone.d_model)
-        values["attention"]["causal"] |= self.task_class.always_causal
-        return _sha256(values)
+        attention = self.attention
+        width, causal = attention.width(self.backbone.d_model), attention.causal or self.task_class.always_causal
+        same = attention.model_copy(update=dict(name="", head_dim=width, causal=causal))  # noqa: C408
+        return _sha256(self.settings() | {"attention": same.model_dump(mode="json")})
 
 
 def parse(values: Any) -> RunConfig:

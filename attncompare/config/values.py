@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, ValidationError
 
 from attncompare import registry
+from attncompare.errors import Refused
 
 
 def must_be(words: str) -> WrapValidator:
@@ -118,7 +119,11 @@ def part(kind: str) -> Any:
             raise PydanticCustomError("unknown_part", "unknown part", {"name": name, "valid": valid})
         if info.context == NAMES_ALONE:
             return PartConfig(name=name)
+        chosen = registry.load(kind, name)
+        if not (isinstance(chosen.Config, type) and issubclass(chosen.Config, PartConfig)):
+            what = f"{kind.removesuffix('s')} '{name}': {chosen.__name__}.Config"
+            raise Refused(f"{what} must be a class derived from attncompare.config.PartConfig")
         # Through JSON, because strict mode takes lists for tuples only from there.
-        return registry.load(kind, name).Config.model_validate_json(json.dumps(values))
+        return chosen.Config.model_validate_json(json.dumps(values))
 
     return Annotated[SerializeAsAny[PartConfig], BeforeValidator(check)]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from attncompare.data.corpus import Corpus
 
 SPLITS = ("train", "val", "test")
+COLUMNS = {"pairs": ("source", "target"), "text": ("text",)}
+"""The columns of text that each kind of rows has."""
 PathOrNull = Annotated[
     Annotated[str, StringConstraints(min_length=1)] | None, must_be("null, or a path of a folder or file")
 ]

@@ -21,8 +21,6 @@ Tell = Callable[[str], None]
 
 _LARGE = 2**25  # bytes of text, some millions of tokens: more is kept in the cache
 _FORM = 2  # of what is kept there
-_ROWS = 10_000  # at a time, fewer where they are long
-_BYTES = 2**20  # at a time
 _PIECE = 2**15  # characters of a piece of a long document
 # Every kind of tokenizer cuts between a character and the space or line end after it (tokenizer.py).
 _CUT = re.compile(r"(?<=\S)(?=[ \n])")
@@ -92,7 +90,7 @@ class EncodedCorpus:
         """Yield batches that are small in memory, and tell of each tenth of a large split."""
         rows, large = self._corpus.splits[split].num_rows, self._corpus.text_bytes(split) >= _LARGE
         done = told = 0
-        for batch in self._corpus.batches(split, columns, _at_once(self._corpus, split)):
+        for batch in self._corpus.batches(split, columns):
             if large and 10 * done // rows >= told:
                 self._tell(f"encoding {split}, {columns[0]}, {10 * told} %")
                 told += 1
@@ -108,13 +106,8 @@ class _TrainTexts:
 
     def __iter__(self) -> Iterator[str]:
         for column in self._columns:
-            for batch in self._corpus.batches("train", [column], _at_once(self._corpus, "train")):
+            for batch in self._corpus.batches("train", [column]):
                 yield from batch[column]
-
-
-def _at_once(corpus: Corpus, split: str) -> int:
-    """Return how many rows of a split are small in memory together."""
-    return max(1, min(_ROWS, corpus.splits[split].num_rows * _BYTES // max(1, corpus.text_bytes(split))))
 
 
 def encode_lines(lines: Iterable[str], tokenizer: Tokenizer) -> Iterator[Arrays]:

@@ -11,7 +11,6 @@ from pydantic import StringConstraints, model_validator
 from attncompare.config.values import LabelOrNull, SplitFractionOrNull, Strict, must_be
 from attncompare.data.dataset import SPLITS, Dataset, DatasetConfig, PathOrNull
 from attncompare.errors import Refused
-from attncompare.registry import load
 
 if TYPE_CHECKING:
     from datasets import Dataset as Rows
@@ -102,61 +101,64 @@ class OwnDataConfig(DatasetConfig):
         return self
 
 
-class OwnData(Dataset):
-    """Rows of a user's own, from local files or from the hub.
+class FileData(Dataset):
+    """Rows that are read from files.
 
     Attributes:
         blank: whether a text may be blank.
         first: at most so many rows of each split are read; None: all.
     """
 
-    Config = OwnDataConfig
-    config: OwnDataConfig
     blank: bool = True
     first: int | None = None
 
-    def sources(self, path: Path) -> dict[str, tuple[Source, ...]]:
-        """Return the local files of each split that has files of its own."""
+    def sources(self) -> dict[str, tuple[Source, ...]]:
+        """Return the local files of each split that has files of its own; empty: the data are elsewhere."""
         raise NotImplementedError
 
     def columns(self) -> "Columns":
         """Return the columns that are read (:data:`attncompare.data.reading.Columns`)."""
         raise NotImplementedError
 
+    def rows(self, sources: Mapping[str, tuple[Source, ...]]) -> dict[str, "Rows"]:
+        """Return the rows of each split, read into the cache where they are not there."""
+        from attncompare.data.reading import read
+
+        return {split: read(found, self.columns(), self.blank, self.first) for split, found in sources.items()}
+
     def files(self) -> list[Path]:
-        """Return the local files, after they were read once into the cache; see :meth:`Dataset.files`."""
-        if self.config.path is None:
-            return []
-        sources = self.sources(Path(self.config.path))
-        self._read(sources)
-        return paths_of(sources.values())
+        """Return the local files, after they were read into the cache; see :meth:`Dataset.files`."""
+        sources = self.sources()
+        self.rows(sources)
+        return [path for split in sources.values() for source in split for path in source.paths]
 
-    def load(self) -> "Corpus":
-        """Read all rows, and take from train what has no data of its own; see :meth:`Dataset.load`."""
-        from attncompare.data.corpus import Corpus, with_fractions
 
-        rows, origin = self._from_hub() if self.config.path is None else self._from_files(Path(self.config.path))
-        fractions = {"val": self.config.val_fraction, "test": self.config.test_fraction}
-        return Corpus(with_fractions(rows, fractions, self.data_seed), stream=self.kind == "text", origin=origin)
+class OwnData(FileData):
+    """Rows of a user's own, from local files or from the hub."""
+
+    Config = OwnDataConfig
+    config: OwnDataConfig
 
     def names(self) -> dict[str, str | None]:
         """Return what the data call each split."""
         return {split: getattr(self.config.splits, split) for split in SPLITS}
 
-    def _from_files(self, path: Path) -> tuple[dict[str, "Rows"], dict[str, Any]]:
-        sources = self.sources(path)
-        return self._read(sources), origin_of(sources)
+    def load(self) -> "Corpus":
+        """Read all rows, and take from train what has no data of its own; see :meth:`Dataset.load`."""
+        from attncompare.data.corpus import Corpus, with_fractions
 
-    def _read(self, sources: dict[str, tuple[Source, ...]]) -> dict[str, "Rows"]:
-        from attncompare.data.reading import read
+        if self.config.hub is None:
+            sources = self.sources()
+            rows, origin = self.rows(sources), origin_of(sources)
+        else:
+            rows, origin = self._from_hub(self.config.hub)
+        fractions = {"val": self.config.val_fraction, "test": self.config.test_fraction}
+        return Corpus(with_fractions(rows, fractions, self.data_seed), stream=self.kind == "text", origin=origin)
 
-        return {split: read(found, self.columns(), self.blank, self.first) for split, found in sources.items()}
-
-    def _from_hub(self) -> tuple[dict[str, "Rows"], dict[str, Any]]:
+    def _from_hub(self, hub: str) -> tuple[dict[str, "Rows"], dict[str, Any]]:
         from attncompare.data.hub import hub_builder, hub_rows
 
-        assert self.config.hub is not None
-        builder, origin = hub_builder(self.config.hub, self.config.subset)
+        builder, origin = hub_builder(hub, self.config.subset)
         names = {**self.names(), "train": self.config.splits.train or "train"}
         rows = {
             split: hub_rows(builder, origin, name, self.columns(), self.blank, self.first)
@@ -166,14 +168,9 @@ class OwnData(Dataset):
         return rows, origin
 
 
-def paths_of(sources: Iterable[tuple[Source, ...]]) -> list[Path]:
-    """Return all files of some splits."""
-    return [path for split in sources for source in split for path in source.paths]
-
-
-def origin_of(sources: dict[str, tuple[Source, ...]]) -> dict[str, Any]:
+def origin_of(sources: Mapping[str, tuple[Source, ...]]) -> dict[str, Any]:
     """Return the names of local files by split, for the record."""
-    return {"files": {split: [path.name for path in paths_of([found])] for split, found in sources.items()}}
+    return {"files": {split: [path.name for one in found for path in one.paths] for split, found in sources.items()}}
 
 
 def pair_files(path: Path, names: Mapping[str, str | None], source: str, target: str) -> dict[str, tuple[Source, ...]]:
@@ -312,9 +309,3 @@ def _one_kind(paths: Iterable[Path], where: str) -> Source:
     (kind,) = kinds
     assert kind is not None
     return Source(kind, paths)
-
-
-def checked_files(config: DatasetConfig) -> list[Path]:
-    """Return the local files that a section ``data`` reads, checked (:meth:`attncompare.data.dataset.Dataset.files`)."""
-    files: list[Path] = load("datasets", config.name)(config, 0).files()
-    return files

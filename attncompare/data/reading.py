@@ -58,19 +58,18 @@ def read(sources: Sequence[Source], columns: Columns, blank: bool, first: int | 
         if not path.is_file():  # a pipe would never end
             raise Refused(f"{path}: {'no plain file' if path.exists() else 'no such file'}")
         states.append([str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns])
-    kind = sources[0].kind
+    kind, where = sources[0].kind, str(paths[0])
     if kind in ("parquet", "arrow"):
         rows = _typed(sources[0], columns, first is not None)
-        return first_rows(rows, columns, str(paths[0]), blank, first, states) if first else text_columns(
-            rows, columns, str(paths[0]), blank
-        )  # fmt: skip
+        if first is not None:
+            return first_rows(rows, columns, where, blank, first, states)
+        return text_columns(rows, columns, where, blank)
 
     def cells() -> Iterator[Sequence[str]]:
         if len(sources) == 2:
             return _parallel(paths[0], paths[1], columns, blank)
-        return chain.from_iterable(
-            _checked(_READERS[kind](path, list(columns.values())), f"{path}, line", columns, blank) for path in paths
-        )
+        read_file, asked = _READERS[kind], list(columns.values())
+        return chain.from_iterable(_checked(read_file(path, asked), f"{path}, line", columns, blank) for path in paths)
 
     return _cached([kind, states], columns, blank, first, cells)
 

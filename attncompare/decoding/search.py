@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from attncompare.attention.kernels.likeliest import likeliest
+from attncompare.data.tokenizer import PAD
 from attncompare.errors import Refused
 from attncompare.model import PairModel
 
@@ -150,7 +151,7 @@ def _greedy_with_totals(
         token_B = logits_BV.argmax(-1)
         gained_B = logits_BV.gather(1, token_B[:, None])[:, 0].double() - logits_BV.logsumexp(-1).double()
         total_B += gained_B.masked_fill(ended_B, 0.0)
-        token_B = token_B.masked_fill(ended_B, model.pad)
+        token_B = token_B.masked_fill(ended_B, PAD)
         tokens.append(token_B)
         ended_B |= token_B == eos
         if bool(ended_B.all()):
@@ -329,11 +330,11 @@ def translate_all(
         beam: width of the search.
         options: the other arguments of :func:`translate_batch`.
     """
-    device = next(model.parameters()).device
+    device = model.output_weight.device
     found: list[list[Hypothesis]] = [[] for _ in sources]
     for rows in batches_by_length([len(ids) for ids in sources], beam):
         padded = torch.nn.utils.rnn.pad_sequence(
-            [torch.tensor(sources[row]) for row in rows], batch_first=True, padding_value=model.pad
+            [torch.tensor(sources[row]) for row in rows], batch_first=True, padding_value=PAD
         )
         for row, answer in zip(rows, translate_batch(model, padded.to(device), beam=beam, **options), strict=True):
             found[row] = answer

@@ -5,6 +5,7 @@ import stat
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -66,8 +67,10 @@ def translate_lines(
     """
     shown: list[ProbeMaps] = []
     total = cut = 0
-    for sentences in batches:
-        for one in trained.translate(sentences, beam=beam, n_best=n_best or 1, length_penalty=length_penalty):
+    for sentences in chain([[]], batches):  # no sentences first: bad options are refused before a line is read
+        for one in trained.translate(
+            sentences, beam=beam, n_best=1 if n_best is None else n_best, length_penalty=length_penalty
+        ):
             for best in one.hypotheses:
                 print(one_line(best.text) if n_best is None else f"{total}\t{best.score:.6f}\t{one_line(best.text)}")
             if maps is not None and one.source_ids and len(shown) < MOST_MAPS:

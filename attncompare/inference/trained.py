@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from attncompare.config import parse, with_data
+from attncompare.config import RunConfig, parse, with_data
 from attncompare.data.module import DataModule
 from attncompare.data.probes import Probe
 from attncompare.data.tokenizer import BOS, EOS, Tokenizer
@@ -26,6 +26,7 @@ from attncompare.record import (
 from attncompare.registry import unknown
 from attncompare.tasks import Task, build_task
 from attncompare.text import counted
+from attncompare.training import evaluate
 
 CHECKPOINTS = {"best": BEST_WEIGHTS, "last": LAST_WEIGHTS, "averaged": AVERAGED_WEIGHTS}
 """Files of weights by the name that they are asked for: lowest validation loss, last step, mean of the last steps."""
@@ -90,7 +91,7 @@ class TrainedRun:
         self.tokenizers = (self.tokenizer, source)
         weights, file = run.read(self.weights_file, WEIGHTS_LIMIT), run.path / self.weights_file
         require_weights_of(run.config, lambda: build_task(run.config, self.tokenizer, source).model, weights, file)
-        self.task: Task = build_task(run.config, self.tokenizer, source)
+        self.task: Task = self._built(run.config)
         weights_from(weights, file, self.task.model)
         self.task.eval()
 
@@ -106,8 +107,9 @@ class TrainedRun:
             Refused: if it cannot.
         """
         if not self.task.can(ability):
-            other = {"translate": "translates nothing; use generate", "generate": "continues no text; use translate"}
-            raise Refused(f"{self.run.path}: a run of task={self.run.config.task.name}, which {other[ability]}")
+            what = {"translate": "translates nothing", "generate": "continues no text"}[ability]
+            instead = "".join(f"; use {one}" for one in self.task.abilities)
+            raise Refused(f"{self.run.path}: a run of task={self.run.config.task.name}, which {what}{instead}")
         return self
 
     def page(self, name: str) -> Path:
@@ -267,7 +269,7 @@ class TrainedRun:
             self._require_beam(beam)
         data = DataModule(config, tokenizers=self.tokenizers)
         data.prepare()
-        task = build_task(config, *self.tokenizers)
+        task = self._built(config)
         task.model.load_state_dict(self.task.model.state_dict())
         return {
             "checkpoint": self.weights_file,
@@ -277,9 +279,13 @@ class TrainedRun:
             "fingerprint": data.fingerprint,
             "beam": values["task"].get("beam"),
             "stride": values["task"].get("eval_stride"),
-            "metrics": task.evaluate(data, split),
+            "metrics": evaluate(task, data, split),
             "signatures": task.signatures(),
         }
+
+    def _built(self, config: RunConfig) -> Task:
+        with torch.random.fork_rng(devices=()):  # torch's layers draw initial values, which are replaced
+            return build_task(config, *self.tokenizers)
 
     def _tokenizer(self, name: str) -> Tokenizer:
         return Tokenizer.parse(self.run.read(name), self.run.path / name)

@@ -1,4 +1,4 @@
-"""Attention maps as data: what they hold, how they are kept in files, and the numbers that describe each head (C9).
+"""Attention maps as data: what they hold, how they are kept in files, and the numbers that describe each head.
 
 Every layer and head is kept, never a mean over them: the mean of two sharp heads looks like one blurred head.
 """
@@ -171,7 +171,9 @@ def load_maps(path: Path) -> tuple[int, list[ProbeMaps]]:
 
 def maps_of(run: Run) -> list[tuple[int, list[ProbeMaps]]]:
     """Return the attention maps in the record of a run: the step of each capture, and its sentences."""
-    return sorted((maps_from(run.read(f"maps/{file.name}"), file) for file in run.map_files()), key=lambda pair: pair[0])
+    return sorted(
+        (maps_from(run.read(f"maps/{file.name}"), file) for file in run.map_files()), key=lambda pair: pair[0]
+    )
 
 
 def maps_from(content: bytes, path: Path) -> tuple[int, list[ProbeMaps]]:
@@ -202,7 +204,7 @@ def _probe(arrays: dict[str, np.ndarray], index: int, probe: dict[str, Any]) -> 
 def _site(arrays: dict[str, np.ndarray], name: str, site: dict[str, Any]) -> SiteMap:
     weights, sure, possible = (arrays.pop(f"{name}/{part}", None) for part in ("weights", "sure", "possible"))
     if weights is None or weights.dtype != np.float16 or not np.isfinite(weights).all():
-        raise ValueError(f"{name} has no weights that are numbers")
+        raise ValueError(f"{name} has no weights, or some that are NaN or infinite")
     return SiteMap(
         site=site["site"],
         queries=tuple(map(str, site["queries"])),

@@ -6,25 +6,35 @@ initialization.py  initial values from seed and parameter name
 """
 
 from attncompare.model.base import (
+    Backbone,
+    BackboneConfig,
     Lengths,
+    MakeAttention,
     ModelOutput,
     PairModel,
     Site,
     TextModel,
     Vocabulary,
+    attention_flops,
+    new_model,
     parameter_count,
     train_flops_per_token,
 )
 from attncompare.model.initialization import initialize, stable_seed
 
 __all__ = [
+    "Backbone",
+    "BackboneConfig",
     "Lengths",
+    "MakeAttention",
     "ModelOutput",
     "PairModel",
     "Site",
     "TextModel",
     "Vocabulary",
+    "attention_flops",
     "initialize",
+    "new_model",
     "parameter_count",
     "stable_seed",
     "train_flops_per_token",

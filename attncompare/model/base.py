@@ -6,7 +6,10 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
+from attncompare import registry
 from attncompare.attention import Attention
+from attncompare.config.values import PartConfig, Positive
+from attncompare.errors import Refused
 
 MakeAttention = Callable[[], Attention]
 Weights = dict[str, Tensor]
@@ -114,6 +117,52 @@ class PairModel(Protocol):
 
     def forward_flops(self, lengths: "Lengths") -> float:
         """Return the operations of the forward pass over one pair."""
+
+
+class BackboneConfig(PartConfig):
+    """What every section ``backbone`` has: the width D, which attention modules share."""
+
+    d_model: Positive
+
+
+class Backbone:
+    """Builds models: a subclass defines ``decoder_only``, ``encoder_decoder``, or both, each a static method.
+
+    Both take the checked section ``backbone``, the vocabulary, and a function that is called once for each attention module.
+    """
+
+    Config: ClassVar[type[BackboneConfig]]
+
+    decoder_only: Any = None
+    """Returns a :class:`TextModel`; None: there is none."""
+    encoder_decoder: Any = None
+    """Returns a :class:`PairModel`; None: there is none."""
+
+
+def new_model(
+    kind: Literal["text", "pairs"], config: Any, vocabulary: Vocabulary, make_attention: MakeAttention
+) -> Any:
+    """Return a fresh model of the backbone that the section ``config`` names.
+
+    Args:
+        kind: what it reads; ``text``: a :class:`TextModel`, ``pairs``: a :class:`PairModel`.
+        config: the section ``backbone``.
+        vocabulary: the tokens.
+        make_attention: called once for each attention module.
+
+    Raises:
+        Refused: if the backbone has no model of that kind, or its model lacks something.
+    """
+    backbone = registry.load("backbones", config.name)
+    builder, protocol = ("decoder_only", TextModel) if kind == "text" else ("encoder_decoder", PairModel)
+    if getattr(backbone, builder) is None:
+        raise Refused(f"backbone '{config.name}' has no model of {kind}: {backbone.__name__} does not define {builder}")
+    model = getattr(backbone, builder)(config, vocabulary, make_attention)
+    lacking = [one for one in dir(protocol) if not one.startswith("_") and not hasattr(type(model), one)]
+    lacking += ["sites"] * (not hasattr(type(model), "sites"))
+    if lacking:
+        raise Refused(f"backbone '{config.name}': the class {type(model).__name__} must define {', '.join(lacking)}")
+    return model
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def pack(paths: Iterable[str | Path], archive: Path | str, drop: Sequence[str] =
 
     Args:
         paths: folders of runs or of sweeps.
-        archive: ``NAME.tar.xz``; its runs are called ``NAME/<task>-<variant>-s<seed>``.
+        archive: ``NAME.tar.xz``; its runs are called ``NAME/<data>-<variant>-s<seed>``.
         drop: patterns of files to leave out; add ``predictions.jsonl`` where the data must not be copied.
 
     Raises:
@@ -102,4 +102,4 @@ def unpack(archive: Path | str, folder: Path, only: str | None = None) -> Path:
 
 
 def _name(run: Run) -> str:
-    return f"{run.config.task.name}-{run.config.attention.name}-s{run.config.seed}"
+    return f"{run.config.data.name}-{run.config.attention.name}-s{run.config.seed}"

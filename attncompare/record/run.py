@@ -25,7 +25,6 @@ from attncompare.record.files import LIMIT, MEBIBYTE, digest, json_bytes, read_i
 from attncompare.record.log import is_locked
 from attncompare.text import counted
 
-
 FORMAT = 3
 MANIFEST = "manifest.json"
 RUN_MARKS = ("summary.json", MANIFEST)  # a folder with either is a run, or what is left of one
@@ -46,6 +45,14 @@ State = Literal["running", "finished", "failed", "interrupted"]
 Figures = dict[str, float | None]
 
 
+class _Wandb(BaseModel):
+    """How the run is called in W&B, whether or not it was shown there."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    id: str
+
+
 class Summary(BaseModel):
     """What ``summary.json`` holds at least, from the beginning on; a run may add facts of its own."""
 
@@ -59,7 +66,7 @@ class Summary(BaseModel):
     config_sha256: str
     wall_seconds: float = 0.0
     group: str | None = None
-    wandb: dict[str, Any] = {}
+    wandb: _Wandb | None = None
     data: dict[str, Any] = {}
     resumed: list[dict[str, Any]] = []
 
@@ -101,7 +108,7 @@ class _Item(BaseModel):
     id: int
 
 
-_OBJECTS, _ITEMS = TypeAdapter(list[dict[str, Any]]), TypeAdapter(list[_Item])
+_OBJECTS, _ITEMS = list[dict[str, Any]], list[_Item]
 
 
 @dataclass(frozen=True)
@@ -246,7 +253,7 @@ class Run:
         """The seal of a finished run; an unfinished one still changes."""
         return _read_manifest(self.path) if self.state == "finished" else None
 
-    def _rows(self, name: str, schema: TypeAdapter) -> list[dict[str, Any]]:
+    def _rows(self, name: str, schema: Any) -> list[dict[str, Any]]:
         file = self.path / name
         if not self.has(name):
             return []
@@ -347,9 +354,8 @@ def _identity(folder: Path) -> str:
 
 def _checked(schema: Any, value: Any, file: Path) -> Any:
     """Return ``value`` as ``schema`` has it, or refuse it in one line that names the file and the key."""
-    validate = schema.validate_python if isinstance(schema, TypeAdapter) else schema.model_validate
     try:
-        return validate(value)
+        return TypeAdapter(schema).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -11,8 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from attncompare.config import RunConfig, parse
-from attncompare.config.changes import with_data
+from attncompare.config import RunConfig, parse, with_data
 from attncompare.errors import AttnCompareError, Refused, RunFailed
 from attncompare.record import (
     Change,
@@ -66,7 +65,9 @@ class Reproduction:
     def __str__(self) -> str:
         comparison = self.comparison
         compared = ", ".join(comparison.compared) or "the data is not that of the record, so nothing was trained"
-        lines = [f"verdict: {comparison.verdict} (tolerance {comparison.tolerance:.4g}, relatively; {compared})"]
+        relative = f"tolerance {comparison.tolerance:.4g}, relatively"
+        how = "bit for bit" if comparison.verdict == "identical" else relative
+        lines = [f"verdict: {comparison.verdict} ({how}; {compared})"]
         if comparison.first:
             lines.append(f"first difference: {comparison.first}")
         if comparison.first_beyond and comparison.first_beyond != comparison.first:

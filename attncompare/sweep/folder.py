@@ -15,11 +15,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attncompare.config import RunConfig
 from attncompare.errors import Refused, RunFailed
-from attncompare.record import SWEEP_FILE, Run, new_folder, read_inside, require_writable, safe_yaml, write_yaml
+from attncompare.record import (
+    SWEEP_FILE,
+    SWEEP_LIMIT,
+    Run,
+    new_folder,
+    read_inside,
+    require_writable,
+    safe_yaml,
+    write_yaml,
+)
 from attncompare.sweep.code import data_files, made_with
 
 _OUTPUT, _LOCK = "output", ".lock"
-_LARGEST = 64 * 2**20  # bytes of sweep.yaml: some hundred thousand runs
 _MOMENT = 1.0  # seconds: whoever lists sweeps holds a lock no longer
 
 
@@ -63,7 +71,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
     for config in {job.config.data: job.config for job in jobs}.values():
         data_files(config)  # one bad file would fail every run
     if any(job.config.tracking.wandb == "online" for job in jobs):
-        from attncompare.wandb_logging.wandb_login import require_login  # W&B is slow to import
+        from attncompare.wandb_logging import require_login  # W&B is slow to import
 
         require_login()
 
@@ -96,7 +104,7 @@ class Sweep:
             Refused: if its ``sweep.yaml`` is missing or damaged.
         """
         file = path / SWEEP_FILE
-        values = safe_yaml(read_inside(path, SWEEP_FILE, _LARGEST), file)
+        values = safe_yaml(read_inside(path, SWEEP_FILE, SWEEP_LIMIT), file)
         try:
             return cls(path, SweepFile.model_validate(values))
         except ValidationError as error:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -29,7 +29,7 @@ from attncompare.sweep.folder import Job, Sweep, labels
 from attncompare.sweep.progress_board import ProgressBoard
 from attncompare.sweep.start import tell
 from attncompare.text import counted, printable
-from attncompare.training import Progress, on_interrupt, stoppable
+from attncompare.training import on_interrupt, stoppable
 
 _LAST_LINES = 8  # of a failed run's output
 _PATIENCE = 0.5  # seconds until a Ctrl-C is noticed
@@ -169,8 +169,8 @@ def train_here(sweep: Sweep, jobs: Sequence[Job], console: Console, *, workers: 
                             "\n".join([f"{names[worker.number]}: {lines[0]}", *(f"  {line}" for line in lines[1:])])
                         )
                     continue
-                if isinstance(message, Progress):
-                    board.update(worker.number, message)
+                if isinstance(message, dict):
+                    board.update(worker.number, **message)
                 else:
                     worker.hear(message)
             for worker in running.values() if interrupted else ():
@@ -224,8 +224,8 @@ class _Worker:
 
 def wandb_problem(run: Run) -> list[str]:
     """Return what W&B lacks of a finished run in words, if anything."""
-    missing = (run.summary.get("wandb") or {}).get("missing")
-    return [f"W&B: {missing}; its record is whole"] if missing else []
+    problem = run.summary["wandb"].get("problem")
+    return [f"W&B: {problem}; the record is whole"] if problem else []
 
 
 def work(job: Job, place: Place, output: Path, connection: Connection) -> None:
@@ -246,7 +246,7 @@ def work(job: Job, place: Place, output: Path, connection: Connection) -> None:
                 os.dup2(file.fileno(), sys.stderr.fileno())
             if place.devices is not None:
                 os.environ[_VISIBLE] = place.devices  # before anything asks for a GPU
-            train_member(job, place, on_progress=send, on_folder=send)
+            train_member(job, place, on_progress=lambda progress: send(asdict(progress)), on_folder=send)
             state = "finished"
         except KeyboardInterrupt:
             state = "interrupted"

@@ -7,7 +7,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from attncompare.text import counted, printable
-from attncompare.training import Progress as RunProgress
 
 _LINES = 4  # of training progress that a run prints without a terminal
 
@@ -45,21 +44,19 @@ class ProgressBoard:
         if self._console.is_terminal:
             self._table.stop()
 
-    def update(self, number: int, progress: RunProgress) -> None:
-        """Show that run ``number`` stands at ``progress``."""
+    def update(self, number: int, phase: str, step: int, max_steps: int, loss: float | None = None) -> None:
+        """Show where run ``number`` stands, as :class:`attncompare.training.Progress` says it."""
         if number not in self._rows:
             self._rows[number] = self._table.add_task(self._labels[number], state="")
             self._began[number] = time.monotonic()
-        loss = "" if progress.loss is None else f", loss {progress.loss:.3f}"
-        state = {"total": progress.max_steps, "completed": progress.step, "state": f"{progress.phase}{loss}"}
-        self._table.update(self._rows[number], **state)
-        self._shares[number] = progress.step / progress.max_steps
+        told = "" if loss is None else f", loss {loss:.3f}"
+        self._table.update(self._rows[number], total=max_steps, completed=step, state=f"{phase}{told}")
+        self._shares[number] = step / max_steps
         self._table.update(self._all, completed=sum(self._shares), state=self.summary())
-        said = (progress.phase, _LINES * progress.step // progress.max_steps)
-        if not self._console.is_terminal and said != self._said.get(number) and progress.phase != "validating":
+        said = (phase, _LINES * step // max_steps)
+        if not self._console.is_terminal and said != self._said.get(number) and phase != "validating":
             self._said[number] = said
-            steps = f" step {progress.step}/{progress.max_steps}" if progress.step else ""
-            self.print(f"{self._labels[number]}: {progress.phase}{steps}{loss}")
+            self.print(f"{self._labels[number]}: {phase}{f' step {step}/{max_steps}' if step else ''}{told}")
 
     def finish(self, number: int, state: str) -> None:
         """Show that run ``number`` ended as ``state``; in the table only those stay that did not finish."""

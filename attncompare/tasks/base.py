@@ -2,9 +2,10 @@
 
 import math
 import time
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import field_validator
@@ -12,7 +13,6 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
-from attncompare import registry
 from attncompare.attention import Attention
 from attncompare.attention.kernels.build import before_compiling
 from attncompare.attention.kernels.cross_entropy import linear_cross_entropy
@@ -21,10 +21,9 @@ from attncompare.config.schema import OptimizerConfig
 from attncompare.config.values import AtLeastTwo
 from attncompare.data.tokenizer import PAD, Tokenizer
 from attncompare.errors import NotFinite, Refused
-from attncompare.model import Site, Vocabulary, initialize
+from attncompare.model import Site, Vocabulary, initialize, new_model
 from attncompare.tasks.metrics import metric, metrics_of
 
-Model = TypeVar("Model", bound=nn.Module)
 Split = Literal["val", "test"]
 
 
@@ -60,11 +59,10 @@ class Plan:
     steps: int
 
 
-class Task(LightningModule, Generic[Model]):
+class Task(LightningModule):
     """A model and what it is trained for; a task is a subclass in a file of its own.
 
-    A subclass sets the attributes and implements :meth:`build_model`, :meth:`loss`, :meth:`evaluate_batch`,
-    :meth:`predictions`, :meth:`probe_weights` and :meth:`readable`. It trains in any ``pl.Trainer``.
+    A subclass sets the attributes and implements the abstract methods. It trains in any ``pl.Trainer``.
 
     Args:
         config: the run.
@@ -74,6 +72,7 @@ class Task(LightningModule, Generic[Model]):
     Attributes:
         title: what tables call the task.
         data_kind: the kind of datasets that it learns from: ``pairs`` or ``text``.
+        outputs: what :meth:`evaluate_batch` returns, for metrics to choose from.
         fixed_shapes: whether all training batches have one shape, so that compiled kernels repeat their bits.
         always_causal: whether each self-attention is causal whatever the variant says.
         abilities: what a trained model can be asked for: ``translate``, ``generate``.
@@ -86,7 +85,8 @@ class Task(LightningModule, Generic[Model]):
 
     Config: ClassVar[type[TaskConfig]]
     title: ClassVar[str]
-    data_kind: ClassVar[str]
+    data_kind: ClassVar[Literal["pairs", "text"]]
+    outputs: ClassVar[tuple[str, ...]]
     fixed_shapes: ClassVar[bool] = False
     always_causal: ClassVar[bool] = False
     abilities: ClassVar[tuple[str, ...]] = ()
@@ -95,9 +95,9 @@ class Task(LightningModule, Generic[Model]):
         super().__init__()
         self.config = config
         self.tokenizer, self.source_tokenizer = tokenizer, source_tokenizer or tokenizer
-        self.model: Model = self.build_model()
+        self.model: Any = self.build_model()
         initialize(self.model, config.seed, getattr(config.backbone, "init", "xavier"))
-        self.metrics = MetricCollection(
+        self.metrics: Any = MetricCollection(
             {name: one.of(config) for name, one in metrics_of(config).items()}, compute_groups=False
         )
         self.plan: Plan | None = None
@@ -121,32 +121,35 @@ class Task(LightningModule, Generic[Model]):
         """The attention sites of the model."""
         return self.model.sites
 
-    def build_model(self) -> Model:
-        """Return a fresh model."""
-        raise NotImplementedError
+    def build_model(self) -> Any:
+        """Return a fresh model: that of the configured backbone for the kind of data that the task learns from."""
+        return new_model(self.data_kind, self.config.backbone, self.vocabulary, self.make_attention)
 
+    @abstractmethod
     def loss(self, batch: Any) -> Tensor:
         """Return the training loss of ``batch``, a mean over its scored tokens."""
-        raise NotImplementedError
 
+    @abstractmethod
     def evaluate_batch(self, batch: Any, split: Split) -> dict[str, Any]:
         """Return what metrics are computed from, by the names of their arguments (:class:`attncompare.tasks.metrics.Metric`)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def predictions(self) -> list[dict[str, Any]]:
-        """Return what the model answers on the test split, right after it was tested: plain JSON."""
-        raise NotImplementedError
+        """Return what the model answers on the test split, right after it was tested: plain JSON.
 
+        Of the texts in a row the last is the answer; ``reference`` is what it should be.
+        """
+
+    @abstractmethod
     def readable(self, batch: Any) -> list[dict[str, str]]:
         """Return the rows of a training batch as text."""
-        raise NotImplementedError
 
+    @abstractmethod
     def probe_weights(self, source_ids: list[int] | None, target_ids: list[int]) -> dict[str, Tensor]:
         """Return the attention weights of one sequence by site, each (layers, H, T, S).
 
         Row t belongs to the position that reads ``target_ids[t]`` and predicts the token after it.
         """
-        raise NotImplementedError
 
     def make_attention(self) -> Attention:
         """Return one attention module of the configured variant."""
@@ -160,11 +163,6 @@ class Task(LightningModule, Generic[Model]):
             dropout=variant.dropout,
             bias=getattr(self.config.backbone, "bias", True),
         )
-
-    @property
-    def backbone(self) -> type[Any]:
-        """The class that builds models of the configured backbone."""
-        return registry.load("backbones", self.config.backbone.name)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -247,8 +245,9 @@ class Task(LightningModule, Generic[Model]):
         Each row says how many tokens and seconds of training it took, so that what two runs reached with the same
         tokens, or in the same time, can be told later.
         """
-        batches = self.trainer.num_training_batches  # infinite where nothing was trained yet
-        steps_per_epoch = max(1, batches // self.trainer.accumulate_grad_batches)
+        batches = self.trainer.num_training_batches
+        known = int(batches) if math.isfinite(batches) else 1  # infinite where nothing is trained
+        steps_per_epoch = max(1, known // self.trainer.accumulate_grad_batches)
         facts = {
             "train/tokens": self.tokens_trained,
             "train/seconds": self._at_row[1] if prog_bar.startswith("train") else self.seconds,
@@ -282,7 +281,7 @@ class Task(LightningModule, Generic[Model]):
     def validation_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         """Add a batch to the metrics of val; no random number is drawn."""
         self.batch = batch
-        outputs = self.evaluate_batch(batch, "val")
+        outputs = self._outputs(batch, "val")
         if not bool(outputs["nats_N"].isfinite().all()):
             raise NotFinite(f"step {self.global_step}: the validation loss is NaN or infinite")
         self.metrics.update(**outputs)
@@ -299,12 +298,20 @@ class Task(LightningModule, Generic[Model]):
     def test_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         """Add a batch to the metrics of test."""
         self.batch = batch
-        self.metrics.update(**self.evaluate_batch(batch, "test"))
+        self.metrics.update(**self._outputs(batch, "test"))
 
     def on_test_epoch_end(self) -> None:
         """Log the metrics of test."""
         values = {f"test/{name}": one.compute() for name, one in self.metrics.items()}
         self.log_dict({name: torch.as_tensor(value, dtype=torch.float64) for name, value in values.items()})
+
+    def _outputs(self, batch: Any, split: Split) -> dict[str, Any]:
+        outputs = self.evaluate_batch(batch, split)
+        if lacking := [one for one in self.outputs if one not in outputs]:
+            raise Refused(
+                f"task '{self.config.task.name}': evaluate_batch must return {', '.join(lacking)}, as outputs says"
+            )
+        return outputs
 
     def item_rows(self) -> list[dict[str, Any]]:
         """Return one row for each item of the newest evaluation: ``id``, and the sums of each metric that has some."""

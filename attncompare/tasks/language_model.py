@@ -1,10 +1,10 @@
 """``task=language_model``: a decoder learns the next token of a text."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import field_validator, model_validator
+from pydantic import AfterValidator, model_validator
 from torch import Generator, Tensor
 
 from attncompare.config import RunConfig
@@ -20,6 +20,15 @@ from attncompare.text import counted
 _ANSWERED = 100  # test rows whose answers the record shows
 
 
+def _sees_no_future(causal: bool) -> bool:
+    if not causal:
+        raise ValueError(
+            "a language model that sees the future finds each answer in its input and learns to copy it, so its loss would "
+            "mean nothing; leave task.causal=true"
+        )
+    return causal
+
+
 class LanguageModel(Task):
     """Cross-entropy of the next token; every scored token counts once.
 
@@ -29,6 +38,7 @@ class LanguageModel(Task):
 
     title = "Language model"
     data_kind = "text"
+    outputs = ("nats_N", "correct_N", "bytes_N", "items_N")
     fixed_shapes = True
     always_causal = True
     abilities = ("generate",)
@@ -37,20 +47,10 @@ class LanguageModel(Task):
         """``task=language_model``."""
 
         eval_stride: PositiveOrNull
-        causal: bool
+        causal: Annotated[bool, AfterValidator(_sees_no_future)]
         sample_prompts: tuple[str, ...]
         sample_tokens: NotNegative
         sample_temperature: PositiveFloat
-
-        @field_validator("causal")
-        @classmethod
-        def _sees_no_future(cls, causal: bool) -> bool:
-            if not causal:
-                raise ValueError(
-                    "a language model that sees the future finds each answer in its input and learns to copy it, "
-                    "so its loss would mean nothing; leave task.causal=true"
-                )
-            return causal
 
         @model_validator(mode="after")
         def _no_target_is_passed_over(self) -> "LanguageModel.Config":
@@ -64,10 +64,6 @@ class LanguageModel(Task):
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> None:
         super().__init__(config, tokenizer, source_tokenizer)
         self.prompts = [self._encode_prompt(prompt) for prompt in config.task.sample_prompts]
-
-    def build_model(self) -> Any:
-        """Return a fresh decoder."""
-        return self.backbone.decoder_only(self.config.backbone, self.vocabulary, self.make_attention)
 
     def loss(self, batch: TextBatch) -> Tensor:
         """Return the cross-entropy, a mean over scored tokens."""
@@ -87,7 +83,7 @@ class LanguageModel(Task):
 
     def predictions(self) -> list[dict[str, Any]]:
         """Return answers of the test split where its rows ask for some, else how the model continues the prompts."""
-        rows = self.trainer.datamodule.scored_rows("test", _ANSWERED)  # type: ignore[attr-defined]
+        rows = self.trainer.datamodule.scored_rows("test", _ANSWERED)
         return self._answers(rows) if rows else self._continuations()
 
     @torch.no_grad()

@@ -6,6 +6,7 @@ All are :class:`torchmetrics.Metric`; BLEU, chrF and TER are counted by sacreble
 
 import math
 from collections.abc import Sequence
+from inspect import Parameter, signature
 from typing import Any, ClassVar
 
 import numpy as np
@@ -73,9 +74,16 @@ class Metric(torchmetrics.Metric):
         return cls()
 
     @classmethod
-    def value(cls, sums: Sums) -> Sums:
+    def needs(cls) -> list[str]:
+        """Return the arguments that ``update`` asks for, which a task has to give."""
+        plain = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+        asked = list(signature(cls.update).parameters.values())[1:]
+        return [one.name for one in asked if one.kind in plain and one.default is Parameter.empty]
+
+    @classmethod
+    def value(cls, sums: Sums) -> Sums:  # noqa: ARG003
         """Return the figure (...) of ``sums`` (..., len(cls.sums)), each summed over the items of a test set."""
-        raise NotImplementedError
+        raise Refused(f"metric '{cls.name}': the class {cls.__name__} must define the method value")
 
     @classmethod
     def scale(cls) -> float:
@@ -335,11 +343,6 @@ def metric(name: str) -> type[Metric]:
     Raises:
         Refused: if there is none; the message lists the valid names.
     """
-    built_in = {one.name: one for one in (Bleu, ChrF, Ter, ExactMatch, Loss, BitsPerByte, Perplexity, TokenAccuracy)}
-    if name in built_in:
-        return built_in[name]
-    if name not in registry.names("metrics"):
-        raise Refused(registry.unknown("metric", name, [*built_in, *registry.names("metrics")]))
     return registry.load("metrics", name)
 
 

@@ -24,6 +24,7 @@ class Translation(Task):
 
     title = "Translation"
     data_kind = "pairs"
+    outputs = ("nats_N", "correct_N", "items_N", "hypotheses", "references", "sentence_items")
     abilities = ("translate",)
 
     class Config(TaskConfig):
@@ -41,10 +42,6 @@ class Translation(Task):
         super().__init__(config, tokenizer, source_tokenizer)
         self.beam, self.length_penalty = config.task.beam, config.task.length_penalty
         self._answers: dict[int, dict[str, Any]] = {}
-
-    def build_model(self) -> Any:
-        """Return a fresh encoder-decoder."""
-        return self.backbone.encoder_decoder(self.config.backbone, self.vocabulary, self.make_attention)
 
     def loss(self, batch: PairBatch) -> Tensor:
         """Return the cross-entropy with label smoothing (Szegedy et al. 2016, section 7), a mean over target tokens."""
@@ -65,7 +62,7 @@ class Translation(Task):
         chosen_B = batch.index_B < self.config.task.val_decodes if split == "val" else batch.index_B >= 0
         items = batch.index_B[chosen_B].tolist()
         hypotheses = self.translate(batch.source_BS[chosen_B], beam=1 if split == "val" else self.beam) if items else []
-        pairs = [self.trainer.datamodule.pair(split, item) for item in items]  # type: ignore[attr-defined]
+        pairs = [self.trainer.datamodule.pair(split, item) for item in items]
         for item, (source, reference), hypothesis in zip(items, pairs, hypotheses, strict=True):
             answer = {"id": item, "source": source, "reference": reference, "prediction": hypothesis}
             self._answers |= {item: answer} if split == "test" else {}

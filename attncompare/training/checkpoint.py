@@ -73,7 +73,7 @@ class SafeCheckpointIO(CheckpointIO):
             header = safe_json(content[_HEADER : _HEADER + length], path)["__metadata__"]
             if _digest(header["rest"], tensors) != header["sha256"]:
                 raise ValueError("its checksum is another one")
-            return _restored(json.loads(header["rest"]), tensors)  # type: ignore[no-any-return]
+            return _restored(json.loads(header["rest"]), tensors)
         except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise Refused(f"{path}: damaged ({' '.join(str(error).split())})") from None
 

@@ -171,31 +171,33 @@ def resume(
     recorded = run.environment() if run.has("environment.json") else {}
     threads = recorded_threads(recorded, run.path) or threads
     show = _Shown(progress, f"resume {run.path.name}", on_progress)
-    with _prepared(run.config, threads, show.tell) as (task, data, run_log, stop):
-        with _locked(run.path, run_log, run.config) if not _rank() else nullcontext():
-            run = Run.open(path)  # another process may have finished it before the lock was ours
-            if run.state == "finished":
-                return run
-            on_folder(run.path)
-            if (run.summary.get("data") or {}).get("fingerprint", data.fingerprint) != data.fingerprint:
-                raise Refused(f"{run.path}: the data are not those that the run began with; train a new one")
-            checkpoint, content = newest_checkpoint(run.path) or (None, None)
-            step = content["global_step"] if content else 0
-            changed = said(changes(recorded, environment(data.fingerprint)))
-            for line in changed:  # the bits may differ then
-                log.warning("not the environment that the run began in: %s", line)
-            if _rank():
-                record = RecordLogger(run.path, run.config, dict(run.summary))
-            else:
-                before = [*run.summary.get("resumed", []), {"step": step, "environment": changed}]
-                record = RecordLogger.reopen(run, resumed=before, **(content["record"] if content else {}))
-            log.info("resumed at step %d", step)
-            where = "goes on" if content else "no checkpoint to go on from: begins anew"
-            on_message(f"{where} at step {step} of {run.config.trainer.max_steps}")
-            return _train(record, task, data, show, stop, stop_after, checkpoint)
+    with (
+        _prepared(run.config, threads, show.tell) as (task, data, run_log, stop),
+        _locked(run.path, run_log, run.config) if not _rank() else nullcontext(),
+    ):
+        run = Run.open(path)  # another process may have finished it before the lock was ours
+        if run.state == "finished":
+            return run
+        on_folder(run.path)
+        if (run.summary.get("data") or {}).get("fingerprint", data.fingerprint) != data.fingerprint:
+            raise Refused(f"{run.path}: the data are not those that the run began with; train a new one")
+        checkpoint, content = newest_checkpoint(run.path) or (None, None)
+        step = content["global_step"] if content else 0
+        changed = said(changes(recorded, environment(data.fingerprint)))
+        for line in changed:  # the bits may differ then
+            log.warning("not the environment that the run began in: %s", line)
+        if _rank():
+            record = RecordLogger(run.path, run.config, dict(run.summary))
+        else:
+            before = [*run.summary.get("resumed", []), {"step": step, "environment": changed}]
+            record = RecordLogger.reopen(run, resumed=before, **(content["record"] if content else {}))
+        log.info("resumed at step %d", step)
+        where = "goes on" if content else "no checkpoint to go on from: begins anew"
+        on_message(f"{where} at step {step} of {run.config.trainer.max_steps}")
+        return _train(record, task, data, show, stop, stop_after, checkpoint)
 
 
-def evaluate(task: Task[Any], data: DataModule, split: str) -> dict[str, float]:
+def evaluate(task: Task, data: DataModule, split: str) -> dict[str, float]:
     """Return the metrics of a whole split with the task's weights.
 
     Args:
@@ -263,7 +265,7 @@ class _Shown:
 
 def _train(
     record: RecordLogger,
-    task: Task[Any],
+    task: Task,
     data: DataModule,
     show: _Shown,
     stop: Stop,
@@ -310,7 +312,7 @@ def _open(record: RecordLogger, data: DataModule, resumed: bool) -> Any:
 def _fit_and_test(
     record: RecordLogger,
     wandb: Any,
-    task: Task[Any],
+    task: Task,
     data: DataModule,
     show: _Shown,
     stop: Stop,
@@ -384,7 +386,7 @@ def _metrics(trainer: Trainer, split: str) -> dict[str, float]:
     return {name.removeprefix(f"{split}/"): value.item() for name, value in values if name.startswith(f"{split}/")}
 
 
-def _cost(task: Task[Any], data: DataModule, memory: PeakMemory) -> dict[str, float]:
+def _cost(task: Task, data: DataModule, memory: PeakMemory) -> dict[str, float]:
     train = data.report["train"]
     lengths = Lengths(0, task.config.task.max_length)
     if "source_tokens" in train:
@@ -427,7 +429,7 @@ def _finish_wandb(record: RecordLogger, wandb: Any, state: str, message: str | N
 
 
 def _fail(
-    record: RecordLogger, wandb: Any, task: Task[Any], error: BaseException, stop: Stop, stop_after: int | None
+    record: RecordLogger, wandb: Any, task: Task, error: BaseException, stop: Stop, stop_after: int | None
 ) -> None:
     """Close the record of a run that did not finish, and raise what ended it, in words where there are some."""
     stopped = isinstance(error, TrainingStopped | KeyboardInterrupt)
@@ -447,7 +449,7 @@ def _fail(
         log.error("the run failed", exc_info=error)
     message, state = known or f"{type(error).__name__}: {error}", "interrupted" if stopped else "failed"
     try:
-        record.close(state, message)  # type: ignore[arg-type]
+        record.close(state, message)
         if wandb:
             _finish_wandb(record, wandb, state, message)
             record.update()
@@ -463,7 +465,7 @@ def _fail(
     raise RunFailed(f"{record.path}: {message}") from None
 
 
-def _failure(path: Path, task: Task[Any], step: int) -> str:
+def _failure(path: Path, task: Task, step: int) -> str:
     try:
         return save_failure(path, task, step)
     except OSError as error:
@@ -480,7 +482,7 @@ def _last_good(path: Path) -> str:
 @contextmanager
 def _prepared(
     config: RunConfig, threads: int | None, tell: OnProgress
-) -> Iterator[tuple[Task[Any], DataModule, RunLog, Stop]]:
+) -> Iterator[tuple[Task, DataModule, RunLog, Stop]]:
     """Check what can be checked before anything is written, and prepare the data and the model."""
     devices = config.trainer.devices
     torch.set_num_threads(config.trainer.threads or threads or max(1, torch.get_num_threads() // devices))

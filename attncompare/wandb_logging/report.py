@@ -7,8 +7,7 @@ import contextlib
 import io
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from attncompare.errors import Refused, RunFailed
 from attncompare.maps.maps import maps_from
@@ -25,20 +24,15 @@ _REACH_SECONDS, _SENTENCES, _COLUMNS = 10, 30, 24  # to W&B's server; of a repor
 _SIZES = {"line": (8, 8), "bar": (8, 6), "scatter": (8, 8), "media": (24, 14), "table": (24, 12)}
 
 
-@dataclass(frozen=True)
-class Panel:
-    """One picture or table: ``line`` shows metrics over training, ``bar`` and ``scatter`` final figures.
-
-    ``keys`` are W&B's names of what it shows; of a scatter plot the cost and the quality.
-    """
+class Panel(NamedTuple):
+    """A picture or table of the values that W&B has under ``keys``; those of a scatter plot are the cost and the quality."""
 
     kind: Literal["line", "bar", "scatter", "media", "table"]
     title: str
     keys: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     """Panels under one heading; ``job_type`` says which runs they show."""
 
     name: str
@@ -46,8 +40,7 @@ class Section:
     panels: tuple[Panel, ...]
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """A workspace and a report of one name; the runs are those of ``group``, or where it is None those of ``run_ids``."""
 
     name: str

@@ -72,8 +72,8 @@ def test_attention_takes_the_kernel_where_it_serves(monkeypatch):
     draw = torch.Generator().manual_seed(1)
     q, k, v = (torch.randn(1, 2, size, 4, generator=draw) for size in (5, 7, 7))
     expected, _ = attend(q, k, v, score="additive")
-    monkeypatch.setattr(build, "serves", lambda _: False)
-    monkeypatch.setattr(build, "triton_serves", lambda _: True)
+    monkeypatch.setattr("attncompare.attention.scores.additive.serves", lambda _: False)
+    monkeypatch.setattr("attncompare.attention.scores.additive.triton_serves", lambda _: True)
     monkeypatch.setattr("attncompare.attention.scores.additive.additive_scores", None)  # not the explicit path
     found, _ = attend(q, k, v, score="additive")
     torch.testing.assert_close(found, expected)

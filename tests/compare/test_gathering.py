@@ -35,11 +35,10 @@ def test_what_a_sweep_could_not_finish_is_named_and_left_out(make_run, tmp_path)
     assert note.endswith("; the same attncompare train -m trains again what did not finish")
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["summary.json", "config.yaml", "metrics.csv", "predictions.jsonl", "items.jsonl", "environment.json"]
-    + ["maps/step-00000100.npz"],
-)
+FILES = "summary.json config.yaml metrics.csv predictions.jsonl items.jsonl environment.json maps/step-00000100.npz"
+
+
+@pytest.mark.parametrize("name", FILES.split())
 def test_a_damaged_record_of_a_sweep_is_named_and_left_out(make_run, sample_maps, tmp_path, name):
     make_run("sweep/a")
     bad = make_run("sweep/b", "attention=dot", maps=sample_maps(), items=[{"id": 0, "loss": [1.0, 2]}])

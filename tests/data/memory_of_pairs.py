@@ -62,6 +62,8 @@ def steps(path, changes):
     yield "fingerprint"
     overlap(corpus)
     yield "overlap"
+    if "val_fraction" in changes:
+        return
     encoded = EncodedCorpus(corpus, print_of_data, lambda _: None)
     tokenizer = encoded.tokenizer(["source", "target"], data_config("pairs", path="x", **changes).tokenizer)
     rows = PairSet(*(encoded.lines("train", side, tokenizer) for side in ("source", "target")), 64, cut=False)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a process's own
 
 
 @pytest.mark.parametrize("changes", CHANGES)
-@pytest.mark.parametrize("count", [200_000, pytest.param(2_000_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [100_000, pytest.param(2_000_000, marks=pytest.mark.long)])
 def test_many_pairs_take_little_memory(tmp_path, count, changes):
     command = [sys.executable, PROGRAM, tmp_path, str(count), *CHANGES[changes]]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -22,6 +22,7 @@ def test_many_pairs_take_little_memory(tmp_path, count, changes):
     took = json.loads(done.stdout)
     print(took)
     long = count > 1_000_000
-    assert took["load"] < (150 if long else 50)  # as Python's strings they would be 60 MB, or 600 MB
+    assert took["load"] < (150 if long else 25)  # as Python's strings they would be 30 MB, or 600 MB
     assert max(took["fingerprint"], took["overlap"]) < 25
-    assert took["encoding"] + took["batches"] < (300 if long else 150)
+    if "encoding" in took:
+        assert took["encoding"] + took["batches"] < (300 if long else 150)

@@ -10,14 +10,15 @@ import datasets
 import pytest
 import torch
 
-from attncompare.config import CONF_DIR, TEXT
 from attncompare.data import encoding
 from attncompare.data.cache import cache_folder
 from attncompare.data.module import DataModule
 from attncompare.data.tokenizer import BOS, EOS, PAD, UNK
 from attncompare.errors import Refused
+from attncompare.registry import load, names
 
-CORPORA = sorted(file.stem for file in (CONF_DIR / "data").glob("*.yaml"))
+CORPORA = names("datasets")
+TEXT = [name for name in CORPORA if load("datasets", name).kind == "text"]
 MULTI30K = Path(__file__).parents[2].parent / "shared" / "data" / "multi30k"
 SMALL = {
     "locale": ["data.train_size=600", "data.val_size=40", "data.test_size=40", "data.tokenizer.vocab_size=400"],
@@ -192,7 +193,7 @@ def test_from_the_cache_come_the_same_batches_and_probes(make_module, name, monk
         for one, other in zip(large.test_dataloader(), small.test_dataloader(), strict=True):
             assert all(torch.equal(*parts) for parts in zip(one, other, strict=True))
         assert [probe.target_ids for probe in large.probes(3)] == [probe.target_ids for probe in small.probes(3)]
-    assert len(list(cache_folder().iterdir())) == (7 if name in ("locale", "pairs") else 4)
+    assert sum(one.is_dir() for one in cache_folder().iterdir()) == (7 if name in ("locale", "pairs") else 4)
 
 
 BY_TOKENS = ("data.batch_size=null", "data.batch_tokens=100", "task.max_length=64")

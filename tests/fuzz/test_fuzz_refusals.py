@@ -3,13 +3,13 @@
 import math
 
 import pytest
+from attncompare.config.older import ADDED, ADDED_TO
 from cases import cases
 from hypothesis import strategies as st
 from made_runs import base_values
 
 from attncompare.cli import main
 from attncompare.config import parse
-from attncompare.config.older import ADDED, ADDED_TO
 from attncompare.errors import Refused
 
 WHOLE = ("task=translation", "data=reverse"), ("task=language_model", "data=recall"), ("task=language_model",), ()

@@ -5,15 +5,15 @@ import math
 from fractions import Fraction
 
 import pytest
+from attncompare.compare.curves import curve_figures, thin
+from attncompare.compare.terminal import as_text
 from cases import cases
 from hypothesis import strategies as st
 from made_runs import made_run
 from rich.cells import cell_len
 
-from attncompare.compare.curves import curve_figures, thin
 from attncompare.compare.groups import compare_groups
 from attncompare.compare.table import result_table
-from attncompare.compare.terminal import as_text
 from attncompare.config import CONF_DIR
 from attncompare.text import COSTS, METRICS, TABLE_COSTS, TABLE_METRICS
 

@@ -14,7 +14,7 @@ WRITER = (
 @pytest.fixture(scope="session")
 def writer_run(tmp_path_factory):
     """The record of a finished language model, for tests that only read it."""
-    from attncompare.training.run import train
+    from attncompare.training import train
 
     return train(composed_config(tmp_path_factory.mktemp("writer") / "runs", WRITER), list(WRITER))
 
@@ -22,7 +22,7 @@ def writer_run(tmp_path_factory):
 @pytest.fixture(scope="session")
 def windows_run(tmp_path_factory):
     """The record of a finished model of one long text, read in windows."""
-    from attncompare.training.run import train
+    from attncompare.training import train
 
     folder = tmp_path_factory.mktemp("windows")
     text = " ".join(f"{number} bottles of milk hang on wall {number % 7}," for number in range(400))
@@ -41,7 +41,7 @@ def windows_run(tmp_path_factory):
 @pytest.fixture(scope="session")
 def translator_run(tmp_path_factory):
     """The record of a finished translator with small texts: it learned for two steps."""
-    from attncompare.training.run import train
+    from attncompare.training import train
 
     overrides = [*SMOKE, "attention=additive", "attention.heads=3", "tracking=disabled", "task.max_length=12"]
     return train(composed_config(tmp_path_factory.mktemp("translator") / "runs", overrides), overrides)

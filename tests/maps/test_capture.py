@@ -9,6 +9,7 @@ import torch
 
 from attncompare.data.module import Probe
 from attncompare.maps import AttentionMaps, load_maps, probe_maps
+from attncompare.model import Site
 
 GOLD = np.eye(4, 3, dtype=bool)
 PROBES = [Probe([1, 2, 3], [4, 5, 6, 7, 8], GOLD, GOLD), Probe([1, 2, 3], [4, 9, 6], None, None)]
@@ -25,10 +26,12 @@ class Words:
 class Toy(pl.LightningModule):
     """Has two attention sites, one of which no built-in model has, and dropout, so that training draws random numbers."""
 
-    sites = {"cross": "cross-attention"}
-
     def __init__(self):
         super().__init__()
+        self.sites = {
+            "cross": Site("cross-attention", queries="target", keys="source"),
+            "memory": Site("memory attention", queries="target", keys="target"),
+        }
         self.tokenizer = self.source_tokenizer = Words()
         self.scores = torch.nn.Linear(1, 8)
         self.dropout = torch.nn.Dropout(0.5)
@@ -44,7 +47,7 @@ class Toy(pl.LightningModule):
         self.losses.append(loss.item())
         return loss
 
-    def validation_step(self, batch, batch_idx):
+    def validation_step(self, batch, batch_idx):  # noqa: ARG002
         self.log("val/loss", self.scores(batch[0]).mean())
 
     test_step = validation_step
@@ -88,7 +91,10 @@ def test_maps_are_kept_before_training_and_at_each_validation(captured):
     assert [load_maps(file)[0] for file in files] == steps
     for file, (_, held) in zip(files, captured.callback.maps, strict=True):
         for read, one in zip(load_maps(file)[1], held, strict=True):
-            assert (read.text, [site.title for site in read.sites]) == (one.text, ["cross-attention", "memory"])
+            assert (read.text, [site.title for site in read.sites]) == (
+                one.text,
+                ["cross-attention", "memory attention"],
+            )
             for first, second in zip(read.sites, one.sites, strict=True):
                 np.testing.assert_array_equal(first.weights_LHTS, second.weights_LHTS)
 
@@ -124,7 +130,7 @@ def test_capturing_changes_neither_the_training_nor_the_mode_of_the_model(captur
     np.testing.assert_array_equal(one.sites[0].weights_LHTS, again.sites[0].weights_LHTS)
 
 
-def test_gold_belongs_to_cross_attention_and_an_unknown_site_has_positions_as_labels(captured):
+def test_gold_belongs_to_cross_attention_and_keys_that_are_no_tokens_are_numbered(captured):
     cross, memory = probe_maps(captured.toy, 0, PROBES[0]).sites
     assert cross.sure_TS is GOLD and cross.queries == ("word4", "word5", "word6", "word7")
     assert memory.sure_TS is None and memory.queries == cross.queries and memory.keys == ("1", "2", "3", "4", "5")

@@ -21,7 +21,7 @@ def archive(finished_run, tmp_path_factory):
 def test_an_unpacked_run_tells_the_same_without_weights_and_maps(finished_run, archive, tmp_path):
     folder = unpack(archive, tmp_path)
     (path,) = folder.iterdir()
-    assert path == tmp_path / "small" / "translation-multihead-s1"
+    assert path == tmp_path / "small" / "reverse-multihead-s1"
     run = Run.open(path).require_finished()
     assert (run.config, run.metrics(), run.summary) == (
         finished_run.config,
@@ -42,7 +42,7 @@ def test_an_unpacked_run_tells_the_same_without_weights_and_maps(finished_run, a
 def test_what_is_packed_again_stays_sealed_by_the_training(finished_run, archive, tmp_path):
     assert archive.stat().st_size == pack([finished_run.path], tmp_path / "small.tar.xz")
     assert archive.read_bytes() == (tmp_path / "small.tar.xz").read_bytes()
-    run = unpack(archive, tmp_path, only="translation-multihead-s1")
+    run = unpack(archive, tmp_path, only="reverse-multihead-s1")
     pack([run], tmp_path / "fewer.tar.xz", drop=["predictions.jsonl"])
     (fewer,) = (Run.open(path) for path in unpack(tmp_path / "fewer.tar.xz", tmp_path).iterdir())
     assert fewer.predictions() == [] and fewer.items() == finished_run.items()
@@ -109,5 +109,5 @@ def test_what_is_no_archive_is_refused(archive, tmp_path):
     for name in ("evil", "small", "missing"):
         with pytest.raises(Refused, match=name):
             unpack(tmp_path / f"{name}.tar.xz", tmp_path / "into")
-    with pytest.raises(Refused, match="translation-multihead-s1"):
+    with pytest.raises(Refused, match="reverse-multihead-s1"):
         unpack(archive, tmp_path / "into", only="another")

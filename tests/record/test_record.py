@@ -44,7 +44,7 @@ def summary_with(**changes):
         (summary_with(state="asleep"), "state"),
         (summary_without("config_sha256"), "config_sha256"),
         (summary_with(resumed={}), "resumed"),
-        (summary_with(wandb=None), "wandb"),
+        (summary_with(wandb={}), "wandb.id"),
         (summary_without("best_step"), "best_step"),
         (summary_with(test={"loss": "low"}), "test.loss"),
         (summary_with(steps=1.5), "steps"),

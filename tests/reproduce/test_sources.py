@@ -38,10 +38,10 @@ def test_a_run_is_its_folder_and_the_config_in_it(recorded):
     assert by_folder[0].final.keys() >= {"val", "test", "weights_sha256", "predictions", "items"}
 
 
-@pytest.mark.parametrize("name", ["reference/small_one", "small_one", "reference/small_one/translation-scaled-s1"])
+@pytest.mark.parametrize("name", ["reference/small_one", "small_one", "reference/small_one/reverse-scaled-s1"])
 def test_a_name_is_a_record_that_comes_with_the_code(reference, recorded, name):
     (facts,) = find(name, False).runs
-    assert facts.source == "reference/small_one/translation-scaled-s1"
+    assert facts.source == "reference/small_one/reverse-scaled-s1"
     assert compare(facts_of(recorded), facts).verdict == "identical"
 
 
@@ -53,7 +53,7 @@ def test_a_path_that_exists_comes_before_a_name(reference):
 def test_an_unknown_name_lists_those_that_there_are(reference):
     assert references() == ["small_one"]
     assert "did you mean reference/small_one?" in refused("reference/smal_one")
-    assert "translation-scaled-s1" in refused("reference/small_one/other")
+    assert "reverse-scaled-s1" in refused("reference/small_one/other")
 
 
 @pytest.mark.parametrize(

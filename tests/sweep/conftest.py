@@ -4,8 +4,7 @@ import functools
 
 import pytest
 
-from attncompare.record import create_folder
-from attncompare.record import RecordLogger
+from attncompare.record import RecordLogger, create_folder
 from attncompare.sweep.folder import Job
 from attncompare.sweep.start import start
 
@@ -16,7 +15,7 @@ def leave():
 
     def leave(sweep, job, state):
         path = job.begun or create_folder(job.config, sweep.path)
-        writer = RecordWriter.create(path, job.config, job.overrides, [], group=sweep.group, wandb={"missing": None})
+        writer = RecordLogger.create(path, job.config, job.overrides, group=sweep.group, wandb={"id": "abcdefgh"})
         if state != "running":
             writer.close(state, None if state == "finished" else "for a test")
         return path

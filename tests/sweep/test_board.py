@@ -5,7 +5,6 @@ import io
 from rich.console import Console
 
 from attncompare.sweep.progress_board import ProgressBoard, duration
-from attncompare.training import Progress
 
 
 def board_of(count, **console):
@@ -14,9 +13,9 @@ def board_of(count, **console):
 
 
 def train(board, number, steps=10):
-    board.update(number, Progress("preparing data", 0, steps))
+    board.update(number, "preparing data", 0, steps)
     for step in range(1, steps + 1):
-        board.update(number, Progress("training", step, steps, 1.0))
+        board.update(number, "training", step, steps, 1.0)
 
 
 def test_without_a_terminal_a_few_lines_for_each_run():

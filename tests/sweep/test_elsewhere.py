@@ -6,7 +6,7 @@ import os
 from types import SimpleNamespace
 
 import pytest
-from commands import ENDLESS, SMOKE, Started, attncompare
+from commands import SMOKE, attncompare
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
@@ -15,10 +15,10 @@ from attncompare.errors import RunFailed
 from attncompare.record import Run, RunLock, find_runs
 from attncompare.sweep import elsewhere
 from attncompare.sweep.elsewhere import Member, train_elsewhere
-from attncompare.sweep.listing import Listed
-from attncompare.sweep.start import start
 from attncompare.sweep.folder import Members
+from attncompare.sweep.listing import Listed
 from attncompare.sweep.pool import Place
+from attncompare.sweep.start import start
 
 QUIET = (*SMOKE, "tracking=disabled")
 

@@ -107,7 +107,7 @@ def test_where_the_server_takes_only_one_of_them_it_says_so(finished_run, monkey
 @needs_library
 @pytest.mark.parametrize("group", ["2026-01-01-10-00-00-sweep", None])
 def test_the_workspace_shows_the_runs_of_the_group_or_of_the_ids_by_variant(group):
-    made = report.workspace(replace(PLAN, group=group), "me")
+    made = report.workspace(PLAN._replace(group=group), "me")
     spec = json.loads(made._to_model().spec.model_dump_json(by_alias=True, exclude_none=True))
     (runs,) = spec["section"]["runSets"]
     (found,) = runs["filters"]["filters"]

@@ -3,8 +3,8 @@
 import torch
 from torch import Generator, Tensor, nn
 
-from attncompare.attention.kernels import build
 from attncompare.attention.kernels.additive_scores import additive_scores
+from attncompare.attention.kernels.build import left_alone, serves, triton_serves
 from attncompare.attention.kernels.fused import additive_context
 from attncompare.attention.scores.base import ScoreFunction
 
@@ -35,16 +35,16 @@ class Additive(ScoreFunction):
         """Return K additions, K tanh, K multiplications and K additions."""
         return 4 * self.head_dim
 
-    @build.left_alone
+    @left_alone
     def context(
         self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, causal: bool, dropout: float
     ) -> Tensor:
         """Return the context (B, H, T, K) by a kernel where there is one, in memory linear in T and S."""
         arguments = (q_BHTK, k_BHSK, self.v_HK, v_BHSK, may_attend, causal, dropout)
         # For a single query, as in decoding, preparing the keys would take longer than the explicit path.
-        if q_BHTK.shape[2] > 1 and build.serves(q_BHTK):
+        if q_BHTK.shape[2] > 1 and serves(q_BHTK):
             return additive_context(*arguments)
-        if q_BHTK.shape[2] > 1 and build.triton_serves(q_BHTK):
+        if q_BHTK.shape[2] > 1 and triton_serves(q_BHTK):
             from attncompare.attention.kernels import triton_additive  # as only a GPU needs Triton
 
             return triton_additive.additive_context(*arguments)

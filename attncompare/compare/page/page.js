@@ -100,7 +100,7 @@ function chart(node, describe) {
       const box = svg.getBoundingClientRect(), px = event.clientX - box.left, py = event.clientY - box.top;
       const distance = (one) => Math.hypot(fx(one.x) - px, shared ? 0 : fy(one.y) - py);
       const nearest = marks.reduce((best, one) => (best && distance(best) <= distance(one) ? best : one), null);
-      tip.hidden = !nearest || distance(nearest) > 60;
+      tip.hidden = !nearest || (!shared && distance(nearest) > 60);
       if (tip.hidden) return;
       const named = marks.filter((one) => (shared ? one.x === nearest.x : one === nearest));
       tip.replaceChildren(...(shared ? [make('b', `${x.title} ${written(nearest.x)}`)] : []), ...named.map((one) => {

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from attncompare.compare.groups import Comparison
-from attncompare.compare.page.answer import cost_sentences, headline, numbers_table, pairs_by_metric
+from attncompare.compare.page.answer import NUMBERS, cost_sentences, headline, numbers, pairs_by_metric
 from attncompare.compare.page.charts import curve_figures, drawn_variants, is_number, length_data, pareto_data, styles
 from attncompare.compare.page.maps import BYTES, page_maps
 from attncompare.compare.page.record import record
@@ -85,7 +85,7 @@ def _section(comparison: Comparison, map_bytes: int) -> dict[str, Any]:
         "seeds": max(len(variant.runs) for variant in comparison.variants),
         "headline": headline(comparison, found),
         "pairs": pairs_by_metric(found),
-        "tests": numbers_table(found),
+        "tests": [NUMBERS, *map(numbers, found)] if found else [],
         "costs": cost_sentences(table),
         "table": table,
         "how_tested": how_tested(found),

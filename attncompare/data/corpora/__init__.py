@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from attncompare.data.dataset import DatasetConfig
+from attncompare.data.dataset import COLUMNS, SPLITS, DatasetConfig
+from attncompare.errors import Refused
 from attncompare.registry import load
 
 if TYPE_CHECKING:
@@ -10,6 +11,21 @@ if TYPE_CHECKING:
 
 
 def load_corpus(config: DatasetConfig, data_seed: int) -> "Corpus":
-    """Return the corpus that a section ``data`` names (:meth:`attncompare.data.dataset.Dataset.load`)."""
-    corpus: Corpus = load("datasets", config.name)(config, data_seed).load()
+    """Return the corpus that a section ``data`` names (:meth:`attncompare.data.dataset.Dataset.load`).
+
+    Raises:
+        Refused: if it cannot be had, or lacks a split or a column.
+    """
+    dataset = load("datasets", config.name)
+    corpus: Corpus = dataset(config, data_seed).load()
+    for split in SPLITS:
+        rows = corpus.splits.get(split)
+        if rows is None:
+            raise Refused(f"data={config.name}: load gave no split {split}; it needs {', '.join(SPLITS)}")
+        for column in COLUMNS[dataset.kind]:
+            needs = f"data={config.name}: {split}: rows of {dataset.kind} need the column {column}"
+            if column not in rows.features:
+                raise Refused(f"{needs}, and there are: {', '.join(rows.column_names)}")
+            if getattr(rows.features[column], "dtype", None) not in ("string", "large_string"):
+                raise Refused(f"{needs} of text")
     return corpus

@@ -1,24 +1,23 @@
 """The dataset ``multi30k``: captions of images in four languages (Elliott et al. 2016, task 1)."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import model_validator
 
-from attncompare.data.dataset import Dataset, DatasetConfig, PathOrNull
-from attncompare.data.files import Source, listed, origin_of, paths_of, two_texts
+from attncompare.data.dataset import DatasetConfig, PathOrNull
+from attncompare.data.files import FileData, Source, listed, origin_of, two_texts
 from attncompare.errors import Refused
 
 if TYPE_CHECKING:
-    from datasets import DatasetDict
-
     from attncompare.data.corpus import Corpus
+    from attncompare.data.reading import Columns
 
 ADDRESS = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1"
 Language = Literal["en", "de", "fr", "cs"]
 
 
-class Multi30k(Dataset):
+class Multi30k(FileData):
     """``data=multi30k``: from a folder, or fetched once."""
 
     kind = "pairs"
@@ -41,6 +40,7 @@ class Multi30k(Dataset):
             return self
 
     config: Config
+    blank = False
 
     def file_names(self) -> dict[str, tuple[str, str]]:
         """Return the names of the source's and the target's file of each split."""
@@ -59,46 +59,38 @@ class Multi30k(Dataset):
             for split, (source, target) in self.file_names().items()
         }
 
-    def files(self) -> list[Path]:
-        """Return the files in ``path``; see :meth:`Dataset.files`."""
+    def sources(self) -> dict[str, tuple[Source, ...]]:
+        """Return the files in ``path``.
+
+        Raises:
+            Refused: if it is no folder, or lacks one of them.
+        """
         if self.config.path is None:
-            return []
-        sources = self._in_folder(Path(self.config.path))
-        self._read(sources)
-        return paths_of(sources.values())
-
-    def load(self) -> "Corpus":
-        """Read the six files, fetched once if ``path`` names no folder; see :meth:`Dataset.load`."""
-        from attncompare.data.corpus import Corpus
-        from attncompare.data.hub import fetched
-
-        if self.config.path is None:
-            addresses = self.addresses()
-            sources = {
-                split: tuple(Source("lines", (fetched(address, "data=multi30k"),)) for address in pair)
-                for split, pair in addresses.items()
-            }
-            origin: dict[str, Any] = {"addresses": [address for pair in addresses.values() for address in pair]}
-        else:
-            sources = self._in_folder(Path(self.config.path))
-            origin = origin_of(sources)
-        return Corpus(self._read(sources), origin=origin)
-
-    def _in_folder(self, folder: Path) -> dict[str, tuple[Source, ...]]:
+            return {}
+        folder = Path(self.config.path)
         if not folder.is_dir():
             raise Refused(f"data.path={folder} is no folder")
         sources: dict[str, tuple[Source, ...]] = {
             split: two_texts(folder, *names) for split, names in self.file_names().items()
         }
-        for path in paths_of(sources.values()):
+        for path in (source.paths[0] for pair in sources.values() for source in pair):
             if not path.exists():
                 raise Refused(f"data.path={folder} lacks {path.name}: {listed(folder)}")
         return sources
 
-    def _read(self, sources: dict[str, tuple[Source, ...]]) -> "DatasetDict":
+    def columns(self) -> "Columns":
+        """Return the two columns."""
+        return {"source": ("data.source", self.config.source), "target": ("data.target", self.config.target)}
+
+    def load(self) -> "Corpus":
+        """Read the six files, fetched once if ``path`` names no folder; see :meth:`Dataset.load`."""
         from datasets import DatasetDict
 
-        from attncompare.data.reading import read
+        from attncompare.data.corpus import Corpus
+        from attncompare.data.hub import fetched
 
-        columns = {"source": ("data.source", self.config.source), "target": ("data.target", self.config.target)}
-        return DatasetDict({split: read(found, columns, blank=False) for split, found in sources.items()})
+        sources, addresses = self.sources(), self.addresses()
+        origin = origin_of(sources) if sources else {"addresses": [one for pair in addresses.values() for one in pair]}
+        for split, pair in ({} if sources else addresses).items():
+            sources[split] = tuple(Source("lines", (fetched(one, "data=multi30k"),)) for one in pair)
+        return Corpus(DatasetDict(self.rows(sources)), origin=origin)

@@ -35,9 +35,10 @@ class Pairs(OwnData):
         super().__init__(config, data_seed)
         self.blank = config.keep_empty
 
-    def sources(self, path: Path) -> dict[str, tuple[Source, ...]]:
+    def sources(self) -> dict[str, tuple[Source, ...]]:
         """Return the files of each split (:func:`pair_files`)."""
-        return pair_files(path, self.names(), self.config.source, self.config.target)
+        path = self.config.path
+        return pair_files(Path(path), self.names(), self.config.source, self.config.target) if path else {}
 
     def columns(self) -> "Columns":
         """Return the two columns."""

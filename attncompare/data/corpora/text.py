@@ -38,9 +38,9 @@ class Text(OwnData):
         super().__init__(config, data_seed)
         self.first = config.max_documents
 
-    def sources(self, path: Path) -> dict[str, tuple[Source, ...]]:
+    def sources(self) -> dict[str, tuple[Source, ...]]:
         """Return the files of each split (:func:`text_files`)."""
-        return text_files(path, self.names())
+        return text_files(Path(self.config.path), self.names()) if self.config.path else {}
 
     def columns(self) -> "Columns":
         """Return the one column."""

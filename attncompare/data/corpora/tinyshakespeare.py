@@ -4,18 +4,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attncompare.config.values import SplitFraction, SplitFractionOrZero
-from attncompare.data.dataset import Dataset, DatasetConfig, PathOrNull
-from attncompare.data.files import Source
+from attncompare.data.dataset import DatasetConfig, PathOrNull
+from attncompare.data.files import FileData, Source, origin_of
 
 if TYPE_CHECKING:
-    from datasets import Dataset as Rows
-
     from attncompare.data.corpus import Corpus
+    from attncompare.data.reading import Columns
 
 ADDRESS = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 
 
-class Tinyshakespeare(Dataset):
+class Tinyshakespeare(FileData):
     """``data=tinyshakespeare``: cut in order into train, val and test."""
 
     kind = "text"
@@ -29,14 +28,16 @@ class Tinyshakespeare(Dataset):
 
     config: Config
 
-    def files(self) -> list[Path]:
-        """Return the one file, which is ``path`` or stands in it; see :meth:`Dataset.files`."""
+    def sources(self) -> dict[str, tuple[Source, ...]]:
+        """Return the one file, which is ``path`` or stands in it."""
         if self.config.path is None:
-            return []
+            return {}
         path = Path(self.config.path)
-        file = path / "input.txt" if path.is_dir() else path
-        _read(file)
-        return [file]
+        return {"train": (Source("document", (path / "input.txt" if path.is_dir() else path,)),)}
+
+    def columns(self) -> "Columns":
+        """Return the one column."""
+        return {"text": ("data.column", "text")}
 
     def load(self) -> "Corpus":
         """Read the text, fetched once if ``path`` names no file; see :meth:`Dataset.load`.
@@ -46,15 +47,9 @@ class Tinyshakespeare(Dataset):
         from attncompare.data.corpus import Corpus, with_fractions
         from attncompare.data.hub import fetched
 
-        local = self.files()
-        (file,) = local or [fetched(ADDRESS, "data=tinyshakespeare")]
-        origin = {"files": {"train": [file.name]}} if local else {"addresses": [ADDRESS]}
+        sources = self.sources()
+        origin = origin_of(sources) if sources else {"addresses": [ADDRESS]}
+        rows = self.rows(sources or {"train": (Source("document", (fetched(ADDRESS, "data=tinyshakespeare"),)),)})
         fractions = {"val": self.config.val_fraction, "test": self.config.test_fraction or None}
-        splits = with_fractions({"train": _read(file)}, fractions, self.data_seed)  # one text is cut, and nothing drawn
+        splits = with_fractions(rows, fractions, self.data_seed)  # one text is cut, and nothing drawn
         return Corpus(splits, stream=True, test_is_val=not self.config.test_fraction, origin=origin)
-
-
-def _read(file: Path) -> "Rows":
-    from attncompare.data.reading import read
-
-    return read([Source("document", (file,))], {"text": ("data.column", "text")}, blank=True)
