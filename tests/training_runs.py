@@ -16,5 +16,5 @@ LANGUAGE_MODEL = (
 # Long enough that a signal from another process finds it training, validating, writing checkpoints and finishing.
 LONGER = (
     *(*RUN, "trainer.limit_batches=null", "data.train_size=3000", "data.test_size=400"),
-    *("trainer.max_steps=200", "trainer.validate_every=20", "trainer.log_every=1", "task.val_decodes=40"),
+    *("trainer.max_steps=120", "trainer.validate_every=20", "trainer.log_every=1", "task.val_decodes=40"),
 )

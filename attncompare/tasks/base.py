@@ -301,11 +301,9 @@ class Task(LightningModule):
         self.metrics.update(**self._outputs(batch, "test"))
 
     def on_test_epoch_end(self) -> None:
-        """Log the metrics of test; they stand in the summary of the record, not among its rows."""
+        """Log the metrics of test."""
         values = {f"test/{name}": one.compute() for name, one in self.metrics.items()}
-        self.log_dict(
-            {name: torch.as_tensor(value, dtype=torch.float64) for name, value in values.items()}, logger=False
-        )
+        self.log_dict({name: torch.as_tensor(value, dtype=torch.float64) for name, value in values.items()})
 
     def _outputs(self, batch: Any, split: Split) -> dict[str, Any]:
         outputs = self.evaluate_batch(batch, split)

@@ -352,14 +352,13 @@ def _fit_and_test(
             "training_state_sha256": digest,
             "tested": "averaged" if config.trainer.average_last else "best",
         }
+        trainer.loggers = []  # what follows stands in the summary, and not among the rows of training
         if config.trainer.average_last:
             if trainer.is_global_zero:
                 save_weights(path / AVERAGED_WEIGHTS, weights.mean())
             trainer.strategy.barrier()
             load_weights(path / AVERAGED_WEIGHTS, task.model)
-            loggers, trainer.loggers = trainer.loggers, []  # its figures stand in the summary, and not among the rows
             trainer.validate(task, datamodule=data, verbose=False)
-            trainer.loggers = loggers
             facts["averaged"] = {"steps": weights.steps, "val": _metrics(trainer, "val")}
         else:
             trainer.strategy.barrier()

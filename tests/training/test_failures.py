@@ -146,7 +146,7 @@ def may_mount():
 @pytest.mark.skipif(not may_mount(), reason="only root may mount a small disk")
 def test_a_real_disk_that_fills_up(tmp_path, undisturbed):
     (tmp_path / "disk").mkdir()
-    arguments = [Path(__file__).parents[1], tmp_path / "disk", json.dumps(RUN), "size=300k"]
+    arguments = [Path(__file__).parents[1], tmp_path / "disk", json.dumps(RUN), "size=200k"]
     done = subprocess.run(
         ["unshare", "-m", sys.executable, "-c", ON_A_SMALL_DISK, *arguments],
         capture_output=True,

@@ -27,10 +27,10 @@ STOPS = {
     "SIGTERM in training": (signal.SIGTERM, ("training", 70)),
     "Ctrl-C in training": (signal.SIGINT, ("training", 33)),
     "Ctrl-C in a validation": (signal.SIGINT, ("validating", 60)),
-    "Ctrl-C in the last validation": (signal.SIGINT, ("validating", 200)),
+    "Ctrl-C in the last validation": (signal.SIGINT, ("validating", 120)),
     "SIGKILL in training": (signal.SIGKILL, ("training", 70)),
     "SIGKILL in a validation": (signal.SIGKILL, ("validating", 80)),
-    "SIGKILL in the test": (signal.SIGKILL, ("testing", 200)),
+    "SIGKILL in the test": (signal.SIGKILL, ("testing", 120)),
 }
 
 
