@@ -252,6 +252,8 @@ class _Shown:
     """How a run shows where it stands: ``tell`` for phases outside of Lightning's loops, ``callbacks`` for those inside."""
 
     def __init__(self, progress: Shown | None, label: str, on_progress: OnProgress) -> None:
+        if _rank():  # the first process speaks for all
+            progress, on_progress = None, lambda _: None
         lines = Lines(label) if progress == "lines" else None
 
         def tell(one: Progress) -> None:
