@@ -147,7 +147,7 @@ def test_the_future_changes_no_bit_of_the_past(call, need_weights, data):
     long=5_000,
     sizes=st.tuples(st.integers(1, 33), st.integers(1, 9), st.none() | st.integers(1, 16)),
     lengths=st.tuples(st.integers(0, 3), st.integers(0, 9), st.none() | st.integers(0, 9)),
-    score=st.sampled_from(score_names()),
+    score=st.sampled_from(names("scores")),
     causal=st.booleans(),
     seed=seeds,
     data=st.data(),
@@ -175,7 +175,7 @@ def test_the_module_is_its_projections_around_the_formula(sizes, lengths, score,
         torch.testing.assert_close(weights, exact.weights, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("score", score_names())
+@pytest.mark.parametrize("score", names("scores"))
 def test_the_formula_itself_on_two_keys_by_hand(score):
     scorer = load("scores", score)(1, 1).double()
     q, k, v = (torch.tensor(x, dtype=torch.float64).view(1, 1, -1, 1) for x in ([0.5], [1.0, -1.0], [3.0, 7.0]))
