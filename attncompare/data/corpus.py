@@ -257,7 +257,7 @@ def _level(rows: datasets.Dataset, depth: int) -> Iterator[pa.ChunkedArray]:
         for _ in range(depth):
             values = pc.list_flatten(values)
         if values.null_count and not pa.types.is_null(values.type):
-            raise ValueError("a corpus holds no null values")
+            raise Refused(f"the column {rows.column_names[0]} has rows without a value")
         yield values
 
 
