@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
+    from yaml import YAMLError
 
     from attncompare.config import CONF_DIR
     from attncompare.config.checks import check_arguments, check_conf, groups_of
@@ -92,6 +94,8 @@ def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
             if not raised_by_hydra(error):
                 raise
             raise Refused(f"cannot compose the config: {shown(str(error))}") from None
+        except YAMLError as error:  # in a config of an installed package; ours are read before
+            raise Refused(f"no yaml: {' '.join(str(error).split())}") from None
         except RecursionError:
             raise Refused("the config is nested too deeply, or its references go in a circle") from None
         finally:
@@ -131,7 +135,7 @@ def _train_one(config: "RunConfig", overrides: list[str]) -> None:
     def say(text: str) -> None:
         print(text, file=sys.stderr)
 
-    shown = "bar" if sys.stderr.isatty() else "lines"
+    shown, began = "bar" if sys.stderr.isatty() else "lines", time.monotonic()
     try:
         run = train_run(config, overrides, progress=shown, on_folder=on_folder, on_message=say)
     except KeyboardInterrupt:
@@ -139,7 +143,7 @@ def _train_one(config: "RunConfig", overrides: list[str]) -> None:
             say(how_to_resume(folder))
         raise
     if os.environ.get("LOCAL_RANK", "0") == "0":
-        for line in wandb_problem(run):
+        for line in [*wandb_problem(run), f"finished after {time.monotonic() - began:.0f} s"]:
             say(line)
         print(run.path)
 

@@ -18,8 +18,6 @@ from attncompare.compare.statistics import Estimate
 from attncompare.compare.verdicts import Verdict, estimates, how_tested, in_order, verdict_notes, verdicts
 from attncompare.text import COSTS, PER_TOKEN_COSTS, TABLE_COSTS
 
-
-
 _EQUAL = {"parameters": "parameters", "flops": "training FLOPs", "time": "training time"}
 _WIDE = 118  # columns in which mean and spread fit on one line
 _ROOMY = 96  # columns in which there is a space around each column, and room for the last of them

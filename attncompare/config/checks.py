@@ -87,7 +87,9 @@ def check_conf_file(content: bytes, name: Path, groups: Collection[str]) -> None
             raise Refused(f"{name}: defaults: {shown(value)} is no group and no file in one")
     for entry in (entry for entry in values.get("defaults") or [] if isinstance(entry, dict)):
         for group, choice in entry.items():
-            valid = {"hydra/launcher": _LAUNCHERS, "hydra/sweeper": ("combinations",)}.get(str(group).split()[-1].lstrip("/"))
+            valid = {"hydra/launcher": _LAUNCHERS, "hydra/sweeper": ("combinations",)}.get(
+                str(group).split()[-1].lstrip("/")
+            )
             if valid and choice not in valid:
                 raise Refused(f"{name}: defaults: {group}: {shown(choice)}; valid: {', '.join(valid)}")
     _check_hydra(values.get("hydra") or {}, name, groups)

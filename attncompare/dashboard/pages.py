@@ -107,7 +107,7 @@ class Site:
         return self._page("Not to be shown", status, message=text.replace(f"{self.watch.root}/", ""))
 
     def _page(self, title: str, status: int = 200, **values: Any) -> Reply:
-        empty = {"groups": [], "curves": [], "run": None, "files": [], "log": "", "message": ""}
+        empty: dict[str, Any] = {"groups": [], "curves": [], "run": None, "files": [], "log": "", "message": ""}
         shown = {"root": str(self.watch.root), "title": title, "cells": _cells, "duration": duration}
         page = environment(_HERE).get_template("dashboard.html.j2").render(**{**empty, **shown, **values})
         return Reply(status, "text/html; charset=utf-8", page.encode(errors="backslashreplace"))

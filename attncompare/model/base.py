@@ -133,10 +133,10 @@ class Backbone:
 
     Config: ClassVar[type[BackboneConfig]]
 
-    decoder_only: ClassVar[Callable[[Any, Vocabulary, MakeAttention], TextModel] | None] = None
-    """Returns a model of text."""
-    encoder_decoder: ClassVar[Callable[[Any, Vocabulary, MakeAttention], PairModel] | None] = None
-    """Returns a model of pairs."""
+    decoder_only: Any = None
+    """Returns a :class:`TextModel`; None: there is none."""
+    encoder_decoder: Any = None
+    """Returns a :class:`PairModel`; None: there is none."""
 
 
 def new_model(

@@ -5,8 +5,8 @@ import json
 import pytest
 import yaml
 
-from attncompare.errors import Refused
 from attncompare.config.plain_values import leaves, safe_json, safe_yaml
+from attncompare.errors import Refused
 
 YAML = {
     "an object": b"!!python/object/apply:os.system [true]",

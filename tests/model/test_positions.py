@@ -64,5 +64,5 @@ def test_a_sequence_beyond_the_last_position_is_refused(positions, length, start
     embedding = make_embedding(size, positions)
     embedding(tokens(1, 24))
     embedding(tokens(1, 1), start=23)
-    with pytest.raises(Refused, match="25 tokens.*max_length is 24"):
+    with pytest.raises(Refused, match=r"25 tokens.*max_length is 24"):
         embedding(tokens(1, length), start)

@@ -23,8 +23,9 @@ def load_corpus(config: DatasetConfig, data_seed: int) -> "Corpus":
         if rows is None:
             raise Refused(f"data={config.name}: load gave no split {split}; it needs {', '.join(SPLITS)}")
         for column in COLUMNS[dataset.kind]:
-            there = rows.features.get(column)
-            if getattr(there, "dtype", None) not in ("string", "large_string"):
-                found = "has no text in it" if there is not None else f"is not there; there are: {', '.join(rows.column_names)}"
-                raise Refused(f"data={config.name}: rows of {dataset.kind} need the column {column}, which {found} ({split})")
+            needs = f"data={config.name}: {split}: rows of {dataset.kind} need the column {column}"
+            if column not in rows.features:
+                raise Refused(f"{needs}, and there are: {', '.join(rows.column_names)}")
+            if getattr(rows.features[column], "dtype", None) not in ("string", "large_string"):
+                raise Refused(f"{needs} of text")
     return corpus

@@ -2,10 +2,11 @@
 
 import random
 
+from pydantic import model_validator
+
 from attncompare.config.values import Positive
 from attncompare.data.corpus import Corpus, corpus
 from attncompare.data.dataset import Dataset, GeneratedConfig
-from pydantic import model_validator
 
 
 class Addition(Dataset):
@@ -19,7 +20,9 @@ class Addition(Dataset):
         @model_validator(mode="after")
         def _enough(self) -> "Addition.Config":
             if sum(self.sizes) > 100**self.digits:
-                raise ValueError(f"digits={self.digits} gives {100**self.digits} sums, fewer than train, val and test need")
+                raise ValueError(
+                    f"digits={self.digits} gives {100**self.digits} sums, fewer than train, val and test need"
+                )
             return self
 
     def load(self) -> Corpus:

@@ -4,12 +4,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional as F
+
 from attncompare.config.values import Positive
 from attncompare.data.batches import TextBatch
 from attncompare.tasks import Task, TaskConfig
 from attncompare.tasks.metrics import Metric
-from torch import Tensor
-from torch.nn import functional as F
 
 
 class Solved(Metric):

@@ -1,11 +1,12 @@
 """The cosine of query and key as a score (Henry et al. 2020, "Query-Key Normalization for Transformers")."""
 
 import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
 from attncompare.attention import ScoreFunction
 from attncompare.config import PartConfig
 from attncompare.config.values import PositiveFloat
-from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
 
 class Cosine(ScoreFunction):

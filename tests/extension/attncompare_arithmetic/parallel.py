@@ -1,6 +1,9 @@
 """A decoder whose blocks compute attention and feed-forward side by side (Wang and Komatsuzaki 2021, GPT-J)."""
 
 import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
 from attncompare.attention import KeyValueCache
 from attncompare.config.values import Positive, PositiveFloat
 from attncompare.model import (
@@ -13,8 +16,6 @@ from attncompare.model import (
     Vocabulary,
     attention_flops,
 )
-from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
 
 class ParallelConfig(BackboneConfig):
@@ -50,9 +51,7 @@ class ParallelBlock(nn.Module):
         """Fill a parameter of the block itself; those of norms, linear maps, embeddings and scores have their rules."""
         parameter.fill_(self.layer_scale)
 
-    def forward(
-        self, x_BTD: Tensor, need_weights: bool, cache: KeyValueCache | None
-    ) -> tuple[Tensor, Tensor | None]:
+    def forward(self, x_BTD: Tensor, need_weights: bool, cache: KeyValueCache | None) -> tuple[Tensor, Tensor | None]:
         normed_BTD = self.norm(x_BTD)
         attended_BTD, weights_BHTS = self.attention(normed_BTD, need_weights=need_weights, cache=cache)
         return x_BTD + self.scale_D * (attended_BTD + self.outer(F.gelu(self.inner(normed_BTD)))), weights_BHTS
@@ -61,7 +60,7 @@ class ParallelBlock(nn.Module):
 class ParallelDecoder(nn.Module):
     """Learned positions, blocks, a norm; input and output share the embedding."""
 
-    sites = {"decoder_self": Site("decoder self-attention", queries="target", keys="target")}  # noqa: RUF012
+    sites = {"decoder_self": Site("decoder self-attention", queries="target", keys="target")}
 
     def __init__(self, config: ParallelConfig, size: Vocabulary, make_attention: MakeAttention) -> None:
         super().__init__()
