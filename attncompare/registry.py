@@ -7,6 +7,7 @@ packages bring more through the entry points ``attncompare.<kind>``. Listing nam
 import ast
 import difflib
 import importlib
+import inspect
 import json
 import re
 from collections.abc import Iterable
@@ -116,14 +117,14 @@ def _entries(kind: str) -> dict[str, EntryPoint]:
 def _problem(kind: str, name: str, part: Any) -> str | None:
     """Return what keeps ``part`` from being a part of its kind, if anything does."""
     module, _, base = KINDS[kind].base.partition(":")
-    if not (isinstance(part, type) and issubclass(part, getattr(importlib.import_module(module), base))):
+    if not inspect.isclass(part) or not issubclass(part, getattr(importlib.import_module(module), base)):
         return f"{getattr(part, '__name__', part)} must be a class derived from {module}.{base}"
     methods = [one for one in dir(part) if getattr(getattr(part, one, None), "__isabstractmethod__", False)]
     unset = [one for one in KINDS[kind].declares if getattr(part, one, None) is None]
     if lacking := [*unset, *methods]:
         return f"the class {part.__name__} must define {', '.join(lacking)}"
-    if kind == "metrics" and part.name != name:
-        return f"the class {part.__name__} must have the name under which it is installed, not '{part.name}'"
+    if kind == "metrics" and (own := getattr(part, "name", None)) != name:
+        return f"the class {part.__name__} must have the name under which it is installed, not '{own}'"
     return None
 
 
@@ -140,11 +141,12 @@ def _built_in(kind: str) -> dict[str, EntryPoint]:
         return found
     if place.endswith(".py"):
         module = f"attncompare.{place.removesuffix('.py').replace('/', '.')}"
-        for one in ast.parse(folder.read_text(encoding="utf-8")).body:
-            for set_here in one.body if isinstance(one, ast.ClassDef) else ():
-                match set_here:
+        body = ast.parse(folder.read_text(encoding="utf-8")).body
+        for defined in (statement for statement in body if isinstance(statement, ast.ClassDef)):
+            for statement in defined.body:
+                match statement:
                     case ast.Assign(targets=[ast.Name(id="name")], value=ast.Constant(value=str(name))):
-                        found[name] = EntryPoint(name, f"{module}:{one.name}", group)
+                        found[name] = EntryPoint(name, f"{module}:{defined.name}", group)
         return found
     for file in [*folder.glob("*.py"), *folder.glob("*/__init__.py")]:
         name = file.parent.name if file.name == "__init__.py" else file.stem

@@ -1,28 +1,22 @@
-"""What is measured, as people read it: title, unit, direction and format of every metric and cost, in this one place.
-
-Keys are the bare names; in ``metrics.csv`` and W&B they carry the split, as in ``val/loss``.
-"""
+"""Numbers and words as people read them, and what is said of each cost."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-TASK_TITLES = {"translation": "Translation", "language_model": "Language model"}
-
 
 @dataclass(frozen=True)
-class Metric:
-    """One figure: how it is called, which way is better, and how it is written.
+class Cost:
+    """One figure of what a run took: how it is called, which way is better, and how it is written.
 
-    ``short`` is a column's heading, at most two lines; ``unit`` is empty for pure numbers; ``tasks`` have it.
+    ``short`` is a column's heading, at most two lines; ``unit`` is empty for pure numbers.
     """
 
-    key: str
+    name: str
     title: str
     short: str
     unit: str
     higher_is_better: bool
-    tasks: tuple[str, ...]
     write: Callable[[float], str]
 
     def format(self, value: float | None) -> str:
@@ -32,20 +26,6 @@ class Metric:
     def describe(self) -> str:
         """Return the title with the unit, as an axis says it."""
         return f"{self.title} ({self.unit})" if self.unit else self.title
-
-    def measure(self) -> str:
-        """Return what a difference is counted in: "BLEU", "nats per token", "points of exact match"."""
-        return f"points of {self.title}" if self.unit == "%" else self.unit or self.title
-
-
-def fixed(digits: int) -> Callable[[float], str]:
-    """Return a writer with ``digits`` after the point."""
-    return lambda value: f"{value:.{digits}f}"
-
-
-def percent(value: float) -> str:
-    """Write a share of 1 in percent, without the sign."""
-    return f"{100 * value:.1f}"
 
 
 def engineering(value: float) -> str:
@@ -60,64 +40,20 @@ def engineering(value: float) -> str:
     return f"{value:.{digits}f}{factors[place]}"
 
 
-def counted(count: int, noun: str) -> str:
-    """Return how many there are of what ``noun`` names: "1 run", "2 runs"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def byte_size(value: float) -> str:
     """Write a number of bytes in units of 1000: 312 MB."""
     text = engineering(value)
     return text + "B" if " " in text else text + " B"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return how many there are of what ``noun`` names: "1 run", "2 runs"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def printable(text: str) -> str:
     """Return ``text`` with whatever is no visible character, such as an escape sequence, spelled out."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
-_TRANSLATION, _LANGUAGE_MODEL = ("translation",), ("language_model",)
-_BOTH = _TRANSLATION + _LANGUAGE_MODEL
-
-
-def _by_key(*metrics: Metric) -> dict[str, Metric]:
-    return {metric.key: metric for metric in metrics}
-
-
-METRICS = _by_key(
-    Metric("bleu", "BLEU", "BLEU", "", True, _TRANSLATION, fixed(2)),
-    Metric("chrf", "chrF", "chrF", "", True, _TRANSLATION, fixed(2)),
-    Metric("ter", "TER", "TER", "", False, _TRANSLATION, fixed(2)),
-    Metric("exact_match", "exact match", "exact\nmatch %", "%", True, _TRANSLATION, percent),
-    Metric("loss", "loss", "loss\nnats", "nats per token", False, _BOTH, fixed(4)),
-    Metric("bits_per_byte", "bits per byte", "bits/\nbyte", "", False, _LANGUAGE_MODEL, fixed(4)),
-    Metric("perplexity", "perplexity", "perplexity", "", False, _BOTH, fixed(2)),
-    Metric("token_accuracy", "token accuracy", "token\nacc. %", "%", True, _BOTH, percent),
-)
-
-COSTS = _by_key(
-    Metric("parameters", "parameters", "para-\nmeters", "", False, _BOTH, engineering),
-    Metric("train_flops_per_token", "training FLOPs per token", "FLOPs/\ntoken", "FLOPs", False, _BOTH, engineering),
-    Metric("tokens_per_second", "training tokens per second", "tokens\n/s", "tokens/s", True, _BOTH, engineering),
-    Metric("peak_memory_bytes", "peak memory", "peak\nmemory", "bytes", False, _BOTH, byte_size),
-    Metric("train_seconds", "training time", "train\ns", "s", False, _BOTH, fixed(0)),
-    Metric("wall_seconds", "wall time", "wall\ns", "s", False, _BOTH, fixed(0)),
-)
-
-# What a comparison's table shows of them, in this order.
-TABLE_METRICS = {
-    "translation": ("bleu", "chrf", "exact_match", "loss"),
-    "language_model": ("loss", "bits_per_byte", "token_accuracy"),
-}
-# What is tested, the most important first. Bits per byte are not: on the same tokens they are the loss in another unit.
-TESTED = {
-    "translation": ("bleu", "loss", "chrf", "exact_match"),
-    "language_model": ("loss", "token_accuracy"),
-}
-# These do not depend on how a text is cut into tokens, so they may be compared between tokenizers.
-TOKEN_FREE = ("bleu", "chrf", "ter", "exact_match", "bits_per_byte")
-PER_TOKEN_COSTS = ("train_flops_per_token", "tokens_per_second")
-TABLE_COSTS = ("parameters", "train_flops_per_token", "tokens_per_second", "peak_memory_bytes", "train_seconds")
 
 
 def shortly(value: object, longest: int = 200) -> str:
@@ -126,3 +62,18 @@ def shortly(value: object, longest: int = 200) -> str:
         return "none"
     text = str(value)
     return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+COSTS = {
+    cost.name: cost
+    for cost in (
+        Cost("parameters", "parameters", "para-\nmeters", "", False, engineering),
+        Cost("train_flops_per_token", "training FLOPs per token", "FLOPs/\ntoken", "FLOPs", False, engineering),
+        Cost("tokens_per_second", "training tokens per second", "tokens\n/s", "tokens/s", True, engineering),
+        Cost("peak_memory_bytes", "peak memory", "peak\nmemory", "bytes", False, byte_size),
+        Cost("train_seconds", "training time", "train\ns", "s", False, lambda value: f"{value:.0f}"),
+        Cost("wall_seconds", "wall time", "wall\ns", "s", False, lambda value: f"{value:.0f}"),
+    )
+}
+PER_TOKEN_COSTS = ("train_flops_per_token", "tokens_per_second")
+TABLE_COSTS = ("parameters", "train_flops_per_token", "tokens_per_second", "peak_memory_bytes", "train_seconds")

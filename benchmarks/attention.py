@@ -168,59 +168,49 @@ def bytes_needed(score: str, itemsize: int, *, batch: int, heads: int, length: i
     return 3 * itemsize * batch * heads * length**2 * (head_dim if score == "additive" else 1)
 
 
-def _function_rows(score: str, length: int, options: Any) -> list[tuple[str, ...]]:
+def _rows(score: str, length: int, options: Any) -> list[tuple[str, ...]]:
+    """Return a row for each form of a score, or of whole modules, at one length."""
     sizes: dict[str, Any] = {
         "batch": options.batch,
         "heads": options.heads,
         "length": length,
         "head_dim": options.head_dim,
     }
-    common: dict[str, Any] = {
-        "score": score,
-        "causal": options.causal,
-        "device": options.device,
-        "dtype": options.dtype,
-    }
+    given: dict[str, Any] = {**sizes, "device": options.device, "dtype": options.dtype}
+    make, names = (module_work, MODULES) if score == "modules" else (work, FORMS)
+    if score != "modules":
+        given |= {"score": score, "causal": options.causal}
     needed = bytes_needed(score, getattr(torch, options.dtype).itemsize, **sizes)
-    fits = {form: form != "eager" or needed < _MOST_BYTES for form in FORMS}
-    fits["compile"] = options.device == "cuda" or cpp_compiler() is not None
-    seconds = {
-        training: in_turns({f: work(f, training=training, **common, **sizes) for f in FORMS if fits[f]}, options.rounds)
-        for training in (False, True)
+    compiles = options.device == "cuda" or cpp_compiler() is not None
+    left_out = {
+        "eager": f"left out, it needs {shown(needed, 'B')}" if needed > _MOST_BYTES and score != "modules" else "",
+        "compile": "" if compiles else "left out, there is no C++ compiler",
     }
+    forms = [form for form in names if not left_out.get(form)]
+    seconds = [
+        in_turns({form: make(form, training=training, **given) for form in forms}, options.rounds)
+        for training in (False, True)
+    ]
     rows = []
-    for form, name in FORMS.items():
-        if not fits[form]:
-            rows.append((str(length), f"{name}: left out, it needs {shown(needed, 'B')} or a compiler", *[""] * 6))
+    for form, name in names.items():
+        if form not in forms:
+            rows.append((str(length), f"{name}: {left_out[form]}", *[""] * 6))
             continue
-        cells = _cells(seconds, form)
-        small = (
-            None
-            if form == "compile"
-            else {**common, **sizes, "form": form, "training": True, "length": min(length, 16)}
-        )
-        cells.append(_peak(work, {**common, **sizes, "form": form, "training": True}, small))
-        same = form != "eager" and needed < _MOST_BYTES / 4 and not (form == "sdpa" and score == "additive")
-        cells.append(shown(error_over_eager(form, **common, **sizes), "×") if same else "")
+        cells = []
+        for found in seconds:
+            over = "" if form == "ours" else shown(ratio(found[form], found["ours"]), "×")
+            cells += [shown(median(found[form]), "s"), over]
+        whole = {**given, "form": form, "training": True}
+        try:
+            cells.append(
+                shown(peak_bytes(make, whole, None if form == "compile" else {**whole, "length": min(length, 16)}), "B")
+            )
+        except LeftOut as reason:
+            cells.append(str(reason))
+        same = form != "eager" and needed < _MOST_BYTES / 4 and (form, score) != ("sdpa", "additive")
+        cells.append(shown(error_over_eager(form, **given), "×") if same and score != "modules" else "")
         rows.append((str(length), name, *cells))
     return rows
-
-
-def _cells(seconds: dict[bool, dict[str, list[float]]], form: str) -> list[str]:
-    cells = []
-    for found in seconds.values():
-        cells += [
-            shown(median(found[form]), "s"),
-            "" if form == "ours" else shown(ratio(found[form], found["ours"]), "×"),
-        ]
-    return cells
-
-
-def _peak(make: Callable[..., Callable[[], object]], given: dict[str, Any], small: dict[str, Any] | None) -> str:
-    try:
-        return shown(peak_bytes(make, given, small), "B")
-    except LeftOut as reason:
-        return str(reason)
 
 
 def main(words: list[str] | None = None) -> None:
@@ -241,23 +231,9 @@ def main(words: list[str] | None = None) -> None:
     where += ", causal" if options.causal else ""
     heads = ("T = S", "what", "forward", "÷ ours", "+ backward", "÷ ours", "memory", "error")
     for score in options.scores or [*registry.names("scores"), "modules"]:
-        if score != "modules":
-            rows = [row for length in lengths for row in _function_rows(score, length, options)]
-            table(f"{score}: {where}", heads, rows, *_NOTES)
-            continue
-        rows = []
-        for length in lengths:
-            sizes = {"batch": options.batch, "heads": options.heads, "length": length, "head_dim": options.head_dim}
-            common = {**sizes, "device": options.device, "dtype": options.dtype}
-            seconds = {
-                training: in_turns({form: module_work(form, training, **common) for form in MODULES}, options.rounds)
-                for training in (False, True)
-            }
-            for form, name in MODULES.items():
-                given = {"form": form, "training": True, **common}
-                small = {**given, "length": min(length, 16)}
-                rows.append((str(length), name, *_cells(seconds, form), _peak(module_work, given, small)))
-        table(f"multihead module, projections included: {where}", heads[:-1], rows, _NOTES[0])
+        rows = [row for length in lengths for row in _rows(score, length, options)]
+        title = "multihead module, projections included" if score == "modules" else score
+        table(f"{title}: {where}", heads, rows, *_NOTES)
 
 
 if __name__ == "__main__":

@@ -31,31 +31,29 @@ _SWITCHES = {
     "likeliest": "attncompare.attention.kernels.likeliest",
     "memory": "",
 }
-_TRANSLATION, _LANGUAGE = ("task=translation",), ("task=language_model",)
-SETTINGS: dict[str, tuple[str, ...]] = {
-    "five_variants, translation, additive": (*_TRANSLATION, "attention=additive"),
-    "five_variants, language model, additive": (*_LANGUAGE, "attention=additive"),
-    "five_variants, translation, scaled": (*_TRANSLATION, "attention=scaled"),
-    "five_variants, language model, scaled": (*_LANGUAGE, "attention=scaled"),
-    "five_variants, translation, multihead": (*_TRANSLATION, "attention=multihead"),
-    "five_variants, language model, multihead": (*_LANGUAGE, "attention=multihead"),
-    "nanogpt_cpu": ("experiment=nanogpt_cpu",),
-    "shakespeare": ("experiment=shakespeare",),
-    "multi30k": ("experiment=multi30k",),
-    "multi30k_variants, additive": ("experiment=multi30k_variants", "attention=additive"),
-    "multi30k_variants, scaled": ("experiment=multi30k_variants", "attention=scaled"),
+SETTINGS = {
+    f"{experiment}{f', {attention}' if attention else ''}": (*words, *([f"attention={attention}"] if attention else []))
+    for experiment, words, attentions in (
+        ("five_variants, translation", ["task=translation"], ("additive", "scaled", "multihead")),
+        ("five_variants, language model", ["task=language_model"], ("additive", "scaled", "multihead")),
+        ("nanogpt_cpu", ["experiment=nanogpt_cpu"], ("",)),
+        ("shakespeare", ["experiment=shakespeare"], ("",)),
+        ("multi30k", ["experiment=multi30k"], ("",)),
+        ("multi30k_variants", ["experiment=multi30k_variants"], ("additive", "scaled")),
+    )
+    for attention in attentions
 }
-_SCALED = ("five_variants, translation, scaled", "five_variants, language model, scaled")
-_MULTIHEAD = ("five_variants, translation, multihead", "five_variants, language model, multihead")
-_LARGER = ("nanogpt_cpu", "shakespeare", "multi30k", "multi30k_variants, scaled")
+"""The overrides of each setting: the sizes of conf/experiment."""
 _BEAM = "beam search"
-PLANS: dict[str, tuple[str, ...]] = {
-    "additive": tuple(name for name in SETTINGS if name.endswith("additive")),
-    "dot": (*_SCALED, *_MULTIHEAD, *_LARGER),
-    "dropout": (*_SCALED, "multi30k", "multi30k_variants, scaled"),
-    "cross_entropy": (*_SCALED, *_LARGER),
-    "likeliest": (f"multi30k, {_BEAM}", f"multi30k_variants, scaled, {_BEAM}"),
-    "memory": (*_SCALED, *_LARGER, f"multi30k, {_BEAM}"),
+_OTHERS = [name for name in SETTINGS if not name.endswith("additive")]
+_ONE_HEAD = [name for name in _OTHERS if not name.endswith("multihead")]
+PLANS = {
+    "additive": [name for name in SETTINGS if name.endswith("additive")],
+    "dot": _OTHERS,
+    "dropout": [name for name in _ONE_HEAD if name not in ("nanogpt_cpu", "shakespeare")],  # which have none
+    "cross_entropy": _ONE_HEAD,
+    "likeliest": [f"multi30k, {_BEAM}", f"multi30k_variants, scaled, {_BEAM}"],
+    "memory": [*_ONE_HEAD, f"multi30k, {_BEAM}"],
 }
 """Where each kernel is measured."""
 

@@ -88,6 +88,12 @@ def prepared(config: RunConfig) -> tuple[DataModule, Any]:
     return data, build_task(config, data.tokenizer, data.source_tokenizer).train()
 
 
+def endless(data: DataModule) -> Iterator[Any]:
+    """Return the training batches of epoch 0, again and again."""
+    while True:
+        yield from data.train_dataloader()
+
+
 def loop(
     config: RunConfig,
     model: nn.Module,
@@ -177,13 +183,14 @@ class _Attention(nn.Module):
         self.output = nn.Linear(sizes.d_model, sizes.d_model, bias=bias)
 
     def forward(self, x_BTD: Tensor, mask: Tensor | None = None) -> Tensor:
-        return self._mix(*self.projections(x_BTD).chunk(3, -1), mask)
+        q, k, v = self.projections(x_BTD).chunk(3, -1)
+        return self._mix(q, k, v, mask)
 
     def across(self, x_BTD: Tensor, memory_BSD: Tensor, mask: Tensor) -> Tensor:
         width = x_BTD.shape[-1]
         weight, bias = self.projections.weight, self.projections.bias
-        q = F.linear(x_BTD, weight[:width], bias[:width])
-        return self._mix(q, *F.linear(memory_BSD, weight[width:], bias[width:]).chunk(2, -1), mask)
+        k, v = F.linear(memory_BSD, weight[width:], bias[width:]).chunk(2, -1)
+        return self._mix(F.linear(x_BTD, weight[:width], bias[:width]), k, v, mask)
 
     def _mix(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))
@@ -279,15 +286,13 @@ class TorchTransformer(HandwrittenTranslator):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__(sizes)
         del self.encoder, self.decoder, self.encoder_norm, self.decoder_norm  # torch's stacks bring their own
-        layer: dict[str, Any] = {
+        shape = {
             "d_model": sizes.d_model,
             "nhead": sizes.heads,
             "dim_feedforward": sizes.d_ff,
             "dropout": sizes.dropout,
-            "activation": F.gelu,
-            "batch_first": True,
-            "norm_first": True,
         }
+        layer: dict[str, Any] = {**shape, "activation": F.gelu, "batch_first": True, "norm_first": True}
         # Its own encoder would be the same, but warns that nested tensors do not go with norms that come first.
         encoder = nn.TransformerEncoder(
             nn.TransformerEncoderLayer(**layer), sizes.layers, nn.LayerNorm(sizes.d_model), enable_nested_tensor=False
@@ -316,21 +321,11 @@ class Gpt2(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         transformers = installed("transformers")
-        config = transformers.GPT2Config(
-            vocab_size=sizes.vocab_size,
-            n_positions=sizes.max_length,
-            n_embd=sizes.d_model,
-            n_layer=sizes.layers,
-            n_head=sizes.heads,
-            n_inner=sizes.d_ff,
-            resid_pdrop=sizes.dropout,
-            embd_pdrop=sizes.dropout,
-            attn_pdrop=0.0,
-            bos_token_id=None,
-            eos_token_id=None,
-            use_cache=False,
-            attn_implementation="sdpa",
-        )
+        shape = {"n_embd": sizes.d_model, "n_layer": sizes.layers, "n_head": sizes.heads, "n_inner": sizes.d_ff}
+        drop = {"resid_pdrop": sizes.dropout, "embd_pdrop": sizes.dropout, "attn_pdrop": 0.0}
+        rest = {"bos_token_id": None, "eos_token_id": None, "use_cache": False, "attn_implementation": "sdpa"}
+        size = {"vocab_size": sizes.vocab_size, "n_positions": sizes.max_length}
+        config = transformers.GPT2Config(**size, **shape, **drop, **rest)
         self.model = transformers.GPT2LMHeadModel(config)
 
     def loss(self, batch: TextBatch) -> Tensor:
@@ -344,24 +339,12 @@ class XDecoder(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         x_transformers = installed("x_transformers")
-        layers = x_transformers.Decoder(
-            dim=sizes.d_model,
-            depth=sizes.layers,
-            heads=sizes.heads,
-            attn_dim_head=sizes.d_model // sizes.heads,
-            attn_flash=True,
-            ff_mult=sizes.d_ff / sizes.d_model,
-            layer_dropout=0.0,
-            attn_dropout=0.0,
-            ff_dropout=sizes.dropout,
-        )
-        self.model = x_transformers.TransformerWrapper(
-            num_tokens=sizes.vocab_size,
-            max_seq_len=sizes.max_length,
-            emb_dropout=sizes.dropout,
-            tie_embedding=True,
-            attn_layers=layers,
-        )
+        shape = {"dim": sizes.d_model, "depth": sizes.layers, "heads": sizes.heads}
+        width = {"attn_dim_head": sizes.d_model // sizes.heads, "ff_mult": sizes.d_ff / sizes.d_model}
+        drop = {"layer_dropout": 0.0, "attn_dropout": 0.0, "ff_dropout": sizes.dropout}
+        layers = x_transformers.Decoder(**shape, **width, **drop, attn_flash=True)
+        size = {"num_tokens": sizes.vocab_size, "max_seq_len": sizes.max_length, "emb_dropout": sizes.dropout}
+        self.model = x_transformers.TransformerWrapper(**size, tie_embedding=True, attn_layers=layers)
 
     def loss(self, batch: TextBatch) -> Tensor:
         """Return the mean cross-entropy of the next tokens."""
@@ -377,24 +360,12 @@ class Marian(nn.Module):
         transformers = installed("transformers")
         layers = {"layers": sizes.layers, "ffn_dim": sizes.d_ff, "attention_heads": sizes.heads}
         both = {f"{side}_{name}": value for side in ("encoder", "decoder") for name, value in layers.items()}
-        config = transformers.MarianConfig(
-            vocab_size=sizes.vocab_size,
-            d_model=sizes.d_model,
-            max_position_embeddings=sizes.max_length,
-            dropout=sizes.dropout,
-            attention_dropout=0.0,
-            activation_dropout=0.0,
-            activation_function="gelu",
-            scale_embedding=True,
-            share_encoder_decoder_embeddings=True,
-            pad_token_id=PAD,
-            bos_token_id=BOS,
-            eos_token_id=EOS,
-            forced_eos_token_id=None,
-            decoder_start_token_id=BOS,
-            attn_implementation="sdpa",
-            **both,
-        )
+        size = {"vocab_size": sizes.vocab_size, "d_model": sizes.d_model, "max_position_embeddings": sizes.max_length}
+        drop = {"dropout": sizes.dropout, "attention_dropout": 0.0, "activation_dropout": 0.0}
+        kind = {"activation_function": "gelu", "scale_embedding": True, "attn_implementation": "sdpa"}
+        tokens = {"pad_token_id": PAD, "bos_token_id": BOS, "eos_token_id": EOS, "decoder_start_token_id": BOS}
+        shared = {"share_encoder_decoder_embeddings": True, "forced_eos_token_id": None}
+        config = transformers.MarianConfig(**size, **both, **drop, **kind, **tokens, **shared)
         self.model = transformers.MarianMTModel(config)
 
     def loss(self, batch: PairBatch) -> Tensor:
@@ -414,16 +385,11 @@ class Marian(nn.Module):
             scores_NV[:, EOS] = end_logits(length_N, ids_NT.shape[1], scores_NV.dtype)
             return scores_NV
 
-        found_BT = self.model.generate(
-            input_ids=source_BS,
-            attention_mask=may_attend_BS.long(),
-            num_beams=beam,
-            early_stopping=True,  # as soon as there are as many hypotheses as beams, as our search does
-            do_sample=False,
-            max_new_tokens=source_BS.shape[1] + 1,
-            logits_processor=[end_in_time],
-            use_cache=True,
-        )
+        # It stops as soon as there are as many hypotheses as beams, as our search does.
+        search = {"num_beams": beam, "early_stopping": True, "do_sample": False, "use_cache": True}
+        length = {"max_new_tokens": source_BS.shape[1] + 1, "logits_processor": [end_in_time]}
+        mask_BS = may_attend_BS.long()
+        found_BT = self.model.generate(input_ids=source_BS, attention_mask=mask_BS, **search, **length)
         return ((found_BT == EOS).long().argmax(1)).tolist()  # BOS stands first
 
 

@@ -1,6 +1,5 @@
 """What a step of ``attncompare train`` takes beyond the same steps in a loop by hand, on a small model."""
 
-import itertools
 import os
 import pty
 import sys
@@ -14,7 +13,7 @@ import torch
 from attncompare.config import RunConfig
 from attncompare.training import Progress, train
 from benchmarks.measure import Pause, arguments, difference, median, parsed, shown, table, turns_apart
-from benchmarks.models import loop, nanogpt, prepared
+from benchmarks.models import endless, loop, nanogpt, prepared
 
 _HAND = "the loop by hand"
 _SMALL = ("backbone.d_model=64", "backbone.layers=2", "backbone.d_ff=256", "data.batch_size=8")
@@ -23,8 +22,7 @@ _WARM_UP = 3  # turns
 
 def _by_hand(pause: Pause, config: RunConfig, steps: int) -> None:
     data, task = prepared(config)
-    batches = itertools.cycle(data.train_dataloader())
-    step = loop(config, task, task.loss, task.configure_optimizers(), batches)
+    step = loop(config, task, task.loss, task.configure_optimizers(), endless(data))
     while True:
         pause()
         for _ in range(steps):

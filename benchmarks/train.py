@@ -3,35 +3,27 @@
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 
 from attncompare.config import RunConfig
 from attncompare.model import Lengths, parameter_count, train_flops_per_token
+from benchmarks import models
 from benchmarks.measure import Pause, arguments, median, parsed, ratio, shown, table, turns_apart
-from benchmarks.models import (
-    TINY,
-    Gpt2,
-    HandwrittenDecoder,
-    HandwrittenTranslator,
-    Marian,
-    Sizes,
-    TorchTransformer,
-    XDecoder,
-    loop,
-    multi30k,
-    nanogpt,
-    peer_optimizers,
-    prepared,
-)
+from benchmarks.models import Sizes, endless, loop, prepared
 
 OURS = "attncompare"
 _BY_HAND = "the same model written by hand"
-_DECODERS = {_BY_HAND: HandwrittenDecoder, "Hugging Face GPT2LMHeadModel": Gpt2, "x-transformers": XDecoder}
+_DECODERS = {
+    _BY_HAND: models.HandwrittenDecoder,
+    "Hugging Face GPT2LMHeadModel": models.Gpt2,
+    "x-transformers": models.XDecoder,
+}
 _TRANSLATORS = {
-    _BY_HAND: HandwrittenTranslator,
-    "Hugging Face MarianMTModel": Marian,
-    "torch.nn.Transformer": TorchTransformer,
+    _BY_HAND: models.HandwrittenTranslator,
+    "Hugging Face MarianMTModel": models.Marian,
+    "torch.nn.Transformer": models.TorchTransformer,
 }
 _TOLERANCE = 0.02  # by which share of its parameters a peer may be larger or smaller
 _PEAK, _TIMES = (
@@ -51,11 +43,11 @@ _NOTE = (
 
 def config_of_part(part: str, folder: Path, quick: bool, device: str) -> RunConfig:
     """Return the config of one table."""
-    tiny = (*(TINY if quick else ()), f"trainer={'gpu' if device == 'cuda' else 'cpu'}")
+    tiny = (*(models.TINY if quick else ()), f"trainer={'gpu' if device == 'cuda' else 'cpu'}")
     if part == "translation":
-        return multi30k(folder, "attention.heads=4", *tiny, pairs=60 if quick else None)
+        return models.multi30k(folder, "attention.heads=4", *tiny, pairs=60 if quick else None)
     sizes = () if part == "small" or quick else (*_LARGE, "data.batch_size=8", "task.eval_stride=null")
-    return nanogpt(folder, *sizes, *tiny)
+    return models.nanogpt(folder, *sizes, *tiny)
 
 
 def _train(pause: Pause, config: RunConfig, peer: type | None, steps: int, device: str) -> None:
@@ -64,13 +56,9 @@ def _train(pause: Pause, config: RunConfig, peer: type | None, steps: int, devic
     data, task = prepared(config)
     model = task if peer is None else peer(Sizes.of(config, data.tokenizer.vocab_size)).train()
     model.to(device)
-    optimizers = task.configure_optimizers() if peer is None else peer_optimizers(config, model)
+    optimizers = task.configure_optimizers() if peer is None else models.peer_optimizers(config, model)
 
-    def batches():  # type: ignore[no-untyped-def]
-        while True:
-            yield from data.train_dataloader()
-
-    step = loop(config, model, model.loss, optimizers, batches())
+    step = loop(config, model, model.loss, optimizers, endless(data))
     while True:
         pause()
         for _ in range(steps):
@@ -92,7 +80,7 @@ def _table(part: str, rounds: int, quick: bool, device: str) -> None:
         data, task = prepared(config)
         sizes, expected = Sizes.of(config, data.tokenizer.vocab_size), parameter_count(task.model)
         steps = {"small": 10, "large": 1, "translation": 2}[part]
-        works = {
+        works: dict[str, tuple[Any, ...]] = {
             OURS: (_train, config, None, steps, device),
             f"{OURS}, bf16-mixed": (_train, half, None, steps, device),
         }
@@ -115,11 +103,11 @@ def _table(part: str, rounds: int, quick: bool, device: str) -> None:
             for t in (torch.float32, torch.bfloat16)
             if part == "large"
         }
-        works |= {name: (_multiply, dtype, device) for name, dtype in peaks.items()}  # type: ignore[misc]
+        works |= {name: (_multiply, dtype, device) for name, dtype in peaks.items()}
         warm_up = 2
         seconds, others = turns_apart(works, rounds, warm_up)
     left_out |= others
-    counts = [batch.scored() for batch in islice(_endless(data), steps * (warm_up + rounds))]
+    counts = [batch.scored() for batch in islice(endless(data), steps * (warm_up + rounds))]
     tokens = [sum(counts[begin : begin + steps]) for begin in range(steps * warm_up, len(counts), steps)]
     base = seconds[OURS]
     rows = []
@@ -140,11 +128,6 @@ def _table(part: str, rounds: int, quick: bool, device: str) -> None:
             shares[ours] = f"{ours} {100 * ratio(done, speed).value:.0f} %"
         notes.append(f"{name}: {median(speed).value / 1e9:,.0f} GFLOP/s; of them reach {', '.join(shares.values())}.")
     table(PARTS[part], ("training", "step", "target tokens", f"{OURS} is faster by"), rows, *notes)
-
-
-def _endless(data):  # type: ignore[no-untyped-def]
-    while True:
-        yield from data.train_dataloader()
 
 
 def main(words: list[str] | None = None) -> None:

@@ -11,6 +11,9 @@ if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 import pytest
+
+pytest.register_assert_rewrite("outcomes")
+
 from commands import SMOKE, composed_config
 from hypothesis import HealthCheck, settings
 

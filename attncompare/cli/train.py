@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +135,7 @@ def _train_one(config: "RunConfig", overrides: list[str]) -> None:
     def say(text: str) -> None:
         print(text, file=sys.stderr)
 
-    shown = "bar" if sys.stderr.isatty() else "lines"
+    shown, began = "bar" if sys.stderr.isatty() else "lines", time.monotonic()
     try:
         run = train_run(config, overrides, progress=shown, on_folder=on_folder, on_message=say)
     except KeyboardInterrupt:
@@ -142,7 +143,7 @@ def _train_one(config: "RunConfig", overrides: list[str]) -> None:
             say(how_to_resume(folder))
         raise
     if os.environ.get("LOCAL_RANK", "0") == "0":
-        for line in wandb_problem(run):
+        for line in [*wandb_problem(run), f"finished after {time.monotonic() - began:.0f} s"]:
             say(line)
         print(run.path)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from attncompare import registry
 from attncompare.compare.checks import check_equal_footing, check_same_text, code_notes, require_finished
 from attncompare.compare.gathering import LeftOut
-from attncompare.compare.identity import fingerprint, labels, model, model_without_seed, once
+from attncompare.compare.identity import fingerprint, labels, model, model_without_seed, named_seeds, once
 from attncompare.compare.options import TOKENIZER, Options
 from attncompare.compare.selection import Budget, at_budget, equal_parameters, tune
 from attncompare.errors import Refused
@@ -119,11 +119,7 @@ class Comparison:
 
 
 def compare_groups(
-    runs: Sequence[Run],
-    force: bool = False,
-    *,
-    left_out: Sequence[LeftOut] = (),
-    options: Options | None = None,
+    runs: Sequence[Run], force: bool = False, *, left_out: Sequence[LeftOut] = (), options: Options | None = None
 ) -> list[Comparison]:
     """Group ``runs`` into one comparison for each task.
 
@@ -156,11 +152,6 @@ def compare_groups(
         _comparison(task, by_task[task], metrics[task], force, _of_task(left_out, task, by_task), options, skipped)
         for task in chosen
     ]
-
-
-def named_seeds(seeds: Sequence[int]) -> str:
-    """Return "seed 7", or "seeds 7, 8"."""
-    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
 
 
 def _title(task: str) -> str:

@@ -3,13 +3,13 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Literal
 
 from attncompare.compare.gathering import LeftOut
-from attncompare.compare.identity import fingerprint, labels
+from attncompare.compare.identity import fingerprint, labels, named_seeds
 from attncompare.compare.options import SIZES, is_free
 from attncompare.config import RunConfig
 from attncompare.config.plain_values import flatten
@@ -39,27 +39,24 @@ _TUNED_DATA = ("data.batch_size", "data.batch_tokens")
 _SPENT = {"flops": "train/tokens", "time": "train/seconds"}
 _ROUNDING = 1e-9  # relative: a run's own total must lie within itself
 
-Value = tuple[Any, ...]
 
-
-def _split(config: RunConfig, data: str | None, keys: Sequence[str]) -> tuple[str, Value]:
-    """Return what all runs of a variant share, the fingerprint of their data too, and the values of ``keys``."""
+def _split(config: RunConfig, data: str | None, keys: Sequence[str]) -> tuple[str, str]:
+    """Return what all runs of a variant share, the fingerprint of their data too, and the values of ``keys``; as JSON."""
     flat = flatten(config.settings())
-    value = tuple(flat.pop(key, None) for key in keys)
+    value = json.dumps([flat.pop(key, None) for key in keys])
     del flat["seed"]
     return json.dumps([flat, data], sort_keys=True), value
 
 
+def _named(variants: Mapping[str, Any], runs: Sequence[Run], keys: Sequence[str]) -> dict[str, str]:
+    """Return what each of ``variants``, as :func:`_split` gives them, is called."""
+    firsts = {_split(run.config, fingerprint(run), keys)[0]: run for run in reversed(runs)}
+    return dict(zip(variants, labels([firsts[one] for one in variants], hidden=keys), strict=True))
+
+
 # --tune
 
-
-@dataclass
-class _Tried:
-    """One variant: what each value reached, by seed, and the values of which a run failed."""
-
-    runs: dict[str, dict[int, Run]] = field(default_factory=dict)
-    failed: set[str] = field(default_factory=set)
-    values: dict[str, Value] = field(default_factory=dict)
+Tried = dict[str, dict[int, Run | None]]  # value -> seed -> run; None: it failed
 
 
 def tune(
@@ -82,27 +79,32 @@ def tune(
     """
     for key in keys:
         _require_tunable(key, runs)
-    tried = _tried(runs, keys, left_out)
-    firsts = [next(iter(next(iter(one.runs.values())).values())) for one in tried.values()]
-    names = dict(zip(tried, labels(firsts, hidden=keys), strict=True))
-    what = f"--tune {', '.join(keys)}"
-    if all(len(one.values) == 1 for one in tried.values()):
+    tried: dict[str, Tried] = {}
+    for run in runs:
+        variant, value = _split(run.config, fingerprint(run), keys)
+        tried.setdefault(variant, {}).setdefault(value, {})[run.config.seed] = run
+    for lost in left_out:
+        # Where it does not say on which data it failed, it counts for all.
+        for data in {fingerprint(run) for run in runs} if lost.data is None else {lost.data}:
+            if lost.config is not None and lost.state == "failed":
+                variant, value = _split(lost.config, data, keys)
+                if variant in tried:  # else nothing of this variant can be compared
+                    tried[variant].setdefault(value, {})[lost.config.seed] = None
+    names, what = _named(tried, runs, keys), f"--tune {', '.join(keys)}"
+    if all(len(values) == 1 for values in tried.values()):
         raise Refused(f"{what}: every variant was tried with one value alone; train each with several, or leave it out")
-    if not force and len({tuple(sorted(one.values)) for one in tried.values()}) > 1:
-        told = "; ".join(
-            f"{names[variant]} with {', '.join(_shown(value) for value in sorted(one.values.values(), key=repr))}"
-            for variant, one in tried.items()
-        )
+    if not force and len({tuple(sorted(values)) for values in tried.values()}) > 1:
+        told = "; ".join(f"{names[one]} with {', '.join(map(_shown, sorted(values)))}" for one, values in tried.items())
         raise Refused(
             f"{what}: the variants were tried with different values: {told}; train the missing ones, or --force picks "
             "from what there is"
         )
     chosen, picked, notes = [], [], []
-    for variant, one in tried.items():
-        best, seeds = _best(one, names[variant], what)
-        chosen += [one.runs[best][seed] for seed in sorted(one.runs[best])]
-        picked.append(f"{names[variant]} {_shown(one.values[best])} (of {len(one.values)}, {_seeds(seeds)})")
-        if at := _edge(one, best):
+    for variant, values in tried.items():
+        best, seeds = _best(values, names[variant], what)
+        chosen += [run for _, run in sorted(values[best].items()) if run is not None]
+        picked.append(f"{names[variant]} {_shown(best)} (of {len(values)}, {named_seeds(seeds)})")
+        if at := _edge([json.loads(value)[0] for value in values], json.loads(best)):
             notes.append(
                 f"the best {', '.join(keys)} of {names[variant]} is the {at} that was tried: a better one may lie beyond"
             )
@@ -124,33 +126,18 @@ def _require_tunable(key: str, runs: Sequence[Run]) -> None:
         )
 
 
-def _tried(runs: Sequence[Run], keys: Sequence[str], left_out: Sequence[LeftOut]) -> dict[str, _Tried]:
-    tried: dict[str, _Tried] = {}
-    for run in runs:
-        variant, value = _split(run.config, fingerprint(run), keys)
-        one = tried.setdefault(variant, _Tried())
-        one.values[json.dumps(value)] = value
-        one.runs.setdefault(json.dumps(value), {})[run.config.seed] = run
-    for lost in left_out:
-        if lost.config is None or lost.state != "failed":
-            continue
-        # Where it does not say on which data it failed, it counts for all.
-        for data in {fingerprint(run) for run in runs} if lost.data is None else {lost.data}:
-            variant, value = _split(lost.config, data, keys)
-            if variant in tried:  # else nothing of this variant can be compared
-                tried[variant].values[json.dumps(value)] = value
-                tried[variant].failed.add(json.dumps(value))
-    return tried
-
-
-def _best(one: _Tried, name: str, what: str) -> tuple[str, list[int]]:
+def _best(values: Tried, name: str, what: str) -> tuple[str, list[int]]:
     """Return the value with the lowest mean val loss, and the seeds that all candidates have."""
-    candidates = {value: runs for value, runs in one.runs.items() if value not in one.failed}
+    candidates = {
+        value: {seed: run for seed, run in runs.items() if run}
+        for value, runs in values.items()
+        if None not in runs.values()
+    }
     if not candidates:
         raise Refused(f"{what}: of each value of {name} a run failed, so none can be picked")
-    seeds = sorted(set.intersection(*(set(runs) for runs in candidates.values())))
+    seeds = sorted(set.intersection(*map(set, candidates.values())))
     if not seeds:
-        told = "; ".join(f"{_shown(one.values[v])}: {_seeds(sorted(runs))}" for v, runs in candidates.items())
+        told = "; ".join(f"{_shown(value)}: {named_seeds(sorted(runs))}" for value, runs in candidates.items())
         raise Refused(f"{what}: the values of {name} have no seed in common: {told}; train the same seeds of each")
     losses = {value: fmean(_val_loss(runs[seed]) for seed in seeds) for value, runs in candidates.items()}
     best = min(losses, key=lambda value: losses[value])
@@ -165,27 +152,20 @@ def _val_loss(run: Run) -> float:
     return min(losses, default=math.inf)
 
 
-def _edge(one: _Tried, best: str) -> str | None:
-    """Return where the best value stands if nothing was tried beyond it; only numbers have an edge."""
-    values = [value[0] for value in one.values.values()]
-    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    if len(one.values[best]) != 1 or len(numbers) != len(values) or len(numbers) < 2:
+def _edge(values: Sequence[Any], best: Sequence[Any]) -> str | None:
+    """Return where the best value stands if nothing was tried beyond it; only single numbers have an edge."""
+    if len(best) > 1 or len(values) < 2 or any(type(value) not in (int, float) for value in values):
         return None
-    chosen = one.values[best][0]
-    return "smallest" if chosen == min(numbers) else "largest" if chosen == max(numbers) else None
+    return "smallest" if best[0] == min(values) else "largest" if best[0] == max(values) else None
 
 
-def _shown(value: Value) -> str:
-    return " and ".join(map(str, value))
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+def _shown(value: str) -> str:
+    return " and ".join(map(str, json.loads(value)))
 
 
 # --equal parameters
 
-Size = tuple[int, str]  # its parameters, and the settings that make it
+Size = tuple[float, str]  # its parameters, and the settings that make it
 
 
 def equal_parameters(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
@@ -205,11 +185,10 @@ def equal_parameters(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
         if count is None:
             raise Refused(f"--equal parameters: {run.path} does not say its number of parameters")
         variant, size = _split(run.config, fingerprint(run), SIZES)
-        variants.setdefault(variant, {}).setdefault((count, json.dumps(size)), []).append(run)
-    firsts = [next(iter(sizes.values()))[0] for sizes in variants.values()]
-    names = dict(zip(variants, labels(firsts, hidden=SIZES), strict=True))
+        variants.setdefault(variant, {}).setdefault((count, size), []).append(run)
+    names = _named(variants, runs, SIZES)
 
-    def within(low: int) -> dict[str, list[Size]]:
+    def within(low: float) -> dict[str, list[Size]]:
         return {
             one: [size for size in sizes if low <= size[0] <= low * (1 + WITHIN)] for one, sizes in variants.items()
         }
@@ -218,12 +197,12 @@ def equal_parameters(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     counts = {count for sizes in variants.values() for count, _ in sizes}
     near = within(max(counts, key=lambda low: (sum(map(bool, within(low).values())), low)))
     if len(variants) > 1 and sum(map(bool, near.values())) < 2:
-        told = "; ".join(
+        told = [
             f"{names[one]} {' or '.join(_parameters(n) for n, _ in sorted(sizes))}" for one, sizes in variants.items()
-        )
+        ]
         raise Refused(
-            f"--equal parameters: no two variants have parameters within {WITHIN:.0%} of each other: {told}; train other "
-            f"sizes ({', '.join(SIZES)})"
+            f"--equal parameters: no two variants have parameters within {WITHIN:.0%} of each other: {'; '.join(told)}; "
+            f"train other sizes ({', '.join(SIZES)})"
         )
     target = median(count for sizes in near.values() for count, _ in sizes)
     chosen: list[Run] = []
@@ -253,13 +232,13 @@ class Budget:
         kind: what is counted.
         size: FLOPs, or seconds of training without validations.
         figures: metrics by bare name, by the run's path.
-        steps: the step of that validation, by the run's path.
+        steps: the steps of these validations.
     """
 
     kind: Literal["flops", "time"]
     size: float
     figures: Mapping[Path, Mapping[str, float]]
-    steps: Mapping[Path, int]
+    steps: Sequence[int]
 
     @property
     def shown(self) -> str:
@@ -269,8 +248,8 @@ class Budget:
     @property
     def notes(self) -> list[str]:
         """What must be said of figures taken before a run's end."""
-        steps = sorted(self.steps.values())
-        when = f"step {steps[0]}" if steps[0] == steps[-1] else f"steps {steps[0]} to {steps[-1]}"
+        low, high = min(self.steps), max(self.steps)
+        when = f"step {low}" if low == high else f"steps {low} to {high}"
         return [
             f"compared at equal {'FLOPs' if self.kind == 'flops' else 'time'}: figures of val, not of test, at each "
             f"run's last validation within {self.shown}, which all runs reached ({when})",
@@ -286,7 +265,7 @@ def at_budget(runs: Sequence[Run], kind: Literal["flops", "time"]) -> Budget:
     """
     spent = {run.path: _validations(run, kind) for run in runs}
     size = min(rows[-1][0] for rows in spent.values())
-    figures, steps = {}, {}
+    figures, steps = {}, []
     for path, rows in spent.items():
         within = [row for cost, row in rows if cost <= size * (1 + _ROUNDING)]
         if not within:
@@ -294,9 +273,8 @@ def at_budget(runs: Sequence[Run], kind: Literal["flops", "time"]) -> Budget:
                 f"--equal {kind}: {path} was first validated at step {rows[0][1]['step']}, beyond the budget that all runs "
                 "reached; train with a smaller trainer.validate_every"
             )
-        last = within[-1]
-        figures[path] = {key.removeprefix("val/"): value for key, value in last.items() if key.startswith("val/")}
-        steps[path] = int(last["step"])
+        figures[path] = {key.removeprefix("val/"): value for key, value in within[-1].items() if key.startswith("val/")}
+        steps.append(int(within[-1]["step"]))
     return Budget(kind, size, figures, steps)
 
 

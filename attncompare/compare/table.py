@@ -16,10 +16,8 @@ from attncompare.compare.gathering import left_out_note
 from attncompare.compare.groups import Comparison, Variant
 from attncompare.compare.statistics import Estimate
 from attncompare.compare.verdicts import Verdict, estimates, how_tested, in_order, verdict_notes, verdicts
-from attncompare.text import COSTS
+from attncompare.text import COSTS, PER_TOKEN_COSTS, TABLE_COSTS
 
-TABLE_COSTS = ("parameters", "train_flops_per_token", "tokens_per_second", "peak_memory_bytes", "train_seconds")
-_PER_TOKEN = ("train_flops_per_token", "tokens_per_second")
 _EQUAL = {"parameters": "parameters", "flops": "training FLOPs", "time": "training time"}
 _WIDE = 118  # columns in which mean and spread fit on one line
 _ROOMY = 96  # columns in which there is a space around each column, and room for the last of them
@@ -90,7 +88,7 @@ def result_table(comparison: Comparison) -> ResultTable:
     """Return the table of ``comparison``: figures of quality, and cost."""
     runs = [run for variant in comparison.variants for run in variant.runs]
     # A token of one tokenizer is not one of another.
-    costs = [name for name in TABLE_COSTS if comparison.one_tokenizer or name not in _PER_TOKEN]
+    costs = [name for name in TABLE_COSTS if comparison.one_tokenizer or name not in PER_TOKEN_COSTS]
     if comparison.budget is not None or all(comparison.figure(run, "train_seconds") is None for run in runs):
         costs.remove("train_seconds")  # that of whole runs says nothing of figures from before their ends
     columns: dict[str, Column] = {metric.name: metric for metric in comparison.shown}

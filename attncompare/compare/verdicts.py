@@ -1,12 +1,13 @@
 """Which differences between variants are real: every pair of models in every tested metric, corrected for all of them."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
-from attncompare.compare.groups import Comparison, Variant, named_seeds
+from attncompare.compare.groups import Comparison, Variant
+from attncompare.compare.identity import named_seeds
 from attncompare.compare.statistics import (
     ALPHA,
     MOST_ITEMS,
@@ -24,6 +25,7 @@ from attncompare.compare.statistics import (
 from attncompare.errors import Refused
 from attncompare.record import Run
 from attncompare.tasks.metrics import Metric
+from attncompare.text import counted
 
 _FINE = 0.01  # a smallest p below this limits no verdict
 _MOST_VARIANTS = 12  # with more, resampling the items of every pair would take too long
@@ -246,27 +248,17 @@ def how_tested(found: Sequence[Verdict]) -> str:
 
 def _least(family: Sequence[Verdict]) -> str:
     """Return below what no corrected p of ``family`` can go, where that limits a verdict."""
-    blocks = independent_blocks([verdict.difference for verdict in family])
-    limits: Mapping[str, float] = {
-        name: min(1.0, min(reach) * blocks)
-        for name, is_paired in (("pairs with common seeds", True), ("pairs without", False))
-        if (
-            reach := [
-                one.smallest_p for one in (v.difference for v in family) if one.paired is is_paired and one.smallest_p
-            ]
-        )
-    }
-    if max(limits.values(), default=0.0) <= _FINE:
+    differences = [verdict.difference for verdict in family]
+    blocks = independent_blocks(differences)
+    limits: dict[str, float] = {}
+    for one in sorted(differences, key=lambda one: -(one.smallest_p or 1.0)):
+        kind = "pairs with common seeds" if one.paired else "pairs without"
+        limits[kind] = min(1.0, (one.smallest_p or 1.0) * blocks)
+    told = [f"{least:.2g}{f' for {kind}' * (len(limits) > 1)}" for kind, least in limits.items() if least > _FINE]
+    if not told:
         return ""
-    told = [f"{least:.2g}{f' for {name}' * (len(limits) > 1)}" for name, least in limits.items() if least > _FINE]
-    unpaired = {
-        (verdict.first.label, verdict.second.label): set(verdict.first.seeds) & set(verdict.second.seeds)
-        for verdict in family
-        if not verdict.difference.paired
-    }
-    one = len(unpaired) == 1
-    how = ("is" if one else "are") + " not paired by seed" if any(unpaired.values()) else f"share{'s' * one} no seeds"
-    why = f" and because {len(unpaired)} pair{'s' * (not one)} {how}" if blocks > 1 else ""
+    unpaired = len({(one.first.label, one.second.label) for one in family if not one.difference.paired})
+    why = f" and because {counted(unpaired, 'pair')} share no seeds or too few" if blocks > 1 else ""
     return f"; with so few seeds{why} it cannot go below {' and '.join(told)}"
 
 

@@ -55,8 +55,11 @@ def groups_of(folder: Path) -> set[str]:
 def check_conf(folder: Path) -> None:
     """Check every yaml file below ``folder`` as :func:`check_conf_file` does."""
     groups = groups_of(folder)
-    for path in sorted(folder.rglob("*.yaml")):
-        check_conf_file(path.read_bytes(), path.relative_to(folder.parent), groups)
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() and path.is_dir():  # Hydra would read what stands there, unchecked
+            raise Refused(f"{path}: a symbolic link; configs stand in the folder itself")
+        if path.suffix == ".yaml":
+            check_conf_file(path.read_bytes(), path.relative_to(folder.parent), groups)
 
 
 def check_conf_file(content: bytes, name: Path, groups: Collection[str]) -> None:
@@ -84,7 +87,9 @@ def check_conf_file(content: bytes, name: Path, groups: Collection[str]) -> None
             raise Refused(f"{name}: defaults: {shown(value)} is no group and no file in one")
     for entry in (entry for entry in values.get("defaults") or [] if isinstance(entry, dict)):
         for group, choice in entry.items():
-            valid = {"hydra/launcher": _LAUNCHERS, "hydra/sweeper": ("combinations",)}.get(str(group).split()[-1].lstrip("/"))
+            valid = {"hydra/launcher": _LAUNCHERS, "hydra/sweeper": ("combinations",)}.get(
+                str(group).split()[-1].lstrip("/")
+            )
             if valid and choice not in valid:
                 raise Refused(f"{name}: defaults: {group}: {shown(choice)}; valid: {', '.join(valid)}")
     _check_hydra(values.get("hydra") or {}, name, groups)

@@ -19,11 +19,11 @@ from attncompare import registry
 from attncompare.config.messages import HYDRA_ERRORS, explain, explain_hydra, shown
 from attncompare.config.plain_values import check_references, leaves, safe_yaml
 from attncompare.config.values import (
+    NAMES_ALONE,
     Label,
     LabelOrNull,
     NotNegative,
     NotNegativeFloat,
-    PartConfig,
     Positive,
     PositiveFloat,
     PositiveFloatOrNull,
@@ -110,7 +110,9 @@ class TrainerConfig(Strict):
     @model_validator(mode="after")
     def _one_process(self) -> "TrainerConfig":
         if self.max_time is not None and self.devices > 1:
-            raise ValueError(f"max_time={self.max_time:g} with devices={self.devices}: ranks have no common clock; set devices=1")
+            raise ValueError(
+                f"max_time={self.max_time:g} with devices={self.devices}: ranks have no common clock; set devices=1"
+            )
         if self.compile and self.devices > 1:
             raise ValueError(f"compile=true with devices={self.devices}: only for one process; set devices=1")
         return self
@@ -126,8 +128,8 @@ class TrackingConfig(Strict):
     images: NotNegative
 
 
-class RunConfig(Strict):
-    """One training run, whole."""
+class _Sections(Strict):
+    """The sections and keys of a run, each valid for itself."""
 
     task: part("tasks")  # type: ignore[valid-type]
     data: part("datasets")  # type: ignore[valid-type]
@@ -144,11 +146,17 @@ class RunConfig(Strict):
     runs: Annotated[str, StringConstraints(min_length=1)]
     resume: Annotated[str, StringConstraints(min_length=1)] | None
 
+
+class RunConfig(_Sections):
+    """One training run, whole."""
+
     @model_validator(mode="after")
     def _data_fit_task(self) -> "RunConfig":
         task, data = self.task_class, registry.load("datasets", self.data.name)
         if data.kind != task.data_kind:
-            valid = [name for name in registry.names("datasets") if registry.load("datasets", name).kind == task.data_kind]
+            valid = [
+                name for name in registry.names("datasets") if registry.load("datasets", name).kind == task.data_kind
+            ]
             raise ValueError(
                 f"data={self.data.name} does not fit task={self.task.name}, which learns from {task.data_kind}; "
                 f"valid: {', '.join(valid)}"
@@ -231,7 +239,9 @@ def parse(values: Any) -> RunConfig:
             raise Refused(f"{shown(key)}={shown(value)}: {problem}")
     try:
         # Through JSON, because strict mode takes lists for tuples only from there.
-        return RunConfig.model_validate_json(json.dumps(values))
+        text = json.dumps(values)
+        _Sections.model_validate_json(text, context=NAMES_ALONE)  # first what is wrong without importing any part
+        return RunConfig.model_validate_json(text)
     except ValidationError as error:
         raise Refused(explain(error)) from None
     except (TypeError, ValueError) as error:  # what JSON cannot hold

@@ -11,6 +11,7 @@ from pydantic import (
     Field,
     SerializeAsAny,
     StringConstraints,
+    ValidationInfo,
     WrapValidator,
     model_validator,
 )
@@ -95,13 +96,17 @@ class PartConfig(Strict):
     name: str
 
 
+NAMES_ALONE = {"parts": "names alone"}
+"""The context of a validation that checks only the names of parts, and imports none of them."""
+
+
 def part(kind: str) -> Any:
     """Return the type of a section whose schema is the ``Config`` of the part that its key ``name`` chooses.
 
     The name alone, in place of a section, stands for the part with its default settings.
     """
 
-    def check(values: Any) -> Any:
+    def check(values: Any, info: ValidationInfo) -> Any:
         if isinstance(values, PartConfig):
             return values
         if isinstance(values, str):
@@ -112,6 +117,8 @@ def part(kind: str) -> Any:
         if name not in registry.names(kind):
             valid = ",".join(registry.names(kind))
             raise PydanticCustomError("unknown_part", "unknown part", {"name": name, "valid": valid})
+        if info.context == NAMES_ALONE:
+            return PartConfig(name=name)
         chosen = registry.load(kind, name)
         if not (isinstance(chosen.Config, type) and issubclass(chosen.Config, PartConfig)):
             what = f"{kind.removesuffix('s')} '{name}': {chosen.__name__}.Config"

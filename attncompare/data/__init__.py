@@ -5,5 +5,3 @@ A :class:`~attncompare.data.dataset.Dataset` (``corpora/``) loads a ``corpus``, 
 rows make which batch, ``batches`` what a batch holds; ``probes`` picks the fixed examples for attention maps. ``module``
 does all this for a run's config.
 """
-
-import attncompare.config  # noqa: F401  (first, because the schema names the datasets, and they use its kinds of values)

@@ -86,10 +86,7 @@ def padded(rows: Sequence[np.ndarray], value: int = PAD) -> Tensor:
 
 
 def text_batch(
-    ids: Sequence[np.ndarray],
-    scored: Sequence[np.ndarray],
-    sizes: Sequence[np.ndarray],
-    items: Sequence[np.ndarray],
+    ids: Sequence[np.ndarray], scored: Sequence[np.ndarray], sizes: Sequence[np.ndarray], items: Sequence[np.ndarray]
 ) -> TextBatch:
     """Make a batch of rows of ids, each one longer than its rows of facts about each target.
 

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import datasets
 import numpy as np
@@ -22,7 +22,6 @@ Arrays = dict[str, np.ndarray]
 
 _PORTION = 2**18  # characters of text that are held at a time
 _MOST = 10_000  # texts in a portion
-_HEADER = "header.json"
 Item = TypeVar("Item")
 
 
@@ -46,18 +45,13 @@ def portions(items: Iterable[Item], size: Callable[[Any], int] = len) -> Iterato
 
 
 def cached_rows(key: Any, schema: pa.Schema, rows: Callable[[], Iterable[pa.Table]]) -> datasets.Dataset:
-    """Return rows mapped into memory from their file, which is written before if it is not there.
+    """Return the rows that ``rows`` gives in tables, mapped from their file; ``key``: plain values that tell them apart.
 
     ``Dataset.from_generator`` does the same row by row, which takes twenty times as long.
-
-    Args:
-        key: plain values that tell these rows from all others.
-        schema: of the rows.
-        rows: gives them in order, in tables that fit memory.
     """
     file = cache_folder() / f"rows-{_digest(key)}.arrow"
     if not file.exists():
-        with _unfinished(file) as part, pa.OSFile(str(part), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+        with unfinished(file) as part, pa.OSFile(str(part), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
             for table in rows():
                 writer.write_table(table.cast(schema))
     return datasets.Dataset.from_file(str(file))
@@ -70,53 +64,42 @@ def in_memory(parts: Iterable[Arrays]) -> Arrays:
 
 
 def cached_arrays(key: Any, parts: Callable[[], Iterable[Arrays]]) -> Arrays:
-    """Return the arrays that ``parts`` make, joined and mapped from the disk.
-
-    Several processes may make them at once: each writes under a name of its own, and the first to end gives its own the
-    name that all read.
-
-    Args:
-        key: plain values that tell these arrays from all others.
-        parts: gives the arrays in parts, which are never all in memory.
-    """
+    """Return the same, mapped from the disk, so that the parts are never all in memory; ``key`` as for rows."""
     folder = cache_folder() / _digest(key)
     try:
         return _mapped(folder)
     except (OSError, ValueError):  # not there, or not whole: scratch folders are cleaned file by file
         shutil.rmtree(folder, ignore_errors=True)
-    with _unfinished(folder) as new:
-        new.mkdir()
-        _write(new, parts())
-    return _mapped(folder)
-
-
-def _write(folder: Path, parts: Iterable[Arrays]) -> None:
-    """Write one file for each array, and last the types and lengths of all."""
-    files: dict[str, BinaryIO] = {}
     header: dict[str, tuple[str, int]] = {}
-    with ExitStack() as opened:
-        for part in parts:
+    with unfinished(folder) as new, ExitStack() as opened:
+        new.mkdir()
+        files: dict[str, Any] = {}
+        for part in parts():
             for name, values in part.items():
                 if name not in files:
-                    files[name] = opened.enter_context((folder / name).open("wb"))
+                    files[name] = opened.enter_context((new / name).open("wb"))
                 dtype, count = header.get(name, (values.dtype.str, 0))
                 files[name].write(np.ascontiguousarray(values, dtype=dtype).tobytes())
                 header[name] = dtype, count + len(values)
-    (folder / _HEADER).write_text(json.dumps(header))
+        (new / "header.json").write_text(json.dumps(header))
+        opened.close()
+    return _mapped(folder)
 
 
 def _mapped(folder: Path) -> Arrays:
-    arrays = {}
-    for name, (dtype, count) in json.loads((folder / _HEADER).read_text()).items():
-        # As plain arrays: every slice of a memmap is one itself, which takes long for rows of some tokens.
-        mapped = np.memmap(folder / name, dtype, "r", shape=(count,)) if count else np.empty(0, dtype)
-        arrays[name] = np.asarray(mapped)
-    return arrays
+    # As plain arrays: every slice of a memmap is one itself, which takes long for rows of some tokens.
+    return {
+        name: np.asarray(np.memmap(folder / name, dtype, "r", shape=(count,))) if count else np.empty(0, dtype)
+        for name, (dtype, count) in json.loads((folder / "header.json").read_text()).items()
+    }
 
 
 @contextmanager
-def _unfinished(target: Path) -> Iterator[Path]:
-    """Give a path to write to; ``target`` is that, whole, at the end, and nothing where the writing fails."""
+def unfinished(target: Path) -> Iterator[Path]:
+    """Give a path to write to; ``target`` is that, whole, at the end, and nothing where the writing fails.
+
+    Several processes may make it at once: each writes under a name of its own, and the first to end gives it its name.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         part = Path(folder) / target.name

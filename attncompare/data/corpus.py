@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 import datasets
@@ -12,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attncompare.data.cache import cached_rows
+from attncompare.data.cache import cached_rows, in_memory
 from attncompare.data.dataset import SPLITS
 from attncompare.errors import Refused
 from attncompare.text import counted
@@ -83,71 +84,53 @@ class Pair(NamedTuple):
 
 
 def generated_pairs(draw: Callable[[], Pair], sizes: tuple[int, int, int], rng: random.Random, what: str) -> Corpus:
-    """Return a corpus of which no two pairs share a source or a target.
-
-    Args:
-        draw: gives a pair.
-        sizes: the rows of train, val and test.
-        rng: shuffles before the splits are cut: the first pairs to be drawn are the commonest.
-        what: the dataset, for the message.
+    """Return a corpus of what ``draw`` gives, in which no two pairs share a source or a target.
 
     Raises:
-        Refused: if ``draw`` keeps repeating itself.
+        Refused: if ``draw`` keeps repeating itself; ``what`` is the dataset's name for the message.
     """
-    pairs = _distinct(draw, sum(sizes), what)
-    rng.shuffle(pairs)
-    columns, start = {}, 0
-    for split, size in zip(SPLITS, sizes, strict=True):
-        rows = pairs[start : start + size]
-        columns[split] = {name: [getattr(pair, name) for pair in rows] for name in Pair._fields}
-        start += size
-    return corpus(columns)
-
-
-def _distinct(draw: Callable[[], Pair], count: int, what: str) -> list[Pair]:
     pairs: list[Pair] = []
-    sources: set[str] = set()
-    targets: set[str] = set()
-    for _ in range(_TRIES * count + 1000):
+    known: tuple[set[str], set[str]] = set(), set()
+    for _ in range(_TRIES * sum(sizes) + 1000):
         pair = draw()
-        if pair.source not in sources and pair.target not in targets:
-            sources.add(pair.source)
-            targets.add(pair.target)
+        if pair.source not in known[0] and pair.target not in known[1]:
+            known[0].add(pair.source)
+            known[1].add(pair.target)
             pairs.append(pair)
-            if len(pairs) == count:
-                return pairs
-    raise Refused(
-        f"{what} cannot give {count} different pairs; train_size + val_size + test_size must be below {len(pairs)}"
+            if len(pairs) == sum(sizes):
+                break
+    else:
+        raise Refused(
+            f"{what} cannot give {sum(sizes)} different pairs; train_size + val_size + test_size must be below {len(pairs)}"
+        )
+    rng.shuffle(pairs)  # the first pairs to be drawn are the commonest
+    rest = iter(pairs)
+    parts = {split: list(islice(rest, size)) for split, size in zip(SPLITS, sizes, strict=True)}
+    return corpus(
+        {
+            split: {name: [getattr(pair, name) for pair in rows] for name in Pair._fields}
+            for split, rows in parts.items()
+        }
     )
 
 
 def with_fractions(
     given: Mapping[str, datasets.Dataset], fractions: Mapping[str, float | None], data_seed: int
 ) -> datasets.DatasetDict:
-    """Return all three splits: those of ``given``, and those that are missing there, taken from its train.
+    """Return all three splits: those of ``given``, and those missing there, each its share of the given train.
 
     Of many rows each is assigned to a split by a hash of its content and ``data_seed``: equal rows stay together, so that
     no row stands in two splits, and the order of rows stays. Of one row, a long text, the beginning is train, then comes
-    val, then test.
-
-    Args:
-        given: train and maybe others; columns ``source`` and ``target``, or ``text``.
-        fractions: for a missing split its share of train.
-        data_seed: the seed of the data.
-
-    Returns:
-        The splits; val stands for test where test has neither data nor a share.
+    val, then test. Val stands for test where test has neither data nor a share.
 
     Raises:
         Refused: if there is too little to take from.
     """
     shares = {split: share for split in SPLITS if split not in given and (share := fractions[split]) is not None}
-    train = given["train"]
-    if not shares:
-        taken = {}
-    elif len(train) == 1 and train.column_names == ["text"]:
+    train, taken = given["train"], {}
+    if shares and len(train) == 1 and train.column_names == ["text"]:
         taken = _cut(train[0]["text"], shares)
-    else:
+    elif shares:
         taken = _assigned(train, shares, data_seed)
     splits = {**given, **taken}
     splits.setdefault("test", splits["val"])
@@ -160,8 +143,7 @@ def _cut(text: str, shares: dict[str, float]) -> dict[str, datasets.Dataset]:
     for split in reversed(shares):
         left -= shares[split]
         start = int(len(text) * left)
-        pieces[split] = text[start:end]
-        end = start
+        pieces[split], end = text[start:end], start
     pieces["train"] = text[:end]
     for split, piece in pieces.items():
         if not piece:
@@ -178,6 +160,13 @@ def _assigned(rows: datasets.Dataset, shares: Mapping[str, float], data_seed: in
     )
     owners = _owners(hashes, list(shares.values()))
     content = hashlib.sha256(hashes.data).hexdigest()  # of all rows in their order
+
+    def chosen(mine: np.ndarray) -> Iterator[pa.Table]:
+        begin = 0
+        for table in tables(rows):
+            yield table.filter(pa.array(mine[begin : begin + len(table)]))
+            begin += len(table)
+
     splits = {}
     for number, split in enumerate(["train", *shares]):
         mine = owners == number
@@ -187,7 +176,7 @@ def _assigned(rows: datasets.Dataset, shares: Mapping[str, float], data_seed: in
                 f"left for {split}"
             )
         key = ["split", content, hashlib.sha256(mine.data).hexdigest()]
-        splits[split] = cached_rows(key, rows.features.arrow_schema, partial(_chosen, rows, mine))
+        splits[split] = cached_rows(key, rows.features.arrow_schema, partial(chosen, mine))
     return splits
 
 
@@ -204,18 +193,12 @@ def _owners(hashes: np.ndarray, shares: list[float]) -> np.ndarray:
     return owners
 
 
-def _chosen(rows: datasets.Dataset, mine: np.ndarray) -> Iterator[pa.Table]:
-    begin = 0
-    for table in tables(rows):
-        yield table.filter(pa.array(mine[begin : begin + len(table)]))
-        begin += len(table)
-
-
 def fingerprint(corpus: Corpus) -> str:
     """Return a SHA-256 over the column names and the content of every split.
 
-    It reads values and never bytes in memory, so that chunking, caching, row selection and machine leave it as it is; and
-    it reads them in batches, several times over, so that it needs little memory however large the corpus is.
+    It reads values and never bytes in memory, so that chunking, caching, row selection and machine leave it as it is. Of
+    a column of lists come the lengths of all lists, then what stands inside, level by level; of texts their lengths in
+    bytes, then all their bytes. Before each level stands its size in bytes, so that neighbours cannot run together.
     """
     digest = hashlib.sha256()
     for split in sorted(corpus.splits):
@@ -223,61 +206,37 @@ def fingerprint(corpus: Corpus) -> str:
         for column in sorted(rows.column_names):
             name = f"{split}/{column}/{rows.num_rows}".encode()
             digest.update(len(name).to_bytes(8, "little") + name)
-            _feed_column(digest, rows.select_columns(column))
+            values = rows.select_columns(column).with_format("arrow")[:][column]
+            while pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+                _feed(digest, values, pc.list_value_length)
+                values = pc.list_flatten(values)
+            if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+                size = _feed(digest, values, pc.binary_length)
+                digest.update(size.to_bytes(8, "little"))
+                for chunk in _short_chunks(values):
+                    digest.update("".join(chunk.to_pylist()).encode())
+            else:
+                _feed(digest, values, lambda chunk: chunk)
     return digest.hexdigest()
 
 
-def _feed_column(digest: Any, rows: datasets.Dataset) -> None:
-    """Feed lists level by level, outermost first: the lengths of all lists of a level, then what stands inside.
-
-    Before each level stands its size in bytes, so that neighbours cannot run together.
-    """
-    count, depth = len(rows), 0
-    while True:
-        kind, inner = pa.null(), 0
-        digest.update((8 * count).to_bytes(8, "little"))
-        for values in _level(rows, depth):
-            kind = values.type
-            numbers = _lengths(values)
-            digest.update(numbers.tobytes())
-            inner += int(numbers.sum()) if _is_list(kind) or _is_text(kind) else 0
-        if not _is_list(kind):
-            break
-        count, depth = inner, depth + 1
-    if _is_text(kind):
-        digest.update(inner.to_bytes(8, "little"))
-        for values in _level(rows, depth):
-            digest.update("".join(values.to_pylist()).encode())
+def _feed(digest: Any, values: pa.ChunkedArray, numbers_of: Callable[[pa.Array], pa.Array]) -> int:
+    """Feed the numbers of a level and return their sum."""
+    digest.update((8 * len(values)).to_bytes(8, "little"))
+    total = 0
+    for chunk in _short_chunks(values):
+        if chunk.null_count:
+            raise Refused("a column of the data has rows without a value")
+        numbers = numbers_of(chunk).to_numpy(zero_copy_only=False).astype("<i8")
+        digest.update(numbers.tobytes())
+        total += int(numbers.sum())
+    return total
 
 
-def _level(rows: datasets.Dataset, depth: int) -> Iterator[pa.ChunkedArray]:
-    """Yield the values of the only column, or what its lists hold at a depth, in batches."""
-    for table in tables(rows):
-        values = table[0]
-        for _ in range(depth):
-            values = pc.list_flatten(values)
-        if values.null_count and not pa.types.is_null(values.type):
-            raise Refused(f"the column {rows.column_names[0]} has rows without a value")
-        yield values
-
-
-def _lengths(values: pa.ChunkedArray) -> np.ndarray:
-    """Return what a level feeds: the lengths of lists and texts (in bytes), or the numbers themselves."""
-    if pa.types.is_null(values.type):  # the inside of lists that are all empty
-        return np.zeros(0, dtype="<i8")
-    if _is_list(values.type):
-        values = pc.list_value_length(values)
-    elif _is_text(values.type):
-        values = pc.binary_length(values)
-    return values.to_numpy().astype("<i8")
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+def _short_chunks(values: pa.ChunkedArray) -> Iterator[pa.Array]:
+    for chunk in values.chunks:
+        step = max(1, min(10_000, _BATCH_BYTES * len(chunk) // max(1, chunk.nbytes)))
+        yield from (chunk[start : start + step] for start in range(0, len(chunk), step))
 
 
 def overlap(corpus: Corpus) -> dict[str, dict[str, int]]:
@@ -297,20 +256,13 @@ def overlap(corpus: Corpus) -> dict[str, dict[str, int]]:
             sides = {f"{name}_in_train": text_hashes(table[name].to_pylist()) for name in columns}
             yield {"in_train": row_hashes(list(sides.values())), **(sides if len(columns) > 1 else {})}
 
-    found = {split: list(hashes(split)) for split in ("val", "test")}
-    asked = {
-        split: {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-        for split, parts in found.items()
-    }
-    known = {key: np.unique(np.concatenate([values[key] for values in asked.values()])) for key in asked["val"]}
-    seen = {key: np.zeros(len(values), dtype=bool) for key, values in known.items()}
+    asked = {split: in_memory(hashes(split)) for split in ("val", "test")}
+    seen = {split: {key: np.zeros(len(rows), dtype=bool) for key, rows in one.items()} for split, one in asked.items()}
     for part in hashes("train"):
-        for key, values in part.items():
-            seen[key] |= np.isin(known[key], values)
-    return {
-        split: {key: int(seen[key][np.searchsorted(known[key], one)].sum()) for key, one in values.items()}
-        for split, values in asked.items()
-    }
+        for split, one in asked.items():
+            for key, rows in one.items():
+                seen[split][key] |= np.isin(rows, part[key])
+    return {split: {key: int(found.sum()) for key, found in one.items()} for split, one in seen.items()}
 
 
 def text_hashes(texts: Iterable[str], key: str = "") -> np.ndarray:

@@ -11,7 +11,6 @@ from pydantic import StringConstraints, model_validator
 from attncompare.config.values import LabelOrNull, SplitFractionOrNull, Strict, must_be
 from attncompare.data.dataset import SPLITS, Dataset, DatasetConfig, PathOrNull
 from attncompare.errors import Refused
-from attncompare.registry import load
 
 if TYPE_CHECKING:
     from datasets import Dataset as Rows
@@ -310,9 +309,3 @@ def _one_kind(paths: Iterable[Path], where: str) -> Source:
     (kind,) = kinds
     assert kind is not None
     return Source(kind, paths)
-
-
-def checked_files(config: DatasetConfig) -> list[Path]:
-    """Return the local files that a section ``data`` reads, checked (:meth:`attncompare.data.dataset.Dataset.files`)."""
-    files: list[Path] = load("datasets", config.name)(config, 0).files()
-    return files

@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import tempfile
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import datasets
 import huggingface_hub
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
-from attncompare.data.cache import cache_folder
+from attncompare.data.cache import cache_folder, unfinished
 from attncompare.data.reading import Columns, first_rows, text_columns, told_in_one_line
 from attncompare.errors import Refused
 
@@ -81,13 +80,10 @@ def fetched(address: str, what: str) -> Path:
     name = f"{hashlib.sha256(address.encode()).hexdigest()[:16]}-{address.rpartition('/')[2]}"
     copy = cache_folder() / "fetched" / name
     if not copy.exists():
-        copy.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with tempfile.TemporaryDirectory(dir=copy.parent) as folder:
-                part = Path(folder) / name
-                with urllib.request.urlopen(address, timeout=_ANSWER) as answer, part.open("wb") as file:
-                    shutil.copyfileobj(answer, file)
-                part.rename(copy)
+            answer = urllib.request.urlopen(address, timeout=_ANSWER)
+            with answer, unfinished(copy) as part, part.open("wb") as file:
+                shutil.copyfileobj(answer, file)
         except (OSError, ValueError) as error:
             raise Refused(
                 f"{what}: {address} cannot be fetched ({error}); check the network, or use local files with data.path=..."

@@ -41,7 +41,7 @@ class DataModule(LightningDataModule):
             ``tokens``, ``unknown_rate`` (share of tokens; for pairs also of each side), ``left_out`` (train rows over
             ``task.max_length``), ``truncated`` (val and test rows over it); for train ``padding``, the share of the
             places in the batches of epoch 0 (one long text has none), and for val and test what
-            :func:`attncompare.data.overlap.overlap` counts. ``is_val`` is true of a test split that is val again;
+            :func:`attncompare.data.corpus.overlap` counts. ``is_val`` is true of a test split that is val again;
             ``origin``: where the data came from, if from elsewhere.
     """
 
@@ -70,7 +70,7 @@ class DataModule(LightningDataModule):
         """
         if self._sets:
             return
-        corpus = load_corpus(self.config.data, self.config.data_seed)
+        corpus: Corpus = load_corpus(self.config.data, self.config.data_seed)
         self.fingerprint = fingerprint(corpus)
         encoded = EncodedCorpus(corpus, self.fingerprint, self._tell)
         self.tokenizer, self.source_tokenizer = self._given or self._tokenizers(encoded, _text_columns(corpus))

@@ -11,16 +11,7 @@ from torch.utils.data import Dataset
 
 from attncompare.data.batches import PairBatch, TextBatch, padded, text_batch
 from attncompare.data.cache import Arrays
-from attncompare.data.order import (
-    Plan,
-    bucketed,
-    budgeted,
-    generator,
-    in_order,
-    padding,
-    shuffled,
-    within_budget,
-)
+from attncompare.data.order import Plan, bucketed, budgeted, generator, in_order, padding, shuffled, within_budget
 from attncompare.data.tokenizer import BOS, EOS, UNK
 
 _AT_ONCE = 2**20  # numbers that a count looks at

@@ -46,11 +46,10 @@ def probe_maps(task: Any, number: int, probe: Probe) -> ProbeMaps:
     sites = []
     for name, weights_LHTS in weights.items():
         site = task.sites[name]
-        axes = (
-            _fitting(labels[side], n) for side, n in zip((site.queries, site.keys), weights_LHTS.shape[2:], strict=True)
-        )
+        T, S = weights_LHTS.shape[2:]
+        queries, keys = _fitting(labels[site.queries], T), _fitting(labels[site.keys], S)
         gold = (probe.sure_TS, probe.possible_TS) if (site.queries, site.keys) == ("target", "source") else (None, None)
-        sites.append(SiteMap(name, *axes, weights_LHTS.numpy(), *gold, title=site.title))
+        sites.append(SiteMap(name, queries, keys, weights_LHTS.numpy(), *gold, title=site.title))
     return ProbeMaps(number, text, tuple(sites))
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections import Counter
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -51,12 +52,10 @@ def _gpt2_stds(model: nn.Module) -> dict[str, float]:
     }
     depth = Counter(name.partition(".")[0] for name in added)
     drawn = (name for name, module in model.named_modules() if isinstance(module, nn.Embedding | nn.Linear))
-    return {
-        name: GPT2_STD / math.sqrt(depth[name.partition(".")[0]]) if name in added else GPT2_STD for name in drawn
-    }
+    return {name: GPT2_STD / math.sqrt(depth[name.partition(".")[0]]) if name in added else GPT2_STD for name in drawn}
 
 
-def _fill(module: nn.Module, name: str, parameter: Tensor, generator: Generator, std: float | None) -> None:
+def _fill(module: Any, name: str, parameter: Tensor, generator: Generator, std: float | None) -> None:
     match module:
         case _ if hasattr(module, "initial_"):
             module.initial_(name, parameter, generator)
@@ -71,4 +70,6 @@ def _fill(module: nn.Module, name: str, parameter: Tensor, generator: Generator,
         case nn.Linear():
             nn.init.xavier_uniform_(parameter, generator=generator)
         case _:
-            raise Refused(f"{type(module).__name__} has a parameter {name} but no method initial_ for its initial value")
+            raise Refused(
+                f"{type(module).__name__} has a parameter {name} but no method initial_ for its initial value"
+            )

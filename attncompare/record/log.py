@@ -14,7 +14,9 @@ from attncompare.errors import Refused
 LOG_FILE = "run.log"
 _TRIES, _PAUSE = 10, 0.1  # a process that asks whether the run is alive holds the lock for a moment
 # Lightning's messages about devices and products are left out.
-_LEVELS = {"attncompare": logging.INFO, "pytorch_lightning": logging.WARNING, "py.warnings": logging.WARNING}
+_LEVELS = {"attncompare": logging.INFO} | dict.fromkeys(
+    ("pytorch_lightning", "lightning_fabric", "py.warnings"), logging.WARNING
+)
 
 
 class RunLock:

@@ -25,7 +25,6 @@ from attncompare.record.files import LIMIT, MEBIBYTE, digest, json_bytes, read_i
 from attncompare.record.log import is_locked
 from attncompare.text import counted
 
-
 FORMAT = 3
 MANIFEST = "manifest.json"
 RUN_MARKS = ("summary.json", MANIFEST)  # a folder with either is a run, or what is left of one

@@ -11,8 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from attncompare.config import RunConfig, parse
-from attncompare.config import with_data
+from attncompare.config import RunConfig, parse, with_data
 from attncompare.errors import AttnCompareError, Refused, RunFailed
 from attncompare.record import (
     Change,

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from attncompare.config import RunConfig
 from attncompare.config.plain_values import leaves
-from attncompare.data.files import checked_files
-from attncompare.registry import installed
+from attncompare.registry import installed, load
 
 _PACKAGE = Path(__file__).parents[1]
 # They write down and show what training computes.
@@ -51,7 +50,8 @@ def data_files(config: RunConfig) -> list[Path]:
     Raises:
         Refused: in one line, if one is missing or damaged.
     """
-    return checked_files(config.data)
+    files: list[Path] = load("datasets", config.data.name)(config.data, config.data_seed).files()
+    return files
 
 
 def sources(package: Path = _PACKAGE) -> dict[str, Path]:

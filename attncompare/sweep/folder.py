@@ -15,7 +15,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attncompare.config import RunConfig
 from attncompare.errors import Refused, RunFailed
-from attncompare.record import SWEEP_FILE, SWEEP_LIMIT, Run, new_folder, read_inside, require_writable, safe_yaml, write_yaml
+from attncompare.record import (
+    SWEEP_FILE,
+    SWEEP_LIMIT,
+    Run,
+    new_folder,
+    read_inside,
+    require_writable,
+    safe_yaml,
+    write_yaml,
+)
 from attncompare.sweep.code import data_files, made_with
 
 _OUTPUT, _LOCK = "output", ".lock"

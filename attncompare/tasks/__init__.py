@@ -4,15 +4,13 @@ base.py     what all tasks share: the LightningModule, its optimizer, its evalua
 metrics.py  the metrics that tasks choose from
 """
 
-from typing import Any
-
 from attncompare import registry
 from attncompare.config import RunConfig
 from attncompare.data.tokenizer import Tokenizer
 from attncompare.tasks.base import Task, TaskConfig
 
 
-def build_task(config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> Task[Any]:
+def build_task(config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> Task:
     """Return the task of ``config`` with a fresh model; every initial value follows from the seed.
 
     Args:

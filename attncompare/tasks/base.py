@@ -5,7 +5,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import field_validator
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from attncompare.attention import Attention
-from attncompare.attention.kernels.cross_entropy import linear_cross_entropy
 from attncompare.attention.kernels.build import before_compiling
+from attncompare.attention.kernels.cross_entropy import linear_cross_entropy
 from attncompare.config import PartConfig, RunConfig
 from attncompare.config.schema import OptimizerConfig
 from attncompare.config.values import AtLeastTwo
@@ -24,7 +24,6 @@ from attncompare.errors import NotFinite, Refused
 from attncompare.model import Site, Vocabulary, initialize, new_model
 from attncompare.tasks.metrics import metric, metrics_of
 
-Model = TypeVar("Model", bound=nn.Module)
 Split = Literal["val", "test"]
 
 
@@ -38,7 +37,10 @@ class TaskConfig(PartConfig):
     @classmethod
     def _known(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
         for name in metrics:
-            metric(name)
+            try:
+                metric(name)
+            except Refused as error:
+                raise ValueError(str(error)) from None
         if "loss" not in metrics or len(set(metrics)) < len(metrics):
             raise ValueError("must name loss, by whose val the weights are chosen, and each metric once")
         return metrics
@@ -57,7 +59,7 @@ class Plan:
     steps: int
 
 
-class Task(LightningModule, Generic[Model]):
+class Task(LightningModule):
     """A model and what it is trained for; a task is a subclass in a file of its own.
 
     A subclass sets the attributes and implements the abstract methods. It trains in any ``pl.Trainer``.
@@ -93,9 +95,9 @@ class Task(LightningModule, Generic[Model]):
         super().__init__()
         self.config = config
         self.tokenizer, self.source_tokenizer = tokenizer, source_tokenizer or tokenizer
-        self.model: Model = self.build_model()
+        self.model: Any = self.build_model()
         initialize(self.model, config.seed, getattr(config.backbone, "init", "xavier"))
-        self.metrics = MetricCollection(
+        self.metrics: Any = MetricCollection(
             {name: one.of(config) for name, one in metrics_of(config).items()}, compute_groups=False
         )
         self.plan: Plan | None = None
@@ -210,7 +212,8 @@ class Task(LightningModule, Generic[Model]):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         """Go on counting seconds."""
-        self._since = self._since or time.perf_counter()
+        if self._since is None:
+            self._since = time.perf_counter()
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """Let the optimizer do a step, and log a row of metrics every ``trainer.log_every`` steps and after the last one.
@@ -223,7 +226,9 @@ class Task(LightningModule, Generic[Model]):
         self._steps_summed += 1
         if step % self.config.trainer.log_every and step != self.last_step:
             return
-        loss = torch.tensor(self._loss_sum / self._steps_summed, dtype=torch.float64)  # a mean over the steps since then
+        loss = torch.tensor(
+            self._loss_sum / self._steps_summed, dtype=torch.float64
+        )  # a mean over the steps since then
         tokens, seconds = self.tokens_trained - self._at_row[0], self.seconds - self._at_row[1]
         self._loss_sum, self._steps_summed, self._at_row = 0.0, 0, (self.tokens_trained, self.seconds)
         values = {
@@ -240,16 +245,20 @@ class Task(LightningModule, Generic[Model]):
         Each row says how many tokens and seconds of training it took, so that what two runs reached with the same
         tokens, or in the same time, can be told later.
         """
-        steps_per_epoch = max(1, int(self.trainer.num_training_batches) // self.trainer.accumulate_grad_batches)
+        batches = self.trainer.num_training_batches
+        known = int(batches) if math.isfinite(batches) else 1  # infinite where nothing is trained
+        steps_per_epoch = max(1, known // self.trainer.accumulate_grad_batches)
         facts = {
             "train/tokens": self.tokens_trained,
             "train/seconds": self._at_row[1] if prog_bar.startswith("train") else self.seconds,
-            "epoch": (step - 1) // steps_per_epoch,
+            "epoch": max(0, step - 1) // steps_per_epoch,
             "step": step,
         }
         row = {name: torch.as_tensor(value, dtype=torch.float64).cpu() for name, value in {**values, **facts}.items()}
         for name, value in row.items():
-            self.log(name, value, prog_bar=name == prog_bar, batch_size=1, reduce_fx="max" if name == "step" else "mean")
+            self.log(
+                name, value, prog_bar=name == prog_bar, batch_size=1, reduce_fx="max" if name == "step" else "mean"
+            )
         return {name: value.item() for name, value in row.items()}
 
     @property
@@ -292,14 +301,16 @@ class Task(LightningModule, Generic[Model]):
         self.metrics.update(**self._outputs(batch, "test"))
 
     def on_test_epoch_end(self) -> None:
-        """Log the metrics of test; they stand in the summary of the record, not among its rows."""
+        """Log the metrics of test."""
         values = {f"test/{name}": one.compute() for name, one in self.metrics.items()}
-        self.log_dict({name: torch.as_tensor(value, dtype=torch.float64) for name, value in values.items()}, logger=False)
+        self.log_dict({name: torch.as_tensor(value, dtype=torch.float64) for name, value in values.items()})
 
     def _outputs(self, batch: Any, split: Split) -> dict[str, Any]:
         outputs = self.evaluate_batch(batch, split)
         if lacking := [one for one in self.outputs if one not in outputs]:
-            raise Refused(f"task '{self.config.task.name}': evaluate_batch must return {', '.join(lacking)}, as outputs says")
+            raise Refused(
+                f"task '{self.config.task.name}': evaluate_batch must return {', '.join(lacking)}, as outputs says"
+            )
         return outputs
 
     def item_rows(self) -> list[dict[str, Any]]:

@@ -83,7 +83,7 @@ class LanguageModel(Task):
 
     def predictions(self) -> list[dict[str, Any]]:
         """Return answers of the test split where its rows ask for some, else how the model continues the prompts."""
-        rows = self.trainer.datamodule.scored_rows("test", _ANSWERED)  # type: ignore[attr-defined]
+        rows = self.trainer.datamodule.scored_rows("test", _ANSWERED)
         return self._answers(rows) if rows else self._continuations()
 
     @torch.no_grad()

@@ -62,7 +62,7 @@ class Translation(Task):
         chosen_B = batch.index_B < self.config.task.val_decodes if split == "val" else batch.index_B >= 0
         items = batch.index_B[chosen_B].tolist()
         hypotheses = self.translate(batch.source_BS[chosen_B], beam=1 if split == "val" else self.beam) if items else []
-        pairs = [self.trainer.datamodule.pair(split, item) for item in items]  # type: ignore[attr-defined]
+        pairs = [self.trainer.datamodule.pair(split, item) for item in items]
         for item, (source, reference), hypothesis in zip(items, pairs, hypotheses, strict=True):
             answer = {"id": item, "source": source, "reference": reference, "prediction": hypothesis}
             self._answers |= {item: answer} if split == "test" else {}

@@ -19,7 +19,7 @@ _HOMES = {
     "interrupts": ("Stop", "first_interrupt_for_good", "on_interrupt", "stoppable"),
     "failures": ("out_of_memory",),
 }
-__all__ = [name for names in _HOMES.values() for name in names]  # noqa: PLE0604
+__all__ = [name for names in _HOMES.values() for name in names]
 
 
 def __getattr__(name: str) -> Any:

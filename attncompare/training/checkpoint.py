@@ -23,7 +23,15 @@ from torch import Tensor
 
 from attncompare.config.plain_values import safe_json
 from attncompare.errors import Refused
-from attncompare.record import BEST_WEIGHTS, LAST_WEIGHTS, WEIGHTS_LIMIT, read_inside, save_weights, write_bytes
+from attncompare.record import (
+    BEST_WEIGHTS,
+    LAST_WEIGHTS,
+    WEIGHTS_LIMIT,
+    digest,
+    read_inside,
+    save_weights,
+    write_bytes,
+)
 from attncompare.training.ending import Budget, TrainingStopped
 from attncompare.training.interrupts import Stop
 
@@ -65,7 +73,7 @@ class SafeCheckpointIO(CheckpointIO):
             header = safe_json(content[_HEADER : _HEADER + length], path)["__metadata__"]
             if _digest(header["rest"], tensors) != header["sha256"]:
                 raise ValueError("its checksum is another one")
-            return _restored(json.loads(header["rest"]), tensors)  # type: ignore[no-any-return]
+            return _restored(json.loads(header["rest"]), tensors)
         except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise Refused(f"{path}: damaged ({' '.join(str(error).split())})") from None
 
@@ -78,7 +86,7 @@ class ResumeCheckpoint(Checkpoint):
     """Writes a checkpoint before each validation, stops training where that is asked for, and goes on from there.
 
     A checkpoint stands before its validation, so a run stopped while it validates loses nothing; a resumed run validates
-    first. The checkpoint before is removed once the new one is written.
+    first. The one before it stays too, for the case that a disk damages the newest.
 
     Args:
         folder: the run's folder.
@@ -108,8 +116,12 @@ class ResumeCheckpoint(Checkpoint):
             return
         _restore_random_states(self._random[trainer.global_rank], pl_module.device)
         if self._row is not None:
-            for logger in trainer.loggers:
-                logger.log_metrics({name: value for name, value in self._row.items() if name != "step"}, trainer.global_step)
+            _log_row(self._row, trainer)
+        epochs = trainer.fit_loop.epoch_progress.total
+        if epochs.processed == epochs.started:
+            # The checkpoint stood at the end of an epoch. Lightning would go on without counting the next one, and find
+            # nothing to restore in a checkpoint that was written within it.
+            trainer.fit_loop.reset_restart_stage()
         if not self._budget.is_due(trainer.global_step):
             return
         # As Lightning's training loop does after a step; it takes the validation before a checkpoint for done.
@@ -130,8 +142,11 @@ class ResumeCheckpoint(Checkpoint):
         stopping = asked or step == self._stop_after
         if stopping or self._budget.is_due(step):
             pl_module.pause()
+            if stopping and pl_module.row.get("step") == step:
+                _log_row(pl_module.row, trainer)
+                pl_module.row = {}
             trainer.save_checkpoint(checkpoint_file(self._folder, step))
-            for older in checkpoint_files(self._folder)[1:]:
+            for older in checkpoint_files(self._folder)[2:]:
                 trainer.strategy.remove_checkpoint(older)
         if stopping:
             raise TrainingStopped
@@ -150,7 +165,7 @@ class ResumeCheckpoint(Checkpoint):
             states = [None] * trainer.world_size
             torch.distributed.all_gather_object(states, _random_states(pl_module.device))
         checkpoint["random"], checkpoint["record"] = states, self._written()
-        # Lightning hands a row to the loggers after the end of the batch.
+        # Lightning hands a row to the loggers after the end of the batch, which is after the checkpoint.
         checkpoint["row"] = pl_module.row if pl_module.row.get("step") == trainer.global_step else None
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
@@ -161,7 +176,15 @@ class ResumeCheckpoint(Checkpoint):
         """
         self._random, self._row = checkpoint["random"], checkpoint["row"]
         if len(self._random) != trainer.world_size:
-            raise Refused(f"{self._folder}: {len(self._random)} processes wrote its checkpoint, not {trainer.world_size}")
+            raise Refused(
+                f"{self._folder}: {len(self._random)} processes wrote its checkpoint, not {trainer.world_size}"
+            )
+
+
+def _log_row(row: dict[str, float], trainer: Trainer) -> None:
+    """Hand a row of training metrics to the loggers where Lightning does not get to it."""
+    for logger in trainer.loggers:
+        logger.log_metrics({name: value for name, value in row.items() if name != "step"}, trainer.global_step)
 
 
 class Weights(Checkpoint):
@@ -185,6 +208,7 @@ class Weights(Checkpoint):
         self._folder, self._average_last = folder, average_last
         self.best_loss, self.best_step, self.validated_step, self.sha256 = math.inf, 0, 0, ""
         self.steps: list[int] = []
+        self._digests: dict[int, str] = {}
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Write the weights of a validation that belongs to training."""
@@ -205,35 +229,46 @@ class Weights(Checkpoint):
         if better:
             save_weights(self._folder / BEST_WEIGHTS, weights)
         if self._average_last:
-            save_weights(self._snapshot(step), weights)
+            self._digests = {one: self._digests[one] for one in self.steps[:-1]} | {
+                step: save_weights(self._snapshot(step), weights)
+            }
             # One more than is averaged stays, for a run that goes on from the checkpoint before this validation.
             for file in self._snapshots()[: -self._average_last - 1]:
                 file.unlink()
 
     def mean(self) -> dict[str, Tensor]:
-        """Return the mean of the last weights in float32, reading one file at a time."""
+        """Return the mean of the last weights in float32, reading one file at a time.
+
+        Raises:
+            Refused: if one is missing or is not what was written.
+        """
         mean: dict[str, Tensor] = {}
         for number, step in enumerate(self.steps, 1):
             file = self._snapshot(step)
-            for name, tensor in load(read_inside(file.parent, file.name, WEIGHTS_LIMIT)).items():
+            content = read_inside(file.parent, file.name, WEIGHTS_LIMIT)
+            if digest(content) != self._digests[step]:
+                raise Refused(f"{file}: not what was written, and the average of trainer.average_last needs it")
+            for name, tensor in load(content).items():
                 before = mean.get(name, torch.zeros((), dtype=torch.float32))
                 mean[name] = before + (tensor.float() - before) / number
         return mean
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is known of the weights that stand in files."""
-        return {"best": [self.best_loss, self.best_step], "validated_step": self.validated_step, "steps": self.steps}
+        best = [self.best_loss, self.best_step]
+        return {"best": best, "validated_step": self.validated_step, "steps": self.steps, "digests": self._digests}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go back to :meth:`state_dict`."""
         self.best_loss, self.best_step = state_dict["best"]
         self.validated_step, self.steps = state_dict["validated_step"], list(state_dict["steps"])
+        self._digests = dict(state_dict["digests"])
 
     def _snapshot(self, step: int) -> Path:
         return self._folder / FOLDER / f"snapshot-{step:07d}.safetensors"
 
     def _snapshots(self) -> list[Path]:
-        return sorted((self._folder / FOLDER).glob("snapshot-*.safetensors"))
+        return sorted((self._folder / FOLDER).glob("snapshot-*.safetensors"), key=_step_of)
 
 
 def checkpoint_file(run: Path, step: int) -> Path:
@@ -243,7 +278,11 @@ def checkpoint_file(run: Path, step: int) -> Path:
 
 def checkpoint_files(run: Path) -> list[Path]:
     """Return the checkpoints of a run, the newest first."""
-    return sorted((run / FOLDER).glob(f"resume-*{_SUFFIX}"), reverse=True)
+    return sorted((run / FOLDER).glob(f"resume-*{_SUFFIX}"), key=_step_of, reverse=True)
+
+
+def _step_of(file: Path) -> int:
+    return int(file.stem.rpartition("-")[2])
 
 
 def newest_checkpoint(run: Path) -> tuple[Path, dict[str, Any]] | None:

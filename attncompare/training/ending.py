@@ -52,7 +52,7 @@ class Budget(Callback):
     """
 
     def __init__(
-        self, task: Task[Any], facts: dict[str, Any], on_plan: Callable[[dict[str, int]], None], path: Path
+        self, task: Task, facts: dict[str, Any], on_plan: Callable[[dict[str, int]], None], path: Path
     ) -> None:
         self._task, self._on_plan = task, on_plan
         self._config, self._warmup = task.config.trainer, task.config.optimizer.warmup_steps

@@ -4,7 +4,6 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -65,7 +64,7 @@ def out_of_memory(config: RunConfig) -> str:
     )
 
 
-def save_failure(run: Path, task: Task[Any], step: int) -> str:
+def save_failure(run: Path, task: Task, step: int) -> str:
     """Write the batch and the weights with which a loss or gradient became NaN or infinite, and say where.
 
     ``failure/batch.json`` holds the rows as text, ``failure/batch.safetensors`` the tensors as the model got them,

@@ -59,7 +59,7 @@ class Report(Callback):
         if trainer.state.fn == "fit":
             self._tell(Progress("validating", trainer.global_step, pl_module.last_step))
 
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Tell of the test."""
         self._tell(Progress("testing", trainer.global_step, trainer.global_step))
 

@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -20,7 +21,6 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from attncompare import registry
-from attncompare.attention.kernels.heap import keep_freed_memory
 from attncompare.config import RunConfig
 from attncompare.data.module import DataModule
 from attncompare.errors import NotFinite, Refused, RunFailed
@@ -98,7 +98,8 @@ def train(
         on_message: with ``resume`` set, told as :func:`resume` does.
 
     Raises:
-        Refused: before anything is written, if the data or the login cannot serve.
+        Refused: before anything is written, if the data or the login cannot serve, or if several processes are asked for
+            where there is no command that could be run for each of them, as in a notebook.
         RunFailed: if the loss becomes NaN or infinite, a disk is full, or memory runs out. The record says ``failed``,
             as it does for any other exception.
         KeyboardInterrupt: after the record was closed as ``interrupted``; :func:`resume` goes on with it.
@@ -115,7 +116,9 @@ def train(
     show = _Shown(progress, f"{config.task.name} {config.attention.name}", on_progress)
     with _prepared(config, threads, show.tell) as (task, data, run_log, stop):
         if _rank():
-            return _train(RecordLogger(Path(os.environ[_FOLDER_OF_RANKS]), config, {}), task, data, show, stop, stop_after)
+            return _train(
+                RecordLogger(Path(os.environ[_FOLDER_OF_RANKS]), config, {}), task, data, show, stop, stop_after
+            )
         folder = create_folder(config, parent)
         with _locked(folder, run_log, config):
             facts: dict[str, Any] = {"group": group, "wandb": {"id": _wandb_id()}}
@@ -168,31 +171,33 @@ def resume(
     recorded = run.environment() if run.has("environment.json") else {}
     threads = recorded_threads(recorded, run.path) or threads
     show = _Shown(progress, f"resume {run.path.name}", on_progress)
-    with _prepared(run.config, threads, show.tell) as (task, data, run_log, stop):
-        with _locked(run.path, run_log, run.config) if not _rank() else nullcontext():
-            run = Run.open(path)  # another process may have finished it before the lock was ours
-            if run.state == "finished":
-                return run
-            on_folder(run.path)
-            if (run.summary.get("data") or {}).get("fingerprint", data.fingerprint) != data.fingerprint:
-                raise Refused(f"{run.path}: the data are not those that the run began with; train a new one")
-            checkpoint, content = newest_checkpoint(run.path) or (None, None)
-            step = content["global_step"] if content else 0
-            changed = said(changes(recorded, environment(data.fingerprint)))
-            for line in changed:  # the bits may differ then
-                log.warning("not the environment that the run began in: %s", line)
-            if _rank():
-                record = RecordLogger(run.path, run.config, dict(run.summary))
-            else:
-                before = [*run.summary.get("resumed", []), {"step": step, "environment": changed}]
-                record = RecordLogger.reopen(run, resumed=before, **(content["record"] if content else {}))
-            log.info("resumed at step %d", step)
-            where = "goes on" if content else "no checkpoint to go on from: begins anew"
-            on_message(f"{where} at step {step} of {run.config.trainer.max_steps}")
-            return _train(record, task, data, show, stop, stop_after, checkpoint)
+    with (
+        _prepared(run.config, threads, show.tell) as (task, data, run_log, stop),
+        _locked(run.path, run_log, run.config) if not _rank() else nullcontext(),
+    ):
+        run = Run.open(path)  # another process may have finished it before the lock was ours
+        if run.state == "finished":
+            return run
+        on_folder(run.path)
+        if (run.summary.get("data") or {}).get("fingerprint", data.fingerprint) != data.fingerprint:
+            raise Refused(f"{run.path}: the data are not those that the run began with; train a new one")
+        checkpoint, content = newest_checkpoint(run.path) or (None, None)
+        step = content["global_step"] if content else 0
+        changed = said(changes(recorded, environment(data.fingerprint)))
+        for line in changed:  # the bits may differ then
+            log.warning("not the environment that the run began in: %s", line)
+        if _rank():
+            record = RecordLogger(run.path, run.config, dict(run.summary))
+        else:
+            before = [*run.summary.get("resumed", []), {"step": step, "environment": changed}]
+            record = RecordLogger.reopen(run, resumed=before, **(content["record"] if content else {}))
+        log.info("resumed at step %d", step)
+        where = "goes on" if content else "no checkpoint to go on from: begins anew"
+        on_message(f"{where} at step {step} of {run.config.trainer.max_steps}")
+        return _train(record, task, data, show, stop, stop_after, checkpoint)
 
 
-def evaluate(task: Task[Any], data: DataModule, split: str) -> dict[str, float]:
+def evaluate(task: Task, data: DataModule, split: str) -> dict[str, float]:
     """Return the metrics of a whole split with the task's weights.
 
     Args:
@@ -247,6 +252,8 @@ class _Shown:
     """How a run shows where it stands: ``tell`` for phases outside of Lightning's loops, ``callbacks`` for those inside."""
 
     def __init__(self, progress: Shown | None, label: str, on_progress: OnProgress) -> None:
+        if _rank():  # the first process speaks for all
+            progress, on_progress = None, lambda _: None
         lines = Lines(label) if progress == "lines" else None
 
         def tell(one: Progress) -> None:
@@ -260,7 +267,7 @@ class _Shown:
 
 def _train(
     record: RecordLogger,
-    task: Task[Any],
+    task: Task,
     data: DataModule,
     show: _Shown,
     stop: Stop,
@@ -307,7 +314,7 @@ def _open(record: RecordLogger, data: DataModule, resumed: bool) -> Any:
 def _fit_and_test(
     record: RecordLogger,
     wandb: Any,
-    task: Task[Any],
+    task: Task,
     data: DataModule,
     show: _Shown,
     stop: Stop,
@@ -347,6 +354,7 @@ def _fit_and_test(
             "training_state_sha256": digest,
             "tested": "averaged" if config.trainer.average_last else "best",
         }
+        trainer.loggers = []  # what follows stands in the summary, and not among the rows of training
         if config.trainer.average_last:
             if trainer.is_global_zero:
                 save_weights(path / AVERAGED_WEIGHTS, weights.mean())
@@ -380,7 +388,7 @@ def _metrics(trainer: Trainer, split: str) -> dict[str, float]:
     return {name.removeprefix(f"{split}/"): value.item() for name, value in values if name.startswith(f"{split}/")}
 
 
-def _cost(task: Task[Any], data: DataModule, memory: PeakMemory) -> dict[str, float]:
+def _cost(task: Task, data: DataModule, memory: PeakMemory) -> dict[str, float]:
     train = data.report["train"]
     lengths = Lengths(0, task.config.task.max_length)
     if "source_tokens" in train:
@@ -423,13 +431,13 @@ def _finish_wandb(record: RecordLogger, wandb: Any, state: str, message: str | N
 
 
 def _fail(
-    record: RecordLogger, wandb: Any, task: Task[Any], error: BaseException, stop: Stop, stop_after: int | None
+    record: RecordLogger, wandb: Any, task: Task, error: BaseException, stop: Stop, stop_after: int | None
 ) -> None:
     """Close the record of a run that did not finish, and raise what ended it, in words where there are some."""
     stopped = isinstance(error, TrainingStopped | KeyboardInterrupt)
     if _rank():
         raise SystemExit(130 if stopped else 1) from None
-    step = task.global_step if task._trainer is not None else 0  # noqa: SLF001
+    step = task.global_step if task._trainer is not None else 0
     as_asked = isinstance(error, TrainingStopped) and stop.reason is None
     if as_asked:
         known: str | None = f"stopped after step {stop_after}, as asked"
@@ -443,7 +451,7 @@ def _fail(
         log.error("the run failed", exc_info=error)
     message, state = known or f"{type(error).__name__}: {error}", "interrupted" if stopped else "failed"
     try:
-        record.close(state, message)  # type: ignore[arg-type]
+        record.close(state, message)
         if wandb:
             _finish_wandb(record, wandb, state, message)
             record.update()
@@ -459,7 +467,7 @@ def _fail(
     raise RunFailed(f"{record.path}: {message}") from None
 
 
-def _failure(path: Path, task: Task[Any], step: int) -> str:
+def _failure(path: Path, task: Task, step: int) -> str:
     try:
         return save_failure(path, task, step)
     except OSError as error:
@@ -476,7 +484,7 @@ def _last_good(path: Path) -> str:
 @contextmanager
 def _prepared(
     config: RunConfig, threads: int | None, tell: OnProgress
-) -> Iterator[tuple[Task[Any], DataModule, RunLog, Stop]]:
+) -> Iterator[tuple[Task, DataModule, RunLog, Stop]]:
     """Check what can be checked before anything is written, and prepare the data and the model."""
     devices = config.trainer.devices
     torch.set_num_threads(config.trainer.threads or threads or max(1, torch.get_num_threads() // devices))
@@ -484,11 +492,18 @@ def _prepared(
         from attncompare.wandb_logging import require_login
 
         require_login()
+    if devices > 1 and not _has_command():
+        again = f"attncompare train trainer.devices={devices} ..."
+        raise Refused(
+            f"trainer.devices={devices}: here is no command that could be run for the other processes; use {again}"
+        )
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise Refused("trainer.accelerator=gpu: no CUDA device found; use trainer=auto or trainer=cpu")
     if devices > 1 and config.trainer.accelerator != "cpu" and 0 < torch.cuda.device_count() < devices:
         there = torch.cuda.device_count()
-        raise Refused(f"trainer.devices={devices}: valid here: 1 to {there}, one for each GPU; or trainer.accelerator=cpu")
+        raise Refused(
+            f"trainer.devices={devices}: valid here: 1 to {there}, one for each GPU; or trainer.accelerator=cpu"
+        )
     _require_compiler(config)
 
     def told(how_far: str = "") -> None:
@@ -513,7 +528,9 @@ def _require_compiler(config: RunConfig) -> None:
     if on_gpu and not has_triton():
         raise Refused("trainer.compile=true: torch.compile needs triton, and there is none; set trainer.compile=false")
     if not on_gpu and cpp_compiler() is None:
-        raise Refused("trainer.compile=true: torch.compile needs a C++ compiler, and there is none; set trainer.compile=false")
+        raise Refused(
+            "trainer.compile=true: torch.compile needs a C++ compiler, and there is none; set trainer.compile=false"
+        )
 
 
 @contextmanager
@@ -550,6 +567,13 @@ def _quiet() -> Iterator[None]:
         warnings.filterwarnings("ignore", ".*LeafSpec.*")  # a deprecation between Lightning and torch
         warnings.filterwarnings("ignore", ".*modules in eval mode.*")
         yield
+
+
+def _has_command() -> bool:
+    """Return whether this process runs a command, as ddp runs it again for each other rank; a notebook runs none."""
+    if hasattr(sys, "ps1"):
+        return False
+    return sys.modules["__main__"].__spec__ is not None or Path(sys.argv[0]).is_file()
 
 
 def _rank() -> int:

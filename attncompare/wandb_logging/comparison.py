@@ -71,6 +71,7 @@ def show_comparison(folder: Path, shown: ShownComparison, *, online: bool) -> st
         folder,
         "online" if online else "offline",
         {},
+        beside=True,
         project=shown.project,
         entity=shown.entity,
         group=shown.group,

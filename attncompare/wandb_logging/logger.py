@@ -52,10 +52,11 @@ class GuardedWandbLogger(WandbLogger):
     W&B's service process ends with it. All files of W&B lie in ``wandb/`` in the run's folder.
 
     Args:
-        folder: the run's folder; what an earlier W&B run of this id left in ``wandb/`` there is removed.
+        folder: the run's folder; its ``wandb/`` is made anew.
         mode: whether to send everything to W&B's server now.
         best: "min" or "max" for each metric whose best value W&B's summary shows, by the metric's name.
         upload_seconds: how long :meth:`finish` waits for the last uploads.
+        beside: whether ``wandb/`` may hold other W&B runs; then only the one of this id is replaced.
         init: further arguments of ``wandb.init``.
 
     Attributes:
@@ -64,14 +65,20 @@ class GuardedWandbLogger(WandbLogger):
     """
 
     def __init__(
-        self, folder: Path, mode: Mode, best: Mapping[str, str], upload_seconds: float = UPLOAD_SECONDS, **init: Any
+        self,
+        folder: Path,
+        mode: Mode,
+        best: Mapping[str, str],
+        upload_seconds: float = UPLOAD_SECONDS,
+        beside: bool = False,
+        **init: Any,
     ) -> None:
         super().__init__(save_dir=str(Path(folder).absolute()), mode=mode, resume=None, reinit="create_new", **init)
         del self._wandb_init["anonymous"]  # W&B warns of it
         self.problem: str | None = None
         self.url: str | None = None
         self._folder, self._mode, self._best = Path(folder).absolute() / "wandb", mode, best
-        self._upload_seconds = upload_seconds
+        self._upload_seconds, self._beside = upload_seconds, beside
         self._started = self._ended = False
         self._environment = contextlib.ExitStack()
         self._calls = _Calls()
@@ -87,9 +94,8 @@ class GuardedWandbLogger(WandbLogger):
     def _start(self) -> None:
         import wandb
 
+        _clear(self._folder, f"*run-*-{self._id}" if self._beside else "*")
         self._started = True
-        for earlier in self._folder.glob(f"*run-*-{self._id}"):
-            shutil.rmtree(earlier)
         temporary = self._folder / "tmp"
         _keep_temporary_files_in(temporary)
         own = str(self._folder)  # W&B would otherwise write tables and its log into the home folder
@@ -423,6 +429,17 @@ def environment_set(**values: str) -> Iterator[None]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+
+
+def _clear(folder: Path, pattern: str) -> None:
+    """Remove what fits ``pattern`` in W&B's folder, and every link there: a record of unknown origin may lead anywhere."""
+    if folder.is_symlink():
+        raise OSError(f"{folder} is a symbolic link")
+    for path in sorted(folder.glob("*")):
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+        elif path.match(pattern):
+            shutil.rmtree(path)
 
 
 def _keep_temporary_files_in(folder: Path) -> None:

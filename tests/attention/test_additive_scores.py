@@ -1,10 +1,9 @@
-"""The tiled additive scores against the plain formula: same numbers, bounded memory, no overflow."""
+"""The tiled additive scores against the plain formula: same numbers, bounded memory."""
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attncompare.attention import attend
 from attncompare.attention.kernels import additive_scores as additive_kernel
 from attncompare.attention.kernels.additive_scores import additive_scores
 
@@ -34,10 +33,8 @@ def with_gradients(scores_of, tensors):
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-13), (torch.float32, 5e-6)], ids=str)
-@pytest.mark.parametrize("scale", [1, 30], ids=["exponentials", "some_beyond_the_limit"])
-@pytest.mark.parametrize(
-    "tile", [1, S * K * 3, S * K * T, S * K * T * 4, 1 << 18]
-)  # in T, whole in T, in N, all in one
+@pytest.mark.parametrize("scale", [1, 30])
+@pytest.mark.parametrize("tile", [1, S * K * T, 1 << 18])  # cut in T, in N, all in one
 def test_tiles_of_any_size_equal_the_plain_formula(tile, scale, dtype, tolerance, monkeypatch):
     monkeypatch.setattr(additive_kernel, "TILE_NUMBERS", tile)
     tensors = inputs(dtype=dtype, scale=scale)
@@ -45,38 +42,6 @@ def test_tiles_of_any_size_equal_the_plain_formula(tile, scale, dtype, tolerance
     for a, b in zip(found, with_gradients(plain, [x.double() for x in tensors]), strict=True):
         assert a.dtype == dtype
         torch.testing.assert_close(a.double(), b, rtol=tolerance, atol=tolerance)
-
-
-def test_tiles_cover_everything_once_and_are_no_larger_than_allowed(monkeypatch):
-    for tile in (1, 20, 60, 150, 400, 10_000):
-        monkeypatch.setattr(additive_kernel, "TILE_NUMBERS", tile)
-        seen_NT = torch.zeros(6, T)
-        for n, t in additive_kernel._tiles(torch.zeros(6, T, K), torch.zeros(6, S, K)):
-            seen_NT[n, t] += 1
-            assert seen_NT[n, t].numel() * S * K <= max(tile, S * K)
-        assert (seen_NT == 1).all()
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("q, k", [(30, -29), (-30, 29), (45, -44.5), (1e4, -1e4), (1e4, 1), (-1e4, -1e4), (3e38, 3e38)])
-def test_large_numbers_neither_overflow_nor_cancel(q, k, dtype):
-    tensors = [torch.tensor(x, dtype=dtype).view(1, 1, 1, 1) for x in (q, k)] + [torch.ones(1, 1, dtype=dtype)]
-    scores, dq, dk, dv = with_gradients(additive_scores, tensors)
-    expected = torch.tensor(float(q), dtype=dtype).add(k).double().tanh().item()
-    eps = torch.finfo(dtype).eps
-    g = normal(1, 1, 1, 1, seed=4, dtype=torch.bfloat16).item()
-    assert scores.item() == pytest.approx(expected, abs=4 * eps)
-    assert dv.item() == pytest.approx(g * expected, abs=8 * eps)
-    assert dq.item() == pytest.approx(g * (1 - expected**2), abs=16 * eps)
-    assert dk.item() == dq.item()
-
-
-def test_a_large_token_changes_no_bit_of_the_scores_of_others():
-    q_BHTK, k_BHSK, v_HK = inputs(dtype=torch.float32)
-    larger_BHSK = k_BHSK.clone()
-    larger_BHSK[:, :, -1] = 1e4
-    scores, other = additive_scores(q_BHTK, k_BHSK, v_HK), additive_scores(q_BHTK, larger_BHSK, v_HK)
-    assert torch.equal(scores[..., :-1], other[..., :-1])
 
 
 def test_nan_is_handed_on_and_stays_where_it_is():
@@ -118,24 +83,15 @@ def materialized(q_BHTK, k_BHSK, v_HK):
     return ((q_BHTK[:, :, :, None] + k_BHSK[:, :, None]).tanh() @ v_HK[None, :, None, :, None]).squeeze(-1)
 
 
-# Dao's rule for a kernel (FlashAttention): at most twice the error of the plain form. The slope of tanh is steepest where
-# two exponentials, their product and a reciprocal round and tanh itself hardly does, so dq and dk have a factor more.
-@pytest.mark.parametrize("scale", [0.5, 1, 3, 10, 30])
+@pytest.mark.parametrize("scale", [0.01, 1, 30])
 def test_errors_stay_near_those_of_the_materialized_form(scale):
+    """Dao's rule for a kernel (FlashAttention): at most twice the error of the plain form."""
     tensors = inputs(2, 4, 33, 65, 32, torch.float32, scale)
     exact = with_gradients(plain, [x.double() for x in tensors])
     tiled, eager = with_gradients(additive_scores, tensors), with_gradients(materialized, tensors)
-    for name, factor, a, b, reference in zip(
-        ("scores", "dq", "dk", "dv"), (2, 4, 4, 2), tiled, eager, exact, strict=True
-    ):
+    for name, a, b, reference in zip(("scores", "dq", "dk", "dv"), tiled, eager, exact, strict=True):
         error, allowed = ((x.double() - reference).square().mean().sqrt() for x in (a, b))
-        assert error <= factor * allowed, f"{name}: {error:.2e}, the materialized form {allowed:.2e}"
-
-
-def test_small_queries_and_keys_are_exact_to_a_few_roundings_of_one():
-    q_BHTK, k_BHSK, v_HK = inputs(2, 4, 33, 65, 32, torch.float32, 0.01)
-    error = (additive_scores(q_BHTK, k_BHSK, v_HK) - plain(q_BHTK.double(), k_BHSK.double(), v_HK.double())).abs()
-    assert (error <= 2 * torch.finfo(torch.float32).eps * v_HK.abs().sum(-1)[:, None, None]).all()
+        assert error <= 2 * allowed, f"{name}: {error:.2e}, the materialized form {allowed:.2e}"
 
 
 class Largest(TorchDispatchMode):
@@ -151,10 +107,9 @@ class Largest(TorchDispatchMode):
         return result
 
 
-@pytest.mark.parametrize("scale", [1, 30], ids=["exponentials", "some_beyond_the_limit"])
-def test_no_tensor_is_larger_than_a_tile_or_the_scores(scale, monkeypatch):
+def test_no_tensor_is_larger_than_a_tile_or_the_scores(monkeypatch):
     monkeypatch.setattr(additive_kernel, "TILE_NUMBERS", 2000)
-    tensors = inputs(2, 2, 24, 24, 32, torch.float32, scale)  # 73,728 numbers between inputs and scores
+    tensors = inputs(2, 2, 24, 24, 32, torch.float32)  # 73,728 numbers between inputs and scores
     with Largest() as largest:
         with_gradients(additive_scores, tensors)
     allowed = max(2000, 2 * 2 * 24 * 24, 2 * 2 * 24 * 32)
@@ -162,15 +117,6 @@ def test_no_tensor_is_larger_than_a_tile_or_the_scores(scale, monkeypatch):
     with Largest() as of_plain:
         with_gradients(plain, tensors)
     assert of_plain.numbers == 2 * 2 * 24 * 24 * 32
-
-
-@pytest.mark.parametrize("need_weights", [False, True])
-def test_attention_with_additive_scores_never_holds_the_whole_intermediate(need_weights, monkeypatch):
-    monkeypatch.setattr(additive_kernel, "TILE_NUMBERS", 2000)
-    q_BHTK = normal(2, 2, 24, 32, dtype=torch.float32).requires_grad_()
-    with Largest() as largest:
-        attend(q_BHTK, q_BHTK, q_BHTK, score="additive", causal=True, need_weights=need_weights)[0].sum().backward()
-    assert largest.numbers <= 2 * 2 * 24 * 32
 
 
 def test_gradcheck_over_several_tiles(monkeypatch):

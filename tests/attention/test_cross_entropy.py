@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from attncompare.attention.kernels import cross_entropy
-from attncompare.attention.kernels.cross_entropy import linear_cross_entropy
 from attncompare.attention.kernels.build import library
+from attncompare.attention.kernels.cross_entropy import linear_cross_entropy
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler")
 

@@ -46,10 +46,7 @@ def pairs(**changes):
 def test_pairs_come_from_the_hub_with_its_names(stand_in):
     corpus = pairs()
     assert stand_in.asked == [("hf://datasets/owner/name", None, "commit of owner/name")]
-    assert corpus.splits["val"][:] == {
-        "source": [f"e{i} validation" for i in range(3)],
-        "target": ["d0", "d1", "d2"],
-    }
+    assert corpus.splits["val"][:] == {"source": [f"e{i} validation" for i in range(3)], "target": ["d0", "d1", "d2"]}
     assert corpus.origin == {"hub": "owner/name", "subset": "default", "revision": "commit of owner/name"}
     shared = pairs(splits={"val": None}, val_fraction=0.2)
     assert [len(rows) for rows in shared.splits.values()] == [24, 6, 2]

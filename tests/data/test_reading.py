@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from attncompare.data import reading
 from attncompare.data.corpus import fingerprint
 from attncompare.data.dataset import SPLITS
-from attncompare.data.files import checked_files
 from attncompare.errors import Refused
 
 # What a reader could take for something else: nothing, a number, a date, a quotation, a line end, a special token.
@@ -181,7 +180,7 @@ def test_bad_lines_are_refused_with_their_number(folder, case):
     (folder / "train.de").unlink()
     if content is not None:
         (folder / "train.de").write_bytes(content)
-    for check in (pairs, lambda path: checked_files(data_config("pairs", path=str(path)))):
+    for check in (pairs, lambda path: dataset("pairs", path=str(path)).files()):
         with pytest.raises(Refused, match=message) as refusal:
             check(folder)
         assert "\n" not in str(refusal.value)
@@ -225,7 +224,7 @@ def test_bad_tables_are_refused_in_one_line(folder, case, capfd):
     for split in SPLITS:
         write(folder, split, kind, [("a", "b")])
     (folder / f"train.{kind}").write_bytes(content)
-    for check in (pairs, lambda path: checked_files(data_config("pairs", path=str(path)))):
+    for check in (pairs, lambda path: dataset("pairs", path=str(path)).files()):
         with pytest.raises(Refused, match=message) as refusal:
             check(folder)
         assert "\n" not in str(refusal.value)
@@ -388,7 +387,7 @@ def test_bad_text_is_refused_in_one_line(folder, case):
     content, message = BAD_TEXTS[case]
     (folder / "a.txt").write_bytes(content)
     with pytest.raises(Refused, match=rf"a\.txt.*{message}") as refusal:
-        checked_files(data_config("text", path=str(folder / "a.txt")))
+        dataset("text", path=str(folder / "a.txt")).files()
     assert "\n" not in str(refusal.value)
 
 

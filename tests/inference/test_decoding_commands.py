@@ -152,8 +152,8 @@ def test_what_does_not_fit_the_run(refused, typed, translator_run, writer_run):
         ("max_symbls=3", ["'max_symbls'", "did you mean max_symbols?"]),
         ("max_symbols=x", ["data.max_symbols=x", "positive integer"]),
         ("max_symbols=[1", ["max_symbols"]),
-        ("tokenizer.kind=word", ["tokenizer"]),
-        ("name=pairs", ["data=reverse"]),
+        ("tokenizer.kind=word", ["tokenizer.kind", "valid: batch_size"]),
+        ("name=pairs", ["'name'", "valid: batch_size"]),
     ],
 )
 def test_data_that_cannot_be(refused, translator_run, change, words):

@@ -4,9 +4,9 @@ import json
 import shutil
 
 import pytest
-from commands import inspect
+from commands import SMOKE, attncompare, inspect
 
-from attncompare.errors import Refused
+from attncompare.errors import Refused, RunFailed
 from attncompare.record import Run
 from attncompare.wandb_logging import log_run
 
@@ -144,3 +144,44 @@ def test_without_a_login_a_record_cannot_be_sent(finished_run, tmp_path, monkeyp
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(Refused, match="wandb login"):
         log_run(finished_run.path, "online")
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_links_in_the_folder_of_wandb_lead_nobody_out(finished_run, tmp_path, whole):
+    folder, outside = shutil.copytree(finished_run.path, tmp_path / "run", symlinks=True), tmp_path / "outside"
+    (outside / "tmp").mkdir(parents=True)
+    (outside / "tmp" / "precious").write_text("precious")
+    own = folder / "wandb"
+    if whole:
+        shutil.rmtree(own)
+        own.symlink_to(outside)
+        with pytest.raises(RunFailed, match="symbolic link"):
+            log_run(folder)
+    else:
+        for name in ("latest-run", "artifacts", "tmp", "debug.log"):
+            if (own / name).is_dir() and not (own / name).is_symlink():
+                shutil.rmtree(own / name)
+            (own / name).unlink(missing_ok=True)
+            (own / name).symlink_to(outside / "tmp" / "precious" if name.endswith(".log") else outside / "tmp")
+        (next(own.glob("offline-run-*")) / "more").symlink_to("/")
+        log_run(folder)
+        assert inspect(Run.open(folder))["exit"]
+        links = [path for path in own.rglob("*") if path.is_symlink()]
+        assert all(path.resolve().is_relative_to(folder.resolve()) for path in links)
+    assert [file.name for file in outside.rglob("*")] == ["tmp", "precious"]
+    assert (outside / "tmp" / "precious").read_text() == "precious"
+
+
+def test_a_training_writes_nothing_of_wandb_outside_its_folder(tmp_path, monkeypatch):
+    home, temporary = tmp_path / "home", tmp_path / "temporary"
+    home.mkdir()
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    done = attncompare("train", *SMOKE, f"runs={tmp_path / 'runs'}", cwd=home)
+    assert done.returncode == 0, done.stderr
+    (run,) = (file.parent for file in (tmp_path / "runs").rglob("summary.json"))
+    assert inspect(Run.open(run))["exit"] and not (run / "wandb" / "tmp").exists()
+    left = [
+        file for folder in (home, temporary) for file in folder.rglob("*") if "wandb" in str(file.relative_to(tmp_path))
+    ]
+    assert left == []

@@ -1,17 +1,10 @@
 """Additive scores (Bahdanau et al. 2014) by torch, in bounded memory: what is computed where no kernel serves.
 
-The plain formula holds B*H*T*S*K numbers, 6.4 GB for a batch of 64 with 6 heads, 256 tokens and K = 64. Here a few tiles of
-at most ``TILE_NUMBERS`` exist at a time, small enough to stay in a core's cache, and are made again in the backward pass.
-No tanh is taken for a tile of several queries either:
-
-    tanh(q + k) = 1 - 2 / (1 + e^(2q) e^(2k)),
-
-so that (T + S) * K exponentials serve T * S * K products and reciprocals. Where an exponential would leave the normal
-numbers of its type, |q| or |k| beyond ``_LIMIT``, an element is taken from tanh itself. That choice is made for each
-element alone, so that no token's scores depend, not even in their last bit, on how large another token is.
+The plain formula holds B*H*T*S*K numbers, 6.4 GB for a batch of 64 with 6 heads, 256 tokens and K = 64. Here tiles of at most
+``TILE_NUMBERS`` exist one at a time, small enough to stay in a core's cache, and are made again in the backward pass.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -19,8 +12,6 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 TILE_NUMBERS = 1 << 18
-# e^(2x) of the largest x, and of its negative, are normal numbers well inside the type's range.
-_LIMIT = {torch.float32: 40.0, torch.float64: 340.0}
 
 
 def additive_scores(q_BHTK: Tensor, k_BHSK: Tensor, v_HK: Tensor) -> Tensor:
@@ -48,10 +39,10 @@ class _AdditiveScores(torch.autograd.Function):
     def forward(ctx: Any, q_NTK: Tensor, k_NSK: Tensor, v_NK: Tensor) -> Tensor:
         ctx.save_for_backward(q_NTK, k_NSK, v_NK)
         scores_NTS = q_NTK.new_empty(q_NTK.shape[0], q_NTK.shape[1], k_NSK.shape[1])
-        make_tile = _tile_maker(q_NTK, k_NSK)
-        with _without_autocast(q_NTK):
+        with torch.autocast(q_NTK.device.type, enabled=False):  # it would give the products half their bits
             for n, t in _tiles(q_NTK, k_NSK):
-                scores_NTS[n, t] = (make_tile(n, t).flatten(1, 2) @ v_NK[n, :, None]).view_as(scores_NTS[n, t])
+                h_ntSK = (q_NTK[n, t, None] + k_NSK[n, None]).tanh_()
+                scores_NTS[n, t] = (h_ntSK.flatten(1, 2) @ v_NK[n, :, None]).view_as(scores_NTS[n, t])
         return scores_NTS
 
     @staticmethod
@@ -60,11 +51,10 @@ class _AdditiveScores(torch.autograd.Function):
         """With g = d_scores and h = tanh(q + k): dq = v * sum_s g (1 - h^2), dk the same over t, dv = sum_ts g h."""
         q_NTK, k_NSK, v_NK = ctx.saved_tensors
         dq_NTK, dk_NSK, dv_NK = torch.empty_like(q_NTK), torch.zeros_like(k_NSK), torch.zeros_like(v_NK)
-        make_tile = _tile_maker(q_NTK, k_NSK)
         one = q_NTK.new_ones(())
-        with _without_autocast(q_NTK):
+        with torch.autocast(q_NTK.device.type, enabled=False):
             for n, t in _tiles(q_NTK, k_NSK):
-                h_ntSK, g_ntS = make_tile(n, t), d_scores_NTS[n, t]
+                h_ntSK, g_ntS = (q_NTK[n, t, None] + k_NSK[n, None]).tanh_(), d_scores_NTS[n, t]
                 # Summed query by query: one chain over the t * S numbers of a tile would round ten times as much away.
                 dv_NK[n] += (g_ntS.unsqueeze(2) @ h_ntSK).sum(dim=(1, 2))
                 slope_ntSK = torch.addcmul(one, h_ntSK, h_ntSK, value=-1, out=h_ntSK).mul_(g_ntS.unsqueeze(-1))
@@ -72,32 +62,6 @@ class _AdditiveScores(torch.autograd.Function):
                 dk_NSK[n] += slope_ntSK.sum(dim=1)
         v_N1K = v_NK[:, None]
         return dq_NTK.mul_(v_N1K), dk_NSK.mul_(v_N1K), dv_NK
-
-
-def _tile_maker(q_NTK: Tensor, k_NSK: Tensor) -> Callable[[slice, slice], Tensor]:
-    """Return the function that makes a new tensor ``tanh(q + k)`` for one tile, (n, t, S, K)."""
-
-    def from_tanh(n: slice, t: slice) -> Tensor:
-        return (q_NTK[n, t, None] + k_NSK[n, None]).tanh_()
-
-    if q_NTK.shape[1] == 1:  # as in decoding: the exponentials of the keys would serve one product each
-        return from_tanh
-    exp_q_NTK, exp_k_NSK = (2 * q_NTK).exp(), (2 * k_NSK).exp()
-    one = q_NTK.new_ones(())
-
-    def from_exponentials(n: slice, t: slice) -> Tensor:
-        r_ntSK = (exp_q_NTK[n, t, None] * exp_k_NSK[n, None]).add_(1).reciprocal_()
-        return torch.add(one, r_ntSK, alpha=-2, out=r_ntSK)
-
-    limit = _LIMIT[q_NTK.dtype]
-    q_fits_NTK, k_fits_NSK = q_NTK.abs() < limit, k_NSK.abs() < limit  # NaN does not fit, and tanh hands it on
-    if bool(q_fits_NTK.all() & k_fits_NSK.all()):
-        return from_exponentials
-
-    def from_either(n: slice, t: slice) -> Tensor:
-        return torch.where(q_fits_NTK[n, t, None] & k_fits_NSK[n, None], from_exponentials(n, t), from_tanh(n, t))
-
-    return from_either
 
 
 def _tiles(q_NTK: Tensor, k_NSK: Tensor) -> Iterator[tuple[slice, slice]]:
@@ -109,8 +73,3 @@ def _tiles(q_NTK: Tensor, k_NSK: Tensor) -> Iterator[tuple[slice, slice]]:
     for row in range(0, rows, n):
         for query in range(0, queries, t):
             yield slice(row, row + n), slice(query, query + t)
-
-
-def _without_autocast(like: Tensor) -> torch.autocast:
-    """Autocast would give the products of tiles half their bits."""
-    return torch.autocast(like.device.type, enabled=False)

@@ -22,7 +22,6 @@ static inline vec load(const float* from) {
 static inline void store(float* to, vec x) { std::memcpy(to, &x, sizeof x); }
 static inline vec all(float x) { return vec{} + x; }
 static inline vec choose(ivec yes, vec a, vec b) { return yes ? a : b; }
-static inline vec smaller(vec a, vec b) { return a < b ? a : b; }  // b where a is NaN
 static inline vec larger(vec a, vec b) { return a > b ? a : b; }
 
 // The numbers of the first (last) halves of two vectors, by turns: a0 b0 a1 b1 ...

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from attncompare.compare.groups import Comparison, Variant
@@ -18,26 +18,16 @@ _EQUAL = 1.01  # costs nearer than this are called equal
 
 
 @dataclass(frozen=True)
-class Strip:
-    """Where a difference and its interval lie on a strip from 0 to 100, in percent; ``zero`` is no difference."""
-
-    zero: float
-    mean: float
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True)
 class Line:
     """One pair of variants: the verdict, which of the two has the better mean, and its place on the metric's strip.
 
-    To the right of ``zero``, ``ahead`` is better, to the left ``behind``. ``strip`` is None where a figure is infinite.
+    ``strip`` holds, in percent of the strip's width, no difference, the mean, and the ends of the interval if there is one:
+    to the right of no difference ``ahead`` is better. It is empty where a figure is infinite.
     """
 
     verdict: Verdict
     ahead: Variant
-    behind: Variant
-    strip: Strip | None
+    strip: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -58,23 +48,26 @@ class Pairs:
 def headline(comparison: Comparison, found: Sequence[Verdict]) -> str:
     """Return in one or two sentences what the verdicts in the first metric say of all variants together."""
     variants = [variant for variant in comparison.ranked if variant.control_of is None]
-    if not found:
-        return "One model alone: there is nothing to compare it with."
     first = [verdict for verdict in found if verdict.metric is found[0].metric]
+    if not first:
+        return "One model alone: there is nothing to compare it with."
     if all(verdict.difference.n < 2 for verdict in first):
         return "One seed decides nothing: which variant is better cannot be said from these runs."
     if len(variants) < 2:
         return "A control: the same model from different seeds."
-    title, decided = first[0].metric.title, [(verdict, verdict.better) for verdict in first if verdict.better]
-    wins = Counter(better.label for _, better in decided)
-    beaten = {(verdict.second if better is verdict.first else verdict.first).label for verdict, better in decided}
+    wins = Counter(verdict.better.label for verdict in first if verdict.better)
+    beaten = {(one.second if one.better is one.first else one.first).label for one in first if one.better}
+    return _ranking(variants, wins, beaten, first[0].metric.title)
+
+
+def _ranking(variants: Sequence[Variant], wins: Mapping[str, int], beaten: set[str], title: str) -> str:
     if not beaten:
         return f"No difference in {title} is decided."
-    worse, rest = ([one for one in variants if (one.label in beaten) is lost] for lost in (True, False))
-    best = next((variant for variant in rest if wins[variant.label] == len(variants) - 1), None)
-    if best:
-        others = "the other variant" if len(variants) == 2 else f"all {len(variants) - 1} others"
-        return f"{best.label} is better than {others} in {title}."
+    worse, rest = ([one.label for one in variants if (one.label in beaten) is lost] for lost in (True, False))
+    for best in rest:
+        if wins[best] == len(variants) - 1:
+            others = "the other variant" if len(variants) == 2 else f"all {len(variants) - 1} others"
+            return f"{best} is better than {others} in {title}."
     if len(variants) > _MOST_NAMED:
         return (
             f"No single best variant in {title}: {len(worse)} of {len(variants)} are worse than another, "
@@ -84,8 +77,8 @@ def headline(comparison: Comparison, found: Sequence[Verdict]) -> str:
     return f"{_listed(worse)} {verb} worse in {title}. Which of {_listed(rest)} is best is not decided."
 
 
-def _listed(variants: Iterable[Variant]) -> str:
-    *most, last = [variant.label for variant in variants]
+def _listed(labels: Sequence[str]) -> str:
+    *most, last = labels
     return f"{', '.join(most)} and {last}" if most else last
 
 
@@ -96,8 +89,8 @@ def pairs_by_metric(found: Sequence[Verdict]) -> list[Pairs]:
         by_metric.setdefault(verdict.metric.name, []).append(verdict)
     pairs = []
     for ordered in map(in_order, by_metric.values()):
-        ends = [end for verdict in ordered for end in _advantage(verdict) if math.isfinite(end)]
-        lines = tuple(_line(verdict, min(0.0, *ends, 0.0), max(0.0, *ends, 0.0)) for verdict in ordered)
+        ends = [0.0, *(end for verdict in ordered for end in _advantage(verdict) if math.isfinite(end))]
+        lines = tuple(_line(verdict, min(ends), max(ends)) for verdict in ordered)
         decided = sum(verdict.decided for verdict in ordered)
         pairs.append(Pairs(ordered[0].metric, lines[:_MOST_SHOWN], lines[_MOST_SHOWN:], decided))
     return pairs
@@ -112,13 +105,10 @@ def _advantage(verdict: Verdict) -> list[float]:
 
 def _line(verdict: Verdict, low: float, high: float) -> Line:
     """Return a pair's line; ``low`` and ``high`` are the ends of the strip."""
-    first_leads = (verdict.difference.mean >= 0) == verdict.metric.higher_is_better
-    ahead, behind = (verdict.first, verdict.second) if first_leads else (verdict.second, verdict.first)
-    values, span = _advantage(verdict), high - low
-    if not all(map(math.isfinite, (*values, span))) or span <= 0:
-        return Line(verdict, ahead, behind, None)
-    zero, mean, *around = (2 + 96 * ((value - low) / span) for value in (0.0, *values))
-    return Line(verdict, ahead, behind, Strip(zero, mean, *(around or (None, None))))
+    ahead = verdict.first if (verdict.difference.mean >= 0) == verdict.metric.higher_is_better else verdict.second
+    values, span = (0.0, *_advantage(verdict)), high - low
+    drawn = all(map(math.isfinite, (*values, span))) and span > 0
+    return Line(verdict, ahead, tuple(2 + 96 * ((value - low) / span) for value in values) if drawn else ())
 
 
 def cost_sentences(table: ResultTable) -> list[str]:
@@ -144,28 +134,15 @@ def _cost(cost: Column, name: str, rows: Sequence[Row]) -> str:
     return f"{title}: {ends}" + (f", {apart}" if apart else "")
 
 
-@dataclass(frozen=True)
-class Numbers:
-    """A table as text: headings and rows of cells."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-_COLUMNS = (
+NUMBERS = (
     *("pair", "metric", "difference", "95 % interval", "pairs of seeds", "p", "smallest p", "corrected", "Holm"),
     *("effect", "P(first better)", "items p"),
 )
 
 
-def numbers_table(found: Sequence[Verdict]) -> Numbers | None:
-    """Return every test in numbers, one row for each verdict; None where there is none."""
-    return Numbers(_COLUMNS, tuple(map(_numbers, found))) if found else None
-
-
-def _numbers(verdict: Verdict) -> tuple[str, ...]:
-    found, write = verdict.difference, verdict.metric.format
-    tested = found.items
+def numbers(verdict: Verdict) -> tuple[str, ...]:
+    """Return all figures of a test as the cells of a row below ``NUMBERS``."""
+    found, write, items = verdict.difference, verdict.metric.format, verdict.difference.items
     return (
         f"{verdict.first.label} – {verdict.second.label}",
         verdict.metric.title,
@@ -174,7 +151,7 @@ def _numbers(verdict: Verdict) -> tuple[str, ...]:
         str(found.n) if found.paired else f"{found.n}, not paired",
         *map(_number, (found.p, found.smallest_p, found.p_family, found.p_holm)),
         *map(_number, (found.effect_size, found.probability_of_improvement)),
-        f"{_number(tested.p)} ({tested.items} items)" if tested else "–",
+        f"{_number(items.p)} ({items.items} items)" if items else "–",
     )
 
 

@@ -8,15 +8,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from attncompare.compare.groups import Comparison
-from attncompare.compare.statistics import (
-    RESAMPLES,
-    Estimate,
-    Items,
-    estimate,
-    read_items,
-    resampled_sums,
-    t_interval,
-)
+from attncompare.compare.statistics import RESAMPLES, Items, estimate, read_items, resampled_sums, t_interval
 from attncompare.compare.table import Column, ResultTable, Row
 from attncompare.record import Run
 from attncompare.tasks.metrics import Metric
@@ -82,11 +74,6 @@ def padded(values: Sequence[float], share: float = 0.05) -> list[float] | None:
     margin = (high - low) * share or abs(high) * share or 1.0
     ends = [low - margin, high + margin]
     return ends if all(map(math.isfinite, (*ends, ends[1] - ends[0]))) else None
-
-
-def _scale(column: Column) -> float:
-    """Return by what a figure is multiplied on an axis: shares of 1 are drawn in percent."""
-    return 100.0 if column.unit == "%" else 1.0
 
 
 # Training curves.
@@ -171,64 +158,51 @@ def _line(seeds: list[Points]) -> dict[str, Any]:
 
 
 def pareto_data(comparison: Comparison, table: ResultTable) -> dict[str, Any] | None:
-    """Return the points, the axes that every row has, and for each pair of axes the front; None for fewer than two rows.
+    """Return the axes that every row has, the rows' places on them, and for each pair of axes the front.
 
-    The cost in which the rows differ most comes first.
+    The cost in which the rows differ most comes first. None: there are fewer than two rows, or no such axes.
     """
     rows = [row for row in table.rows if row.ranked]
     axes = {name: one for name, one in table.columns.items() if all(is_number(row.values[name]) for row in rows)}
     qualities, costs = ([name for name in axes if (name in COSTS) is cost] for cost in (False, True))
     if len(rows) < 2 or not qualities or not costs:
         return None
-
-    def spread(name: str) -> float:
-        values = [abs(row.values[name] or 0.0) for row in rows]
-        return max(values) / min(values) if min(values) > 0 else 0.0
-
-    costs.sort(key=lambda name: -spread(name))
-    found = styles(comparison)
-    fronts = {
-        f"{quality}|{cost}": front(
-            [
-                [(row.values[name] or 0.0) * (1 if axes[name].higher_is_better else -1) for name in (quality, cost)]
-                for row in rows
-            ]
-        )
-        for quality in qualities
-        for cost in costs
-    }
+    values = {name: [row.values[name] or 0.0 for row in rows] for name in axes}
+    costs.sort(key=lambda name: -max(values[name]) / min(values[name]) if min(values[name]) > 0 else 0.0)
+    better = {name: [value * (1 if axes[name].higher_is_better else -1) for value in values[name]] for name in axes}
+    points = {name: [_point(row, name, column) for row in rows] for name, column in axes.items()}
+    drawn = styles(comparison)
     return {
-        "qualities": [_axis(name, axes[name], rows) for name in qualities],
-        "costs": [_axis(name, axes[name], rows) for name in costs],
         "note": "",  # page.js names the front
-        "fronts": fronts,
+        "qualities": [_axis(name, axes[name], points[name]) for name in qualities],
+        "costs": [_axis(name, axes[name], points[name]) for name in costs],
+        "fronts": {f"{q}|{c}": front(list(zip(better[q], better[c], strict=True))) for q in qualities for c in costs},
         "points": [
             {
                 "label": row.variant.label,
-                **vars(found[row.variant.label]),
-                "at": {name: _point(row, name, axes[name]) for name in axes},
+                **vars(drawn[row.variant.label]),
+                "at": {name: points[name][place] for name in axes},
             }
-            for row in rows
+            for place, row in enumerate(rows)
         ],
     }
 
 
-def front(points: Sequence[Sequence[float]]) -> list[int]:
+def front(points: Sequence[tuple[float, float]]) -> list[int]:
     """Return the places of the points that no other one beats: at least as good in both, better in one.
 
     Args:
         points: quality and cost of each, both the higher the better; the cheapest comes first.
     """
-    best = [
-        place
-        for place, (q, c) in enumerate(points)
-        if not any(oq >= q and oc >= c and (oq, oc) != (q, c) for oq, oc in points)
-    ]
+
+    def beaten(q: float, c: float) -> bool:
+        return any(oq >= q and oc >= c and (oq, oc) != (q, c) for oq, oc in points)
+
+    best = [place for place, point in enumerate(points) if not beaten(*point)]
     return sorted(best, key=lambda place: (-points[place][1], points[place][0]))
 
 
-def _axis(name: str, column: Column, rows: Sequence[Row]) -> dict[str, Any]:
-    points = [_point(row, name, column) for row in rows]
+def _axis(name: str, column: Column, points: Sequence[dict[str, Any]]) -> dict[str, Any]:
     reach = [value for point in points for value in point["around"] or [point["value"]] if value is not None]
     return {
         "key": name,
@@ -240,16 +214,15 @@ def _axis(name: str, column: Column, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _point(row: Row, name: str, column: Column) -> dict[str, Any]:
-    """Return a row's value on one axis with its interval over seeds, and as people read it."""
-    over_seeds: Estimate | None = row.estimates.get(name)
-    interval, scale = over_seeds.interval if over_seeds else None, _scale(column)
-    ends = [shown(scale * end) for end in (interval.low, interval.high)] if interval else None
-    value = row.values[name]
-    return {
-        "value": shown(None if value is None else scale * value),
-        "around": None if ends is None or None in ends else ends,
-        "text": column.format(value),
-    }
+    """Return a row's value on one axis with its interval over seeds, and as people read it; shares in percent."""
+    scale, found = 100.0 if column.unit == "%" else 1.0, row.estimates.get(name)
+    ends = (
+        [shown(scale * end) for end in (found.interval.low, found.interval.high)]
+        if found and found.interval
+        else [None]
+    )
+    value = shown(scale * (row.values[name] or 0.0))
+    return {"value": value, "around": None if None in ends else ends, "text": column.format(row.values[name])}
 
 
 # Quality by length.

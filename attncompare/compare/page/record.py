@@ -11,22 +11,10 @@ from typing import Any
 
 import yaml
 
-from attncompare.compare.groups import Comparison, Variant
+from attncompare.compare.groups import Comparison
 from attncompare.config.plain_values import flatten
 
 _LONGEST = 80  # characters of a value in a table of differences
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """One run as the page lists it; ``environment`` is the place of its environment among those found, from 0."""
-
-    variant: Variant
-    seed: int
-    command: str
-    hash: str
-    data: str
-    environment: int
 
 
 @dataclass(frozen=True)
@@ -39,9 +27,9 @@ class Differences:
 
 @dataclass(frozen=True)
 class Record:
-    """All that the page says of the records."""
+    """All that the page says of the records; a run's ``environment`` is its column in ``environments``, from 1."""
 
-    runs: tuple[RunFacts, ...]
+    runs: tuple[dict[str, Any], ...]
     config: str
     configs: Differences
     environment: str
@@ -49,38 +37,32 @@ class Record:
 
 
 def record(comparison: Comparison) -> Record:
-    """Return the facts of all runs of ``comparison``.
-
-    Raises:
-        Refused: if an environment cannot be read.
-    """
-    pairs = [(variant, run) for variant in comparison.variants for run in variant.runs]
-    environments = {_written(found): found for found in (run.environment() for _, run in pairs)}
-    kinds = list(environments)
-    settings = [flatten(variant.runs[0].config.settings()) for variant in comparison.variants]
-    runs = tuple(
-        RunFacts(
-            variant,
-            run.config.seed,
-            f"attncompare reproduce {_readable(run.path)}",
-            run.config.hash()[:6],
-            str(run.summary["data"]["fingerprint"])[:12],
-            kinds.index(_written(run.environment())),
-        )
-        for variant, run in pairs
-    )
+    """Return the facts of all runs of ``comparison``."""
+    variants = comparison.variants
+    environments: dict[str, dict[str, Any]] = {}
+    runs = []
+    for variant, run in [(one, run) for one in variants for run in one.runs]:
+        environment = _written(run.environment())
+        environments.setdefault(environment, run.environment())
+        facts = {
+            "variant": variant,
+            "seed": run.config.seed,
+            "command": f"attncompare reproduce {_readable(run.path)}",
+            "hash": run.config.hash()[:6],
+            "data": str(run.summary["data"]["fingerprint"])[:12],
+            "environment": list(environments).index(environment) + 1,
+        }
+        runs.append(facts)
+    first = variants[0].runs[0].config
+    # The seed says nothing of a variant.
+    settings = [{**flatten(one.runs[0].config.settings()), "seed": None} for one in variants]
+    flat = list(map(flatten, environments.values()))
     return Record(
-        runs,
-        _yaml(pairs[0][1].config.to_dict()),
-        # The seed says nothing of a variant.
-        _differences(
-            [variant.label for variant in comparison.variants],
-            [{key: value for key, value in flat.items() if key != "seed"} for flat in settings],
-        ),
-        _yaml(environments[kinds[0]]),
-        _differences(
-            [f"environment {number}" for number in range(1, len(kinds) + 1)], list(map(flatten, environments.values()))
-        ),
+        tuple(runs),
+        _yaml(first.to_dict()),
+        _differences([variant.label for variant in variants], settings),
+        _yaml(next(iter(environments.values()))),
+        _differences([f"environment {number}" for number in range(1, len(flat) + 1)], flat),
     )
 
 

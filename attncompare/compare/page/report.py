@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from attncompare.compare.groups import Comparison
-from attncompare.compare.page.answer import cost_sentences, headline, numbers_table, pairs_by_metric
+from attncompare.compare.page.answer import NUMBERS, cost_sentences, headline, numbers, pairs_by_metric
 from attncompare.compare.page.charts import curve_figures, drawn_variants, is_number, length_data, pareto_data, styles
 from attncompare.compare.page.maps import BYTES, page_maps
 from attncompare.compare.page.record import record
@@ -72,12 +72,12 @@ def page_js() -> Markup:
 def _section(comparison: Comparison, map_bytes: int) -> dict[str, Any]:
     """Return what the template shows of one task."""
     table, found = result_table(comparison), verdicts(comparison)
-    maps, items = page_maps(comparison, map_bytes), samples(comparison)
+    maps, maps_note = page_maps(comparison, map_bytes)
+    items = samples(comparison)
     charts = {
         "curves": curve_figures(drawn_variants(comparison), comparison.drawn),
         "pareto": pareto_data(comparison, table),
         "lengths": length_data(comparison),
-        "heads": maps.heads,
     }
     return {
         "id": comparison.task,
@@ -85,7 +85,7 @@ def _section(comparison: Comparison, map_bytes: int) -> dict[str, Any]:
         "seeds": max(len(variant.runs) for variant in comparison.variants),
         "headline": headline(comparison, found),
         "pairs": pairs_by_metric(found),
-        "tests": numbers_table(found),
+        "tests": [NUMBERS, *map(numbers, found)] if found else [],
         "costs": cost_sentences(table),
         "table": table,
         "how_tested": how_tested(found),
@@ -94,8 +94,8 @@ def _section(comparison: Comparison, map_bytes: int) -> dict[str, Any]:
         "left_out": comparison.left_out,
         "charts": charts,
         "json": {name: script_json(data) for name, data in charts.items()},
-        "maps_json": script_json(maps.viewer),
-        "maps_note": maps.note,
+        "maps_json": script_json(maps),
+        "maps_note": maps_note,
         "samples": items,
         "marked": any("reference" in sample.given for sample in items),
         "record": record(comparison),

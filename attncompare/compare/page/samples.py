@@ -1,7 +1,6 @@
 """Test items with the answers of all variants beside each other, and where each answer departs from the reference."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
@@ -97,9 +96,13 @@ def difference(answer: str, reference: str) -> tuple[Piece, ...]:
     Words are compared; characters where the reference is one word. An answer with little of the reference in it is
     one added piece: marks on every word would only hide it.
     """
-    theirs, ours = (_words(text) if len(reference.split()) > 1 else list(text) for text in (reference, answer))
+    # Words, punctuation marks and the spaces between them; joined they are the text again.
+    pattern = r"\s+|\w+|[^\w\s]" if len(reference.split()) > 1 else r"(?s)."
+    theirs, ours = (re.findall(pattern, text) for text in (reference, answer))
     matcher = SequenceMatcher(None, theirs, ours, autojunk=False)
-    if answer and reference and _in_common(matcher, theirs, ours) < _LEAST_COMMON:
+    common = [word for block in matcher.get_matching_blocks() for word in ours[block.b : block.b + block.size]]
+    counts = [sum(not word.isspace() for word in words) for words in (common, theirs, ours)]
+    if answer and reference and 2 * counts[0] < _LEAST_COMMON * (counts[1] + counts[2]):
         return (Piece("added", answer),)
     pieces: list[Piece] = []
     for kind, i1, i2, j1, j2 in matcher.get_opcodes():
@@ -111,21 +114,6 @@ def difference(answer: str, reference: str) -> tuple[Piece, ...]:
         if j2 > j1:
             pieces.append(Piece("added", "".join(ours[j1:j2])))
     return tuple(pieces)
-
-
-def _in_common(matcher: SequenceMatcher[str], theirs: Sequence[str], ours: Sequence[str]) -> float:
-    """Return the share of words in common, spaces aside, from 0 to 1."""
-
-    def count(words: Sequence[str]) -> int:
-        return sum(not word.isspace() for word in words)
-
-    common = sum(count(ours[block.b : block.b + block.size]) for block in matcher.get_matching_blocks())
-    return 2 * common / max(count(theirs) + count(ours), 1)
-
-
-def _words(text: str) -> list[str]:
-    """Return words, punctuation marks and the spaces between them; joined they are ``text`` again."""
-    return re.findall(r"\s+|\w+|[^\w\s]", text)
 
 
 def _cut(text: str) -> str:

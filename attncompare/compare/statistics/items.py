@@ -9,7 +9,7 @@ plain ones are too narrow for few items.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,6 @@ FEWEST_ITEMS = 20
 """Below this a resampled test set is too much like the observed one to say anything."""
 MOST_ITEMS = 20_000
 """With more, the resamples would take more memory than they tell."""
-_BLOCK = 2**20  # numbers of a plan that are held as float64 at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +57,12 @@ class Items:
     @cached_property
     def resampled(self) -> Floats:
         """Sums (R, F) over items drawn with replacement, the same draws for every run."""
-        return _sums(_plan(len(self.ids))[0], self.sums_NF)
+        return _plan(len(self.ids))[0].astype(np.float64) @ self.sums_NF
 
     @cached_property
     def halves(self) -> Floats:
         """Sums (R, F) over a random half of the items, the same halves for every run."""
-        return _sums(_plan(len(self.ids))[1], self.sums_NF)
+        return _plan(len(self.ids))[1].astype(np.float64) @ self.sums_NF
 
 
 def read_items(metric: "type[Metric]", rows: Sequence[Mapping[str, Any]]) -> Items | None:
@@ -127,34 +126,16 @@ def _swapped(first: Items, second: Items) -> tuple[Floats, Floats]:
 
 def resampled_sums(sums_NF: Floats) -> Floats:
     """Return sums (R, F) over N items drawn with replacement, of any number of items."""
-    return np.concatenate([drawn_BN @ sums_NF for drawn_BN in _draws(generator(), len(sums_NF))])
+    return _draws(generator(), len(sums_NF)) @ sums_NF
 
 
 @lru_cache(maxsize=2)
 def _plan(items: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """Return how often each item stands in each resample, and which half each belongs to (both R, N).
-
-    In two bytes each, filled block by block: 20,000 items take 80 MB.
-    """
+    """Return how often each item stands in each resample, and which half each belongs to (both R, N)."""
     random = generator()
-    drawn = np.concatenate([block.astype(np.uint16) for block in _draws(random, items)])
-    halves = [random.integers(0, 2, size=(rows, items)).astype(np.uint16) for rows in _blocks(items)]
-    return drawn, np.concatenate(halves)
+    drawn = _draws(random, items).astype(np.uint16)
+    return drawn, random.integers(0, 2, size=(RESAMPLES, items)).astype(np.uint16)
 
 
-def _draws(random: np.random.Generator, items: int) -> Iterator[NDArray[np.int64]]:
-    """Yield how often each item stands in each resample, some resamples at a time."""
-    for rows in _blocks(items):
-        yield random.multinomial(items, np.full(items, 1 / items), size=rows)
-
-
-def _blocks(items: int) -> list[int]:
-    """Return how many resamples to hold at once, block by block, until there are all."""
-    rows = max(1, _BLOCK // items)
-    return [min(rows, RESAMPLES - start) for start in range(0, RESAMPLES, rows)]
-
-
-def _sums(plan_RN: NDArray[np.uint16], sums_NF: Floats) -> Floats:
-    rows = max(1, _BLOCK // plan_RN.shape[1])
-    blocks = range(0, len(plan_RN), rows)
-    return np.concatenate([plan_RN[start : start + rows].astype(np.float64) @ sums_NF for start in blocks])
+def _draws(random: np.random.Generator, items: int) -> NDArray[np.int64]:
+    return random.multinomial(items, np.full(items, 1 / items), size=RESAMPLES)

@@ -3,13 +3,13 @@
 import itertools
 import math
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attncompare.attention import Attention, KeyValueCache, padding_mask
+from attncompare.attention import KeyValueCache, padding_mask
 from attncompare.attention.kernels.dropout import add_dropout
 from attncompare.config.values import Positive, Probability
 from attncompare.errors import Refused
@@ -209,7 +209,9 @@ class DecoderOnly(nn.Module):
     def __init__(self, config: TransformerConfig, size: Vocabulary, make_attention: MakeAttention) -> None:
         super().__init__()
         self.embedding = Embedding(config, size.target, size.max_length)
-        self.decoder = nn.ModuleList(Block(config, make_attention, causal=True, cross=False) for _ in range(config.layers))
+        self.decoder = nn.ModuleList(
+            Block(config, make_attention, causal=True, cross=False) for _ in range(config.layers)
+        )
         self.decoder_norm = nn.LayerNorm(config.d_model, bias=config.bias)
 
     def forward(
@@ -249,7 +251,7 @@ class DecoderOnly(nn.Module):
     def forward_flops(self, lengths: Lengths) -> float:
         """Return the operations of the forward pass over one sequence (:func:`attncompare.model.base.train_flops_per_token`)."""
         logits = 2 * lengths.target * self.embedding.tokens.weight.numel()
-        return logits + sum(block.flops(lengths.target) for block in self.decoder)
+        return logits + sum(cast(Block, block).flops(lengths.target) for block in self.decoder)
 
 
 class EncoderDecoder(nn.Module):
@@ -274,9 +276,13 @@ class EncoderDecoder(nn.Module):
         self.embedding = Embedding(config, size.target, size.max_length)
         if size.source is not None:
             self.source_embedding = Embedding(config, size.source, size.max_length)
-        self.encoder = nn.ModuleList(Block(config, make_attention, causal=False, cross=False) for _ in range(config.layers))
+        self.encoder = nn.ModuleList(
+            Block(config, make_attention, causal=False, cross=False) for _ in range(config.layers)
+        )
         self.encoder_norm = nn.LayerNorm(config.d_model, bias=config.bias)
-        self.decoder = nn.ModuleList(Block(config, make_attention, causal=True, cross=True) for _ in range(config.layers))
+        self.decoder = nn.ModuleList(
+            Block(config, make_attention, causal=True, cross=True) for _ in range(config.layers)
+        )
         self.decoder_norm = nn.LayerNorm(config.d_model, bias=config.bias)
 
     def forward(self, source_BS: Tensor, target_BT: Tensor, need_weights: bool = False) -> ModelOutput:
@@ -361,5 +367,6 @@ class EncoderDecoder(nn.Module):
     def forward_flops(self, lengths: Lengths) -> float:
         """Return the operations of the forward pass over one pair (:func:`attncompare.model.base.train_flops_per_token`)."""
         logits = 2 * lengths.target * self.embedding.tokens.weight.numel()
-        encoder = sum(block.flops(lengths.source) for block in self.encoder)
-        return logits + encoder + sum(block.flops(lengths.target, lengths.source) for block in self.decoder)
+        encoder = sum(cast(Block, block).flops(lengths.source) for block in self.encoder)
+        decoder = sum(cast(Block, block).flops(lengths.target, lengths.source) for block in self.decoder)
+        return logits + encoder + decoder

@@ -10,13 +10,7 @@ import numpy as np
 from attncompare.compare.statistics import Difference, Items, item_test, t_interval
 from attncompare.compare.statistics.family import holm_p, independent_comparisons, step_down_p
 from attncompare.compare.statistics.results import ALPHA
-from attncompare.compare.statistics.seeds import (
-    bootstrap_t,
-    more_seeds,
-    permutation_p,
-    sign_flip_p,
-    welch_interval,
-)
+from attncompare.compare.statistics.seeds import bootstrap_t, more_seeds, permutation_p, sign_flip_p, welch_interval
 from attncompare.tasks.metrics import ExactMatch, Loss
 
 

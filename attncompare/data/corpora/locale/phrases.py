@@ -87,10 +87,7 @@ def currency(rng: random.Random, both: Both) -> Said:
     code = rng.choice(_CURRENCIES)
     options = {"currency_digits": False, "format_type": "name"}
     return _counted(
-        both,
-        _amount(rng),
-        rng,
-        lambda one, n: format_currency(n, code, "#,##0.##", locale=one.locale, **options),
+        both, _amount(rng), rng, lambda one, n: format_currency(n, code, "#,##0.##", locale=one.locale, **options)
     )
 
 
