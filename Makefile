@@ -10,7 +10,7 @@ PIP := -m pip install --quiet --constraint constraints.txt --build-constraint co
 CPU_TORCH := torch==2.13.0+cpu
 CPU_TORCH_HASH := sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 
-.PHONY: compare reproduce test test-long bench-gpu lint audit constraints clean
+.PHONY: compare reproduce pictures test test-long bench bench-gpu lint audit constraints clean
 
 # The five variants on both embedded corpora; prints a table for each task and the path of one page. OVERRIDES="seed=1,2,3" changes it.
 compare: $(VENV)/installed
@@ -21,13 +21,23 @@ REFERENCE ?= reverse-additive
 reproduce: $(VENV)/installed
 	@$(BIN)/attncompare reproduce reference/$(REFERENCE)
 
+# The picture of the README: five variants on strings read backwards, the cross-attention of each on the same one.
+pictures: $(VENV)/installed
+	@runs=$$($(BIN)/attncompare train -m data=reverse data.max_symbols=8 attention=additive,dot,scaled,causal,multihead trainer.max_steps=600 \
+	    trainer.validate_every=600 tracking=disabled tracking.probes=2 runs=build/runs) && $(BIN)/python docs/pictures.py docs/variants.png "$$runs"/*-translation-*
+
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
 
 test-long: $(VENV)/extras
 	$(BIN)/python -m pytest -m long
 
-# The tables of `attncompare bench` on a GPU. $(CPU_TORCH) finds none: there, `pip install torch` into the environment first.
+# Speed beside peers, as docs/performance.md has it; BENCHMARKS="train decode" chooses. An hour or so; BENCH="--quick" shows that it works.
+BENCHMARKS ?= attention train overhead decode startup kernels
+bench: $(VENV)/benchmarks
+	@set -e; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name $(BENCH); done
+
+# The same on a GPU. $(CPU_TORCH) finds none: there, `pip install torch` into the environment first.
 GPU_TABLES ?= docs/performance-gpu.md
 GPU_BENCHMARKS := attention train decode
 bench-gpu: $(VENV)/installed
@@ -35,7 +45,7 @@ bench-gpu: $(VENV)/installed
 	    echo "torch finds no CUDA device here: nothing was measured, and the tables of the CPU stand (docs/performance.md)."; \
 	else \
 	    set -e; { echo "# Speed on a GPU"; echo; echo 'Made by `make bench-gpu`; docs/performance.md says what is measured, and how.'; \
-	    for name in $(GPU_BENCHMARKS); do echo; $(BIN)/attncompare bench $$name --device cuda --markdown; done; \
+	    for name in $(GPU_BENCHMARKS); do echo; $(BIN)/python -m benchmarks.$$name --device cuda; done; \
 	    } > $(GPU_TABLES).part; mv $(GPU_TABLES).part $(GPU_TABLES); echo $(GPU_TABLES); \
 	fi
 
@@ -74,6 +84,11 @@ $(VENV)/installed: pyproject.toml constraints.txt
 # Ray brings thirty packages: only the long tests want it.
 $(VENV)/extras: $(VENV)/installed
 	$(call wanted,p["optional-dependencies"]["ray"]) | $(BIN)/python $(PIP) --requirement /dev/stdin
+	@touch $@
+
+# The libraries that benchmarks measure against.
+$(VENV)/benchmarks: $(VENV)/installed
+	$(call wanted,p["optional-dependencies"]["bench"]) | $(BIN)/python $(PIP) --requirement /dev/stdin
 	@touch $@
 
 $(TOOLS)/installed: pyproject.toml constraints.txt

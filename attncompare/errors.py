@@ -1,4 +1,4 @@
-"""The two ways in which a command ends early, each with its exit code (C11)."""
+"""The two ways in which a command ends early, each with its exit code."""
 
 
 class AttnCompareError(Exception):

@@ -77,7 +77,7 @@ class CombinationsSweeper(Sweeper):
 
     def _job(self, overrides: list[str]) -> Any:
         from attncompare.config import parse_composed
-        from attncompare.sweep.job import Job
+        from attncompare.sweep.folder import Job
 
         composed = self._context.config_loader.load_sweep_config(self._config, overrides)
         # Unresolved: an override may hold an interpolation.

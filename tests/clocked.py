@@ -1,9 +1,8 @@
-"""A clock that moves by one second with each optimizer step and with nothing else."""
+"""A clock that moves with each optimizer step and with nothing else."""
 
 from types import SimpleNamespace
 
-from attncompare.tasks import Task
-from attncompare.tracking import meter
+from attncompare.tasks import Task, base
 
 
 class FakeClock:
@@ -16,7 +15,7 @@ class FakeClock:
 
     def __init__(self, monkeypatch, pace=1.0):
         self.now, self.pace = 0.0, pace
-        monkeypatch.setattr(meter, "time", SimpleNamespace(perf_counter=lambda: self.now))
+        monkeypatch.setattr(base, "time", SimpleNamespace(perf_counter=lambda: self.now))
         optimizer_step = Task.optimizer_step
 
         def stepped(task, *arguments, **options):

@@ -1,5 +1,7 @@
 """Running the console script as a user does: in a process of its own, or in this one where a process is not the point."""
 
+import copy
+import functools
 import json
 import os
 import signal
@@ -34,6 +36,27 @@ def composed_config(runs, overrides):
         return parse_composed(compose("train", overrides=[f"runs={runs}", *overrides]))
 
 
+@functools.cache
+def _values(overrides):
+    return composed_config("runs", overrides).to_dict()
+
+
+def base_values(*overrides):
+    """Return the whole config of ``overrides`` as plain containers, to be changed at will."""
+    return copy.deepcopy(_values(overrides))
+
+
+def changed(values, changes):
+    """Set dotted keys in ``values`` and return them."""
+    for key, value in changes.items():
+        *sections, name = key.split(".")
+        section = values
+        for part in sections:
+            section = section[part]
+        section[name] = value
+    return values
+
+
 def environment(home):
     """The environment of a user without a W&B account."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("WANDB_") and key != "NETRC"}
@@ -41,7 +64,7 @@ def environment(home):
 
 
 def command(*arguments):
-    return [sys.executable, "-m", "attncompare.cli", *map(str, arguments)]
+    return [sys.executable, "-m", "attncompare", *map(str, arguments)]
 
 
 def attncompare(*arguments, cwd, **options):

@@ -11,11 +11,20 @@ if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 import pytest
+
+pytest.register_assert_rewrite("outcomes")
+
 from commands import SMOKE, composed_config
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 settings.register_profile("untimed", deadline=None)  # a busy machine fails no test
 settings.load_profile("untimed")
+# For laws that train models and read folders (cases.py): neither speed nor size of what is drawn says anything.
+_LAWS = settings(
+    deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck), report_multiple_bugs=False
+)
+settings.register_profile("quick", _LAWS, derandomize=True)  # the same cases each time
+settings.register_profile("long", _LAWS)
 
 
 def pytest_runtest_setup(item):
@@ -27,14 +36,21 @@ def pytest_runtest_setup(item):
 
 
 @pytest.fixture(autouse=True)
-def heard():
+def loggers_enabled():
     """Hydra, when a command runs in this process, switches off all loggers that exist and all warnings."""
     logging.getLogger("attncompare").disabled = False
     logging.getLogger().setLevel(logging.WARNING)
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small tensors are computed fastest by one thread; training in this process may have set another number."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
 @pytest.fixture(scope="module", autouse=True)
-def no_process_of_wandb_is_left():
+def wandb_service_ended():
     """W&B keeps one process for all that a Python process does: what a file of tests began ends with it."""
     yield
     if "wandb" in sys.modules:
@@ -51,7 +67,7 @@ def make_config(tmp_path):
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory):
     """The record of a finished smoke run, for tests that only read it."""
-    from attncompare.train import train
+    from attncompare.training.run import train
 
     home = tmp_path_factory.mktemp("finished")
     overrides = [*SMOKE, "attention=multihead", "attention.heads=2", "tags=[tests]"]
@@ -73,3 +89,22 @@ def cli(capsys, monkeypatch, tmp_path):
         return code, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture
+def size():
+    """The sizes of a small transformer."""
+    from variants import ModelSize
+
+    return ModelSize()
+
+
+@pytest.fixture
+def tokens():
+    """Draw token ids (rows, length), none of them padding."""
+    import torch
+
+    def draw(rows, length, seed=1):
+        return torch.randint(1, 13, (rows, length), generator=torch.Generator().manual_seed(seed))
+
+    return draw

@@ -13,8 +13,7 @@ import torch
 from variants import VARIANTS, make_encoder_decoder
 
 from attncompare.data.tokenizer import BOS, EOS
-from attncompare.decoding import translate_all
-from attncompare.decoding.greedy import greedy
+from attncompare.decoding import greedy, translate_all
 from attncompare.model import ModelSize
 
 SIZE = ModelSize(vocab_size=8000, max_length=128, d_model=128, layers=4, d_ff=256, dropout=0.0, positions="sinusoidal")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attncompare.tracking.maps import ProbeMaps, SiteMap
+from attncompare.maps.maps import ProbeMaps, SiteMap
 
 
 def sample_site(site="cross", layers=2, heads=1, queries=5, keys=6, *, seed=0, gold=False, causal=False):
@@ -13,8 +13,11 @@ def sample_site(site="cross", layers=2, heads=1, queries=5, keys=6, *, seed=0, g
     weights = (weights / weights.sum(-1, keepdims=True)).astype(np.float32)
     sure = np.eye(queries, keys, dtype=bool) if gold else None
     possible = sure | np.eye(queries, keys, 1, dtype=bool) if gold else None
-    names = tuple(f"▁q{t}" for t in range(queries)), tuple(f"▁k{s}" for s in range(keys))
-    return SiteMap(site, *names, weights, sure, possible)
+    labels = tuple(f"▁k{s}" for s in range(keys))
+    read = tuple(f"▁q{t}" for t in range(queries))
+    title = {"cross": "cross-attention"}.get(site, site.replace("_self", " self-attention"))
+    axes = (read, labels) if site == "cross" else (read, read)
+    return SiteMap(site, *axes, weights, sure, possible, title)
 
 
 def sample_probe(probe=0, heads=1, seed=0, text="three days ago → vor drei Tagen"):

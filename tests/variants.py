@@ -4,16 +4,46 @@ The variants are found by listing conf/attention, so that a new file there is te
 """
 
 import functools
+from dataclasses import dataclass
 
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from attncompare.attention import Attention
-from attncompare.config import CONF_DIR, AttentionConfig
+from attncompare.config import CONF_DIR
+from attncompare.config.schema import AttentionConfig
 from attncompare.data.tokenizer import PAD
-from attncompare.model import DecoderOnly, EncoderDecoder, initialize
+from attncompare.model import Vocabulary, initialize
+from attncompare.model.backbones.transformer import Transformer
 
 VARIANTS = sorted(file.stem for file in (CONF_DIR / "attention").glob("*.yaml"))
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """What a small transformer is made of."""
+
+    vocab_size: int = 13
+    max_length: int = 24
+    d_model: int = 32
+    layers: int = 2
+    d_ff: int = 48
+    dropout: float = 0.0
+    positions: str = "sinusoidal"
+    scale_embedding: bool = True
+    bias: bool = True
+    init: str = "xavier"
+    source_vocab_size: int | None = None
+
+    @property
+    def config(self):
+        """The section ``backbone`` with these sizes."""
+        names = ("d_model", "layers", "d_ff", "dropout", "positions", "scale_embedding", "bias", "init")
+        return Transformer.Config(name="transformer", **{name: getattr(self, name) for name in names})
+
+    @property
+    def vocabulary(self):
+        return Vocabulary(self.vocab_size, self.max_length, PAD, self.source_vocab_size)
 
 
 @functools.cache
@@ -36,12 +66,14 @@ def make_attention(variant, d_model, heads=None, **changes):
 
 
 def make_encoder_decoder(variant, size, heads=None, seed=1, **changes):
-    model = EncoderDecoder(size, lambda: make_attention(variant, size.d_model, heads, **changes), pad=PAD)
-    initialize(model, seed)
-    return model.eval()
+    return _made(Transformer.encoder_decoder, variant, size, heads, seed, changes)
 
 
 def make_decoder_only(variant, size, heads=None, seed=1, **changes):
-    model = DecoderOnly(size, lambda: make_attention(variant, size.d_model, heads, **changes))
-    initialize(model, seed)
+    return _made(Transformer.decoder_only, variant, size, heads, seed, changes)
+
+
+def _made(make, variant, size, heads, seed, changes):
+    model = make(size.config, size.vocabulary, lambda: make_attention(variant, size.d_model, heads, **changes))
+    initialize(model, seed, size.init)
     return model.eval()

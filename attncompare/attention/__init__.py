@@ -1,11 +1,10 @@
-"""The subject of the comparisons: attention, and its one exchangeable part (C3). torch only; knows no task and no config.
+"""The subject of the comparisons: attention, and its one exchangeable part. It knows no task and no data.
 
-module.py           projections, heads, mask, softmax, dropout, mixing and merging, shared by all variants
-cache.py            projected keys and values of earlier calls
-scores/             one file for each score function: (q_BHTK, k_BHSK) -> scores_BHTS
-masks.py            who may attend to whom (C2)
-additive_kernel.py  additive scores in bounded memory
-tracing.py          what torch.compile leaves as it is
+module.py  projections, heads, mask, softmax, dropout, mixing and merging, shared by all variants
+cache.py   projected keys and values of earlier calls
+masks.py   who may attend to whom
+scores/    one file for each score function: (q_BHTK, k_BHSK) -> scores_BHTS
+kernels/   faster forms of attention and of what a training step or a search spends its time on
 """
 
 from attncompare.attention.cache import KeyValueCache

@@ -1,4 +1,4 @@
-"""Who may attend to whom: boolean masks, ``True`` = may attend, broadcastable to (B, H, T, S) (C2)."""
+"""Who may attend to whom: boolean masks, ``True`` = may attend, broadcastable to (B, H, T, S)."""
 
 import torch
 from torch import Tensor

@@ -1,6 +1,8 @@
-"""Attention: everything that the variants share. The score function is the one part that they exchange (C3)."""
+"""Attention: everything that the variants share. The score function is the one part that they exchange."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -8,16 +10,16 @@ from torch import Tensor, nn
 
 from attncompare.attention.cache import KeyValueCache
 from attncompare.attention.masks import checked
-from attncompare.attention.scores.base import ScoreFunction
+from attncompare.attention.scores.base import ScoreFunction, make_score
+from attncompare.config.values import PartConfig
 from attncompare.errors import Refused
-from attncompare.registry import load_score
 
 
 def attend(
     q_BHTK: Tensor,
     k_BHSK: Tensor,
     v_BHSK: Tensor,
-    score: str | ScoreFunction = "scaled",
+    score: str | Mapping[str, Any] | PartConfig | ScoreFunction = "scaled",
     may_attend: Tensor | None = None,
     causal: bool = False,
     dropout: float = 0.0,
@@ -29,7 +31,8 @@ def attend(
         q_BHTK: queries (B, H, T, K).
         k_BHSK: keys (B, H, S, K).
         v_BHSK: values (B, H, S, any width).
-        score: a score function, or the name of one; a named one has its initial parameters.
+        score: a score function, its name, or a section of its name and settings, ``{"name": ..., ...}``; one that is made
+            from a name has its initial parameters.
         may_attend: boolean, ``True`` = may attend, broadcastable to (B, H, T, S).
         causal: also hide the future; with T < S the last query stands at the last key.
         dropout: probability with which a weight is dropped, applied whenever it is not 0.
@@ -40,15 +43,17 @@ def attend(
         attend to nothing has zero weights and zero context.
 
     Raises:
-        Refused: for an unknown score, or a mask that is not boolean.
+        Refused: for an unknown score, wrong settings of one, one that returns wrong shapes, or a mask that is not boolean.
     """
-    scorer: ScoreFunction = (
-        load_score(score)(q_BHTK.shape[1], q_BHTK.shape[3]).to(q_BHTK) if isinstance(score, str) else score
-    )
+    scorer = score if isinstance(score, ScoreFunction) else make_score(score, *q_BHTK.shape[1::2]).to(q_BHTK)
     may_attend = checked(may_attend)
     if need_weights:
         return scorer.context_and_weights(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout)
-    return scorer.context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout), None
+    context_BHTK = scorer.context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout)
+    if context_BHTK.shape != (*q_BHTK.shape[:3], v_BHSK.shape[3]):
+        shapes = f"{tuple(context_BHTK.shape)}, must be {(*q_BHTK.shape[:3], v_BHSK.shape[3])}"
+        raise Refused(f"score {type(scorer).__name__}: context returned a tensor of shape {shapes}")
+    return context_BHTK, None
 
 
 class Attention(nn.Module):
@@ -58,13 +63,13 @@ class Attention(nn.Module):
         d_model: width D of what comes in and goes out.
         heads: number H of heads.
         head_dim: width K of a head; ceil(d_model / heads) by default, so that H * K may exceed D.
-        score: the name of a score function.
+        score: the name of a score function, or a section of its name and settings, ``{"name": ..., ...}``.
         causal: hide the future in self-attention.
         dropout: probability with which a weight is dropped while training.
         bias: whether the four projections have one.
 
     Raises:
-        Refused: for a size that is not a positive integer, a dropout outside [0, 1) or an unknown score.
+        Refused: for a size that is not a positive integer, a dropout outside [0, 1), an unknown score or wrong settings of one.
     """
 
     def __init__(
@@ -72,7 +77,7 @@ class Attention(nn.Module):
         d_model: int,
         heads: int = 1,
         head_dim: int | None = None,
-        score: str = "scaled",
+        score: str | Mapping[str, Any] | PartConfig = "scaled",
         causal: bool = False,
         dropout: float = 0.0,
         bias: bool = True,
@@ -91,7 +96,7 @@ class Attention(nn.Module):
         self.query = nn.Linear(d_model, inner, bias=bias)
         self.key = nn.Linear(d_model, inner, bias=bias)
         self.value = nn.Linear(d_model, inner, bias=bias)
-        self.score: ScoreFunction = load_score(score)(heads, self.head_dim)
+        self.score = make_score(score, heads, self.head_dim)
         self.output = nn.Linear(inner, d_model, bias=bias)
 
     def forward(

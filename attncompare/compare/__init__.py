@@ -1,20 +1,40 @@
-"""From runs to an answer: what may be compared, the table, the page. Reads the record alone; never imports torch.
+"""From runs to an answer: what may be compared, which differences are real, the table, the page.
 
-gathering.py     from paths to runs; what a sweep could not finish is named and left out
-options.py       what may be asked for: --tune, --equal, --metric
-checks.py        which runs may stand beside each other, and why not
-tune.py          each variant at its best learning rate, or any other key
-equal.py         each variant at the size at which all have as many parameters
-budgets.py       each run where it had spent as many FLOPs, or as much time, as all others
-labels.py        what a variant is called
-groups.py        runs of one task, grouped by variant, identical models marked
-statistics/      estimates, tests, and their correction for many comparisons
-tested_items.py  what two variants did on the same test sentences or documents
-verdicts.py      which differences are real; sentences.py says it in words
-table.py         the rows and their best figures
-terminal.py      table and verdicts in the terminal
-as_data.py       all of it as JSON
-curves.py        training curves as data for plotly
-report.py        the page, from the templates and scripts in page/; each page_*.py makes the data of one part
-command.py       ``attncompare compare``
+options.py    how to compare: --tune, --equal, --metric
+checks.py     which runs may stand beside each other, and why not
+identity.py   which runs train the same model; what a variant is called
+gathering.py  from paths to runs; what a sweep could not finish is named and left out
+selection.py  each variant at its best learning rate, at equal parameters, or at an equal budget
+groups.py     runs of one task, grouped by variant
+statistics/   estimates, tests, and their correction for many comparisons
+verdicts.py   which differences are real, in sentences
+table.py      the table, and all of it in the terminal
+data.py       all of it as JSON
+page/         the page
+in_wandb.py   the page and the tables in W&B
+command.py    ``attncompare compare``
 """
+
+from attncompare.compare.checks import differences
+from attncompare.compare.command import compare
+from attncompare.compare.gathering import Gathered, LeftOut, gather
+from attncompare.compare.groups import Comparison, Variant, compare_groups
+from attncompare.compare.identity import labels
+from attncompare.compare.options import Options
+from attncompare.compare.table import as_text
+from attncompare.compare.verdicts import verdicts
+
+__all__ = [
+    "Comparison",
+    "Gathered",
+    "LeftOut",
+    "Options",
+    "Variant",
+    "as_text",
+    "compare",
+    "compare_groups",
+    "differences",
+    "gather",
+    "labels",
+    "verdicts",
+]

@@ -1,14 +1,19 @@
 """Which runs may be compared: finished ones that differ in nothing but the variant and the seed."""
 
+import hashlib
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
 
 from attncompare.compare.options import TOKENIZER, is_free
+from attncompare.config.plain_values import flatten
 from attncompare.errors import Refused
-from attncompare.metric_names import COSTS, METRICS, TOKEN_FREE
-from attncompare.plain_values import flatten
-from attncompare.tracking.record import Run
+from attncompare.record import Run
+
+if TYPE_CHECKING:
+    from attncompare.tasks.metrics import Metric
 
 COMPARED = ("attention", "seed")
 _FINGERPRINT = "the data's fingerprint"
@@ -18,43 +23,47 @@ def require_finished(runs: Sequence[Run]) -> None:
     """Refuse runs that have no final figures.
 
     Raises:
-        Refused: names the first such run, its state, and how many more there are.
+        Refused: names them and their states.
     """
     unfinished = [run for run in runs if run.state != "finished"]
     if len(unfinished) > 1:
-        others = ", ".join(f"{run.path} is {run.state}" for run in unfinished)
+        states = ", ".join(f"{run.path} is {run.state}" for run in unfinished)
         raise Refused(
-            f"{len(unfinished)} of {len(runs)} runs have not finished: {others}; leave them out or train them again"
+            f"{len(unfinished)} of {len(runs)} runs have not finished: {states}; leave them out or train them again"
         )
     if unfinished:
         unfinished[0].require_finished()
 
 
-def require_figures(run: Run) -> None:
-    """Refuse a finished run whose summary holds something else where a figure or the data's fingerprint belongs.
+class _Tested(BaseModel):
+    bytes: int | None = None
+    unknown_rate: float = 0.0
+
+
+class _Data(BaseModel):
+    fingerprint: str | None
+    test: _Tested = _Tested()
+
+
+class _Facts(BaseModel):
+    """What a comparison reads of a summary beyond what every finished run has."""
+
+    data: _Data
+    signatures: dict[str, str] = {}
+
+
+def require_facts(run: Run) -> None:
+    """Refuse a finished run whose summary does not say in the usual form on which data it was trained and tested.
 
     Raises:
-        Refused: names the key and what stands there.
+        Refused: names the key and what is wrong with it.
     """
-    file, summary = run.path / "summary.json", run.summary
-    for key in ("test", "cost", "data"):
-        if not isinstance(summary.get(key), dict):
-            raise Refused(f"{file}: damaged ({key} is no table of figures)")
-    tested = summary["data"].get("test", {})
-    if not isinstance(tested, dict) or not isinstance(summary["data"].get("fingerprint"), str | None):
-        raise Refused(f"{file}: damaged (data does not say on which data it was trained and tested)")
-    signatures = summary.get("signatures") or {}
-    if not isinstance(signatures, dict):
-        raise Refused(f"{file}: damaged (signatures is {_plain(signatures)})")
-    figures = {
-        **{f"test.{key}": value for key, value in summary["test"].items() if key in METRICS},
-        **{f"cost.{key}": value for key, value in summary["cost"].items() if key in COSTS},
-        **{key: summary[key] for key in COSTS if key in summary},
-        **{f"data.test.{key}": tested[key] for key in ("bytes", "unknown_rate") if key in tested},
-    }
-    for key, value in figures.items():
-        if isinstance(value, bool) or not isinstance(value, int | float | None):
-            raise Refused(f"{file}: damaged ({key} is {_plain(value)}, not a number)")
+    try:
+        _Facts.model_validate(run.summary, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Refused(f"{run.path / 'summary.json'}: damaged ({where}: {first['msg']})") from None
 
 
 def differences(runs: Sequence[Run], free: Sequence[str] = ()) -> dict[str, list[tuple[Any, Run]]]:
@@ -69,71 +78,90 @@ def differences(runs: Sequence[Run], free: Sequence[str] = ()) -> dict[str, list
     for key in dict.fromkeys(key for values, _ in settings for key in values if not is_free(key, free)):
         seen: dict[str, tuple[Any, Run]] = {}
         for values, run in settings:
-            value = values.get(key)
-            seen.setdefault(json.dumps(value), (value, run))
+            seen.setdefault(json.dumps(values.get(key)), (values.get(key), run))
         if len(seen) > 1:
             found[key] = list(seen.values())
     return found
 
 
-def check_equal_footing(runs: Sequence[Run], force: bool, free: Sequence[str] = ()) -> list[str]:
+def check_equal_footing(
+    runs: Sequence[Run], force: bool, free: Sequence[str] = (), metrics: "Mapping[str, type[Metric]] | None" = None
+) -> list[str]:
     """Refuse runs of one task that differ in more than the compared axes; with ``force``, say the differences instead.
+
+    Args:
+        runs: of one task.
+        force: compare them all the same.
+        free: more keys in which they may differ.
+        metrics: those of the task: the ones that do not depend on the tokenizer are offered where only that differs.
 
     Raises:
         Refused: names each differing key with its values, and what can be compared all the same.
     """
     found = differences(runs, free)
-    told = [f"{key} is {_values(values)}" for key, values in found.items()]
-    why = _not_comparable(found)
-    if told and not force:
-        axes = " and ".join(COMPARED)
-        how = _offer(runs, found) or "--force compares them all the same"
-        raise Refused(f"the runs differ in more than {axes}: {'; '.join(told)}{f'; {why}' if why else ''}; {how}")
-    notes = [f"not on equal footing: {difference}" for difference in told]
-    return [*notes, why] if why else notes
-
-
-def _not_comparable(found: dict[str, Any]) -> str | None:
-    """Return why the losses of runs with these differences say nothing beside each other, if they do not."""
-    tokens = any(key.startswith(TOKENIZER) for key in found)
+    told = [
+        f"{key} is {' or '.join(f'{_plain(value)} ({run.path})' for value, run in values)}"
+        for key, values in found.items()
+    ]
+    tokens = [key for key in found if key.startswith(TOKENIZER)]
     what = [*(["data"] if _FINGERPRINT in found else []), *(["tokenizers"] if tokens else [])]
-    return f"with different {' and '.join(what)} their losses are not comparable" if what else None
+    why = [f"with different {' and '.join(what)} their losses are not comparable"] if what else []
+    if told and not force:
+        how = "--force compares them all the same"
+        names = [name for name, metric in (metrics or {}).items() if not metric.per_token]
+        if names and len(tokens) == len(found):
+            titles = ", ".join(metric.title for metric in (metrics or {}).values() if not metric.per_token)
+            how = f"the text is the same, so compare them in {titles}: --metric {' or '.join(names)}"
+        raise Refused(f"the runs differ in more than {' and '.join(COMPARED)}: {'; '.join([*told, *why, how])}")
+    return [*(f"not on equal footing: {difference}" for difference in told), *why]
 
 
-def _offer(runs: Sequence[Run], found: dict[str, Any]) -> str | None:
-    """Return the metrics in which runs may be compared that differ in nothing but how they cut the same text."""
-    if not found or not all(key.startswith(TOKENIZER) for key in found):
-        return None
-    task = runs[0].config.task.name
-    free = [key for key in TOKEN_FREE if task in METRICS[key].tasks]
-    titles = ", ".join(METRICS[key].title for key in free)
-    return f"the text is the same, so compare them in {titles}: --metric {' or '.join(free)}"
-
-
-def _settings(run: Run) -> dict[str, Any]:
-    """Return all of a run that must be equal: its config without the compared axes, and which data it saw."""
-    kept = {key: value for key, value in run.config.settings().items() if key not in COMPARED}
-    return {**flatten(kept), _FINGERPRINT: run.summary["data"]["fingerprint"]}
-
-
-def _values(values: list[tuple[Any, Run]]) -> str:
-    return " or ".join(f"{_plain(value)} ({run.path})" for value, run in values)
-
-
-def _plain(value: Any) -> str:
-    return value[:16] if isinstance(value, str) and len(value) == 64 else json.dumps(value).strip('"')
-
-
-def check_same_text(runs: Sequence[Run]) -> list[str]:
-    """Refuse bits per byte over different amounts of text; return what makes them look better than they are.
+def check_same_text(runs: Sequence[Run], metric: str) -> list[str]:
+    """Refuse figures per byte over different amounts of text; return what makes them look better than they are.
 
     Raises:
         Refused: if rows were cut to ``task.max_length`` tokens, so that some runs were tested on less.
     """
     counts = [(run.summary["data"].get("test", {}), run) for run in runs]
-    seen = {test["bytes"]: run for test, run in counts if "bytes" in test}
+    seen = {test["bytes"]: run for test, run in counts if test.get("bytes") is not None}
     if len(seen) > 1:
         told = " and ".join(f"{size} bytes ({run.path})" for size, run in seen.items())
-        raise Refused(f"--metric bits_per_byte: the test text is not the same: {told}; raise task.max_length")
+        raise Refused(f"--metric {metric}: the test text is not the same: {told}; raise task.max_length")
     unknown = max((test.get("unknown_rate", 0.0) for test, _ in counts), default=0.0)
     return [f"up to {unknown:.2%} of the test tokens are unknown ones, which cost too few bits"] if unknown else []
+
+
+def code_notes(runs: Sequence[Run]) -> list[str]:
+    """Return one note if commit, uncommitted changes or version of torch differ among ``runs``; else none."""
+    values: dict[str, dict[str, Run]] = {}
+    for run in runs:
+        for fact, value in _code(run.environment()):
+            values.setdefault(fact, {}).setdefault(value, run)
+    told = [
+        f"{fact} {' or '.join(f'{value} ({run.path})' for value, run in found.items())}"
+        for fact, found in values.items()
+        if len(found) > 1
+    ]
+    return [f"not all trained by the same code: {'; '.join(told)}"] if told else []
+
+
+def _code(environment: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    git, packages = environment.get("git"), environment.get("packages")
+    if isinstance(git, dict):
+        diff = str(git.get("diff") or "")
+        yield "commit", str(git.get("commit"))[:12]
+        yield "uncommitted changes", hashlib.sha256(diff.encode()).hexdigest()[:8] if diff else "none"
+    elif "git" in environment:
+        yield "commit", f"none, attncompare {environment.get('attncompare')}"
+    if isinstance(packages, dict) and "torch" in packages:
+        yield "torch", str(packages["torch"])
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """Return all of a run that must be equal: its config without the compared axes, and which data it saw."""
+    settings = {key: value for key, value in run.config.settings().items() if key not in COMPARED}
+    return {**flatten(settings), _FINGERPRINT: run.summary["data"]["fingerprint"]}
+
+
+def _plain(value: Any) -> str:
+    return value[:16] if isinstance(value, str) and len(value) == 64 else json.dumps(value).strip('"')

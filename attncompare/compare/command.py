@@ -2,28 +2,27 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from attncompare.compare.as_data import as_data
+from attncompare.compare.data import as_data
 from attncompare.compare.gathering import gather
 from attncompare.compare.groups import compare_groups
 from attncompare.compare.in_wandb import show_in_wandb
 from attncompare.compare.options import Options
-from attncompare.compare.report import write_report
-from attncompare.compare.terminal import print_comparison
+from attncompare.compare.page import write_report
+from attncompare.compare.table import print_comparison
 from attncompare.errors import AttnCompareError, Refused
-from attncompare.tracking.files import require_replaceable, write_json
-from attncompare.tracking.record import Run
-from attncompare.tracking.sweeps import not_started
-from attncompare.tracking.words import printable
+from attncompare.record import Run, not_started, require_replaceable, write_json
+from attncompare.text import printable
 
 
 def compare(
-    paths: list[Path],
-    html: Path | None,
-    force: bool,
+    paths: Sequence[Path],
+    html: Path | None = None,
+    force: bool = False,
     *,
     data: Path | None = None,
     options: Options | None = None,
@@ -48,7 +47,7 @@ def compare(
     gathered = gather(paths)
     for line in not_started(paths):
         print(f"note: {printable(line)}", file=sys.stderr)
-    page = html or default_page(list(gathered.runs))
+    page = html or default_page(gathered.runs)
     require_replaceable(page, f"--html {page}")
     if data is not None:
         require_replaceable(data, f"--json {data}")
@@ -72,7 +71,7 @@ def compare(
             print(f"W&B: {error}; the table and the page are whole", file=sys.stderr)
 
 
-def default_page(runs: list[Run]) -> Path:
+def default_page(runs: Sequence[Run]) -> Path:
     """Return ``report.html`` in the innermost folder that holds all ``runs``: a sweep's, or the day's, or ``runs/``."""
     common = Path(os.path.commonpath([run.path.resolve().parent for run in runs]))
     relative = os.path.relpath(common)

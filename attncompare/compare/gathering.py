@@ -1,20 +1,22 @@
 """From paths to runs: whole, finished records; what a sweep holds beside them is named and left out."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from attncompare.compare.checks import require_figures, require_finished
+from attncompare.compare.checks import require_facts, require_finished
 from attncompare.compare.identity import fingerprint
 from attncompare.config import RunConfig
 from attncompare.errors import Refused
-from attncompare.tracking.offline_run import offline_files, open_any
-from attncompare.tracking.record import RUN_MARKS, Run, State
-from attncompare.tracking.words import printable
+from attncompare.record import RUN_MARKS, Run, State
+from attncompare.text import counted, printable
 
 _MOST_NAMED = 5
 _ALIVE = "it is being trained right now"
+# As a run that stopped there says it in its record.
+_DIVERGED = re.compile(r"\b(?:loss|gradient|gradient's norm) is (?:nan|[+-]?inf)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,9 @@ class LeftOut:
     data: str | None = None
 
     @property
-    def ended(self) -> bool:
-        """Whether it can be trained again: its record is whole, and nobody is at it."""
-        return self.state != "damaged" and self.reason != _ALIVE
+    def diverged(self) -> bool:
+        """Whether it failed because loss or gradient became NaN or infinite."""
+        return self.config is not None and self.state == "failed" and bool(_DIVERGED.search(self.reason))
 
     def sentence(self) -> str:
         """Return path, state and reason: "runs/x: failed (the loss is nan)"."""
@@ -52,8 +54,6 @@ class Gathered:
 def gather(paths: Iterable[str | Path]) -> Gathered:
     """Open every run among ``paths``: each the folder of a run, or a folder that holds runs at any depth.
 
-    Where no record is left, what W&B kept offline stands for it.
-
     A run given by its own path must be finished and whole. One that is found in a folder is left out where it is not;
     an unfinished one goes unmentioned where the same config was trained again on the same data and finished.
 
@@ -66,8 +66,7 @@ def gather(paths: Iterable[str | Path]) -> Gathered:
     for path in map(Path, paths):
         folders = _run_folders(path)
         if folders == [path]:
-            run = runs.setdefault(path.resolve(), open_any(path))
-            given.append(run)
+            given.append(runs.setdefault(path.resolve(), Run.open(path)))
             continue
         for folder in folders:
             if folder.resolve() not in runs:
@@ -81,33 +80,24 @@ def gather(paths: Iterable[str | Path]) -> Gathered:
         _require_whole(run)
     missing = [one for one in left_out.values() if not _trained_again(one, runs.values())]
     if not runs:
-        raise Refused(f"none of the {_runs(len(missing))} can be compared: {named(missing)}")
+        raise Refused(f"none of the {counted(len(missing), 'run')} can be compared: {_named(missing)}")
     return Gathered(tuple(runs.values()), tuple(missing))
-
-
-def named(left_out: Sequence[LeftOut]) -> str:
-    """Return the first few of ``left_out`` with their reasons, and how many more there are."""
-    words = [one.sentence() for one in left_out[:_MOST_NAMED]]
-    more = len(left_out) - len(words)
-    return "; ".join([*words, f"and {more} more"] if more else words)
 
 
 def left_out_note(left_out: Sequence[LeftOut]) -> str:
     """Return in one sentence which runs take no part and how to train them again."""
-    was = "was" if len(left_out) == 1 else "were"
-    note = f"{_runs(len(left_out))} {was} left out: {named(left_out)}"
-    again = any(one.ended for one in left_out)
+    note = f"{counted(len(left_out), 'run')} {'was' if len(left_out) == 1 else 'were'} left out: {_named(left_out)}"
+    again = any(one.state != "damaged" and one.reason != _ALIVE for one in left_out)
     return f"{note}; the same attncompare train -m trains again what did not finish" if again else note
 
 
-def _runs(count: int) -> str:
-    return "1 run" if count == 1 else f"{count} runs"
+def _named(left_out: Sequence[LeftOut]) -> str:
+    more = len(left_out) - _MOST_NAMED
+    return "; ".join([one.sentence() for one in left_out[:_MOST_NAMED]] + ([f"and {more} more"] if more > 0 else []))
 
 
 def _run_folders(path: Path) -> list[Path]:
-    """Return ``path`` itself if it is a run, or what is left of one; else the runs below it, or W&B's copies of them."""
-    if copies := offline_files(path):
-        return copies
+    """Return ``path`` itself if it is a run, or what is left of one; else the runs below it."""
     if not path.is_dir():
         raise Refused(f"{path}: no such folder")
     if any((path / mark).is_file() for mark in RUN_MARKS):
@@ -119,61 +109,44 @@ def _run_folders(path: Path) -> list[Path]:
 
 
 def _opened(folder: Path) -> Run | LeftOut:
+    task = None
     try:
-        run = open_any(folder)
-    except Refused as error:
-        return LeftOut(folder, "damaged", _short(str(error), folder), None, None)
-    task = run.summary.get("task")
-    task = task if isinstance(task, str) else None
-    try:
+        run = Run.open(folder)
+        task = run.summary.get("task") if isinstance(run.summary.get("task"), str) else None
         config = run.config
         if run.state == "finished":
             _require_whole(run)
             return run
     except Refused as error:
-        return LeftOut(folder, "damaged", _short(str(error), folder), task, None)
-    return LeftOut(folder, run.state, _why(run), task, config, _data(run))
-
-
-def _data(run: Run) -> str | None:
-    """Return the data's fingerprint where an unfinished run has got so far as to write it."""
-    known = run.summary.get("data")
-    value = known.get("fingerprint") if isinstance(known, dict) else None
-    return value if isinstance(value, str) else None
+        why = str(error).replace(f"{folder}/", "").removeprefix(f"{folder}: ")  # the folder is named already
+        return LeftOut(folder, "damaged", printable(why), task, None)
+    if run.alive():
+        why = _ALIVE
+    else:
+        why = "it was killed" if run.state == "running" else printable(str(run.summary.get("message") or ""))
+    known = run.summary.get("data")  # written once the data is there
+    data = known.get("fingerprint") if isinstance(known, dict) else None
+    return LeftOut(folder, run.state, why, task, config, data if isinstance(data, str) else None)
 
 
 def _trained_again(one: LeftOut, finished: Iterable[Run]) -> bool:
-    if one.config is None:
-        return False
-    same = [run for run in finished if run.config.hash() == one.config.hash()]
-    return any(one.data in (None, fingerprint(run)) for run in same)
+    return one.config is not None and any(
+        run.config.hash() == one.config.hash() and one.data in (None, fingerprint(run)) for run in finished
+    )
 
 
 def _require_whole(run: Run) -> None:
-    """Read all that a comparison reads of a finished run.
+    """Read all that a comparison reads of a finished run, so that damage is named before anything is written.
 
     Raises:
         Refused: names the first file that is not what the run wrote.
     """
     run.require_finished()
-    require_figures(run)
+    require_facts(run)
     run.config.hash()
     run.metrics()
     run.environment()
     run.predictions()
-    run.losses()
+    run.items()
     for file in run.map_files():
         run.read(f"maps/{file.name}")
-
-
-def _why(run: Run) -> str:
-    if run.alive():
-        return _ALIVE
-    if run.state == "running":
-        return "it was killed"
-    return printable(str(run.summary.get("message") or ""))
-
-
-def _short(message: str, folder: Path) -> str:
-    """Return ``message`` without the folder, which is named already."""
-    return printable(message.replace(f"{folder}/", "").removeprefix(f"{folder}: "))

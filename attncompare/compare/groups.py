@@ -1,21 +1,19 @@
-"""Runs grouped for a comparison: first by task, then by variant; the seeds of a variant stand together (C4, C5)."""
+"""Runs grouped for a comparison: first by task, then by variant; the seeds of a variant stand together."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from attncompare.compare.budgets import Budget, at_budget
-from attncompare.compare.checks import check_equal_footing, check_same_text, require_finished
-from attncompare.compare.code_versions import code_notes
-from attncompare.compare.equal import equal_parameters
+from attncompare import registry
+from attncompare.compare.checks import check_equal_footing, check_same_text, code_notes, require_finished
 from attncompare.compare.gathering import LeftOut
-from attncompare.compare.identity import model, once
-from attncompare.compare.labels import labels
+from attncompare.compare.identity import fingerprint, labels, model, model_without_seed, named_seeds, once
 from attncompare.compare.options import TOKENIZER, Options
-from attncompare.compare.tune import tune
-from attncompare.metric_names import COSTS, METRICS, TASK_TITLES, TOKEN_FREE
-from attncompare.tracking.offline_run import absent_notes
-from attncompare.tracking.palette import series_color
-from attncompare.tracking.record import Run
+from attncompare.compare.selection import Budget, at_budget, equal_parameters, tune
+from attncompare.errors import Refused
+from attncompare.maps import series_color
+from attncompare.record import Run
+from attncompare.tasks.metrics import Metric, metrics_of
+from attncompare.text import COSTS
 
 ONE_SEED = "one seed decides nothing: train more with seed=1,2,3,4,5,6"
 
@@ -30,13 +28,16 @@ class Variant:
         color: its color in pictures.
         same_as: the variant that stands for this model, where these are the same runs under another name.
         control_of: the variant that trains the same model from other seeds: a fair comparison cannot tell both apart.
+        diverged: seeds whose run failed because loss or gradient became NaN or infinite: to judge the variant by those
+            that survived would favor it.
     """
 
     label: str
     runs: tuple[Run, ...]
     color: str
-    same_as: str | None
+    same_as: str | None = None
     control_of: str | None = None
+    diverged: tuple[int, ...] = ()
 
     @property
     def title(self) -> str:
@@ -48,6 +49,11 @@ class Variant:
         """The seeds, ascending."""
         return tuple(run.config.seed for run in self.runs)
 
+    @property
+    def diverged_note(self) -> str | None:
+        """Which seeds diverged, in words: "seed 7 of dot diverged"; None where none did."""
+        return f"{named_seeds(self.diverged)} of {self.label} diverged" if self.diverged else None
+
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
@@ -55,6 +61,8 @@ class Comparison:
 
     Attributes:
         task: its name.
+        title: what it is called.
+        metrics: those of its runs by name, the most important first.
         variants: the rows.
         notes: what a reader must know before believing a difference.
         left_out: the runs that were found beside them and could not take part.
@@ -63,6 +71,8 @@ class Comparison:
     """
 
     task: str
+    title: str
+    metrics: Mapping[str, type[Metric]]
     variants: tuple[Variant, ...]
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
@@ -70,18 +80,30 @@ class Comparison:
     budget: Budget | None = None
 
     @property
-    def tested(self) -> tuple[str, ...]:
+    def tested(self) -> tuple[type[Metric], ...]:
         """The metrics in which variants are tested against each other, the most important first."""
-        return self.options.metrics(self.task)
+        if self.options.metric is not None:
+            return (self.metrics[self.options.metric],)
+        return tuple(metric for metric in self._prominent if metric.tested)
+
+    @property
+    def shown(self) -> tuple[type[Metric], ...]:
+        """The metrics that the table shows."""
+        return self.tested if self.options.metric else tuple(one for one in self._prominent if one.in_table)
 
     @property
     def one_tokenizer(self) -> bool:
         """Whether all variants cut text into the same tokens, so that figures per token stand beside each other."""
         return len({variant.runs[0].config.data.tokenizer for variant in self.variants}) == 1
 
-    def comparable(self, keys: Sequence[str]) -> tuple[str, ...]:
-        """Return those metrics of ``keys`` that mean the same for all variants."""
-        return tuple(key for key in keys if self.one_tokenizer or key in TOKEN_FREE)
+    @property
+    def drawn(self) -> tuple[type[Metric], ...]:
+        """The metrics that pictures show: those of the table that mean the same for all variants."""
+        return tuple(one for one in self._prominent if one.in_table and (self.one_tokenizer or not one.per_token))
+
+    @property
+    def _prominent(self) -> tuple[type[Metric], ...]:
+        return tuple(one for one in self.metrics.values() if not set(one.unless) & set(self.metrics))
 
     @property
     def ranked(self) -> tuple[Variant, ...]:
@@ -97,11 +119,7 @@ class Comparison:
 
 
 def compare_groups(
-    runs: Sequence[Run],
-    force: bool = False,
-    *,
-    left_out: Sequence[LeftOut] = (),
-    options: Options | None = None,
+    runs: Sequence[Run], force: bool = False, *, left_out: Sequence[LeftOut] = (), options: Options | None = None
 ) -> list[Comparison]:
     """Group ``runs`` into one comparison for each task.
 
@@ -119,37 +137,47 @@ def compare_groups(
     by_task: dict[str, list[Run]] = {}
     for run in runs:
         by_task.setdefault(run.config.task.name, []).append(run)
-    chosen = [task for task in TASK_TITLES if task in by_task and options.fits(task)]
+    metrics = {task: metrics_of(own[0].config) for task, own in by_task.items()}
+    chosen = [task for task in by_task if options.metric is None or options.metric in metrics[task]]
     if not chosen:
-        options.metrics(next(task for task in TASK_TITLES if task in by_task))
+        task = next(iter(by_task))
+        what = registry.unknown(f"metric of task={task}", options.metric, metrics[task])
+        raise Refused(f"--metric: {what}")
     skipped = [
-        f"{TASK_TITLES[task].lower()} runs are left out: they have no {METRICS[options.metric].title}"
-        for task in TASK_TITLES
-        if options.metric in METRICS and task in by_task and task not in chosen
+        f"{_title(task).lower()} runs are left out: they have no {metrics[chosen[0]][str(options.metric)].title}"
+        for task in by_task
+        if task not in chosen
     ]
     return [
-        _comparison(task, by_task[task], force, _of_task(left_out, task, by_task), options, skipped) for task in chosen
+        _comparison(task, by_task[task], metrics[task], force, _of_task(left_out, task, by_task), options, skipped)
+        for task in chosen
     ]
+
+
+def _title(task: str) -> str:
+    """Return what the task is called."""
+    return str(registry.load("tasks", task).title)
 
 
 def _of_task(left_out: Sequence[LeftOut], task: str, tasks: Mapping[str, list[Run]]) -> tuple[LeftOut, ...]:
-    """Return those of ``task``, and those of no task that is compared: nobody else would name them."""
+    """Return those of ``task``, and those of no task that is compared, which would not be named otherwise."""
     return tuple(one for one in left_out if one.task == task or one.task not in tasks)
 
 
 def _comparison(
     task: str,
     runs: Sequence[Run],
+    metrics: Mapping[str, type[Metric]],
     force: bool,
     left_out: tuple[LeftOut, ...],
     options: Options,
     skipped: Sequence[str],
 ) -> Comparison:
-    notes = [*skipped, *check_equal_footing(runs, force, options.free()), *absent_notes(runs)]
-    if options.metric == "bits_per_byte":
-        notes += check_same_text(runs)
-    runs, counted = once(runs)
-    notes += counted
+    notes = [*skipped, *check_equal_footing(runs, force, options.free(metrics), metrics)]
+    if options.metric and "bytes" in metrics[options.metric].sums:
+        notes += check_same_text(runs, options.metric)
+    runs, told = once(runs)
+    notes += told
     if options.tune:
         runs, told = tune(runs, options.tune, force, left_out)
         notes += told
@@ -161,51 +189,61 @@ def _comparison(
         budget = at_budget(runs, options.equal)
         notes += budget.notes
     notes += code_notes(runs)
-    variants, told = _variants(runs, options)
-    return Comparison(task, variants, (*notes, *told, *_cautions(variants)), left_out, options, budget)
+    variants, told = _variants(runs, options, left_out)
+    notes += [*told, *_cautions(variants)]
+    return Comparison(task, _title(task), metrics, variants, tuple(notes), left_out, options, budget)
 
 
-def _variants(runs: Sequence[Run], options: Options) -> tuple[tuple[Variant, ...], list[str]]:
+def _variants(
+    runs: Sequence[Run], options: Options, left_out: Sequence[LeftOut]
+) -> tuple[tuple[Variant, ...], list[str]]:
     groups: dict[tuple[str, str], dict[int, Run]] = {}
     for run in runs:
         groups.setdefault((run.config.attention.name, model(run)), {})[run.config.seed] = run
     firsts = [next(iter(seeds.values())) for seeds in groups.values()]
-    named = labels(firsts, hidden=options.picked(), shown=(TOKENIZER,))
-    standing, control = _standing([(identity, seeds) for (_, identity), seeds in groups.items()], firsts)
+    names = labels(firsts, hidden=options.picked(), shown=(TOKENIZER,))
+    members = list(groups.values())
+    standing, control = _identical([identity for _, identity in groups], members, firsts)
     variants, notes = [], []
-    for index, seeds in enumerate(groups.values()):
+    for index, seeds in enumerate(members):
         other = standing.get(index)
-        same_as, control_of = (None if one is None else named[one] for one in (other, control.get(index)))
-        ordered = tuple(seeds[seed] for seed in sorted(seeds))
-        variants.append(Variant(named[index], ordered, series_color(index), same_as, control_of))
-        more = [] if other is None else sorted(seeds.keys() - list(groups.values())[other].keys())
+        variants.append(
+            Variant(
+                names[index],
+                tuple(seeds[seed] for seed in sorted(seeds)),
+                series_color(index),
+                None if other is None else names[other],
+                names[control[index]] if index in control else None,
+                _diverged(firsts[index], seeds, left_out),
+            )
+        )
+        more = [] if other is None else sorted(seeds.keys() - members[other].keys())
         if other is not None and more:
             left = ", ".join(map(str, more))
-            notes.append(f"{named[index]} is the same model as {named[other]}, whose row leaves out its seeds {left}")
+            notes.append(f"{names[index]} is the same model as {names[other]}, whose row leaves out its seeds {left}")
     return tuple(variants), notes
 
 
-def _standing(
-    groups: Sequence[tuple[str, dict[int, Run]]], runs: Sequence[Run]
+def _identical(
+    models: Sequence[str], members: Sequence[Mapping[int, Run]], firsts: Sequence[Run]
 ) -> tuple[dict[int, int], dict[int, int]]:
     """Return by place which group stands for another, and of which one it is a control.
 
-    The same model from the same seed has the same bits (C10), so groups of one model that share a seed take part once:
-    by the one with the most seeds, then by the one that is named like its score. Groups of one model that share no seed
-    are separate samples of it.
+    The same model from the same seed has the same bits, so groups of one model that share a seed take part once: by the
+    one with the most seeds, then by the one that is named like its score. Groups of one model that share no seed are
+    separate samples of it.
     """
 
     def rank(index: int) -> tuple[int, bool, int]:
-        attention = runs[index].config.attention
-        return (-len(groups[index][1]), attention.name != attention.score, index)
+        config = firsts[index].config
+        return (-len(members[index]), config.attention.name != config.attention.score.name, index)
 
     own: list[int] = []
     standing: dict[int, int] = {}
     control: dict[int, int] = {}
-    for index in sorted(range(len(groups)), key=rank):
-        identity, seeds = groups[index]
-        same = [other for other in own if groups[other][0] == identity]
-        shared = [other for other in same if groups[other][1].keys() & seeds.keys()]
+    for index in sorted(range(len(models)), key=rank):
+        same = [other for other in own if models[other] == models[index]]
+        shared = [other for other in same if members[other].keys() & members[index].keys()]
         if shared:
             standing[index] = shared[0]
             continue
@@ -213,6 +251,19 @@ def _standing(
             control[index] = same[0]
         own.append(index)
     return standing, control
+
+
+def _diverged(first: Run, seeds: Mapping[int, Run], left_out: Sequence[LeftOut]) -> tuple[int, ...]:
+    identity, data = model_without_seed(first.config), fingerprint(first)
+    found = {
+        one.config.seed
+        for one in left_out
+        if one.config is not None
+        and one.diverged
+        and one.data in (None, data)
+        and model_without_seed(one.config) == identity
+    }
+    return tuple(sorted(found.difference(seeds)))
 
 
 def _cautions(variants: Sequence[Variant]) -> list[str]:

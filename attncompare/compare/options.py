@@ -1,12 +1,13 @@
-"""What a comparison may be asked for beyond "compare these": ``--tune``, ``--equal``, ``--metric``."""
+"""How to compare: ``--tune``, ``--equal``, ``--metric``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from attncompare.errors import Refused
-from attncompare.metric_names import METRICS, TESTED, TOKEN_FREE
-from attncompare.registry import unknown
+
+if TYPE_CHECKING:
+    from attncompare.tasks.metrics import Metric
 
 Equal = Literal["parameters", "flops", "time"]
 TOKENIZER = "data.tokenizer."
@@ -40,27 +41,15 @@ class Options:
         """Return the keys of which each variant gets one value."""
         return (*self.tune, *(SIZES if self.equal == "parameters" else ()))
 
-    def free(self) -> tuple[str, ...]:
-        """Return the keys, or beginnings of keys that end in a dot, in which runs may differ beyond variant and seed."""
-        steps = ("trainer.max_steps",) if self.equal in ("flops", "time") else ()
-        return (*self.picked(), *steps, *((TOKENIZER,) if self.metric in TOKEN_FREE else ()))
+    def free(self, metrics: "Mapping[str, type[Metric]]") -> tuple[str, ...]:
+        """Return the keys, or beginnings of keys that end in a dot, in which runs may differ beyond variant and seed.
 
-    def fits(self, task: str) -> bool:
-        """Return whether ``task`` has the metric that is asked for, if one is."""
-        return self.metric is None or (self.metric in METRICS and task in METRICS[self.metric].tasks)
-
-    def metrics(self, task: str) -> tuple[str, ...]:
-        """Return the metrics that are tested, the most important first.
-
-        Raises:
-            Refused: if ``task`` has no such metric.
+        Args:
+            metrics: those of the task.
         """
-        if self.metric is None:
-            return TESTED[task]
-        valid = [key for key, metric in METRICS.items() if task in metric.tasks]
-        if self.metric not in valid:
-            raise Refused(f"--metric: {unknown(f'metric of task={task}', self.metric, valid)}")
-        return (self.metric,)
+        steps = ("trainer.max_steps",) if self.equal in ("flops", "time") else ()
+        any_tokens = self.metric is not None and not metrics[self.metric].per_token
+        return (*self.picked(), *steps, *((TOKENIZER,) if any_tokens else ()))
 
 
 def is_free(key: str, free: Iterable[str]) -> bool:

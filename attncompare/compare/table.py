@@ -1,15 +1,32 @@
-"""The table of a comparison as plain rows, for the terminal, for text files and for the page."""
+"""The table of a comparison: its rows, and how it is printed in the terminal, with the verdicts and notes."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from io import StringIO
 from statistics import mean
+from typing import Any
 
-from attncompare.compare.diverged import diverged_seeds
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from attncompare.compare.gathering import left_out_note
 from attncompare.compare.groups import Comparison, Variant
 from attncompare.compare.statistics import Estimate
-from attncompare.compare.verdicts import estimates, verdict_notes
-from attncompare.metric_names import COSTS, METRICS, PER_TOKEN_COSTS, TABLE_COSTS, TABLE_METRICS, TASK_TITLES, Metric
+from attncompare.compare.verdicts import Verdict, estimates, how_tested, in_order, verdict_notes, verdicts
+from attncompare.text import COSTS, PER_TOKEN_COSTS, TABLE_COSTS
+
+_EQUAL = {"parameters": "parameters", "flops": "training FLOPs", "time": "training time"}
+_WIDE = 118  # columns in which mean and spread fit on one line
+_ROOMY = 96  # columns in which there is a space around each column, and room for the last of them
+_ROOMY_ONLY = ("train_seconds",)
+_MOST_VERDICTS = 10
+
+
+Column = Any
+"""A metric or a cost: what both declare."""
 
 
 @dataclass(frozen=True)
@@ -19,16 +36,14 @@ class Row:
     Attributes:
         variant: whose row it is.
         heads: its attention heads.
-        values: by column key, the mean over its seeds, or None where a run lacks the figure.
-        estimates: by metric key, mean, spread and interval over its seeds; none where a run lacks the figure.
-        diverged: whether a seed of it diverged, so that the others are the lucky ones: it is never the best.
+        values: by column, the mean over its seeds, or None where a run lacks the figure.
+        estimates: by metric, mean, spread and interval over its seeds; none where a run lacks the figure.
     """
 
     variant: Variant
     heads: int
     values: dict[str, float | None]
     estimates: dict[str, Estimate] = field(default_factory=dict)
-    diverged: bool = False
 
     @property
     def ranked(self) -> bool:
@@ -38,82 +53,59 @@ class Row:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """The rows of one task, its columns, and what must be said about them."""
+    """The rows of one task, its columns by name (metrics, then costs), and what must be said about them."""
 
     title: str
-    columns: tuple[Metric, ...]
+    columns: dict[str, Column]
     rows: tuple[Row, ...]
     caption: str
     notes: tuple[str, ...]
 
-    def cell(self, row: Row, column: Metric) -> str:
+    def cell(self, row: Row, name: str) -> str:
         """Return the figure as people read it."""
-        return column.format(row.values[column.key])
+        return self.columns[name].format(row.values[name])
 
-    def spread(self, row: Row, column: Metric) -> str:
+    def spread(self, row: Row, name: str) -> str:
         """Return the standard deviation over seeds as people read it, "±1.21"; nothing where there is none."""
-        estimate = row.estimates.get(column.key)
-        return "" if estimate is None or estimate.sd is None else f"±{column.format(estimate.sd)}"
+        found = row.estimates.get(name)
+        return "" if found is None or found.sd is None else f"±{self.columns[name].format(found.sd)}"
 
-    @property
-    def has_spread(self) -> bool:
-        """Whether any variant has several seeds."""
-        return any(len(row.variant.runs) > 1 for row in self.rows)
+    def is_best(self, row: Row, name: str) -> bool:
+        """Whether no ranked row is better, to the digits shown, and at least one is worse; NaN is neither.
 
-    def is_best(self, row: Row, column: Metric) -> bool:
-        """Whether no ranked row is better, to the digits shown, and at least one is worse; NaN is neither."""
-        figures = {
-            self.cell(other, column): other.values[column.key]
-            for other in self.rows
-            if other.ranked and not other.diverged
-        }
+        A row of which a seed diverged is never the best: the other seeds are the lucky ones.
+        """
+        rows = [other for other in self.rows if other.ranked and not other.variant.diverged]
+        figures = {self.cell(other, name): other.values[name] for other in rows}
         numbers = {shown: value for shown, value in figures.items() if value is not None and not math.isnan(value)}
-        if not row.ranked or row.diverged or len(numbers) < 2:
+        if row not in rows or len(numbers) < 2:
             return False
-        choose = max if column.higher_is_better else min
-        return self.cell(row, column) == choose(numbers, key=lambda shown: numbers[shown])
+        choose = max if self.columns[name].higher_is_better else min
+        return self.cell(row, name) == choose(numbers, key=lambda shown: numbers[shown])
 
 
 def result_table(comparison: Comparison) -> ResultTable:
     """Return the table of ``comparison``: figures of quality, and cost."""
-    columns = _columns(comparison)
-    by_variant = estimates(comparison)
-    rows = tuple(_row(comparison, variant, columns, by_variant) for variant in comparison.variants)
-    title = TASK_TITLES[comparison.task]
-    if comparison.options.equal:
-        title = f"{title}, at equal {_EQUAL[comparison.options.equal]}"
-    notes = (*comparison.notes, *verdict_notes(comparison))
-    return ResultTable(title, columns, rows, _caption(comparison), notes)
-
-
-_EQUAL = {"parameters": "parameters", "flops": "training FLOPs", "time": "training time"}
-
-
-def _columns(comparison: Comparison) -> tuple[Metric, ...]:
-    metrics = TABLE_METRICS[comparison.task] if comparison.options.metric is None else comparison.tested
-    # A token of one tokenizer is not one of another.
-    costs = [key for key in TABLE_COSTS if comparison.one_tokenizer or key not in PER_TOKEN_COSTS]
-    if comparison.budget is not None or not _known(comparison, "train_seconds"):
-        costs.remove("train_seconds")  # that of whole runs says nothing of figures from before their ends
-    return (*(METRICS[key] for key in metrics), *(COSTS[key] for key in costs))
-
-
-def _known(comparison: Comparison, key: str) -> bool:
     runs = [run for variant in comparison.variants for run in variant.runs]
-    return any(comparison.figure(run, key) is not None for run in runs)
-
-
-def _row(
-    comparison: Comparison,
-    variant: Variant,
-    columns: Sequence[Metric],
-    by_variant: Mapping[tuple[str, str], Estimate],
-) -> Row:
-    values = {column.key: _mean([comparison.figure(run, column.key) for run in variant.runs]) for column in columns}
-    keys = [column.key for column in columns if (variant.label, column.key) in by_variant]
-    heads = variant.runs[0].config.attention.heads
-    over_seeds = {key: by_variant[variant.label, key] for key in keys}
-    return Row(variant, heads, values, over_seeds, diverged=bool(diverged_seeds(comparison, variant)))
+    # A token of one tokenizer is not one of another.
+    costs = [name for name in TABLE_COSTS if comparison.one_tokenizer or name not in PER_TOKEN_COSTS]
+    if comparison.budget is not None or all(comparison.figure(run, "train_seconds") is None for run in runs):
+        costs.remove("train_seconds")  # that of whole runs says nothing of figures from before their ends
+    columns: dict[str, Column] = {metric.name: metric for metric in comparison.shown}
+    columns |= {name: COSTS[name] for name in costs}
+    over_seeds = estimates(comparison)
+    rows = tuple(
+        Row(
+            variant,
+            variant.runs[0].config.attention.heads,
+            {name: _mean([comparison.figure(run, name) for run in variant.runs]) for name in columns},
+            {name: over_seeds[variant.label, name] for name in columns if (variant.label, name) in over_seeds},
+        )
+        for variant in comparison.variants
+    )
+    equal = comparison.options.equal
+    title = f"{comparison.title}, at equal {_EQUAL[equal]}" if equal else comparison.title
+    return ResultTable(title, columns, rows, _caption(comparison), (*comparison.notes, *verdict_notes(comparison)))
 
 
 def _mean(figures: Sequence[float | None]) -> float | None:
@@ -124,18 +116,19 @@ def _mean(figures: Sequence[float | None]) -> float | None:
 
 
 def _caption(comparison: Comparison) -> str:
-    run = comparison.variants[0].runs[0]
+    run, budget = comparison.variants[0].runs[0], comparison.budget
+    data = f"data={run.config.data.name}"
     where = (
-        f"Test set of data={run.config.data.name}, best weights by val loss"
-        if comparison.budget is None
-        else f"Val set of data={run.config.data.name}, each run after {comparison.budget.shown}"
+        f"Val set of {data}, each run after {budget.shown}"
+        if budget
+        else f"Test set of {data}, best weights by val loss"
     )
-    parts = [f"{where}, {_seeds(comparison)}."]
-    shown = {column.key for column in _columns(comparison)}
     signatures = run.summary.get("signatures") or {}
-    parts += [f"{METRICS[name].title}: {signature}." for name, signature in signatures.items() if name in shown]
-    if comparison.task == "translation" and "loss" in shown:
-        parts.append("Loss in nats per token.")
+    parts = [f"{where}, {_seeds(comparison)}."]
+    parts += [f"{one.title}: {signatures[one.name]}." for one in comparison.shown if one.name in signatures]
+    parts += [
+        f"{one.title[0].upper()}{one.title[1:]} in {one.unit}." for one in comparison.shown if one.unit not in ("", "%")
+    ]
     return " ".join(parts)
 
 
@@ -146,3 +139,75 @@ def _seeds(comparison: Comparison) -> str:
     if counts == [1]:
         return f"seed {listed}" if len(seeds) == 1 else f"one seed each ({listed})"
     return f"mean ± standard deviation over {'-'.join(map(str, counts))} seeds ({listed})"
+
+
+# In the terminal.
+
+
+def print_comparison(console: Console, comparison: Comparison) -> None:
+    """Print the table of ``comparison``, its verdicts, the decided ones first, and its notes."""
+    table = result_table(comparison)
+    console.print(_rich_table(table, console.width))
+    console.print(Text(table.caption, style="dim"))
+    found = verdicts(comparison)
+    if any(verdict.difference.n > 1 for verdict in found):  # else one note says that one seed decides nothing
+        console.print()
+        console.print(_verdict_list(found))
+        console.print(Text(how_tested(found), style="dim"))
+    for note in [*table.notes, *([left_out_note(comparison.left_out)] if comparison.left_out else [])]:
+        console.print(Text(f"Note: {note}.", style="dim"))
+
+
+def as_text(comparisons: Sequence[Comparison], width: int = 100) -> str:
+    """Return ``comparisons`` as plain text of at most ``width`` columns, without color, as a README holds it."""
+    buffer = StringIO()
+    console = Console(file=buffer, width=width, color_system=None, force_terminal=False, legacy_windows=False)
+    for comparison in comparisons:
+        print_comparison(console, comparison)
+        console.print()
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).strip("\n") + "\n"
+
+
+def _rich_table(table: ResultTable, width: int) -> Table:
+    """Return ``table`` for a console of ``width`` columns, 80 or more; best figures are bold, identical models dim."""
+    drawn = Table(
+        box=SIMPLE_HEAD,
+        padding=(0, int(width >= _ROOMY), 0, 0),
+        pad_edge=False,
+        show_edge=False,
+        title=table.title,
+        title_justify="left",
+        title_style="bold",
+    )
+    has_spread = any(len(row.variant.runs) > 1 for row in table.rows)
+    names = [name for name in table.columns if width >= _ROOMY or name not in _ROOMY_ONLY]
+    drawn.add_column("variant", overflow="fold")
+    for heading in [*(["n"] if has_spread else []), "heads", *(table.columns[name].short for name in names)]:
+        drawn.add_column(heading, justify="right", no_wrap=True)
+    for row in table.rows:
+        counts = [str(len(row.variant.runs))] if has_spread else []
+        cells = [_cell(table, row, name, width) for name in names]
+        style = "" if row.ranked else "dim"
+        drawn.add_row(*map(Text, (row.variant.title, *counts, str(row.heads))), *cells, style=style)
+    return drawn
+
+
+def _cell(table: ResultTable, row: Row, name: str, width: int) -> Text:
+    """Return mean and spread: beside each other where there is room, else below each other."""
+    spread = table.spread(row, name)
+    cell = Text(table.cell(row, name), style="bold" if table.is_best(row, name) else "")
+    return cell.append(f"{' ' if width >= _WIDE else chr(10)}{spread}", style="not bold dim") if spread else cell
+
+
+def _verdict_list(found: Sequence[Verdict]) -> Table:
+    """Return the first verdicts, decided ones first, each behind a mark, and how many more the page has."""
+    ordered = in_order(found)
+    lines = Table.grid(padding=(0, 1))
+    for verdict in ordered[:_MOST_VERDICTS]:
+        style = "" if verdict.decided else "dim"
+        lines.add_row("●" if verdict.decided else "○", Text(f"{verdict.sentence}.", style=style))
+    more = ordered[_MOST_VERDICTS:]
+    if more:
+        decided = sum(verdict.decided for verdict in more)
+        lines.add_row("…", Text(f"and {len(more)} more on the page, {decided or 'none'} of them decided.", style="dim"))
+    return lines

@@ -1,12 +1,13 @@
-"""``attncompare dashboard``: a folder of runs in a browser on this machine, refreshed while training goes on.
+"""``attncompare dashboard``: a folder of runs in a browser on this machine, followed while training goes on.
 
-look.py     one run as it stands now, whatever shape its record is in
-watch.py    all sweeps and runs below the folder
-curves.py   the curves of running and finished runs, as data for plotly
-documents.py  pages that are built from records: reports and maps, kept until a record changes
-terminal.py  the command that compares runs which a page does not
-routes.py   which address shows what; there are no others
-server.py   the server: this machine only, reading only
-command.py  ``attncompare dashboard``
-page/       templates, style and scripts
+The tables are the dashboard's own; curves, reports and attention maps are those of ``attncompare compare``.
+
+folder.py  the sweeps and runs below a folder, as they stand now
+pages.py   from these to pages
+server.py  the server: this machine only, reading only
+page/      template, style and script
 """
+
+from attncompare.dashboard.server import serve
+
+__all__ = ["serve"]

@@ -1,13 +1,16 @@
-"""The server: on this machine only, for reading only, and for nobody's page but its own."""
+"""The server: on this machine only, for reading only, and for no other page's scripts."""
 
 import hashlib
 import re
 import sys
+import webbrowser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from attncompare.dashboard.routes import Reply, Site
+from attncompare.dashboard.folder import Watch
+from attncompare.dashboard.pages import Reply, Site
 from attncompare.errors import Refused
 
 ADDRESS = "127.0.0.1"
@@ -15,6 +18,27 @@ ADDRESS = "127.0.0.1"
 _OURS = re.compile(r"(localhost|127\.0\.0\.1)(:\d{1,5})?", re.IGNORECASE)
 _IDLE_SECONDS = 30
 _PLAIN = "text/plain; charset=utf-8"
+
+
+def serve(runs: Path, port: int, open_browser: bool = False) -> None:
+    """Show the sweeps and runs below ``runs`` in a browser, until Ctrl-C.
+
+    Args:
+        runs: a folder of runs; it may be empty as yet.
+        port: where to listen; 0: any free port.
+        open_browser: open the page too.
+
+    Raises:
+        Refused: if there is no such folder, or the port cannot be had.
+        KeyboardInterrupt: at Ctrl-C.
+    """
+    if not runs.is_dir():
+        raise Refused(f"{runs}: no such folder; give the one that holds the runs, for example runs")
+    with DashboardServer(Site(Watch(runs.resolve())), port) as server:
+        print(f"Dashboard of {runs}: {server.url} (Ctrl-C ends it)", flush=True)
+        if open_browser:
+            webbrowser.open(server.url)
+        server.serve_forever()
 
 
 class DashboardServer(ThreadingHTTPServer):
@@ -35,7 +59,7 @@ class DashboardServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Return where it is."""
+        """Where it is."""
         return f"http://{ADDRESS}:{self.server_port}/"
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  (the signature is Python's)
@@ -57,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
         elsewhere = self.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
         if (
             elsewhere and self.headers.get("Sec-Fetch-Mode") != "navigate"
-        ):  # a link may lead here, a script may not look
+        ):  # a link may lead here, a script may not read
             return self._send(Reply(403, _PLAIN, b"Pages from elsewhere may not read this.\n"))
         try:
             reply = self.server.site.answer(unquote(urlsplit(self.path).path))
@@ -74,28 +98,30 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _refuse
 
-    def _send(self, reply: Reply, **headers: str) -> None:
+    def _send(self, reply: Reply, **more: str) -> None:
         tag = f'"{hashlib.sha256(reply.body).hexdigest()[:32]}"'
         known = reply.status == 200 and tag in self.headers.get("If-None-Match", "")
         body = b"" if known else reply.body
         self.send_response(304 if known else reply.status)
-        self.send_header("Content-Type", reply.kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Content-Security-Policy", reply.policy)
-        self.send_header("Cache-Control", "no-cache")  # asked again each time, sent only where it has changed
-        self.send_header("ETag", tag)
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Referrer-Policy", "no-referrer")
-        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
-        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
-        for name, value in headers.items():
+        headers = {
+            "Content-Type": reply.kind,
+            "Content-Length": str(len(body)),
+            "Content-Security-Policy": reply.policy,
+            "Cache-Control": "no-cache",  # asked again each time, sent only where it has changed
+            "ETag": tag,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Cross-Origin-Opener-Policy": "same-origin",
+        }
+        for name, value in (headers | more).items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
 
     def version_string(self) -> str:
-        """Return how the server calls itself; which Python it runs is nobody's business."""
+        """Return how the server calls itself, without the version of Python."""
         return "attncompare"
 
     def log_message(self, format: str, *args: Any) -> None:

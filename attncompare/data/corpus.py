@@ -1,18 +1,27 @@
-"""A corpus: three splits of text, and the fingerprint by which a run's record names them."""
+"""A corpus: three splits of text, how they are drawn, their fingerprint, and what val and test share with train."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from datasets import Dataset, DatasetDict
 
-from attncompare.data.splits import SPLITS
+from attncompare.data.cache import cached_rows, in_memory
+from attncompare.data.dataset import SPLITS
+from attncompare.errors import Refused
+from attncompare.text import counted
 
+TEXT_COLUMNS = ("source", "target", "text")
 _BATCH_BYTES = 8 * 2**20  # that a batch of rows should not exceed by much, however long the rows are
+_TRIES = 20  # draws for each generated pair that is needed, before giving up
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that nothing is lost; 2**64 divided by the golden ratio
 
 
 @dataclass(frozen=True)
@@ -21,7 +30,7 @@ class Corpus:
 
     Translation columns are ``source`` and ``target`` (str) and, where gold alignments are known, ``source_spans`` and
     ``target_spans``: lists of [start, end, field], half-open in characters; what lies in the same field is aligned. Text
-    columns are ``text`` (str) and, where only parts count, ``scored``: lists of [start, end].
+    columns are ``text`` (str) and, where only spans count, ``scored``: lists of [start, end].
 
     Attributes:
         splits: train, val and test.
@@ -30,7 +39,7 @@ class Corpus:
         origin: where the data come from, as plain JSON, for the record: names, addresses, revisions.
     """
 
-    splits: DatasetDict
+    splits: datasets.DatasetDict
     stream: bool = False
     test_is_val: bool = False
     origin: dict[str, Any] = field(default_factory=dict)
@@ -40,18 +49,16 @@ class Corpus:
         return self.splits[split].with_format("arrow")[:][name].to_pylist()
 
     def batches(self, split: str, columns: Sequence[str], size: int = 10_000) -> Iterator[dict[str, list[Any]]]:
-        """Yield these columns of a split in order, in batches that stay small however large the split is.
-
-        Args:
-            split: train, val or test.
-            columns: names.
-            size: rows in a batch, at most; fewer where rows are long.
-        """
+        """Yield these columns of a split in order, in batches of at most ``size`` rows, fewer where rows are long."""
         for table in tables(self.splits[split].select_columns(list(columns)), size):
             yield {name: table[name].to_pylist() for name in columns}
 
+    def text_bytes(self, split: str) -> int:
+        """Return about how many bytes a split takes."""
+        return int(self.splits[split].data.nbytes)
 
-def tables(rows: Dataset, size: int = 10_000) -> Iterator[pa.Table]:
+
+def tables(rows: datasets.Dataset, size: int = 10_000) -> Iterator[pa.Table]:
     """Yield all rows in order as Arrow tables of at most ``size`` rows, fewer where rows are long."""
     # All of the data behind a selection of rows counts, so that this is a mean over what may be many more rows.
     mean = rows.data.nbytes / max(len(rows.data), 1)
@@ -63,74 +70,211 @@ def tables(rows: Dataset, size: int = 10_000) -> Iterator[pa.Table]:
 
 def corpus(columns: dict[str, dict[str, list[Any]]], stream: bool = False) -> Corpus:
     """Make a corpus in memory from ``{split: {column: values}}``."""
-    return Corpus(DatasetDict({split: Dataset.from_dict(columns[split]) for split in SPLITS}), stream)
+    splits = {split: datasets.Dataset.from_dict(columns[split]) for split in SPLITS if split in columns}
+    return Corpus(datasets.DatasetDict(splits), stream)
+
+
+class Pair(NamedTuple):
+    """A source and a target sentence with the spans, [start, end, field], that align them."""
+
+    source: str
+    target: str
+    source_spans: list[list[int]]
+    target_spans: list[list[int]]
+
+
+def generated_pairs(draw: Callable[[], Pair], sizes: tuple[int, int, int], rng: random.Random, what: str) -> Corpus:
+    """Return a corpus of what ``draw`` gives, in which no two pairs share a source or a target.
+
+    Raises:
+        Refused: if ``draw`` keeps repeating itself; ``what`` is the dataset's name for the message.
+    """
+    pairs: list[Pair] = []
+    known: tuple[set[str], set[str]] = set(), set()
+    for _ in range(_TRIES * sum(sizes) + 1000):
+        pair = draw()
+        if pair.source not in known[0] and pair.target not in known[1]:
+            known[0].add(pair.source)
+            known[1].add(pair.target)
+            pairs.append(pair)
+            if len(pairs) == sum(sizes):
+                break
+    else:
+        raise Refused(
+            f"{what} cannot give {sum(sizes)} different pairs; train_size + val_size + test_size must be below {len(pairs)}"
+        )
+    rng.shuffle(pairs)  # the first pairs to be drawn are the commonest
+    rest = iter(pairs)
+    parts = {split: list(islice(rest, size)) for split, size in zip(SPLITS, sizes, strict=True)}
+    return corpus(
+        {
+            split: {name: [getattr(pair, name) for pair in rows] for name in Pair._fields}
+            for split, rows in parts.items()
+        }
+    )
+
+
+def with_fractions(
+    given: Mapping[str, datasets.Dataset], fractions: Mapping[str, float | None], data_seed: int
+) -> datasets.DatasetDict:
+    """Return all three splits: those of ``given``, and those missing there, each its share of the given train.
+
+    Of many rows each is assigned to a split by a hash of its content and ``data_seed``: equal rows stay together, so that
+    no row stands in two splits, and the order of rows stays. Of one row, a long text, the beginning is train, then comes
+    val, then test. Val stands for test where test has neither data nor a share.
+
+    Raises:
+        Refused: if there is too little to take from.
+    """
+    shares = {split: share for split in SPLITS if split not in given and (share := fractions[split]) is not None}
+    train, taken = given["train"], {}
+    if shares and len(train) == 1 and train.column_names == ["text"]:
+        taken = _cut(train[0]["text"], shares)
+    elif shares:
+        taken = _assigned(train, shares, data_seed)
+    splits = {**given, **taken}
+    splits.setdefault("test", splits["val"])
+    return datasets.DatasetDict({split: splits[split] for split in SPLITS})
+
+
+def _cut(text: str, shares: dict[str, float]) -> dict[str, datasets.Dataset]:
+    end, left = len(text), 1.0
+    pieces: dict[str, str] = {}
+    for split in reversed(shares):
+        left -= shares[split]
+        start = int(len(text) * left)
+        pieces[split], end = text[start:end], start
+    pieces["train"] = text[:end]
+    for split, piece in pieces.items():
+        if not piece:
+            raise Refused(
+                f"data.{split}_fraction: a text of {counted(len(text), 'character')} is too short for a split"
+            )
+    return {split: datasets.Dataset.from_dict({"text": [piece]}) for split, piece in pieces.items()}
+
+
+def _assigned(rows: datasets.Dataset, shares: Mapping[str, float], data_seed: int) -> dict[str, datasets.Dataset]:
+    columns, salt = sorted(rows.column_names), f"split {data_seed}"
+    hashes = np.concatenate(
+        [row_hashes([text_hashes(table[name].to_pylist(), salt) for name in columns]) for table in tables(rows)]
+    )
+    owners = _owners(hashes, list(shares.values()))
+    content = hashlib.sha256(hashes.data).hexdigest()  # of all rows in their order
+
+    def chosen(mine: np.ndarray) -> Iterator[pa.Table]:
+        begin = 0
+        for table in tables(rows):
+            yield table.filter(pa.array(mine[begin : begin + len(table)]))
+            begin += len(table)
+
+    splits = {}
+    for number, split in enumerate(["train", *shares]):
+        mine = owners == number
+        if not mine.any():
+            raise Refused(
+                f"data.splits: {counted(len(rows), 'row')} are too few to take {', '.join(shares)} from: nothing would be "
+                f"left for {split}"
+            )
+        key = ["split", content, hashlib.sha256(mine.data).hexdigest()]
+        splits[split] = cached_rows(key, rows.features.arrow_schema, partial(chosen, mine))
+    return splits
+
+
+def _owners(hashes: np.ndarray, shares: list[float]) -> np.ndarray:
+    """Return for each row 0, or the number of the share, from 1, to which its hash falls: the smallest go to the first."""
+    ordered = np.sort(hashes)
+    owners, begin = np.zeros(len(hashes), dtype=np.int8), 0
+    for number, share in enumerate(shares, start=1):
+        last = begin + max(1, round(share * len(hashes))) - 1
+        if last >= len(hashes):
+            break
+        owners[(hashes >= ordered[begin]) & (hashes <= ordered[last])] = number
+        begin = int(np.searchsorted(ordered, ordered[last], side="right"))  # of equal rows all are taken or none
+    return owners
 
 
 def fingerprint(corpus: Corpus) -> str:
     """Return a SHA-256 over the column names and the content of every split.
 
-    It reads values and never bytes in memory, so that chunking, caching, row selection and machine leave it as it is; and
-    it reads them in batches, several times over, so that it needs little memory however large the corpus is.
+    It reads values and never bytes in memory, so that chunking, caching, row selection and machine leave it as it is. Of
+    a column of lists come the lengths of all lists, then what stands inside, level by level; of texts their lengths in
+    bytes, then all their bytes. Before each level stands its size in bytes, so that neighbours cannot run together.
     """
     digest = hashlib.sha256()
     for split in sorted(corpus.splits):
         rows = corpus.splits[split]
         for column in sorted(rows.column_names):
-            _feed(digest, f"{split}/{column}/{rows.num_rows}".encode())
-            _feed_column(digest, rows.select_columns(column))
+            name = f"{split}/{column}/{rows.num_rows}".encode()
+            digest.update(len(name).to_bytes(8, "little") + name)
+            values = rows.select_columns(column).with_format("arrow")[:][column]
+            while pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+                _feed(digest, values, pc.list_value_length)
+                values = pc.list_flatten(values)
+            if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+                size = _feed(digest, values, pc.binary_length)
+                digest.update(size.to_bytes(8, "little"))
+                for chunk in _short_chunks(values):
+                    digest.update("".join(chunk.to_pylist()).encode())
+            else:
+                _feed(digest, values, lambda chunk: chunk)
     return digest.hexdigest()
 
 
-def _feed_column(digest: Any, rows: Dataset) -> None:
-    """Feed lists level by level, outermost first: the lengths of all lists of a level, then what stands inside."""
-    count, depth = len(rows), 0
-    while True:
-        kind, inner = None, 0
-        digest.update((8 * count).to_bytes(8, "little"))  # a prefix of its own for each level, see _feed
-        for values in _level(rows, depth):
-            kind = values.type
-            numbers = _lengths(values)
-            digest.update(numbers.tobytes())
-            inner += int(numbers.sum()) if _is_list(kind) or _is_text(kind) else 0
-        if kind is None or not _is_list(kind):
-            break
-        count, depth = inner, depth + 1
-    if kind is not None and _is_text(kind):
-        digest.update(inner.to_bytes(8, "little"))
-        for values in _level(rows, depth):
-            digest.update("".join(values.to_pylist()).encode())
+def _feed(digest: Any, values: pa.ChunkedArray, numbers_of: Callable[[pa.Array], pa.Array]) -> int:
+    """Feed the numbers of a level and return their sum."""
+    digest.update((8 * len(values)).to_bytes(8, "little"))
+    total = 0
+    for chunk in _short_chunks(values):
+        if chunk.null_count:
+            raise Refused("a column of the data has rows without a value")
+        numbers = numbers_of(chunk).to_numpy(zero_copy_only=False).astype("<i8")
+        digest.update(numbers.tobytes())
+        total += int(numbers.sum())
+    return total
 
 
-def _level(rows: Dataset, depth: int) -> Iterator[pa.ChunkedArray]:
-    """Yield the values of the only column, or what its lists hold at a depth, in batches."""
-    for table in tables(rows):
-        values = table[0]
-        for _ in range(depth):
-            values = pc.list_flatten(values)
-        if values.null_count and not pa.types.is_null(values.type):
-            raise ValueError("a corpus holds no null values")
-        yield values
+def _short_chunks(values: pa.ChunkedArray) -> Iterator[pa.Array]:
+    for chunk in values.chunks:
+        step = max(1, min(10_000, _BATCH_BYTES * len(chunk) // max(1, chunk.nbytes)))
+        yield from (chunk[start : start + step] for start in range(0, len(chunk), step))
 
 
-def _lengths(values: pa.ChunkedArray) -> np.ndarray:
-    """Return what a level feeds: the lengths of lists and texts (in bytes), or the numbers themselves."""
-    if _is_list(values.type):
-        values = pc.list_value_length(values)
-    elif _is_text(values.type):
-        values = pc.binary_length(values)
-    elif pa.types.is_null(values.type):  # the inside of lists that are all empty
-        return np.zeros(0, dtype="<i8")
-    return values.to_numpy().astype("<i8")
+def overlap(corpus: Corpus) -> dict[str, dict[str, int]]:
+    """Return for val and test how many of their rows train holds too, in memory that does not grow with train.
+
+    Rows are told apart by hashes of 64 bits, so that a count is one too high with a chance of about 1 in a million for a
+    million rows that meet ten million.
+
+    Returns:
+        ``in_train``: rows of which train holds an equal one; for pairs also ``source_in_train`` and
+        ``target_in_train``: rows whose source, or target, stands in train with whatever partner.
+    """
+    columns = [name for name in TEXT_COLUMNS if name in corpus.splits["train"].column_names]
+
+    def hashes(split: str) -> Iterator[dict[str, np.ndarray]]:
+        for table in tables(corpus.splits[split].select_columns(columns)):
+            sides = {f"{name}_in_train": text_hashes(table[name].to_pylist()) for name in columns}
+            yield {"in_train": row_hashes(list(sides.values())), **(sides if len(columns) > 1 else {})}
+
+    asked = {split: in_memory(hashes(split)) for split in ("val", "test")}
+    seen = {split: {key: np.zeros(len(rows), dtype=bool) for key, rows in one.items()} for split, one in asked.items()}
+    for part in hashes("train"):
+        for split, one in asked.items():
+            for key, rows in one.items():
+                seen[split][key] |= np.isin(rows, part[key])
+    return {split: {key: int(found.sum()) for key, found in one.items()} for split, one in seen.items()}
 
 
-def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
+def text_hashes(texts: Iterable[str], key: str = "") -> np.ndarray:
+    """Return a hash for each text, uint64; of n different texts two share one with a chance of about n * n / 2**65."""
+    salt = hashlib.blake2b(key.encode()).digest()[:16]
+    digests = (hashlib.blake2b(text.encode(), digest_size=8, key=salt).digest() for text in texts)
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
-
-
-def _feed(digest: Any, content: bytes) -> None:
-    digest.update(len(content).to_bytes(8, "little"))  # the length first, so that neighbours cannot run together
-    digest.update(content)
+def row_hashes(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """Return a hash for each row from the hashes of its columns, in their order."""
+    total = np.zeros_like(columns[0])
+    for column in columns:
+        total = total * _FACTOR + column  # modulo 2**64
+    return total

@@ -6,21 +6,17 @@ from typing import Any
 import torch.distributed
 from pytorch_lightning import LightningDataModule
 
-from attncompare.config import LanguageModelConfig, RunConfig
+from attncompare.config import RunConfig
 from attncompare.data.corpora import load_corpus
-from attncompare.data.corpus import Corpus, fingerprint
-from attncompare.data.encoded_corpus import EncodedCorpus, Tell
-from attncompare.data.kept import KeptRows
-from attncompare.data.order import Loader, Order, Plan
-from attncompare.data.overlap import TEXT_COLUMNS, overlap
-from attncompare.data.pair_set import PairSet
+from attncompare.data.corpus import TEXT_COLUMNS, Corpus, fingerprint, overlap
+from attncompare.data.dataset import SPLITS
+from attncompare.data.encoding import EncodedCorpus, Tell
+from attncompare.data.order import BatchLoader, Plan
 from attncompare.data.probes import Probe, pair_probes, text_probes
-from attncompare.data.row_set import RowSet
-from attncompare.data.splits import SPLITS
-from attncompare.data.stream_set import StreamSet
+from attncompare.data.sets import PairSet, RowsByLength, RowSet, StreamSet
 from attncompare.data.tokenizer import Tokenizer
 from attncompare.errors import Refused
-from attncompare.metric_names import counted
+from attncompare.text import counted
 
 __all__ = ["DataModule", "Probe"]
 
@@ -37,9 +33,7 @@ class DataModule(LightningDataModule):
         tokenizers: take the place of those that are trained on the train split: as the two attributes below.
 
     Attributes:
-        first_step: the training step (from 0) whose batch comes first; more than 0 where a run is resumed.
-
-    Attributes (after :meth:`prepare`):
+        (after :meth:`prepare`)
         tokenizer: trained on the train split; with separate vocabularies on its targets.
         source_tokenizer: trained on its sources then; None: the two sides share ``tokenizer``, or there is one alone.
         fingerprint: SHA-256 of the data (:func:`attncompare.data.corpus.fingerprint`).
@@ -47,7 +41,7 @@ class DataModule(LightningDataModule):
             ``tokens``, ``unknown_rate`` (share of tokens; for pairs also of each side), ``left_out`` (train rows over
             ``task.max_length``), ``truncated`` (val and test rows over it); for train ``padding``, the share of the
             places in the batches of epoch 0 (one long text has none), and for val and test what
-            :func:`attncompare.data.overlap.overlap` counts. ``is_val`` is true of a test split that is val again;
+            :func:`attncompare.data.corpus.overlap` counts. ``is_val`` is true of a test split that is val again;
             ``origin``: where the data came from, if from elsewhere.
     """
 
@@ -64,9 +58,9 @@ class DataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.config, self._tell, self._given = config, tell, tokenizers
-        self.first_step = 0
         self._corpus: Corpus | None = None
         self._sets: dict[str, SplitSet] = {}
+        self._texts: dict[str, list[tuple[str, str]]] = {}
 
     def prepare(self) -> None:
         """Load, tokenize and count, once; further calls do nothing.
@@ -76,7 +70,7 @@ class DataModule(LightningDataModule):
         """
         if self._sets:
             return
-        corpus = load_corpus(self.config.data, self.config.data_seed)
+        corpus: Corpus = load_corpus(self.config.data, self.config.data_seed)
         self.fingerprint = fingerprint(corpus)
         encoded = EncodedCorpus(corpus, self.fingerprint, self._tell)
         self.tokenizer, self.source_tokenizer = self._given or self._tokenizers(encoded, _text_columns(corpus))
@@ -89,42 +83,46 @@ class DataModule(LightningDataModule):
         """Prepare, as Lightning asks for it; every stage needs the same."""
         self.prepare()
 
-    def train_dataloader(self) -> Loader:
-        """Return the train batches of the steps from :attr:`first_step` to ``trainer.max_steps``, ``accumulate`` a step.
+    def train_dataloader(self) -> BatchLoader:
+        """Return the train batches, each in ``trainer.accumulate`` parts; their order follows from ``data_seed`` and epoch.
 
-        Their order follows from ``data_seed`` and the step alone. Among several processes each gets a part of every
-        batch, so the trainer must not distribute them again (``use_distributed_sampler=False``).
+        Among several processes each gets a part of every batch, so the trainer must not distribute them again
+        (``use_distributed_sampler=False``).
         """
-        rows, config = self._set("train"), self.config
+        rows, config = self._set("train"), self.config.trainer
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
-        order = Order(
+        return BatchLoader(
+            rows,
             lambda epoch: self._train_plan(rows, epoch),
-            self.first_step * config.trainer.accumulate,
-            config.trainer.max_steps * config.trainer.accumulate,
-            limit=config.trainer.limit_batches,
+            limit=config.limit_batches,
+            parts=config.accumulate,
             rank=rank,
             world=world,
         )
-        return Loader(rows, order)
 
-    @property
-    def batches_per_epoch(self) -> int:
-        """Return the number of train batches that make one epoch."""
-        return self.train_dataloader().order.batches_per_epoch
-
-    def val_dataloader(self) -> Loader:
+    def val_dataloader(self) -> BatchLoader:
         """Return the val batches, in order; every process gets all."""
         return self._fixed("val")
 
-    def test_dataloader(self) -> Loader:
+    def test_dataloader(self) -> BatchLoader:
         """Return the test batches, in order; every process gets all."""
         return self._fixed("test")
 
-    def pairs(self, split: str) -> list[tuple[str, str]]:
-        """Return source and target of every row of a translation split, as :attr:`PairBatch.index_B` counts them."""
-        corpus = self._loaded()
-        return list(zip(corpus.column(split, "source"), corpus.column(split, "target"), strict=True))
+    def pair(self, split: str, row: int) -> tuple[str, str]:
+        """Return source and target of a row of a split of pairs, as :attr:`PairBatch.index_B` counts them."""
+        if split not in self._texts:
+            corpus = self._loaded()
+            columns = (corpus.column(split, side) for side in ("source", "target"))
+            self._texts[split] = list(zip(*columns, strict=True))
+        return self._texts[split][row]
+
+    def scored_rows(self, split: str, count: int) -> list[tuple[int, list[int], list[int]]]:
+        """Return number, ids and scored places of the first rows of a split whose rows stand for themselves, else nothing."""
+        rows = self._set(split)
+        if not isinstance(rows, RowSet):
+            return []
+        return [(row, rows.ids[row].tolist(), rows.scored[row].tolist()) for row in rows.kept[:count].tolist()]
 
     def probes(self, count: int) -> list[Probe]:
         """Return fixed examples from val, which depend on the data and the tokenizer alone.
@@ -163,8 +161,7 @@ class DataModule(LightningDataModule):
         return RowSet(encoded.rows(split, self.tokenizer), longest, cut)
 
     def _stride(self) -> int | None:
-        task = self.config.task
-        return task.eval_stride if isinstance(task, LanguageModelConfig) else None
+        return getattr(self.config.task, "eval_stride", None)
 
     def _refuse_if_empty(self, sets: dict[str, SplitSet]) -> None:
         longest = self.config.task.max_length
@@ -188,7 +185,7 @@ class DataModule(LightningDataModule):
             counts |= found.get(split, {})
             if split == "test" and corpus.test_is_val:
                 counts["is_val"] = True
-            if split == "train" and isinstance(rows, KeptRows):
+            if split == "train" and isinstance(rows, RowsByLength):
                 counts["padding"] = rows.padding(self._train_plan(rows, 0))
             report[split] = counts
             self._log(split, counts)
@@ -207,9 +204,9 @@ class DataModule(LightningDataModule):
         data = self.config.data
         return rows.train_plan(self.config.data_seed, epoch, data.batch_size, data.batch_tokens)
 
-    def _fixed(self, split: str) -> Loader:
+    def _fixed(self, split: str) -> BatchLoader:
         rows, size, tokens = self._set(split), self.config.data.batch_size, self.config.data.batch_tokens
-        return Loader(rows, Order(lambda _: rows.fixed_plan(size, tokens), limit=self.config.trainer.limit_batches))
+        return BatchLoader(rows, lambda _: rows.fixed_plan(size, tokens), limit=self.config.trainer.limit_batches)
 
     def _set(self, split: str) -> SplitSet:
         self.prepare()

@@ -1,4 +1,4 @@
-"""Which rows make which batch, and in what order: a pure function of ``data_seed`` and epoch (C5)."""
+"""Which rows make which batch, and in what order: a pure function of ``data_seed`` and epoch."""
 
 import functools
 import sys
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+
+from attncompare.data.batches import part
 
 _BLOCK = 50  # batches that are sorted by length together
 
@@ -108,61 +108,53 @@ def generator(data_seed: int, epoch: int) -> np.random.Generator:
     return np.random.default_rng([data_seed, epoch])
 
 
-class Order(Sampler[list[int]]):
-    """The batches of some training steps, each as a list of keys, through as many epochs as that takes.
+class BatchLoader:
+    """The batches of an epoch, epoch after epoch, in an order that is a function of the epoch; knows where it is.
 
-    Step n gets batch ``n % len(epoch)`` of epoch ``n // len(epoch)``: where a run stands is its step and nothing else,
-    so it can be taken up at any step (C10). Where an optimizer step takes several batches, each of them is a step here.
+    Lightning saves and restores :meth:`state_dict`, so that a resumed training goes on with the very next batch. The
+    global random state is never touched.
 
     Args:
+        rows: ``rows[keys]`` is the batch of some rows.
         plan: the batches of an epoch. Their number must be the same in every epoch.
-        first, last: the steps, from ``first`` (from 0) up to but without ``last``; by default those of epoch 0.
         limit: at most so many batches of each epoch; None: all.
-        rank, world: among ``world`` processes, this one gets every world-th row of each batch.
-
-    Attributes:
-        repeated: the steps given so far whose batch had no row for this process, so that it got another's: it counts
-            for nothing there.
+        parts: in how many parts each batch comes, one after the other (``trainer.accumulate``).
+        rank, world: among ``world`` processes, this one gets every world-th of all parts of a batch.
     """
 
     def __init__(
         self,
+        rows: Any,
         plan: Callable[[int], Plan],
-        first: int = 0,
-        last: int | None = None,
         *,
         limit: int | None = None,
+        parts: int = 1,
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        self._plan = functools.lru_cache(maxsize=1)(plan)
-        self.batches_per_epoch = min(len(self._plan(0)), limit or sys.maxsize)
-        self._first, self._last = first, self.batches_per_epoch if last is None else last
-        self._rank, self._world = rank, world
-        self.repeated: set[int] = set()
+        self._rows, self._plan = rows, functools.lru_cache(maxsize=1)(plan)
+        self._parts, self._rank, self._world = parts, rank, world
+        self._batches = min(len(self._plan(0)), limit or sys.maxsize)
+        self._epoch = self._given = 0
 
     def __len__(self) -> int:
-        return max(0, self._last - self._first)
+        return self._batches * self._parts
 
-    def __iter__(self) -> Iterator[list[int]]:
-        for step in range(self._first, self._last):
-            epoch, number = divmod(step, self.batches_per_epoch)
-            keys = self._plan(epoch)[number]
-            mine = keys[self._rank :: self._world]
-            if not mine:  # a process without a row would leave the others waiting: it repeats the batch's first
-                self.repeated.add(step)
-            yield mine or keys[:1]
+    def __iter__(self) -> Iterator[Any]:
+        if self._given >= len(self):  # Lightning asks for no batch beyond the last
+            self._epoch, self._given = self._epoch + 1, 0
+        batch: Any = None
+        while self._given < len(self):
+            number, place = divmod(self._given, self._parts)
+            if batch is None or place == 0:
+                batch = self._rows[self._plan(self._epoch)[number]]
+            self._given += 1
+            yield part(batch, place * self._world + self._rank, self._parts * self._world)
 
+    def state_dict(self) -> dict[str, int]:
+        """Return the epoch, and how many parts of its batches were given."""
+        return {"epoch": self._epoch, "given": self._given}
 
-class Loader(DataLoader[Any]):
-    """Loads the batches that an :class:`Order` gives, in this process, without touching the global random state."""
-
-    def __init__(self, rows: Dataset[Any], order: Order) -> None:
-        # The order gives whole batches, which the data set makes: the loader's own batching is off. Its base seed,
-        # unused here, would be drawn from the global generator if it had none of its own.
-        super().__init__(rows, sampler=order, batch_size=None, collate_fn=_as_it_is, generator=torch.Generator())
-        self.order = order
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go back to :meth:`state_dict`."""
+        self._epoch, self._given = state["epoch"], state["given"]

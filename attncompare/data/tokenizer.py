@@ -1,31 +1,51 @@
 """Text to ids and back: words, characters, and pieces of words by byte-pair encoding (Sennrich et al. 2016) or by a
-unigram language model (Kudo 2018).
+unigram language model (Kudo 2018), by the library ``tokenizers``.
 
-All are lossless: the tokens of a text, joined, are the text. Words and pieces carry the space before them.
+All are lossless: the tokens of a text, joined, are the text. A pre-token is a word, a number or punctuation with the space
+before it; ``bpe`` and ``unigram`` cut it into pieces of bytes (nothing is unknown then) or of characters.
 """
 
+import json
+import math
 import os
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
-from typing import NamedTuple
+from itertools import chain, takewhile
+from typing import Any, NamedTuple
 
+import numpy as np
+from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Backend
-from tokenizers import decoders
 
-from attncompare.config import TokenizerConfig
-from attncompare.data.byte_alphabet import bytes_of, readable
-from attncompare.data.tokenizer_file import checked_tokenizer
-from attncompare.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, all_blanks, trained
+from attncompare.config.plain_values import safe_json
+from attncompare.data.cache import portions
+from attncompare.data.dataset import TokenizerConfig
+from attncompare.data.unigram import LONGEST, train_unigram
 from attncompare.errors import Refused
 
-__all__ = ["BOS", "EOS", "PAD", "SPECIALS", "UNK", "Encoded", "Tokenizer"]
+PAD, UNK, BOS, EOS = range(4)
+SPECIALS = ("<pad>", "<unk>", "<bos>", "<eos>")
+Offset = tuple[int, int]
+
+# Letters, numbers by at most two digits (days, hours and minutes stay whole, long numbers stay composed), punctuation,
+# space.
+_PIECES = r" ?[\p{L}\p{M}]+| ?\p{N}{1,2}| ?[^\s\p{L}\p{M}\p{N}]+|\s+(?!\S)|\s+"
+_PATTERNS = {"word": r" ?\w+| ?[^\w\s]|\s", "character": r"[\s\S]", "bpe": _PIECES, "unigram": _PIECES}
+_KINDS = (("word", False), ("character", False), ("bpe", True), ("bpe", False), ("unigram", True), ("unigram", False))
+_MANY = 2**20  # tokens
+_MOST_WORDS = 100_000  # that a unigram vocabulary is learned from
+_LARGEST = 64 * 2**20  # bytes of a tokenizer's file: some million tokens
+# The 256 characters by which byte-level vocabularies write bytes (Radford et al. 2019): printable bytes stand for
+# themselves; the others, in order, for the characters from U+0100 on.
+_PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+_UNPRINTABLE = [byte for byte in range(256) if byte not in _PRINTABLE]
+_BYTE = {chr(byte): byte for byte in _PRINTABLE} | {chr(256 + i): byte for i, byte in enumerate(_UNPRINTABLE)}
 
 
 class Encoded(NamedTuple):
     """The tokens of one text: their ids, and for each the half-open range of characters that it stands for."""
 
     ids: list[int]
-    offsets: list[tuple[int, int]]
+    offsets: list[Offset]
 
 
 class Tokenizer:
@@ -50,7 +70,26 @@ class Tokenizer:
         """
         if iter(texts) is texts:
             raise TypeError("texts that can be taken once alone: give a list, or something else to begin anew with")
-        return cls(trained(texts, config, whose))
+        kind, asked = config.kind, config.vocab_size
+        smallest = len(SPECIALS) + (256 if config.byte_level else 1)
+        if asked is not None and asked < smallest:
+            raise Refused(f"data.tokenizer.vocab_size={asked} is too small; a {kind} tokenizer needs {smallest}")
+        room = asked or _MANY
+        if room > _MANY:  # the library reserves room at once, whatever the texts can give
+            room = min(room, smallest + sum(len(text.encode()) for text in texts))
+        backend = (_unigram if kind == "unigram" else _counted)(texts, config, room)
+        got = backend.get_vocab_size()
+        if asked is not None and got < asked:
+            raise Refused(
+                f"data.tokenizer.vocab_size={asked} is more than {whose} gives; "
+                f"valid: at most {got} (kind={kind}, min_count={config.min_count})"
+            )
+        if asked is not None and got > asked:
+            raise Refused(
+                f"data.tokenizer.vocab_size={asked} is too small; with bytes=false each of the characters of {whose} needs "
+                f"a token of its own: at least {got}"
+            )
+        return cls(backend)
 
     @property
     def vocab_size(self) -> int:
@@ -67,14 +106,14 @@ class Tokenizer:
         return [Encoded(encoding.ids, encoding.offsets) for encoding in self._backend.encode_batch(list(texts))]
 
     def encode_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids of each text alone."""
+        """Return the ids of each text alone, which is faster."""
         return [encoding.ids for encoding in self._backend.encode_batch_fast(list(texts))]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ``ids`` up to the first EOS, without specials; known text comes back as it was."""
         tokens = [self._token(i) for i in takewhile(lambda i: i != EOS, ids) if i >= len(SPECIALS)]
         if self._byte_level:
-            return b"".join(bytes_of(token) for token in tokens).decode("utf-8", errors="replace")
+            return b"".join(map(_bytes_of, tokens)).decode("utf-8", errors="replace")
         return "".join(tokens)
 
     def labels(self, ids: Sequence[int]) -> list[str]:
@@ -89,15 +128,32 @@ class Tokenizer:
     def parse(cls, content: bytes, path: str | os.PathLike[str]) -> "Tokenizer":
         """Return the tokenizer in ``content``, :meth:`to_text` as it stands in the file ``path``.
 
+        A file brings a vocabulary and nothing else. The library's format can name normalizers, regular expressions and
+        templates, each a way to make a reader hang or to change texts unseen; how texts are cut is code.
+
         Raises:
             Refused: if it is damaged, or holds anything but what attncompare writes.
         """
-        text = checked_tokenizer(content, os.fspath(path), all_blanks(), SPECIALS)
+        what = f"{os.fspath(path)}: not a tokenizer written by attncompare"
+        if len(content) > _LARGEST:
+            raise Refused(f"{what}: {len(content)} bytes; at most {_LARGEST} are read")
+        values = safe_json(content, os.fspath(path))
         try:
-            return cls(Backend.from_str(text))
-        except Exception as error:  # the library raises bare Exception
-            reason = str(error).splitlines()[0]
-            raise Refused(f"{os.fspath(path)}: not a tokenizer written by attncompare: {reason}") from None
+            vocab, rest = _by_token(values["model"]["vocab"]), _without_vocabulary(values)
+            known = [_without_vocabulary(json.loads(_with_specials(_blank(*kind)).to_str())) for kind in _KINDS]
+            if rest not in known:
+                unlike = [[key for key in rest.keys() | one.keys() if rest.get(key) != one.get(key)] for one in known]
+                fewest = min(unlike, key=len)
+                raise ValueError(f"another {', '.join(sorted(fewest))}")
+            if sorted(vocab.values()) != list(range(len(vocab))) or not all(type(i) is int for i in vocab.values()):
+                raise ValueError("its ids are not 0, 1, 2, ...")
+            if [vocab.get(special) for special in SPECIALS] != list(range(len(SPECIALS))):
+                raise ValueError(f"ids 0-3 are not {SPECIALS}")
+            if rest["decoder"]["type"] == "ByteLevel" and not _BYTE.keys() >= set("".join(vocab.keys() - {*SPECIALS})):
+                raise ValueError("its pieces are no bytes")
+            return cls(Backend.from_str(json.dumps(values)))
+        except Exception as error:  # of a missing or odd part; the library raises bare Exception
+            raise Refused(f"{what}: {(str(error) or type(error).__name__).splitlines()[0]}") from None
 
     def _token(self, token_id: int) -> str:
         token = self._backend.id_to_token(int(token_id))
@@ -109,5 +165,113 @@ class Tokenizer:
         token = self._token(token_id)
         if token_id < len(SPECIALS):
             return token
-        text = readable(bytes_of(token)) if self._byte_level else token
-        return text.replace(" ", "▁").replace("\n", "⏎").replace("\t", "⇥")
+        if self._byte_level:
+            text = _bytes_of(token).decode(errors="surrogateescape")
+            token = "".join(f"⟨{ord(c) - 0xDC00:02X}⟩" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in text)
+        return token.replace(" ", "▁").replace("\n", "⏎").replace("\t", "⇥")
+
+
+def overlaps(text: str, offset: Offset, start: int, end: int) -> bool:
+    """Tell whether a token at ``offset`` shows any character of ``text[start:end]``, its outer space left out.
+
+    So " March" shows "March" and not the space before it; a token that is all space shows that space.
+    """
+    first, last = offset
+    token = text[first:last]
+    if token.strip():
+        first, last = last - len(token.lstrip()), first + len(token.rstrip())
+    return first < end and start < last
+
+
+def token_bytes(text: str, offsets: Sequence[Offset]) -> np.ndarray:
+    """Return how many UTF-8 bytes of ``text`` each token shows, int64.
+
+    A character that several tokens share (byte-level BPE may cut it) counts at the first, so that the sum is that of
+    the text.
+    """
+    code_points = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+    sizes = 1 + (code_points > 0x7F).astype(np.int64) + (code_points > 0x7FF) + (code_points > 0xFFFF)
+    before = np.concatenate([[0], np.cumsum(sizes)])  # bytes before each character
+    ends = np.maximum.accumulate(np.array([0, *(end for _, end in offsets)], dtype=np.int64))
+    return np.diff(before[ends])
+
+
+def _blank(kind: str, byte_level: bool) -> Backend:
+    """Return a tokenizer without a vocabulary."""
+    unknown = SPECIALS[UNK]
+    model: Any
+    if kind == "unigram":
+        model = models.Unigram([(special, 0.0) for special in SPECIALS], UNK, byte_fallback=False)
+    elif kind == "bpe":
+        model = models.BPE() if byte_level else models.BPE(unk_token=unknown)
+    else:
+        model = models.WordLevel(unk_token=unknown)
+    backend = Backend(model)
+    split = pre_tokenizers.Split(Regex(_PATTERNS[kind]), "isolated")
+    pieces = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    backend.pre_tokenizer = pre_tokenizers.Sequence([split, pieces]) if byte_level else split
+    backend.decoder = decoders.ByteLevel() if byte_level else decoders.Fuse()
+    return backend
+
+
+def _with_specials(backend: Backend) -> Backend:
+    backend.add_special_tokens(list(SPECIALS))
+    return backend
+
+
+def _counted(texts: Iterable[str], config: TokenizerConfig, room: int) -> Backend:
+    """Train a tokenizer whose vocabulary follows from counts; for bpe (Sennrich et al. 2016) from counts of merges."""
+    backend = _blank(config.kind, config.byte_level)
+    trainer = trainers.BpeTrainer if config.kind == "bpe" else trainers.WordLevelTrainer
+    own: dict[str, Any] = {"initial_alphabet": pre_tokenizers.ByteLevel.alphabet()} if config.byte_level else {}
+    backend.train_from_iterator(iter(texts), trainer(**_common(room), min_frequency=config.min_count, **own))
+    return backend
+
+
+def _unigram(texts: Iterable[str], config: TokenizerConfig, room: int) -> Backend:
+    words, counts = _words(texts, config)
+    alphabet = pre_tokenizers.ByteLevel.alphabet() if config.byte_level else []
+    pieces = train_unigram(words, counts, alphabet, room - len(SPECIALS), config.min_count)
+    backend = _blank(config.kind, config.byte_level)
+    backend.model = models.Unigram([*((special, 0.0) for special in SPECIALS), *pieces], UNK, byte_fallback=False)
+    return _with_specials(backend)
+
+
+def _words(texts: Iterable[str], config: TokenizerConfig) -> tuple[list[str], np.ndarray]:
+    """Return the commonest pre-tokens and how often each comes; a long one in parts."""
+    counter = _blank(config.kind, config.byte_level)
+    counter.model = models.WordLevel(unk_token=SPECIALS[UNK])
+    counter.train_from_iterator(iter(texts), trainers.WordLevelTrainer(**_common(_MOST_WORDS)))
+    seen = np.zeros(counter.get_vocab_size(), dtype=np.int64)
+    for portion in portions(texts):
+        ids = chain.from_iterable(encoding.ids for encoding in counter.encode_batch_fast(portion))
+        seen += np.bincount(np.fromiter(ids, dtype=np.int64), minlength=len(seen))
+    counts: dict[str, int] = {}
+    for number in range(len(SPECIALS), len(seen)):
+        word = str(counter.id_to_token(number))
+        for part in (word[start : start + LONGEST] for start in range(0, len(word), LONGEST)):
+            counts[part] = counts.get(part, 0) + int(seen[number])
+    return list(counts), np.array(list(counts.values()), dtype=np.int64)
+
+
+def _common(room: int) -> dict[str, Any]:
+    return {"vocab_size": room, "special_tokens": list(SPECIALS), "show_progress": False}
+
+
+def _bytes_of(token: str) -> bytes:
+    return bytes(_BYTE[character] for character in token)
+
+
+def _by_token(vocab: Any) -> dict[str, int]:
+    """Return each token with its id; a unigram model has its tokens in order, each with the logarithm of a probability."""
+    if isinstance(vocab, dict):
+        return vocab
+    ids = {token: number for number, (token, _) in enumerate(vocab)}
+    sound = all(isinstance(token, str) and type(score) is float and -math.inf < score <= 0 for token, score in vocab)
+    if not sound or len(ids) < len(vocab):
+        raise ValueError("its scores are no logarithms of probabilities, or a token stands there twice")
+    return ids
+
+
+def _without_vocabulary(values: dict[str, Any]) -> dict[str, Any]:
+    return {**values, "model": {key: one for key, one in values["model"].items() if key not in ("vocab", "merges")}}

@@ -16,9 +16,10 @@ LONGEST = 24
 _LONGEST_PIECE = 16  # characters
 _SEEDS = 10  # times as many pieces as are asked for to begin with
 _ROUNDS = 2  # of expectation and maximization before each pruning
-_KEPT = 0.75  # of the pieces at each pruning
+_SHARE = 0.75  # of the pieces that stay at each pruning
 _SPARE = 1.1  # times as many as asked for at the last pruning
 _FLOOR = 1e-3  # times that a piece is held to be seen at least, so that each stays possible
+_TINY = np.finfo(np.float64).tiny
 
 
 def train_unigram(
@@ -37,9 +38,7 @@ def train_unigram(
     seeds, weight = _seeds(words, counts, size, min_count)
     pieces = [*letters, *seeds]
     number_of = {piece: number for number, piece in enumerate(pieces)}
-    is_letter = np.arange(len(pieces)) < len(letters)
-    in_words = _Lattice(words, number_of)
-    in_pieces = _Lattice(pieces, number_of, whole=False)
+    in_words, in_pieces = Lattice(words, number_of), Lattice(pieces, number_of, whole=False)
     seen = np.concatenate([in_words.letters(counts, len(letters)), weight])
     alive = np.ones(len(pieces), dtype=bool)
     while True:
@@ -47,8 +46,16 @@ def train_unigram(
             seen = in_words.expected(_probabilities(seen, alive), counts)
         if alive.sum() <= max(size, len(letters)):
             break
-        wanted = max(int(_KEPT * alive.sum()), size) if alive.sum() > _SPARE * size else size
-        alive &= _most_useful(in_pieces, seen, alive, is_letter, wanted)
+        target = max(int(_SHARE * alive.sum()), size) if alive.sum() > _SPARE * size else size
+        probability = _probabilities(seen, alive)
+        # What the text would lose of its likelihood without each piece; letters stay.
+        loss = seen * (
+            np.log(np.maximum(probability, _TINY)) - np.log(np.maximum(in_pieces.likelihoods(probability), _TINY))
+        )
+        loss[: len(letters)] = np.inf
+        loss[~alive] = -np.inf
+        best = np.argsort(-loss, kind="stable")[: max(target, len(letters))]
+        alive &= np.isin(np.arange(len(pieces)), best)
         in_words.keep(alive)
         in_pieces.keep(alive)
     score = np.log(np.where(alive, _probabilities(seen, alive), 1.0))
@@ -74,22 +81,7 @@ def _probabilities(seen: np.ndarray, alive: np.ndarray) -> np.ndarray:
     return counts / counts.sum()
 
 
-def _most_useful(
-    in_pieces: "_Lattice", seen: np.ndarray, alive: np.ndarray, is_letter: np.ndarray, wanted: int
-) -> np.ndarray:
-    """Return which pieces to keep: all letters, and those without which the text would lose most likelihood."""
-    probability = _probabilities(seen, alive)
-    instead = in_pieces.likelihoods(probability)
-    tiny = np.finfo(np.float64).tiny
-    loss = seen * (np.log(np.maximum(probability, tiny)) - np.log(np.maximum(instead, tiny)))
-    loss[is_letter] = np.inf
-    loss[~alive] = -np.inf
-    kept = np.zeros(len(alive), dtype=bool)
-    kept[np.argsort(-loss, kind="stable")[: max(wanted, int(is_letter.sum()))]] = True
-    return kept
-
-
-class _Lattice:
+class Lattice:
     """All ways to cut texts into pieces: an edge wherever a piece stands in a text.
 
     Args:
@@ -109,12 +101,12 @@ class _Lattice:
         self._edges = np.array(edges, dtype=np.int32).reshape(-1, 4)
         self._sizes = np.array([len(text) for text in texts])
         self._width = int(self._sizes.max(initial=0)) + 1
-        self._sort()
+        self._by_start, self._by_end = self._groups(1), self._groups(2)
 
     def keep(self, alive: np.ndarray) -> None:
         """Drop the pieces that are not ``alive``."""
         self._edges = self._edges[alive[self._edges[:, 3]]]
-        self._sort()
+        self._by_start, self._by_end = self._groups(1), self._groups(2)
 
     def letters(self, counts: np.ndarray, letters: int) -> np.ndarray:
         """Return how often each of the first pieces, the letters, comes."""
@@ -129,13 +121,9 @@ class _Lattice:
         """Return how often each piece is expected, over all ways to cut the texts, which come ``counts`` times."""
         before, after = self._forward(probability), self._backward(probability)
         row, start, end, number = self._edges.T
-        weight = counts / np.maximum(before[np.arange(len(self._sizes)), self._sizes], np.finfo(np.float64).tiny)
+        weight = counts / np.maximum(before[np.arange(len(self._sizes)), self._sizes], _TINY)
         share = before[row, start] * probability[number] * after[row, end] * weight[row]
         return np.bincount(number, share, len(probability))
-
-    def _sort(self) -> None:
-        self._by_end = self._groups(2)
-        self._by_start = self._groups(1)
 
     def _groups(self, column: int) -> list[np.ndarray]:
         """Return the edges that begin, or end, at each place."""

@@ -4,11 +4,11 @@ import torch
 from torch import Generator, Tensor
 
 from attncompare.errors import Refused
-from attncompare.model import DecoderOnly
+from attncompare.model import TextModel
 
 
 def sample(
-    model: DecoderOnly, prompt_T: Tensor, tokens: int, max_length: int, temperature: float, generator: Generator
+    model: TextModel, prompt_T: Tensor, tokens: int, max_length: int, temperature: float, generator: Generator
 ) -> Tensor:
     """Return ``prompt_T`` (not empty) continued by ``tokens`` tokens drawn from the model, in all at most ``max_length`` of them.
 
@@ -24,7 +24,7 @@ def sample(
 
 
 def sample_rows(
-    model: DecoderOnly,
+    model: TextModel,
     prompt_NT: Tensor,
     tokens: int,
     max_length: int,

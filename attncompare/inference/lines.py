@@ -1,40 +1,115 @@
-"""Sentences from a file or standard input, one a line, checked as bytes; and answers that stay in their lines."""
+"""Sentences from a file or standard input, one a line, checked as bytes; answers that stay in their lines; maps as a page."""
 
 import io
 import stat
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
 from attncompare.errors import Refused
+from attncompare.inference.trained import TrainedRun
+from attncompare.maps import MapSeries, ProbeMaps, maps_page
+from attncompare.record import require_replaceable, write_text
+from attncompare.text import counted
 
+MOST_MAPS = 20
+"""Sentences whose maps a page shows."""
 _LONGEST = 2**20  # bytes of a line
 _BATCH = 512  # lines; enough of each length for full batches
 
 
 def sentence_batches(file: Path | None) -> Iterator[list[str]]:
-    """Yield the lines of ``file``, None: of standard input, without their ends (LF or CRLF), some hundred at a time.
+    """Return the lines of ``file``, None: of standard input, without their ends (LF or CRLF), some hundred at a time.
 
-    A file is read and checked as a whole before its first lines are given. From a terminal each line comes at once.
+    A file is read and checked as a whole first. From a terminal each line comes at once.
 
     Raises:
         Refused: if the file cannot be read, or a line is not UTF-8, holds a NUL or is longer than a mebibyte.
     """
     if file is None:
-        stream: IO[bytes] = sys.stdin.buffer if sys.stdin is not None else io.BytesIO()
-        yield from _batches(_checked(stream, "standard input"), 1 if stream.isatty() else _BATCH)
-        return
+        typed: IO[bytes] = sys.stdin.buffer if sys.stdin is not None else io.BytesIO()
+        return _batches(typed, "standard input", 1 if typed.isatty() else _BATCH)
     try:
-        with file.open("rb") as stream:
-            if stat.S_ISREG(file.stat().st_mode):  # a pipe can be read only once
-                for _ in _checked(stream, str(file)):
-                    pass
-                stream.seek(0)
-            yield from _batches(_checked(stream, str(file)), _BATCH)
+        stream = file.open("rb")
+        if stat.S_ISREG(file.stat().st_mode):  # a pipe can be read only once
+            for _ in _batches(stream, str(file), _BATCH):
+                pass
+            stream.seek(0)
     except OSError as error:
         raise Refused(f"{file}: cannot be read ({error.strerror})") from None
+    return _batches(stream, str(file), _BATCH)
+
+
+def translate_lines(
+    trained: TrainedRun,
+    batches: Iterator[list[str]],
+    *,
+    beam: int,
+    n_best: int | None,
+    length_penalty: float,
+    maps: Path | None,
+) -> None:
+    """Print the translation of each line, an empty line for an empty line.
+
+    Sentences over the run's longest length are cut, and counted on standard error at the end.
+
+    Args:
+        trained: a run that translates.
+        batches: the lines.
+        beam: width of the search.
+        n_best: print so many translations of each, as the sentence's number from 0, the score and the text, with tabs
+            between; None: the text of the best one.
+        length_penalty: as for :meth:`TrainedRun.translate`.
+        maps: where a page with the attention maps of the first sentences goes; None: nowhere.
+    """
+    shown: list[ProbeMaps] = []
+    total = cut = 0
+    for sentences in chain([[]], batches):  # no sentences first: bad options are refused before a line is read
+        for one in trained.translate(
+            sentences, beam=beam, n_best=1 if n_best is None else n_best, length_penalty=length_penalty
+        ):
+            for best in one.hypotheses:
+                print(one_line(best.text) if n_best is None else f"{total}\t{best.score:.6f}\t{one_line(best.text)}")
+            if maps is not None and one.source_ids and len(shown) < MOST_MAPS:
+                shown.append(trained.attention_of(one, len(shown)))
+            total, cut = total + 1, cut + one.cut
+        sys.stdout.flush()
+    if cut:
+        longest = trained.run.config.task.max_length - 1
+        print(f"warning: {counted(cut, 'sentence')} of {total} cut to the first {longest} tokens", file=sys.stderr)
+    if maps is not None and not shown:
+        print(f"--maps {maps}: no sentence, no page", file=sys.stderr)
+    elif maps is not None:
+        write_maps(trained, shown, maps, "--maps")
+        of = f"the first {len(shown)} of {total}" if len(shown) < total else f"all {total}"
+        print(f"page: {maps} ({of} sentences; at most {MOST_MAPS} are shown)", file=sys.stderr)
+
+
+def write_maps(trained: TrainedRun, maps: Sequence[ProbeMaps], page: Path, option: str) -> None:
+    """Write a page with ``maps`` to ``page``, which ``option`` of the command line asked for."""
+    series = MapSeries(trained.run.config.attention.name, [(trained.step, list(maps))])
+    try:
+        page.parent.mkdir(exist_ok=True)  # a run without probes has no folder for maps
+        write_text(page, maps_page(maps[0].text, [series]))
+    except OSError as error:
+        raise Refused(f"{option} {page}: cannot write there ({error.strerror})") from None
+
+
+def writable_page(page: Path, option: str, outside: Path | None = None) -> Path:
+    """Return ``page`` if a file can be written there, and not into the sealed run ``outside``.
+
+    Raises:
+        Refused: names the option and what is in the way.
+    """
+    if outside is not None and page.resolve().is_relative_to(outside.resolve()):
+        raise Refused(f"{option} {page}: inside of the run's folder, which is sealed; give a file elsewhere")
+    if not page.parent.is_dir():
+        raise Refused(f"{option} {page}: there is no folder {page.parent}")
+    require_replaceable(page, f"{option} {page}")
+    return page
 
 
 def one_line(text: str) -> str:
@@ -47,7 +122,8 @@ def harmless(text: str) -> str:
     return "".join("?" if unicodedata.category(char) == "Cc" and char not in "\n\t" else char for char in text)
 
 
-def _checked(stream: IO[bytes], name: str) -> Iterator[str]:
+def _batches(stream: IO[bytes], name: str, size: int) -> Iterator[list[str]]:
+    batch: list[str] = []
     for number, line in enumerate(iter(lambda: stream.readline(_LONGEST + 1), b""), start=1):
         where = f"{name}, line {number}"
         if len(line) > _LONGEST:
@@ -59,13 +135,7 @@ def _checked(stream: IO[bytes], name: str) -> Iterator[str]:
             raise Refused(f"{where}: not UTF-8 ({byte})") from None
         if "\0" in text:
             raise Refused(f"{where}: a NUL byte; this is no text")
-        yield text.removesuffix("\n").removesuffix("\r")
-
-
-def _batches(lines: Iterator[str], size: int) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for line in lines:
-        batch.append(line)
+        batch.append(text.removesuffix("\n").removesuffix("\r"))
         if len(batch) == size:
             yield batch
             batch = []

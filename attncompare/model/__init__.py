@@ -1,15 +1,41 @@
-"""Transformers around the attention module; they know no variant by name and no task.
+"""Models around the attention module; they know no variant by name and no task.
 
-layers.py           embeddings, positions, feed-forward, and the pre-norm block that both models are made of
-encoder_decoder.py  three attention sites: encoder_self, decoder_self, cross
-decoder_only.py     one attention site: decoder_self
-initialize.py       initial values from seed and parameter name (C5)
-cost.py             parameters and floating-point operations
+base.py            sizes, attention sites, costs: what every backbone has
+backbones/         one file for each backbone, with its settings
+initialization.py  initial values from seed and parameter name
 """
 
-from attncompare.model.decoder_only import DecoderOnly
-from attncompare.model.encoder_decoder import EncoderDecoder
-from attncompare.model.initialize import initialize
-from attncompare.model.layers import ModelOutput, ModelSize
+from attncompare.model.base import (
+    Backbone,
+    BackboneConfig,
+    Lengths,
+    MakeAttention,
+    ModelOutput,
+    PairModel,
+    Site,
+    TextModel,
+    Vocabulary,
+    attention_flops,
+    new_model,
+    parameter_count,
+    train_flops_per_token,
+)
+from attncompare.model.initialization import initialize, stable_seed
 
-__all__ = ["DecoderOnly", "EncoderDecoder", "ModelOutput", "ModelSize", "initialize"]
+__all__ = [
+    "Backbone",
+    "BackboneConfig",
+    "Lengths",
+    "MakeAttention",
+    "ModelOutput",
+    "PairModel",
+    "Site",
+    "TextModel",
+    "Vocabulary",
+    "attention_flops",
+    "initialize",
+    "new_model",
+    "parameter_count",
+    "stable_seed",
+    "train_flops_per_token",
+]

@@ -1,54 +1,111 @@
-"""``attncompare reproduce``: from what was typed to a verdict."""
+"""``attncompare reproduce``: training again what a record describes, the verdict, and ``reproduction.json``.
 
-from collections.abc import Callable, Sequence
+A record may come from a stranger. So its config decides every number, but neither where files go nor what is published:
+``runs``, ``tracking.wandb`` and ``resume`` are set here. Its uncommitted changes of the code are never applied.
+"""
+
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from attncompare.config_changes import with_data
+from attncompare.config import RunConfig, parse, with_data
 from attncompare.errors import AttnCompareError, Refused, RunFailed
-from attncompare.metric_names import counted
-from attncompare.progress_board import ProgressBoard
-from attncompare.reproduce.again import reproduce, train_once
-from attncompare.reproduce.facts import Facts
-from attncompare.reproduce.report import FORMAT, REPORT, Reproduction
-from attncompare.reproduce.sources import Found, find
-from attncompare.reproduce.verdict import TOLERANCE
-from attncompare.reproduce.wish import Shown, Wish
-from attncompare.tracking.files import write_json
-from attncompare.tracking.folders import new_folder, require_writable
-from attncompare.tracking.words import printable
+from attncompare.record import (
+    Change,
+    Run,
+    changes,
+    environment,
+    new_folder,
+    recorded_threads,
+    require_writable,
+    said,
+    write_json,
+)
+from attncompare.reproduce.sources import facts_of, find
+from attncompare.reproduce.verdict import TOLERANCE, Comparison, Difference, Facts, compare
+from attncompare.text import counted, printable
+from attncompare.training.ending import Course
+from attncompare.training.progress import Progress
+
+REPORT = "reproduction.json"
+FORMAT = 2
+_CHANGE_NUMBERS = ("data_fingerprint", "packages", "threads", "device", "cpu_capability", "git", "python")
+_LINES = 4  # of training progress
 
 
 @dataclass(frozen=True)
-class Board:
-    """The board of the console, and its rows one by one."""
+class Options:
+    """What was asked for.
 
-    board: ProgressBoard
+    Attributes:
+        runs: where new folders go.
+        steps: compare only that many first steps; None: all.
+        tolerance: relative difference up to which two metrics count as equal.
+        parent: the folder that holds those of a sweep.
+    """
 
-    def reproduce(self, number: int, facts: Facts, wish: Wish) -> Reproduction:
-        """Reproduce ``facts`` while row ``number`` shows how it goes, and in the end the verdict."""
-        outcome = reproduce(facts, wish, self.shown(number))
-        self.board.finish(number, outcome.comparison.verdict)
-        return outcome
+    runs: str = "runs"
+    steps: int | None = None
+    tolerance: float = TOLERANCE
+    parent: Path | None = None
 
-    def shown(self, number: int) -> Shown:
-        """Return who is told of row ``number``."""
-        return Shown(
-            on_progress=lambda progress: self.board.update(number, progress),
-            on_folder=lambda folder: self.board.print(f"recording in {folder}"),
-            say=self.board.print,
-        )
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came out of training again; ``folder`` is None where the data was another one and nothing was trained."""
+
+    recorded: Facts
+    folder: Path | None
+    comparison: Comparison
+    changes: tuple[Change, ...]
+
+    def __str__(self) -> str:
+        comparison = self.comparison
+        compared = ", ".join(comparison.compared) or "the data is not that of the record, so nothing was trained"
+        relative = f"tolerance {comparison.tolerance:.4g}, relatively"
+        how = "bit for bit" if comparison.verdict == "identical" else relative
+        lines = [f"verdict: {comparison.verdict} ({how}; {compared})"]
+        if comparison.first:
+            lines.append(f"first difference: {comparison.first}")
+        if comparison.first_beyond and comparison.first_beyond != comparison.first:
+            lines.append(f"first beyond the tolerance: {comparison.first_beyond}")
+        if largest := comparison.largest():
+            sizes = ["NaN or infinite" if one.relative is None else f"{one.relative:.1e}" for one in largest[:5]]
+            listed = [f"{one.metric} {size}" for one, size in zip(largest, sizes, strict=False)]
+            more = [f"{len(largest) - 5} more"] if len(largest) > 5 else []
+            lines.append(f"largest relative differences: {', '.join([*listed, *more])}")
+        if others := [one.metric for one in comparison.differences if not one.of_metric]:
+            lines.append(f"different besides metrics: {', '.join(others)}")
+        if comparison.not_compared:
+            lines.append(f"not compared: {'; '.join(comparison.not_compared)}")
+        return "\n".join(map(printable, [*lines, *(f"environment: {line}" for line in said(self.changes))]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as plain JSON."""
+        comparison = self.comparison
+        first, beyond = (one and one.to_dict() for one in (comparison.first, comparison.first_beyond))
+        return {
+            "format": FORMAT,
+            "verdict": comparison.verdict,
+            "tolerance": comparison.tolerance,
+            "recorded": self.recorded.source,
+            "reproduced": str(self.folder) if self.folder else None,
+            "first_difference": first,
+            "first_beyond_tolerance": beyond,
+            "largest_differences": [one.to_dict() for one in comparison.largest()],
+            "compared": list(comparison.compared),
+            "not_compared": list(comparison.not_compared),
+            "environment": [{"what": one.what, "recorded": one.recorded, "now": one.now} for one in self.changes],
+        }
 
 
 def run(
     record: str,
     *,
     steps: int | None = None,
-    exact_code: bool = False,
     tolerance: float = TOLERANCE,
     runs: str = "runs",
     data: Sequence[str] = (),
@@ -58,10 +115,9 @@ def run(
     Args:
         record: as :func:`attncompare.reproduce.sources.find` takes it.
         steps: compare only that many first steps.
-        exact_code: train by the code of the recorded commit.
         tolerance: relative difference up to which two metrics count as equal.
         runs: where new folders go.
-        data: ``KEY=VALUE`` each, a key of the config's section ``data``: above all where its files stand here. Data with
+        data: ``KEY=VALUE`` each, a key of the config's section ``data``: above all where its files are here. Data with
             another fingerprint are different all the same.
 
     Raises:
@@ -72,27 +128,17 @@ def run(
         raise Refused(f"--steps {steps}: must be a positive integer")
     if not 0 <= tolerance < 1:
         raise Refused(f"--tolerance {tolerance}: must be a number from 0 to below 1")
-    found = _with_data(find(record, unfinished=steps is not None), data)
+    found = find(record, unfinished=steps is not None)
+    recorded = [replace(facts, values=with_data(facts.values, data)) for facts in found.runs]
     require_writable(Path(runs), f"runs={runs}")
-    wish = Wish(runs, None, steps, exact_code, tolerance)
+    options = Options(runs, steps, tolerance)
     if found.sweep:
-        _sweep(record, found, wish)
-    else:
-        _one(record, found, wish)
-
-
-def _with_data(found: Found, changes: Sequence[str]) -> Found:
-    runs = [replace(facts, values=with_data(facts.values, changes)) for facts in found.runs]
-    values = None if found.values is None else with_data(found.values, changes)
-    return replace(found, runs=runs, values=values)
-
-
-def _one(record: str, found: Found, wish: Wish) -> None:
-    if found.values is None:
-        (facts,) = found.runs
-        outcome = _boarded([f"again {Path(facts.source).name}"], lambda board: board.reproduce(0, facts, wish))
-    else:
-        outcome = _boarded([f"first {record}", f"again {record}"], lambda board: _twice(record, found, wish, board))
+        _sweep(record, recorded, found.left_out, options)
+        return
+    if found.values is not None:
+        _say(f"{record}: nothing was recorded beside it, so it is trained twice here and the two are compared")
+        recorded = [_train_once(record, with_data(found.values, data), options)]
+    outcome = reproduce(recorded[0], options)
     print(outcome)
     if outcome.folder:
         print(f"report: {outcome.folder / REPORT}")
@@ -100,75 +146,135 @@ def _one(record: str, found: Found, wish: Wish) -> None:
         raise RunFailed(f"{record} was not reproduced")
 
 
-def _twice(record: str, found: Found, wish: Wish, board: Board) -> Reproduction:
-    """Train a config of which nothing was recorded, and then again."""
-    if wish.exact_code:
-        raise Refused(f"{record}: --exact-code: the record names no commit of the code")
-    assert found.values is not None
-    board.board.print(f"{record}: nothing was recorded beside it, so it is trained twice here and the two are compared")
-    first = train_once(found.values, wish, board.shown(0), record)
-    stopped = f"stopped as asked (step {wish.steps})"
-    board.board.finish(0, stopped if first.state == "interrupted" else first.state)
-    return board.reproduce(1, first, wish)
+def reproduce(recorded: Facts, options: Options) -> Reproduction:
+    """Train a recorded run again into a new folder and compare; what differs around it is said before.
+
+    Raises:
+        Refused: if this cannot be trained again as asked; nothing was written.
+        RunFailed: if training fails.
+    """
+    import torch
+
+    from attncompare.data.module import DataModule
+
+    config, threads = (
+        _config(recorded.source, recorded.values, options),
+        recorded_threads(recorded.environment, recorded.source),
+    )
+    last, stop_after = _first_steps(recorded, options.steps)
+    if config.trainer.max_time is not None and recorded.course is None:
+        raise Refused(f"{recorded.source}: trained by the clock, and its record does not tell for how many steps")
+    data = DataModule(config)
+    data.prepare()
+    now = {**environment(data.fingerprint), "threads": config.trainer.threads or threads or torch.get_num_threads()}
+    found = tuple(changes(recorded.environment, now))
+    absent = [key for key in _CHANGE_NUMBERS if key not in recorded.environment]
+    _say(
+        "\n  ".join(["not as recorded:", *said(found)]) if found else "environment: as recorded, as far as it is known"
+    )
+    if absent:
+        _say(f"not in the record: {', '.join(absent)}")
+    fingerprint = recorded.environment.get("data_fingerprint")
+    if fingerprint not in (None, data.fingerprint):
+        other = Difference("data_fingerprint", None, fingerprint, data.fingerprint)
+        return Reproduction(recorded, None, Comparison((other,), (), ("metrics", *absent), options.tolerance), found)
+    course = Course(**recorded.course) if recorded.course else None
+    again = _train(recorded.source, config, options, threads=threads, stop_after=stop_after, course=course)
+    comparison = compare(recorded, facts_of(again), steps=last, tolerance=options.tolerance)
+    unknown = (f"{key} (not in the record)" for key in absent)
+    outcome = Reproduction(
+        recorded, again.path, replace(comparison, not_compared=(*comparison.not_compared, *unknown)), found
+    )
+    write_json(again.path / REPORT, outcome.to_dict())
+    return outcome
 
 
-def _sweep(record: str, found: Found, wish: Wish) -> None:
+def _train_once(source: str, values: dict[str, Any], options: Options) -> Facts:
+    """Train a config of which nothing was recorded, for a second training to be compared with."""
+    config, steps = _config(source, values, options), options.steps
+    _require_rows(source, steps, min(config.trainer.log_every, config.trainer.validate_every, config.trainer.max_steps))
+    # Training stops before the validation that is due after that step.
+    stop_after = None if steps is None else steps + (steps % config.trainer.validate_every == 0)
+    return facts_of(_train(source, config, options, stop_after=stop_after))
+
+
+def _train(source: str, config: RunConfig, options: Options, **more: Any) -> Run:
+    from attncompare.training.run import train
+
+    told: list[tuple[str, int]] = []
+    name = Path(source).name
+
+    def show(progress: Progress) -> None:
+        now = progress.phase, _LINES * progress.step // progress.max_steps
+        if now not in told and progress.phase != "validating":
+            told.append(now)
+            loss = "" if progress.loss is None else f", loss {progress.loss:.3f}"
+            _say(f"{name}: {progress.phase}, step {progress.step}/{progress.max_steps}{loss}")
+
+    def folder(path: Path) -> None:
+        _say(f"recording in {path}")
+
+    return train(config, [f"reproduce={source}"], parent=options.parent, on_progress=show, on_folder=folder, **more)
+
+
+def _config(source: str, values: dict[str, Any], options: Options) -> RunConfig:
+    try:
+        config = parse(values)
+    except Refused as error:
+        raise Refused(f"{source}: its config is not one of this version: {error}") from None
+    tracking = config.tracking.model_copy(update={"wandb": "disabled"})
+    return config.model_copy(update={"runs": options.runs, "tracking": tracking, "resume": None})
+
+
+def _first_steps(recorded: Facts, steps: int | None) -> tuple[int | None, int | None]:
+    """Return the last step to compare and the step after which to stop training; None: the last."""
+    if steps is None:
+        return None, None
+    if not recorded.rows:
+        raise Refused(f"{recorded.source}: --steps {steps}: the record has no row of metrics")
+    _require_rows(recorded.source, steps, int(recorded.rows[0]["step"]))
+    last = int(max(row["step"] for row in recorded.rows))
+    if steps > last:
+        _say(f"--steps {steps}: the record has only {counted(last, 'step')}, and all of them are compared")
+    if recorded.state == "finished" and steps >= last:
+        return None, None
+    last = min(steps, last)
+    # Training stops before the validation that is due after that step, so one more step is needed to have it.
+    validated = any(row["step"] == last and any(key.startswith("val/") for key in row) for row in recorded.rows)
+    return last, last + validated
+
+
+def _require_rows(source: str, steps: int | None, first: int) -> None:
+    if steps is not None and steps < first:
+        raise Refused(f"{source}: --steps {steps}: the first row of metrics is that of step {first}; give that or more")
+
+
+def _sweep(record: str, recorded: list[Facts], left_out: tuple[str, ...], options: Options) -> None:
     now = datetime.now()
-    folder = new_folder(wish.runs, Path(wish.runs) / f"{now:%Y-%m-%d}", f"{now:%H-%M-%S}-reproduction")
-    wish = replace(wish, parent=folder)
-    outcomes: list[tuple[Facts, Reproduction | str]] = []
-
-    def work(board: Board) -> None:
-        for number, facts in enumerate(found.runs):
-            try:
-                outcomes.append((facts, board.reproduce(number, facts, wish)))
-            except AttnCompareError as error:
-                outcomes.append((facts, str(error)))
-                board.board.finish(number, "failed")
-            write_json(folder / REPORT, _sweep_report(record, found, outcomes))
-
-    _boarded([Path(facts.source).name for facts in found.runs], work)
-    for facts, outcome in outcomes:
-        print(printable(_sweep_line(facts, outcome)))
-    for reason in found.left_out:
+    folder = new_folder(options.runs, Path(options.runs) / f"{now:%Y-%m-%d}", f"{now:%H-%M-%S}-reproduction")
+    options = replace(options, parent=folder)
+    reports: list[dict[str, Any]] = []
+    for facts in recorded:
+        try:
+            reports.append(reproduce(facts, options).to_dict())
+        except AttnCompareError as error:
+            reports.append({"verdict": "failed", "recorded": facts.source, "message": str(error)})
+        verdicts = [report["verdict"] for report in reports]
+        worst = min(verdicts, key=("failed", "different", "equal within tolerance", "identical").index)
+        counts = {"missing": len(recorded) - len(reports), "left_out": list(left_out)}
+        whole = {"format": FORMAT, "recorded": record, "verdict": worst, "runs": reports, **counts}
+        write_json(folder / REPORT, whole)
+    for report in reports:
+        first = report.get("first_difference")
+        why = report.get("message") or (first and f"first difference: {first['metric']} at step {first['step']}")
+        print(printable(f"{report['verdict']}: {report['recorded']}{f' ({why})' if why else ''}"))
+    for reason in left_out:
         print(printable(f"left out: {reason}"))
     print(f"report: {folder / REPORT}")
-    lost = [outcome for _, outcome in outcomes if _verdict(outcome) in ("different", "failed")]
+    lost = sum(report["verdict"] in ("different", "failed") for report in reports)
     if lost:
-        raise RunFailed(f"{record}: {len(lost)} of {counted(len(outcomes), 'run')} could not be reproduced")
+        raise RunFailed(f"{record}: {lost} of {counted(len(reports), 'run')} could not be reproduced")
 
 
-def _sweep_line(facts: Facts, outcome: Reproduction | str) -> str:
-    line = f"{_verdict(outcome)}: {facts.source}"
-    if isinstance(outcome, str):
-        return f"{line}: {outcome}"
-    first = outcome.comparison.first
-    return f"{line} (first difference: {first})" if first else line
-
-
-def _sweep_report(record: str, found: Found, outcomes: list[tuple[Facts, Reproduction | str]]) -> dict[str, Any]:
-    verdicts = [_verdict(outcome) for _, outcome in outcomes]
-    order = ("failed", "different", "equal within tolerance", "identical")
-    return {
-        "format": FORMAT,
-        "recorded": record,
-        "verdict": min(verdicts, key=order.index),
-        "runs": [
-            {"verdict": "failed", "recorded": facts.source, "message": outcome}
-            if isinstance(outcome, str)
-            else outcome.to_dict()
-            for facts, outcome in outcomes
-        ],
-        "missing": len(found.runs) - len(outcomes),
-        "left_out": list(found.left_out),
-    }
-
-
-def _verdict(outcome: Reproduction | str) -> str:
-    return "failed" if isinstance(outcome, str) else outcome.comparison.verdict
-
-
-def _boarded(labels: list[str], work: Callable[[Board], Any]) -> Any:
-    """Return what ``work`` returns, while a board shows the progress of each label."""
-    with ProgressBoard(labels, Console(stderr=True)) as board:
-        return work(Board(board))
+def _say(text: str) -> None:
+    print("\n".join(printable(line) for line in text.split("\n")), file=sys.stderr, flush=True)

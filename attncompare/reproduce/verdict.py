@@ -1,27 +1,50 @@
-"""Where two runs of one config part, by how much, and what that amounts to."""
+"""Where two runs of one config diverge, by how much, and what that amounts to."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from attncompare.metric_names import counted
-from attncompare.reproduce.facts import FINAL, Facts
-from attncompare.tracking.words import printable, shortly
+from attncompare.text import counted, printable, shortly
 
 Verdict = Literal["identical", "equal within tolerance", "different"]
 TOLERANCE = 1e-3
 """Relative difference up to which two metrics count as equal, unless another one is asked for."""
-# What a clock measures differs from run to run.
 MEASURED_BY_CLOCK = ("train/tokens_per_second", "train/seconds")
-# They follow from the metrics, which are judged on their own.
-_FOLLOWING = ("steps", "best_step", "weights_sha256", "training_state_sha256", "predictions")
-_NEWER = ("ter",)  # metrics that older records lack
+FINAL = ("val", "test", "steps", "best_step", "weights_sha256", "training_state_sha256")
+"""What a summary holds of the end of a run, in the order in which it is compared."""
+_TEST_FILES = ("predictions", "items")
 ROW_COUNT = "number of logged rows"
+# They follow from the metrics, which are judged on their own.
+_FOLLOWING = ("steps", "best_step", "weights_sha256", "training_state_sha256", *_TEST_FILES)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A run as its record tells it; not every source holds everything.
+
+    Attributes:
+        source: where it was found, for people: a folder, or a W&B path.
+        state: running, finished, failed or interrupted.
+        values: its config as plain nested dicts, as recorded.
+        environment: what ``environment.json`` holds, or some of it.
+        rows: the rows of metrics in order.
+        final: those of :data:`FINAL` that are known, and the rows of ``predictions`` and ``items``.
+        course: the steps that a time budget gave; None: it had none, or they are not known.
+    """
+
+    source: str
+    state: str
+    values: dict[str, Any]
+    environment: dict[str, Any]
+    rows: list[dict[str, float]]
+    final: dict[str, Any]
+    course: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One place where two runs part: a metric at a training step (None: not of a step), and its two values."""
+    """One place where two runs diverge: a metric at a training step (None: not of a step), and its two values."""
 
     metric: str
     step: int | None
@@ -29,14 +52,13 @@ class Difference:
     reproduced: Any
 
     def __str__(self) -> str:
-        after = " after training" if self.metric.startswith(("val/", "test/")) else ""
-        where = after if self.step is None else f" at step {self.step}"
+        where = "" if self.step is None else f" at step {self.step}"
         values = f"{shortly(self.recorded)} in the record, {shortly(self.reproduced)} now"
         return printable(f"{self.metric}{where}: {values}")
 
     @property
     def relative(self) -> float | None:
-        """Return the difference as a share of the larger value, or None where the two are no numbers."""
+        """The difference as a share of the larger value, or None where the two are not finite numbers."""
         recorded, reproduced = _finite(self.recorded), _finite(self.reproduced)
         if recorded is None or reproduced is None:
             return None
@@ -44,21 +66,25 @@ class Difference:
         return abs(recorded / largest - reproduced / largest) if largest else 0.0
 
     @property
-    def has_size(self) -> bool:
-        """Return whether it is one of a metric, which is larger or smaller than another difference of it."""
-        texts = any(isinstance(value, str) for value in (self.recorded, self.reproduced))
-        return not texts and self.metric not in (*_FOLLOWING, ROW_COUNT)
+    def of_metric(self) -> bool:
+        """Whether it is one of a metric, which has a size; hashes, steps and texts have none."""
+        return self.metric not in (*_FOLLOWING, ROW_COUNT)
 
     def within(self, tolerance: float) -> bool:
-        """Return whether it counts as equal: a metric by its size; hashes and texts follow from the metrics."""
+        """Return whether it counts as equal: a metric by its size; what follows from the metrics always."""
         if self.metric in _FOLLOWING:
             return True
         return self.metric != ROW_COUNT and self.relative is not None and self.relative <= tolerance
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON, which knows neither NaN nor infinity."""
+        values = {key: repr(value) if _infinite(value) else value for key, value in asdict(self).items()}
+        return {**values, "relative": self.relative}
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs held against each other.
+    """Two runs compared.
 
     Attributes:
         differences: in the order of training, then the final figures.
@@ -74,44 +100,31 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """Return what it amounts to."""
+        """What it amounts to."""
         if not self.differences:
             return "identical"
         return "different" if self.first_beyond else "equal within tolerance"
 
     @property
     def first(self) -> Difference | None:
-        """Return where the runs first part, however little."""
+        """Where the runs first diverge, however little."""
         return self.differences[0] if self.differences else None
 
     @property
     def first_beyond(self) -> Difference | None:
-        """Return where they first part by more than the tolerance."""
+        """Where they first diverge by more than the tolerance."""
         return next((one for one in self.differences if not one.within(self.tolerance)), None)
 
-    def largest(self) -> dict[str, Difference]:
-        """Return the largest difference of each metric that differs; what is no number comes before any number.
-
-        Hashes and texts have no size, and how many rows or steps there are is no metric: :attr:`without_size`.
-        """
-        worst: dict[str, Difference] = {}
-        for one in self.differences:
-            if not one.has_size:
-                continue
-            size = math.inf if one.relative is None else one.relative
-            known = worst.get(one.metric)
-            if known is None or size > (math.inf if known.relative is None else known.relative):
-                worst[one.metric] = one
-        return worst
-
-    @property
-    def without_size(self) -> list[str]:
-        """Return the names of what differs besides the metrics, such as the hash of the weights."""
-        return [_name(one.metric) for one in self.differences if not one.has_size]
+    def largest(self) -> list[Difference]:
+        """Return the largest difference of each metric that differs, largest first; NaN and infinity come before all."""
+        found: dict[str, Difference] = {}
+        for one in sorted(filter(lambda one: one.of_metric, self.differences), key=_size, reverse=True):
+            found.setdefault(one.metric, one)
+        return list(found.values())
 
 
 def compare(recorded: Facts, again: Facts, *, steps: int | None = None, tolerance: float = TOLERANCE) -> Comparison:
-    """Hold two runs of one config against each other, as far as both are known.
+    """Compare two runs of one config as far as the record goes; what it lacks is named.
 
     Args:
         recorded: what was.
@@ -119,88 +132,58 @@ def compare(recorded: Facts, again: Facts, *, steps: int | None = None, toleranc
         steps: only the rows up to this training step, and nothing of what comes after training; None: all.
         tolerance: relative difference up to which two metrics count as equal.
     """
-    before, now = (_until(facts.rows, steps) for facts in (recorded, again))
-    differences = _row_differences(before, now)
+    before, now = ([row for row in run.rows if steps is None or row["step"] <= steps] for run in (recorded, again))
+    columns = {column for row in before for column in row}
+    missing = [column for row in now for column in row if before and column not in columns]
+    differences = _row_differences(before, now, columns)
     last = max((int(row["step"]) for row in before), default=0)
-    compared, missing = [f"{counted(len(before), 'row')} of metrics up to step {last}"], []
-    missing += [f"{column} (not in the record)" for column in _unknown(before, now) if column not in MEASURED_BY_CLOCK]
+    compared = [f"{counted(len(before), 'row')} of metrics up to step {last}"]
     if steps is not None:
-        missing.append(f"anything after step {steps} (only {counted(steps, 'step')} asked for)")
-        return Comparison(tuple(differences), tuple(compared), tuple(missing), tolerance)
-    for key in FINAL:
-        if key in recorded.final and key in again.final:
-            compared.append(_name(key))
-            lacking = _lacking(recorded.final[key], again.final[key])
-            missing += [f"{key}/{metric} (not in the record)" for metric in lacking]
+        left_out = [f"anything after step {steps} (only {counted(steps, 'step')} asked for)"]
+        return Comparison(tuple(differences), tuple(compared), (*_absent(missing), *left_out), tolerance)
+    old, new = recorded.final, again.final
+    for key in (*FINAL, *_TEST_FILES):
+        if old.get(key) is None:
+            missing.append(key)
+            continue
+        compared.append(key)
+        if key in _TEST_FILES:
+            differences += _file_difference(key, old[key], new.get(key) or [])
+        elif isinstance(old[key], dict) and isinstance(new.get(key), dict):
+            missing += [f"{key}/{metric}" for metric in new[key] if metric not in old[key]]
             differences += [
-                one
-                for one in _final_differences(key, recorded.final[key], again.final[key])
-                if one.metric.removeprefix(f"{key}/") not in lacking
+                Difference(f"{key}/{metric}", None, value, new[key].get(metric))
+                for metric, value in old[key].items()
+                if not _same(value, new[key].get(metric))
             ]
-        else:
-            missing.append(f"{_name(key)} (not in the {'reproduction' if key in recorded.final else 'record'})")
-    if recorded.predictions is not None and again.predictions is not None:
-        compared.append("predictions")
-        differences += _prediction_differences(recorded.predictions, again.predictions)
-    else:
-        missing.append("predictions (not in the record)")
-    # A metric that is new is missing among the rows of val and among its final figures.
-    return Comparison(tuple(differences), tuple(compared), tuple(dict.fromkeys(missing)), tolerance)
+        elif not _same(old[key], new.get(key)):
+            differences.append(Difference(key, None, old[key], new.get(key)))
+    return Comparison(tuple(differences), tuple(compared), tuple(_absent(missing)), tolerance)
 
 
-def _until(rows: list[dict[str, float]], steps: int | None) -> list[dict[str, float]]:
-    return [row for row in rows if steps is None or row["step"] <= steps]
-
-
-def _unknown(before: list[dict[str, float]], now: list[dict[str, float]]) -> list[str]:
-    """Return the columns that no row of the record has: W&B keeps no epochs, and older records lack newer columns."""
-    known = {column for row in before for column in row}
-    return list(dict.fromkeys(column for row in now for column in row if before and column not in known))
-
-
-def _row_differences(before: list[dict[str, float]], now: list[dict[str, float]]) -> list[Difference]:
-    left_out = {*MEASURED_BY_CLOCK, *_unknown(before, now)}
-    found = []
-    for old, new in zip(before, now, strict=False):
-        step = int(old["step"])
-        found += [
-            Difference(metric, step, old.get(metric), new.get(metric))
-            for metric in _different(old, new)
-            if metric not in left_out
-        ]
+def _row_differences(
+    before: list[dict[str, float]], now: list[dict[str, float]], columns: set[str]
+) -> list[Difference]:
+    found = [
+        Difference(column, int(old["step"]), old.get(column), new.get(column))
+        for old, new in zip(before, now, strict=False)
+        for column in dict.fromkeys([*old, *new])
+        if column in columns and column not in MEASURED_BY_CLOCK and not _same(old.get(column), new.get(column))
+    ]
     if len(before) != len(now):
         found.append(Difference(ROW_COUNT, None, len(before), len(now)))
     return found
 
 
-def _lacking(old: Any, new: Any) -> list[str]:
-    """Return the metrics of ``new`` that a record lacks because it is older than they are."""
-    if not isinstance(old, dict) or not isinstance(new, dict):
-        return []
-    return [metric for metric in _NEWER if metric in new and metric not in old]
-
-
-def _final_differences(key: str, old: Any, new: Any) -> list[Difference]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        return [
-            Difference(f"{key}/{metric}", None, old.get(metric), new.get(metric)) for metric in _different(old, new)
-        ]
-    return [] if _same(old, new) else [Difference(key, None, old, new)]
-
-
-def _prediction_differences(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[Difference]:
-    # A record that came without its data's texts is held to what it has: `keep` may leave them out.
-    new = [{key: row.get(key) for key in first} for first, row in zip(old, new, strict=False)] + new[len(old) :]
+def _file_difference(key: str, old: list[Any], new: list[Any]) -> list[Difference]:
     if old == new:
         return []
     equal = sum(first == second for first, second in zip(old, new, strict=False))
-    return [
-        Difference("predictions", None, counted(len(old), "row"), f"{equal} equal among {counted(len(new), 'row')}")
-    ]
+    return [Difference(key, None, counted(len(old), "row"), f"{equal} equal among {counted(len(new), 'row')}")]
 
 
-def _different(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    return [key for key in dict.fromkeys([*old, *new]) if not _same(old.get(key), new.get(key))]
+def _absent(names: Sequence[str]) -> list[str]:
+    return [f"{name} (not in the record)" for name in dict.fromkeys(names) if name not in MEASURED_BY_CLOCK]
 
 
 def _same(first: Any, second: Any) -> bool:
@@ -208,9 +191,12 @@ def _same(first: Any, second: Any) -> bool:
     return both_nan or first == second
 
 
-def _name(key: str) -> str:
-    names = {"weights_sha256": "final weights", "training_state_sha256": "training state", "best_step": "best step"}
-    return names.get(key, key)
+def _size(difference: Difference) -> float:
+    return math.inf if difference.relative is None else difference.relative
+
+
+def _infinite(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _finite(value: Any) -> float | None:

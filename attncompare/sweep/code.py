@@ -1,56 +1,106 @@
-"""What besides its config decides the numbers of a run, told in milliseconds and without importing torch."""
+"""What besides its config decides the numbers of a run, found without importing torch."""
 
+import ast
 import hashlib
+import importlib.util
 import platform
 from collections.abc import Iterable
-from importlib.metadata import entry_points, version
+from functools import cache
+from importlib.metadata import EntryPoint, version
 from pathlib import Path
 
-from attncompare.config import CorpusConfig, RunConfig
-from attncompare.data.files import checked_files
-from attncompare.registry import SCORE_GROUP
+from attncompare.config import RunConfig
+from attncompare.config.plain_values import leaves
+from attncompare.registry import installed, load
 
 _PACKAGE = Path(__file__).parents[1]
-# What starts, watches, compares or repeats runs, and decides none of their numbers.
-ONLY_LOOKS = {
-    *("cli.py", "cli_arguments.py", "cli_train.py", "cli_views.py", "progress_board.py", "streams.py"),
-    *("compare", "dashboard", "reproduce", "sweep", "upload.py", "wandb_report"),
-    *("demands.py", "machine.py"),
-    *("tracking/heatmap.py", "tracking/page.py", "tracking/palette.py", "tracking/terminal.py"),
-    *("tracking/offline_run.py", "tracking/reference.py", "tracking/wandb_comparison.py"),
-}
-# Those that compute, and those that the embedded corpora and tokenizers come from.
-_DECIDING = ("torch", "pytorch-lightning", "numpy", "tokenizers", "babel", "num2words")
+# They write down and show what training computes.
+_RECORDING = {"record", "maps", "wandb_logging"}
+_SOURCES = {".py", ".cpp", ".h", ".cu"}
+# The libraries that compute, read data, make tokens and score.
+_LIBRARIES = (
+    *("torch", "pytorch-lightning", "torchmetrics", "numpy", "tokenizers", "datasets", "sacrebleu"),
+    *("babel", "num2words"),
+)
 
 
 def made_with(configs: Iterable[RunConfig]) -> dict[str, str]:
-    """Return what trains ``configs``: if two sweeps agree in it, a finished run of one need not be trained again.
+    """Return what trains ``configs``: where two sweeps agree in it, a finished run of one need not be trained again.
 
-    The sources that train are hashed. So a commit that changes a page of text or a report changes nothing here, while a
-    file that git does not know does, and a wheel and a checkout with the same code count as the same.
+    The sources are hashed themselves. So a commit to a page of text or to a report changes nothing, an edit that git
+    does not know yet does, and a wheel and a checkout of the same code agree.
     """
-    facts = {"code": _sources(), "python": platform.python_version()}
-    facts |= {name: version(name) for name in _DECIDING}
-    for entry in entry_points(group=SCORE_GROUP):
-        facts[f"score {entry.name}"] = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
-    corpora = {config.data for config in configs}
-    return facts | {f"data {path}": digest for data in corpora for path, digest in _files(data).items()}
+    configs = list(configs)
+    facts = {"code": _digest(sources()), "python": platform.python_version()}
+    facts |= {name: version(name) for name in _LIBRARIES}
+    chosen = {str(value) for config in configs for _, value in leaves(config.to_dict())}
+    for entry in installed():
+        if entry.name in chosen:
+            facts[f"{entry.group.removeprefix('attncompare.')} {entry.name}"] = _plugin(entry)
+    for config in {config.data: config for config in configs}.values():
+        for path in data_files(config):
+            with path.open("rb") as file:
+                facts[f"data {path}"] = hashlib.file_digest(file, "sha256").hexdigest()
+    return facts
 
 
-def _sources() -> str:
+def data_files(config: RunConfig) -> list[Path]:
+    """Return the local files that the run's data are read from, checked.
+
+    Raises:
+        Refused: in one line, if one is missing or damaged.
+    """
+    files: list[Path] = load("datasets", config.data.name)(config.data, config.data_seed).files()
+    return files
+
+
+def sources(package: Path = _PACKAGE) -> dict[str, Path]:
+    """Return the source files of training by their names in the package.
+
+    They are those of the rooms that ``training/`` imports, directly or through another room, and the kernels' beside
+    them. Rooms count as a whole, because parts that a config names are found by folder and imported by nobody.
+    """
+    found: dict[str, Path] = {}
+    rooms, waiting = set(_RECORDING), ["training"]
+    while waiting:
+        if (room := waiting.pop()) in rooms:
+            continue
+        rooms.add(room)
+        path = package / room
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path.with_suffix(".py")]:
+            if file.suffix in _SOURCES and file.is_file():
+                found[file.relative_to(package).as_posix()] = file
+                waiting += _rooms_of(file, file.stat().st_mtime_ns) if file.suffix == ".py" else ()
+    return found
+
+
+@cache
+def _rooms_of(file: Path, changed: int) -> frozenset[str]:  # noqa: ARG001  (a changed file is read anew)
+    """Return the rooms of the package that a Python file imports from, anywhere in it."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return frozenset(name.split(".")[1] for name in names if name.startswith("attncompare."))
+
+
+def _plugin(entry: EntryPoint) -> str:
+    """Return name and version of the package that brings a part, and the hash of its sources, which may be edited."""
+    top = entry.module.partition(".")[0]
+    spec = importlib.util.find_spec(top)  # of a top-level package: nothing is imported
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
+    files = {f"{folder.name}/{file.relative_to(folder)}": file for folder in folders for file in folder.rglob("*.py")}
+    if spec and spec.origin and not folders:
+        files = {top: Path(spec.origin)}
+    named = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+    return f"{named} {_digest(files)[:16]}"
+
+
+def _digest(files: dict[str, Path]) -> str:
     digest = hashlib.sha256()
-    for file in sorted(_PACKAGE.rglob("*.py")):
-        name = file.relative_to(_PACKAGE)
-        if not ONLY_LOOKS & {name.parts[0], name.as_posix()}:
-            content = file.read_bytes()
-            digest.update(f"{name.as_posix()}\n{len(content)}\n".encode() + content)
+    for name, file in sorted(files.items()):
+        content = file.read_bytes()
+        digest.update(f"{name}\n{len(content)}\n".encode() + content)
     return digest.hexdigest()
-
-
-def _files(data: CorpusConfig) -> dict[str, str]:
-    """Return the SHA-256 of each local file that a corpus is read from, by its path."""
-    digests = {}
-    for path in checked_files(data):
-        with path.open("rb") as file:
-            digests[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
-    return digests

@@ -18,13 +18,10 @@ from rich.console import Console
 
 from attncompare.config import parse_composed
 from attncompare.errors import AttnCompareError
-from attncompare.sweep.again import members
-from attncompare.sweep.devices import cores_here
-from attncompare.sweep.folder import Sweep
-from attncompare.sweep.job import Job, labels
-from attncompare.sweep.worker import Place, train_member
-from attncompare.tracking.record import mark_lost
-from attncompare.tracking.wandb_file import first_line
+from attncompare.record import mark_lost
+from attncompare.sweep.folder import Job, Members, Sweep, labels
+from attncompare.sweep.pool import Place, cores_here, train_member
+from attncompare.sweep.start import tell
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Member:
         config = parse_composed(composed)
         # Unresolved: an override may hold an interpolation.
         overrides: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-        begun = members(self.place.folder).runs.get(config.hash())
+        begun = Members.read(self.place.folder).runs.get(config.hash())
         job = Job(config, tuple(overrides), None if begun is None else begun.path)
         return str(train_member(job, self.place).path)
 
@@ -51,13 +48,13 @@ def train_elsewhere(
     config: DictConfig,
     launcher_of: Callable[[DictConfig, Any], Any],
 ) -> None:
-    """Hand ``jobs`` to the launcher that ``config`` asks for and wait for them; what went wrong is told.
+    """Hand ``jobs`` to the launcher that ``config``, Hydra's own of the sweep, asks for; wait, and tell what failed.
 
     Args:
         sweep: the sweep.
         jobs: its runs that are left.
         console: where to tell.
-        config: Hydra's own config of the sweep.
+        config: names the launcher and what it asks a cluster for.
         launcher_of: makes a Hydra launcher from such a config and from what it shall call.
     """
     name = config.hydra.runtime.choices["hydra/launcher"]
@@ -65,48 +62,43 @@ def train_elsewhere(
     processes = len(jobs) * max(job.config.trainer.devices for job in jobs)
     threads = max(1, cores_here() // processes) if name == "submitit_local" else None
     place = Place(sweep.path.absolute(), sweep.group, threads)
-    _tell(console, f"{len(jobs)} runs through {name}, in {sweep.path}")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray would tell its makers
-    for job in jobs:
-        sweep.unmark(job)
+    tell(console, f"{len(jobs)} runs through {name}, in {sweep.path}")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray would send statistics to its makers
     launcher = launcher_of(_with_folder(config, place.folder), Member(place))
     try:
         results = launcher.launch([list(job.overrides) for job in jobs], 0)
     except KeyboardInterrupt:
-        _tell(console, f"what {name} was given already may go on by itself; `attncompare sweeps` shows it")
+        tell(console, f"what {name} was given already may go on by itself; `attncompare sweeps` shows it")
         raise
     except Exception as error:  # its own, or of a process that was killed; the records say what became of the runs
-        _tell(console, f"hydra/launcher={name} gave up: {error}")
-        _close_lost(sweep, [(job, error) for job in jobs])
+        tell(console, f"hydra/launcher={name} gave up: {error}")
+        for job in jobs:
+            _close_lost(sweep, job, error)
         return
-    failed: list[tuple[Job, Exception]] = []
     for job, label, result in zip(jobs, labels(jobs), results, strict=True):
         try:
             _ = result.return_value
         except Exception as error:  # whatever ended that run
-            _tell(console, f"{label}: {error}" if isinstance(error, AttnCompareError) else f"{label}: {error!r}")
-            failed.append((job, error))
-    for job, why in _close_lost(sweep, failed):
-        sweep.mark_failed(job, first_line(why))
+            tell(console, f"{label}: {error if isinstance(error, AttnCompareError) else repr(error)}")
+            if not _close_lost(sweep, job, error):
+                sweep.output_of(job.config.hash()).write_text(f"{_first_line(error)}\n")
 
 
-def _close_lost(sweep: Sweep, failed: list[tuple[Job, Exception]]) -> list[tuple[Job, Exception]]:
-    """Close the records of runs whose process is gone without having done it, and return those without a record."""
-    runs = members(sweep.path).runs
-    for job, error in failed:
-        run = runs.get(job.config.hash())
-        if run is not None and run.state == "running" and not run.alive():
-            with contextlib.suppress(AttnCompareError, OSError):  # the others are closed, too
-                mark_lost(run.path, f"its process ended without closing the record ({first_line(error)})")
-    return [(job, error) for job, error in failed if job.config.hash() not in runs]
+def _close_lost(sweep: Sweep, job: Job, error: Exception) -> bool:
+    """Close the record of a run whose process is gone without having done it; return whether there is a record."""
+    run = Members.read(sweep.path).runs.get(job.config.hash())
+    if run is not None and run.state == "running" and not run.alive():
+        with contextlib.suppress(AttnCompareError, OSError):  # the other records are closed, too
+            mark_lost(run.path, f"its process ended without closing the record ({_first_line(error)})")
+    return run is not None
 
 
-def _tell(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[0]
 
 
 def _with_folder(config: DictConfig, folder: Path) -> DictConfig:
-    """Return Hydra's config of the sweep with all that a launcher writes in the sweep's folder, and one run a process."""
+    """Return Hydra's config of the sweep with all that a launcher writes in its folder, and one run a process."""
     config = copy.deepcopy(config)
     with read_write(config), open_dict(config):
         config.hydra.sweep.dir, config.hydra.sweep.subdir = str(folder), "."

@@ -1,8 +1,11 @@
-"""A sweep's folder: ``sweep.yaml`` says what was asked for, so that the same sweep is found again when it is started again."""
+"""The runs of a sweep and its folder: ``sweep.yaml`` says what was asked for, so that the same command finds it again."""
 
+import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -10,18 +13,67 @@ from typing import Literal
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from attncompare.config import RunConfig
 from attncompare.errors import Refused, RunFailed
-from attncompare.sweep.code import made_with
-from attncompare.sweep.job import Job
-from attncompare.tracking.files import write_bytes, write_yaml
-from attncompare.tracking.folders import new_folder, require_writable
-from attncompare.tracking.reading import read_inside, safe_yaml
-from attncompare.tracking.sweeps import LARGEST, SWEEP_FILE
-from attncompare.tracking.words import printable
+from attncompare.record import (
+    SWEEP_FILE,
+    SWEEP_LIMIT,
+    Run,
+    new_folder,
+    read_inside,
+    require_writable,
+    safe_yaml,
+    write_yaml,
+)
+from attncompare.sweep.code import data_files, made_with
 
-OUTPUT = "output"
-_LOCK = ".lock"
+_OUTPUT, _LOCK = "output", ".lock"
 _MOMENT = 1.0  # seconds: whoever lists sweeps holds a lock no longer
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a sweep: its config, its Hydra overrides, and the folder of its unfinished record if it has one."""
+
+    config: RunConfig
+    overrides: tuple[str, ...]
+    begun: Path | None = None
+
+
+def labels(jobs: Sequence[Job]) -> list[str]:
+    """Return a short name for each job; those that would look alike show their overrides too."""
+    names = [
+        f"{c.task.name} {c.attention.name} h{c.attention.heads} seed {c.seed}" for c in (job.config for job in jobs)
+    ]
+    count = Counter(names)
+    return [
+        name if count[name] == 1 else f"{name} ({' '.join(job.overrides)})"
+        for name, job in zip(names, jobs, strict=True)
+    ]
+
+
+def check_jobs(jobs: Sequence[Job]) -> None:
+    """Refuse what would fail every run, or runs that cannot be told apart, before anything is started.
+
+    Raises:
+        Refused: names the run or the file of data, or says that W&B knows no account.
+    """
+    if "WANDB_SWEEP_ID" in os.environ:
+        raise Refused("W&B's agent trains one run at a time, as W&B's sweep says; leave out -m")
+    first: dict[str, Job] = {}
+    for job, label in zip(jobs, labels(jobs), strict=True):
+        if job.config.runs != jobs[0].config.runs:
+            raise Refused(f"runs={jobs[0].config.runs},{job.config.runs}: the runs of a sweep stand in one folder")
+        if job.config.resume is not None:
+            raise Refused(f"resume={job.config.resume}: a run is resumed alone; leave out -m")
+        if first.setdefault(job.config.hash(), job) is not job:
+            raise Refused(f"{label} is asked for twice; names, tags and tracking do not set two runs apart")
+    for config in {job.config.data: job.config for job in jobs}.values():
+        data_files(config)  # one bad file would fail every run
+    if any(job.config.tracking.wandb == "online" for job in jobs):
+        from attncompare.wandb_logging import require_login  # W&B is slow to import
+
+        require_login()
 
 
 class SweepFile(BaseModel):
@@ -33,20 +85,16 @@ class SweepFile(BaseModel):
     started: datetime
     command: str = Field(max_length=2**20)  # for people: it starts the same sweep again
     made_with: dict[str, str]
-    runs: list[list[str]]  # what was asked for, as Hydra overrides, run by run
+    runs: list[list[str]]  # Hydra overrides, run by run
     configs: list[str]  # the hash of each run's config, in the same order
 
 
+@dataclass(frozen=True)
 class Sweep:
-    """A sweep in its folder.
+    """A sweep in its folder ``path``; ``file`` is what its ``sweep.yaml`` holds."""
 
-    Args:
-        path: the folder.
-        file: what its ``sweep.yaml`` holds.
-    """
-
-    def __init__(self, path: Path, file: SweepFile) -> None:
-        self.path, self.file = path, file
+    path: Path
+    file: SweepFile
 
     @classmethod
     def open(cls, path: Path) -> "Sweep":
@@ -56,7 +104,7 @@ class Sweep:
             Refused: if its ``sweep.yaml`` is missing or damaged.
         """
         file = path / SWEEP_FILE
-        values = safe_yaml(read_inside(path, SWEEP_FILE, LARGEST), file)
+        values = safe_yaml(read_inside(path, SWEEP_FILE, SWEEP_LIMIT), file)
         try:
             return cls(path, SweepFile.model_validate(values))
         except ValidationError as error:
@@ -65,32 +113,12 @@ class Sweep:
 
     @property
     def group(self) -> str:
-        """Return what W&B calls the runs of this sweep."""
+        """The group of its runs in W&B."""
         return f"{self.path.parent.name}-{self.path.name}"
 
-    def output_of(self, job: Job) -> Path:
-        """Return where the run's process writes what it says."""
-        return self.path / OUTPUT / f"{self._number(job.config.hash()):03d}.log"
-
-    def mark_failed(self, job: Job, why: str) -> None:
-        """Keep in one line ``why`` a run failed that has no record to say it; where that cannot be written, go on."""
-        with suppress(OSError):
-            write_bytes(self._failure_of(job.config.hash()), f"{printable(why)}\n".encode())
-
-    def unmark(self, job: Job) -> None:
-        """Forget that the run failed, because it is started again; where that cannot be removed, go on."""
-        with suppress(OSError):
-            self._failure_of(job.config.hash()).unlink(missing_ok=True)
-
-    def failed_without_record(self, config: str) -> bool:
-        """Return whether the run whose config has the hash ``config`` failed before it had a record."""
-        return self._failure_of(config).is_file()
-
-    def _failure_of(self, config: str) -> Path:
-        return self.path / OUTPUT / f"{self._number(config):03d}.failed"
-
-    def _number(self, config: str) -> int:
-        return self.file.configs.index(config)
+    def output_of(self, config: str) -> Path:
+        """Return where the process of the run whose config has the hash ``config`` writes its output."""
+        return self.path / _OUTPUT / f"{self.file.configs.index(config):03d}.log"
 
     def is_running(self) -> bool:
         """Return whether a process is training the runs of this sweep."""
@@ -101,8 +129,31 @@ class Sweep:
                 return False
         except Timeout:
             return True
-        except OSError:  # it belongs to somebody else
+        except OSError:  # it belongs to another user
             return False
+
+
+@dataclass(frozen=True)
+class Members:
+    """The runs in a sweep's folder: ``runs`` by the hash of their config, and what is wrong with each damaged one."""
+
+    runs: dict[str, Run]
+    damaged: list[str]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Members":
+        """Read every run in ``folder``; of two with the same config a finished one counts."""
+        found = cls({}, [])
+        for path in sorted(folder.iterdir()):
+            if not ((path / "summary.json").exists() or (path / "config.yaml").exists()):
+                continue
+            try:
+                run = Run.open(path)
+                if found.runs.setdefault(run.config.hash(), run).state != "finished":
+                    found.runs[run.config.hash()] = run
+            except Refused as error:
+                found.damaged.append(str(error))
+        return found
 
 
 def sweep_folders(runs: Path) -> list[Path]:
@@ -113,19 +164,19 @@ def sweep_folders(runs: Path) -> list[Path]:
 
 @contextmanager
 def opened(jobs: Sequence[Job], command: str, fresh: bool) -> Iterator[tuple[Sweep, list[str]]]:
-    """Give the sweep of ``jobs`` with notes on it; nobody else can train it meanwhile.
+    """Give the sweep of ``jobs`` with notes on it, and hold its lock.
 
-    It is the newest one with the same configs, made with the same code, versions and data; where there is none, or
-    ``fresh`` asks for it, a new one.
+    It is the newest one with the same configs, made with the same code, versions and data; a new one where there is
+    none, or ``fresh`` asks for it.
 
     Raises:
         Refused: if another process trains it, or its folder cannot be written.
     """
-    runs = jobs[0].config.runs
-    require_writable(Path(runs), f"runs={runs}")
-    Path(runs).mkdir(parents=True, exist_ok=True)
+    runs = Path(jobs[0].config.runs)
+    require_writable(runs, f"runs={runs}")
+    runs.mkdir(parents=True, exist_ok=True)
     made = made_with(job.config for job in jobs)
-    with FileLock(Path(runs) / _LOCK):  # for a moment, so that two processes do not begin the same sweep
+    with FileLock(runs / _LOCK):  # for a moment, so that two processes do not begin the same sweep
         sweep, notes = (None, []) if fresh else _same(runs, jobs, made)
         sweep = sweep or _begun(runs, jobs, command, made)
         lock = FileLock(sweep.path / _LOCK)
@@ -142,44 +193,35 @@ def opened(jobs: Sequence[Job], command: str, fresh: bool) -> Iterator[tuple[Swe
         lock.release()
 
 
-def _same(runs: str, jobs: Sequence[Job], made: dict[str, str]) -> tuple[Sweep | None, list[str]]:
+def _same(runs: Path, jobs: Sequence[Job], made: dict[str, str]) -> tuple[Sweep | None, list[str]]:
     """Return the newest sweep of the same configs that was made with the same, and why a newer one was not taken."""
     configs = sorted(job.config.hash() for job in jobs)
-    notes: list[str] = []
-    for sweep in sorted(_readable(sweep_folders(Path(runs))), key=lambda sweep: sweep.file.started, reverse=True):
-        if sorted(sweep.file.configs) != configs:
+    candidates, notes = [], []
+    for folder in sweep_folders(runs):
+        try:
+            sweep = Sweep.open(folder)
+        except Refused:  # `attncompare sweeps` names it
             continue
+        if sorted(sweep.file.configs) == configs:
+            candidates.append(sweep)
+    for sweep in sorted(candidates, key=lambda sweep: sweep.file.started, reverse=True):
         before = sweep.file.made_with
         changed = [name for name in sorted(before.keys() | made.keys()) if before.get(name) != made.get(name)]
         if not changed:
             return sweep, []
-        notes = notes or [
+        notes.append(
             f"{sweep.path} has the same runs, but was made with another {', '.join(changed)}: a new sweep begins"
-        ]
-    return None, notes
+        )
+    return None, notes[:1]
 
 
-def _readable(folders: Iterable[Path]) -> Iterator[Sweep]:
-    for folder in folders:
-        try:
-            yield Sweep.open(folder)
-        except Refused:  # nobody asked for that one; `attncompare sweeps` names it
-            continue
-
-
-def _begun(runs: str, jobs: Sequence[Job], command: str, made: dict[str, str]) -> Sweep:
+def _begun(runs: Path, jobs: Sequence[Job], command: str, made: dict[str, str]) -> Sweep:
     now = datetime.now()
-    folder = new_folder(runs, Path(runs) / f"{now:%Y-%m-%d}", f"{now:%H-%M-%S}-sweep")
-    file = SweepFile(
-        format=2,
-        started=now,
-        command=command,
-        made_with=made,
-        runs=[list(job.overrides) for job in jobs],
-        configs=[job.config.hash() for job in jobs],
-    )
+    folder = new_folder(str(runs), runs / f"{now:%Y-%m-%d}", f"{now:%H-%M-%S}-sweep")
+    asked, configs = [list(job.overrides) for job in jobs], [job.config.hash() for job in jobs]
+    file = SweepFile(format=2, started=now, command=command, made_with=made, runs=asked, configs=configs)
     try:
-        (folder / OUTPUT).mkdir()
+        (folder / _OUTPUT).mkdir()
         write_yaml(folder / SWEEP_FILE, file.model_dump(mode="json"))
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)

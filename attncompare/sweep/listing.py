@@ -12,24 +12,16 @@ from rich.table import Table
 from rich.text import Text
 
 from attncompare.errors import Refused
-from attncompare.sweep.again import members
-from attncompare.sweep.folder import Sweep, sweep_folders
-from attncompare.tracking.record import Run
-from attncompare.tracking.words import printable
+from attncompare.sweep.folder import Members, Sweep, sweep_folders
+from attncompare.sweep.start import tell
+from attncompare.text import printable
 
 _ORDER = ("finished", "training", "failed", "interrupted", "killed", "waiting")
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A sweep as it stands now.
-
-    Attributes:
-        sweep: its folder and what was asked for.
-        states: how many runs are in which state.
-        damaged: what is wrong with the records that cannot be read.
-        running: whether a process trains it now.
-    """
+    """A sweep as it stands now: how many runs are in which state, damaged records, whether a process trains it."""
 
     sweep: Sweep
     states: Counter[str]
@@ -43,13 +35,20 @@ class Listed:
         Raises:
             Refused: if its ``sweep.yaml`` is damaged.
         """
-        sweep, found = Sweep.open(folder), members(folder)
-        states = Counter(_state(sweep, config, found.runs.get(config)) for config in sweep.file.configs)
-        return cls(sweep, states, found.damaged, sweep.is_running())
+        sweep, found = Sweep.open(folder), Members.read(folder)
+        running = sweep.is_running()
+        states: Counter[str] = Counter()
+        for config in sweep.file.configs:
+            run = found.runs.get(config)
+            if run is None:  # one that has an output failed before it had a record
+                states["failed" if sweep.output_of(config).exists() and not running else "waiting"] += 1
+            else:
+                states[run.state if run.state != "running" else "training" if run.alive() else "killed"] += 1
+        return cls(sweep, states, found.damaged, running)
 
     @property
     def finished(self) -> bool:
-        """Return whether all runs have finished."""
+        """Whether all runs have finished."""
         return self.states.total() == self.states["finished"]
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,22 +76,29 @@ def print_sweeps(runs: Path, *, as_json: bool) -> None:
     """
     if not runs.is_dir():
         raise Refused(f"{runs}: no such folder; give the one that runs go to (runs=... of attncompare train)")
-    listed, damaged = _read_all(runs)
+    listed: list[Listed] = []
+    damaged: list[str] = []
+    for folder in sweep_folders(runs):
+        try:
+            listed.append(Listed.read(folder))
+        except Refused as error:
+            damaged.append(str(error))
+    listed.sort(key=lambda one: one.sweep.file.started)
     if as_json:
         print(json.dumps({"sweeps": [one.to_dict() for one in listed], "damaged": damaged}, indent=2))
         return
     console = Console()
     if not listed and not damaged:
-        _say(console, f"no sweeps in {runs}; begin one with: attncompare train -m attention=dot,scaled seed=1,2,3")
+        tell(console, f"no sweeps in {runs}; begin one with: attncompare train -m attention=dot,scaled seed=1,2,3")
     if listed:
         console.print(_table(listed))
     for problem in [*damaged, *(problem for one in listed for problem in one.damaged)]:
-        _say(console, f"damaged: {problem}")
+        tell(console, printable(f"damaged: {problem}"))
     for one in listed:
         if not one.finished and not one.running:
-            _say(console, f"go on with {one.sweep.path}: {one.sweep.file.command}")
+            tell(console, printable(f"go on with {one.sweep.path}: {one.sweep.file.command}"))
     if done := [one for one in listed if one.states["finished"]]:
-        _say(console, f"compare: attncompare compare {shlex.quote(str(done[-1].sweep.path))}")
+        tell(console, printable(f"compare: attncompare compare {shlex.quote(str(done[-1].sweep.path))}"))
 
 
 def varied(runs: list[list[str]]) -> dict[str, list[str]]:
@@ -103,32 +109,10 @@ def varied(runs: list[list[str]]) -> dict[str, list[str]]:
     return {key: list(dict.fromkeys(run[key] for run in asked if key in run)) for key in differ}
 
 
-def _read_all(runs: Path) -> tuple[list[Listed], list[str]]:
-    listed: list[Listed] = []
-    damaged: list[str] = []
-    for folder in sweep_folders(runs):
-        try:
-            listed.append(Listed.read(folder))
-        except Refused as error:
-            damaged.append(str(error))
-    return sorted(listed, key=lambda one: one.sweep.file.started), damaged
-
-
-def _state(sweep: Sweep, config: str, run: Run | None) -> str:
-    if run is None:
-        return "failed" if sweep.failed_without_record(config) else "waiting"
-    if run.state != "running":
-        return run.state
-    return "training" if run.alive() else "killed"
-
-
 def _table(listed: list[Listed]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("started", no_wrap=True)
-    table.add_column("runs", justify="right")
-    table.add_column("state")
-    table.add_column("varies")
-    table.add_column("folder", overflow="fold")
+    for name in ("started", "runs", "state", "varies", "folder"):
+        table.add_column(name, no_wrap=name == "started", overflow="fold")
     for one in listed:
         file = one.sweep.file
         states = [f"{one.states[state]} {state}" for state in _ORDER if one.states[state]]
@@ -138,7 +122,3 @@ def _table(listed: list[Listed]) -> Table:
         row = (f"{file.started:%Y-%m-%d %H:%M}", str(len(file.configs)), state, varies, str(one.sweep.path))
         table.add_row(*(Text(printable(cell)) for cell in row))
     return table
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(printable(line), highlight=False, markup=False, soft_wrap=True)

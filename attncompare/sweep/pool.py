@@ -1,39 +1,131 @@
-"""The processes of a sweep on this machine, some at a time.
+"""The processes of a sweep on this machine, some at a time, with its cores and GPUs shared between them.
 
-They are forked from a server that has imported torch, Lightning and W&B once already, which saves each run the seconds
-that this takes.
+They are forked from a server that has imported torch and Lightning once, which saves each run the seconds that this takes.
 """
 
 import contextlib
+import importlib.util
 import multiprocessing
 import os
 import signal
+import sys
+import traceback
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
 
-from attncompare.errors import AttnCompareError, Refused
-from attncompare.metric_names import counted
-from attncompare.processes.deaths import death
-from attncompare.progress_board import ProgressBoard
-from attncompare.sweep.devices import Share, cores_here, gpus_here, may_use_gpus, share
-from attncompare.sweep.folder import Sweep
-from attncompare.sweep.job import Job, labels
-from attncompare.sweep.worker import STOPS, Place, work
-from attncompare.tracking.interrupts import on_interrupt
-from attncompare.tracking.progress import Progress
-from attncompare.tracking.record import Run, is_run, mark_lost
+from attncompare.errors import AttnCompareError, Refused, RunFailed
+from attncompare.record import Run, is_run, mark_lost
+from attncompare.sweep.folder import Job, Sweep, labels
+from attncompare.sweep.progress_board import ProgressBoard
+from attncompare.sweep.start import tell
+from attncompare.text import counted, printable
+from attncompare.training import on_interrupt, stoppable
 
-LAST_LINES = 8  # of a failed run's output, shown at once
+_LAST_LINES = 8  # of a failed run's output
 _PATIENCE = 0.5  # seconds until a Ctrl-C is noticed
+_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run of a sweep is trained: the sweep's folder, its group in W&B, and what of the machine the run gets.
+
+    Attributes:
+        threads: CPU threads of each of its processes where neither the config nor a begun record says; None: torch's default.
+        devices: the GPUs that it may see, as ``CUDA_VISIBLE_DEVICES`` names them; None: all.
+    """
+
+    folder: Path
+    group: str
+    threads: int | None
+    devices: str | None = None
+
+
+def train_member(job: Job, place: Place, **told: Any) -> Run:
+    """Train one run of a sweep in this process, from where it stands; ``told`` are callbacks of ``training.train``.
+
+    The process poses as the plain command line of this one run, because Lightning's ``ddp`` starts its other processes
+    by running ``sys.argv`` again, which would start the whole sweep.
+    """
+    from attncompare.training import resume, train
+
+    threads = [f"trainer.threads={place.threads}"] if place.threads and not job.config.trainer.threads else []
+    words = [*job.overrides, *threads] if job.begun is None else ["--resume", str(job.begun)]
+    sys.argv = ["attncompare", "train", *words]
+    sys.modules["__main__"].__spec__ = importlib.util.find_spec("attncompare.__main__")
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # `python -m` shall import nothing from the current folder
+    if job.begun is not None:
+        return resume(job.begun, threads=place.threads, **told)
+    return train(job.config, job.overrides, parent=place.folder, group=place.group, threads=place.threads, **told)
+
+
+@dataclass(frozen=True)
+class Share:
+    """``workers`` runs train at the same time, each with ``threads``, and with the GPUs in ``devices`` (None: all)."""
+
+    workers: int
+    threads: int
+    devices: list[str | None]
+
+
+def share(jobs: Sequence[Job], workers: int | None, cores: int, gpus: Sequence[str]) -> Share:
+    """Divide a machine between the runs of a sweep.
+
+    Args:
+        jobs: the runs.
+        workers: how many train at the same time; None: one for each GPU, or for each core where none is used. A run of
+            several processes (``trainer.devices``) needs as many.
+        cores: of the CPU.
+        gpus: as ``CUDA_VISIBLE_DEVICES`` names them.
+
+    Raises:
+        Refused: if a run needs a GPU, or more of them, than there are.
+    """
+    trainers = [job.config.trainer for job in jobs]
+    if any(trainer.accelerator == "gpu" for trainer in trainers) and not gpus:
+        raise Refused("trainer.accelerator=gpu: no CUDA device found; use trainer=auto or trainer=cpu")
+    processes = max(trainer.devices for trainer in trainers)
+    use = gpus if any(trainer.accelerator != "cpu" for trainer in trainers) else ()
+    if 0 < len(use) < processes:
+        found = counted(len(gpus), "CUDA device")
+        raise Refused(f"trainer.devices={processes}: only {found} found; use fewer, or trainer=cpu")
+    groups = [",".join(use[first : first + processes]) for first in range(0, len(use) - processes + 1, processes)]
+    workers = min(workers or max(1, len(groups) or cores // processes), len(jobs))
+    devices = [groups[number % len(groups)] if groups else None for number in range(workers)]
+    return Share(workers, max(1, cores // (workers * processes)), devices)
+
+
+def cores_here() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpus_here(processes: Any) -> list[str]:
+    """Return the GPUs that torch sees, as ``CUDA_VISIBLE_DEVICES`` names them; a process of ``processes`` asks it."""
+    try:
+        with ProcessPoolExecutor(1, mp_context=processes) as executor:
+            count = executor.submit(_gpu_count).result()
+    except BrokenProcessPool:
+        raise RunFailed("torch could not tell how many GPUs there are; train with trainer=cpu") from None
+    named = os.environ.get(_VISIBLE)
+    return (named.split(",") if named else list(map(str, range(count))))[:count]
+
+
+def _gpu_count() -> int:
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def train_here(sweep: Sweep, jobs: Sequence[Job], console: Console, *, workers: int | None) -> None:
@@ -44,142 +136,148 @@ def train_here(sweep: Sweep, jobs: Sequence[Job], console: Console, *, workers: 
         KeyboardInterrupt: after all running ones closed their records.
     """
     processes = _processes()
-    gpus = gpus_here(processes) if may_use_gpus(jobs) else []
+    gpus = gpus_here(processes) if any(job.config.trainer.accelerator != "cpu" for job in jobs) else []
     shared = share(jobs, workers, cores_here(), gpus)
-    begins = f"{counted(len(jobs), 'run')}, {shared.workers} at a time, in {sweep.path}"
-    console.print(begins, highlight=False, markup=False, soft_wrap=True)
-    with ProgressBoard(labels(jobs), console, at_a_time=shared.workers) as board:
-        _Pool(sweep, jobs, board, shared, processes).run()
+    tell(console, f"{counted(len(jobs), 'run')}, {shared.workers} at a time, in {sweep.path}")
+    names = labels(jobs)
+    waiting, free = deque(range(len(jobs))), deque(range(shared.workers))
+    running: dict[Any, _Worker] = {}
+    interrupted: list[bool] = []  # no exception, which could tear apart a message that is being received
+    with ProgressBoard(names, console) as board, on_interrupt(lambda *_: interrupted.append(True)):
+        while running or (waiting and not interrupted):
+            while waiting and free and not interrupted:
+                number, place = waiting.popleft(), free.popleft()
+                where = Place(sweep.path, sweep.group, shared.threads, shared.devices[place])
+                output = sweep.output_of(jobs[number].config.hash())
+                mine, theirs = processes.Pipe()
+                process = processes.Process(target=work, args=(jobs[number], where, output, theirs))
+                process.start()
+                theirs.close()
+                running[mine] = _Worker(number, place, process, output, jobs[number].begun)
+            ready: list[Any] = wait(list(running), _PATIENCE)
+            for connection in ready:
+                worker = running[connection]
+                try:
+                    message = connection.recv()
+                except (EOFError, OSError):  # the process is gone, perhaps in the middle of a message
+                    del running[connection]
+                    free.append(worker.place)
+                    connection.close()
+                    board.finish(worker.number, worker.close())
+                    if lines := worker.report():
+                        board.print(
+                            "\n".join([f"{names[worker.number]}: {lines[0]}", *(f"  {line}" for line in lines[1:])])
+                        )
+                    continue
+                if isinstance(message, dict):
+                    board.update(worker.number, **message)
+                else:
+                    worker.hear(message)
+            for worker in running.values() if interrupted else ():
+                worker.process.terminate()  # whether the terminal told it already or not
+    if interrupted:
+        raise KeyboardInterrupt
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Worker:
-    """A process at work: which job it trains, and which place among those that train at the same time it has."""
+    """The process that trains a run, its place among those at work, and what is known of the run."""
 
     number: int
-    process: BaseProcess
     place: int
+    process: BaseProcess
+    output: Path
+    record: Path | None
+    state: str = ""
 
-
-class _Pool:
-    """Keeps as many processes busy as the machine's ``shared`` for, until all jobs have ended."""
-
-    def __init__(self, sweep: Sweep, jobs: Sequence[Job], board: ProgressBoard, shared: Share, processes: Any) -> None:
-        self._sweep, self._jobs, self._labels, self._board = sweep, jobs, labels(jobs), board
-        self._shared, self._processes = shared, processes
-        self._states: list[str | None] = [None] * len(jobs)
-        self._records: list[Path | None] = [job.begun for job in jobs]
-        self._running: dict[Connection, _Worker] = {}
-        self._free = deque(range(shared.workers))
-        self._interrupted = False
-
-    def run(self) -> None:
-        """Train all jobs.
-
-        Raises:
-            KeyboardInterrupt: once all have ended, if there was a Ctrl-C.
-        """
-        waiting = deque(range(len(self._jobs)))
-        with on_interrupt(self._interrupt):
-            while self._running or (waiting and not self._interrupted):
-                while waiting and self._free and not self._interrupted:
-                    self._start(waiting.popleft(), self._free.popleft())
-                for connection in wait(list(self._running), _PATIENCE):
-                    self._hear(connection)  # type: ignore[arg-type]
-                if self._interrupted:
-                    self._stop_all()
-        if self._interrupted:
-            raise KeyboardInterrupt
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  (the signature is Python's)
-        self._interrupted = True  # no exception, which could tear apart a message that is being received
-
-    def _stop_all(self) -> None:
-        """Tell every process to stop, whether the terminal told it already or not."""
-        for worker in self._running.values():
-            if worker.process.pid and worker.process.is_alive():
-                with contextlib.suppress(ProcessLookupError):  # it has ended in between
-                    os.kill(worker.process.pid, signal.SIGTERM)  # a shell's background jobs would not hear SIGINT
-
-    def _start(self, number: int, place: int) -> None:
-        mine, theirs = self._processes.Pipe()
-        job = self._jobs[number]
-        self._sweep.unmark(job)
-        arguments = {
-            "job": job,
-            "place": Place(self._sweep.path, self._sweep.group, self._shared.threads, self._shared.devices[place]),
-            "output": self._sweep.output_of(job),
-            "connection": theirs,
-        }
-        process = self._processes.Process(target=work, kwargs=arguments)
-        process.start()
-        theirs.close()
-        self._running[mine] = _Worker(number, process, place)
-
-    def _hear(self, connection: Connection) -> None:
-        number = self._running[connection].number
-        try:
-            message = connection.recv()
-        except (EOFError, OSError):  # the process is gone, perhaps in the middle of a message
-            self._end(connection)
-            return
-        if isinstance(message, Progress):
-            self._board.update(number, message)
-        elif isinstance(message, Path):
-            self._records[number] = message
+    def hear(self, message: Any) -> None:
+        if isinstance(message, Path):
+            self.record = message
         else:
-            self._states[number] = message
+            self.state = message
 
-    def _end(self, connection: Connection) -> None:
-        worker = self._running.pop(connection)
-        worker.process.join()
-        connection.close()
-        self._free.append(worker.place)
-        number = worker.number
-        # One that ends without a word was, for example, killed by the system.
-        state = self._states[number] or self._lost(number, worker.process.exitcode)
-        self._board.finish(number, state)
-        if state == "finished":
-            self._note(number)
-        elif state != "interrupted":
-            self._tell_failure(number, state)
+    def close(self) -> str:
+        """Return how the run ended; one whose process was killed is closed as failed."""
+        self.process.join()
+        if not self.state:
+            why = _death(self.process.exitcode)
+            self.state = f"failed ({why})"
+            if self.record:
+                with contextlib.suppress(AttnCompareError, OSError):  # the other runs go on
+                    mark_lost(self.record, f"its process ended without closing the record ({why})")
+        if self.state == "interrupted" and not (self.record and is_run(self.record)):
+            self.output.unlink(missing_ok=True)  # it has not begun, and has not failed
+        return self.state
 
-    def _note(self, number: int) -> None:
-        """Tell what W&B lacks of a finished run, or that its record cannot be read: no reason to stop the others."""
-        record = self._records[number]
+    def report(self) -> list[str]:
+        """Return why the run failed, or what W&B lacks of a finished one, in lines; none where there is nothing to tell."""
+        if self.state == "interrupted":
+            return []
         try:
-            note = Run.open(record).wandb_note() if record else None
-        except (Refused, OSError) as error:
-            note = str(error)
-        if note:
-            self._board.print(f"{self._labels[number]}: {note}")
+            if self.state == "finished":
+                return wandb_problem(Run.open(self.record or self.output))
+            lines = self.output.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+        except (Refused, OSError) as error:  # no reason to stop the other runs
+            lines = [str(error)]
+        return [f"{self.state}; its last lines:", *map(printable, lines)]
 
-    def _tell_failure(self, number: int, state: str) -> None:
-        """Show the last lines of a failed run; one without a record is marked in the sweep's folder."""
-        job, record = self._jobs[number], self._records[number]
-        lines: list[str] = []
-        with contextlib.suppress(OSError):  # it was removed, or could never be written
-            lines = self._sweep.output_of(job).read_text(errors="replace").splitlines()[-LAST_LINES:]
-        said = [f"{self._labels[number]}: {state}; its last lines:", *(f"  {line}" for line in lines)]
-        self._board.print("\n".join(said))
-        if record is None or not is_run(record):
-            why = lines[-1] if lines and state == "failed" else state  # one without a word had no last line
-            self._sweep.mark_failed(job, why)
 
-    def _lost(self, number: int, exit_code: int | None) -> str:
-        record, why = self._records[number], death(exit_code)
-        if record:
-            with contextlib.suppress(AttnCompareError, OSError):  # the other runs go on
-                mark_lost(record, f"its process ended without closing the record ({why})")
-        return f"failed ({why})"
+def wandb_problem(run: Run) -> list[str]:
+    """Return what W&B lacks of a finished run in words, if anything."""
+    problem = run.summary["wandb"].get("problem")
+    return [f"W&B: {problem}; the record is whole"] if problem else []
+
+
+def work(job: Job, place: Place, output: Path, connection: Connection) -> None:
+    """Train one run in this process and send the parent its folder, its progress and its final state."""
+    with stoppable() as stop:
+        state = "failed"
+
+        def send(message: Any) -> None:
+            try:
+                connection.send(message)
+            except OSError:
+                stop.ask("the end of its sweep's process")
+
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            with output.open("w") as file:  # also for what is written below Python, and by other processes of the run
+                os.dup2(file.fileno(), sys.stdout.fileno())
+                os.dup2(file.fileno(), sys.stderr.fileno())
+            if place.devices is not None:
+                os.environ[_VISIBLE] = place.devices  # before anything asks for a GPU
+            train_member(job, place, on_progress=lambda progress: send(asdict(progress)), on_folder=send)
+            state = "finished"
+        except KeyboardInterrupt:
+            state = "interrupted"
+        except AttnCompareError as error:
+            print(f"error: {error}", file=sys.stderr)
+        except Exception:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            with contextlib.suppress(OSError):  # the parent is gone
+                connection.send(state)
+            connection.close()
+
+
+def _death(exit_code: int | None) -> str:
+    """Return why a process ended that said nothing itself."""
+    if exit_code is None or exit_code >= 0:
+        return f"exit code {exit_code}"
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:  # most of the real-time ones have no name
+        return f"signal {-exit_code}"
+    return f"{name}: the system may have run out of memory" if name == "SIGKILL" else name
 
 
 def _processes() -> Any:
     """Return the source of processes; Ctrl-C is meant for the runs, not for it."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["attncompare.train"])
+    context.set_forkserver_preload(["attncompare.training.run"])
     resource_tracker.ensure_running()  # here, because it would lift the block below
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # inherited by all that comes from there
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # inherited by all that comes from there
     try:
         forkserver.ensure_running()
     finally:

@@ -1,15 +1,14 @@
 """``attncompare train -m``: a sweep from its jobs to its folder, on this machine or elsewhere."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
-from attncompare.errors import RunFailed
-from attncompare.metric_names import counted
-from attncompare.sweep.again import Plan, members, plan
-from attncompare.sweep.folder import Sweep, opened
-from attncompare.sweep.job import Job, check_jobs, labels
+from attncompare.errors import Refused, RunFailed
+from attncompare.sweep.folder import Job, Members, Sweep, check_jobs, labels, opened
+from attncompare.text import counted
 
 Launch = Callable[[Sweep, Sequence[Job], Console], None]
 
@@ -29,37 +28,47 @@ def start(jobs: Sequence[Job], command: str, launch: Launch, *, fresh: bool) -> 
         KeyboardInterrupt: after all running ones closed their records.
     """
     check_jobs(jobs)
-    console = Console(stderr=True)
+    console, total = Console(stderr=True), counted(len(jobs), "run")
     with opened(jobs, command, fresh) as (sweep, notes):
-        todo = plan(sweep.path, jobs)
-        for line in [*notes, *_said(todo, len(jobs), sweep.path)]:
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        found = Members.read(sweep.path)
+        left = []
+        for job in jobs:
+            run = found.runs.get(job.config.hash())
+            if run is None:
+                left.append(job)
+            elif run.state != "finished":
+                if run.alive():
+                    raise Refused(
+                        f"{run.path}: another process is training this run of the sweep; wait until it has ended"
+                    )
+                left.append(replace(job, begun=run.path))
+        notes += [f"left aside, and trained anew: {problem}" for problem in found.damaged]
+        if done := len(jobs) - len(left):
+            which = f"{done} of {total}" if left else f"all {total}"
+            notes.append(f"{which} finished already in {sweep.path} and skipped; --fresh trains all of them anew")
+        if begun := sum(job.begun is not None for job in left):
+            notes.append(f"{counted(begun, 'run')} that did not finish: resumed where they stand")
+        for line in notes:
+            tell(console, line)
         try:
-            if todo.jobs:
-                launch(sweep, todo.jobs, console)
+            if left:
+                launch(sweep, left, console)
         except KeyboardInterrupt:
             done = len(jobs) - len(_unfinished(sweep, jobs))
-            line = f"{done} of {counted(len(jobs), 'run')} finished; the same command goes on with the others"
-            console.print(line, highlight=False, soft_wrap=True)
+            tell(console, f"{done} of {total} finished; the same command goes on with the rest")
             raise
-        lost = _unfinished(sweep, todo.jobs)
-    if lost:
-        raise RunFailed(f"{len(lost)} of {counted(len(jobs), 'run')} did not finish: {'; '.join(lost)}")
+        unfinished = _unfinished(sweep, jobs)
+    if unfinished:
+        raise RunFailed(f"{len(unfinished)} of {total} did not finish: {'; '.join(unfinished)}")
     return sweep.path
 
 
-def _said(todo: Plan, total: int, folder: Path) -> list[str]:
-    lines = [f"left aside, and trained anew: {problem}" for problem in todo.damaged]
-    if todo.skipped:
-        share = "all" if todo.skipped == total else f"{todo.skipped} of"
-        what = f"{share} {counted(total, 'run')}"
-        lines.append(f"{what} finished already in {folder} and skipped; --fresh trains all of them anew")
-    if todo.resumed:
-        lines.append(f"{counted(todo.resumed, 'run')} that did not finish: going on where they stand")
-    return lines
+def tell(console: Console, text: str) -> None:
+    """Print ``text`` as it is, without markup, and without breaking its lines."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _unfinished(sweep: Sweep, jobs: Sequence[Job]) -> list[str]:
-    runs = members(sweep.path).runs
+    runs = Members.read(sweep.path).runs
     finished = {config for config, run in runs.items() if run.state == "finished"}
     return [label for job, label in zip(jobs, labels(jobs), strict=True) if job.config.hash() not in finished]

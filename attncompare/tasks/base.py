@@ -1,36 +1,68 @@
-"""What the tasks share: a LightningModule around a model, its optimizer, and sums that become metrics."""
+"""What the tasks share: a LightningModule around a model, its optimizer and schedule, and its evaluation by metrics."""
 
 import math
-from collections import defaultdict
+import time
+from abc import abstractmethod
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Generic, TypeVar
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
 
 import torch
+from pydantic import field_validator
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
+from torchmetrics import MetricCollection
 
 from attncompare.attention import Attention
-from attncompare.config import RunConfig
-from attncompare.data.module import DataModule
-from attncompare.data.tokenizer import Tokenizer
-from attncompare.errors import NotFinite
-from attncompare.model import DecoderOnly, EncoderDecoder, ModelSize, initialize
-from attncompare.native.cross_entropy import linear_cross_entropy
-from attncompare.tasks.accumulated import Accumulated
-from attncompare.tasks.compiling import compiled
-from attncompare.tasks.exchange import Exchange
-from attncompare.tasks.item_losses import ItemLosses
-from attncompare.tasks.schedule import Plan, lr_factor
+from attncompare.attention.kernels.build import before_compiling
+from attncompare.attention.kernels.cross_entropy import linear_cross_entropy
+from attncompare.config import PartConfig, RunConfig
+from attncompare.config.schema import OptimizerConfig
+from attncompare.config.values import AtLeastTwo
+from attncompare.data.tokenizer import PAD, Tokenizer
+from attncompare.errors import NotFinite, Refused
+from attncompare.model import Site, Vocabulary, initialize, new_model
+from attncompare.tasks.metrics import metric, metrics_of
 
-Model = TypeVar("Model", EncoderDecoder, DecoderOnly)
+Split = Literal["val", "test"]
 
 
-class Task(LightningModule, Generic[Model]):
-    """A model and what it is trained for.
+class TaskConfig(PartConfig):
+    """What every section ``task`` has."""
 
-    Metrics are sums over an evaluation, divided once at its end, so that they depend neither on the batch size nor on
-    anybody's averaging.
+    max_length: AtLeastTwo
+    metrics: tuple[str, ...]
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        for name in metrics:
+            try:
+                metric(name)
+            except Refused as error:
+                raise ValueError(str(error)) from None
+        if "loss" not in metrics or len(set(metrics)) < len(metrics):
+            raise ValueError("must name loss, by whose val the weights are chosen, and each metric once")
+        return metrics
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many steps a run with a time budget has, known only some way into it.
+
+    Attributes:
+        after: the step after which it was known: the schedule of the steps beyond goes by it.
+        steps: of the whole run.
+    """
+
+    after: int
+    steps: int
+
+
+class Task(LightningModule):
+    """A model and what it is trained for; a task is a subclass in a file of its own.
+
+    A subclass sets the attributes and implements the abstract methods. It trains in any ``pl.Trainer``.
 
     Args:
         config: the run.
@@ -38,117 +70,86 @@ class Task(LightningModule, Generic[Model]):
         source_tokenizer: that of the source then; None: the source, if there is one, shares ``tokenizer``.
 
     Attributes:
-        source_tokenizer: of the source; the same as ``tokenizer`` where the two sides share one.
-        step: optimizer steps done since the run began, also before it was resumed.
-        tokens_trained: tokens that the training loss was a mean over, likewise.
-        train_loss: the training loss of the newest step: over all of its batches so far, and the rows of all processes.
-        exchange: how the processes that share each batch come to that; None: there is only this one.
+        title: what tables call the task.
+        data_kind: the kind of datasets that it learns from: ``pairs`` or ``text``.
+        outputs: what :meth:`evaluate_batch` returns, for metrics to choose from.
+        fixed_shapes: whether all training batches have one shape, so that compiled kernels repeat their bits.
+        always_causal: whether each self-attention is causal whatever the variant says.
+        abilities: what a trained model can be asked for: ``translate``, ``generate``.
         plan: how many steps a time budget gives, once that is known.
+        last_step: the step that ends training, as far as is known.
+        row: the newest row of training metrics.
+        tokens_trained: tokens that the training loss was a mean over, since the run began.
         batch: the newest batch, of training or of an evaluation.
-        items: the cross-entropy of the newest evaluation, by item.
     """
+
+    Config: ClassVar[type[TaskConfig]]
+    title: ClassVar[str]
+    data_kind: ClassVar[Literal["pairs", "text"]]
+    outputs: ClassVar[tuple[str, ...]]
+    fixed_shapes: ClassVar[bool] = False
+    always_causal: ClassVar[bool] = False
+    abilities: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> None:
         super().__init__()
         self.config = config
         self.tokenizer, self.source_tokenizer = tokenizer, source_tokenizer or tokenizer
-        self.model: Model = self.build_model()
-        initialize(self.model, config.seed, config.backbone.init)
-        self.sums: defaultdict[str, float] = defaultdict(float)
-        self.items = ItemLosses()
-        self.gradient_norm = torch.tensor(math.nan)
-        self.step = 0
-        self.tokens_trained = 0
-        self._accumulated = Accumulated()
-        self.train_loss = torch.tensor(math.nan)
-        self.exchange: Exchange | None = None
+        self.model: Any = self.build_model()
+        initialize(self.model, config.seed, getattr(config.backbone, "init", "xavier"))
+        self.metrics: Any = MetricCollection(
+            {name: one.of(config) for name, one in metrics_of(config).items()}, compute_groups=False
+        )
         self.plan: Plan | None = None
+        self.tokens_trained = 0
         self.batch: Any = None
-        self._resumed: dict[str, Any] | None = None
+        self.gradient_norm = torch.tensor(math.nan)
+        self.last_step = config.trainer.max_steps
+        self.row: dict[str, float] = {}
+        self._loss_sum, self._steps_summed = 0.0, 0
+        self._seconds, self._since = 0.0, None  # type: float, float | None
+        self._at_row = (0, 0.0)  # tokens and seconds
         self._compiled: Callable[..., Tensor] | None = None
-        self._parameters_in_order: list[nn.Parameter] = []
+        self._ordered: list[nn.Parameter] = []
 
-    def build_model(self) -> Model:
-        """Return a fresh model."""
-        raise NotImplementedError
+    def can(self, ability: str) -> bool:
+        """Return whether the task has one of the ``abilities``."""
+        return ability in self.abilities
 
-    def loss(self, batch: Any) -> tuple[Tensor, int]:
-        """Return the training loss of ``batch`` and the number of tokens that it is a mean over."""
-        raise NotImplementedError
+    @property
+    def sites(self) -> dict[str, Site]:
+        """The attention sites of the model."""
+        return self.model.sites
 
-    def hidden(self, *tokens: Tensor) -> Tensor:
-        """Return what the logits of a training batch are made of (B, T, D), by compiled kernels under ``trainer.compile``.
+    def build_model(self) -> Any:
+        """Return a fresh model: that of the configured backbone for the kind of data that the task learns from."""
+        return new_model(self.data_kind, self.config.backbone, self.vocabulary, self.make_attention)
 
-        The model itself stays as it is: evaluations, decoding, maps and weights know nothing of these kernels.
+    @abstractmethod
+    def loss(self, batch: Any) -> Tensor:
+        """Return the training loss of ``batch``, a mean over its scored tokens."""
+
+    @abstractmethod
+    def evaluate_batch(self, batch: Any, split: Split) -> dict[str, Any]:
+        """Return what metrics are computed from, by the names of their arguments (:class:`attncompare.tasks.metrics.Metric`)."""
+
+    @abstractmethod
+    def predictions(self) -> list[dict[str, Any]]:
+        """Return what the model answers on the test split, right after it was tested: plain JSON.
+
+        Of the texts in a row the last is the answer; ``reference`` is what it should be.
         """
-        if not self.config.trainer.compile:
-            return self.model.hidden(*tokens)
-        self._compiled = self._compiled or compiled(self.model.hidden, self.config)
-        return self._compiled(*tokens)
 
-    def mean_loss(self, hidden_BTD: Tensor, next_BT: Tensor, counts_BT: Tensor, smoothing: float) -> tuple[Tensor, int]:
-        """Return the cross-entropy of ``next_BT``, a mean over the targets that count, and how many these are.
-
-        Args:
-            hidden_BTD: what the logits are made of.
-            next_BT: the tokens to be predicted.
-            counts_BT: boolean; False where nothing is to be predicted.
-            smoothing: label smoothing (Szegedy et al. 2016, section 7).
-        """
-        tokens = int(counts_BT.sum())
-        if tokens == counts_BT.numel():  # a choice of all would be a copy, and its gradient a slow one
-            hidden_ND, next_N = hidden_BTD.flatten(0, 1), next_BT.flatten()
-        else:
-            hidden_ND, next_N = hidden_BTD[counts_BT], next_BT[counts_BT]
-        return linear_cross_entropy(hidden_ND, self.model.embedding.tokens.weight, next_N, smoothing), tokens
-
-    def begin_evaluation(self) -> None:
-        """Begin new sums."""
-        self.sums = defaultdict(float)
-        self.items = ItemLosses()
-
-    def evaluate_batch(self, batch: Any, split: str) -> None:
-        """Add what ``batch`` contributes to ``self.items`` and ``self.sums``."""
-        raise NotImplementedError
-
-    def metrics(self, data: DataModule, split: str) -> dict[str, float]:
-        """Return the metrics of a split from ``self.items`` and ``self.sums``."""
-        raise NotImplementedError
-
-    def signatures(self) -> dict[str, str]:
-        """Return how metrics were computed, for those that have a signature."""
-        return {}
-
-    def predictions(self, data: DataModule) -> list[dict[str, Any]]:
-        """Return what the model answers on the test split, after it was tested."""
-        raise NotImplementedError
-
+    @abstractmethod
     def readable(self, batch: Any) -> list[dict[str, str]]:
         """Return the rows of a training batch as text."""
-        raise NotImplementedError
 
+    @abstractmethod
     def probe_weights(self, source_ids: list[int] | None, target_ids: list[int]) -> dict[str, Tensor]:
         """Return the attention weights of one sequence by site, each (layers, H, T, S).
 
         Row t belongs to the position that reads ``target_ids[t]`` and predicts the token after it.
         """
-        raise NotImplementedError
-
-    def model_size(self) -> ModelSize:
-        """Return the sizes of the model for this config and vocabulary."""
-        backbone = self.config.backbone
-        return ModelSize(
-            vocab_size=self.tokenizer.vocab_size,
-            max_length=self.config.task.max_length,
-            d_model=backbone.d_model,
-            layers=backbone.layers,
-            d_ff=backbone.d_ff,
-            dropout=backbone.dropout,
-            positions=backbone.positions,
-            source_vocab_size=None if self.config.data.tokenizer.joint else self.source_tokenizer.vocab_size,
-            scale_embedding=backbone.scale_embedding,
-            bias=backbone.bias,
-        )
 
     def make_attention(self) -> Attention:
         """Return one attention module of the configured variant."""
@@ -157,32 +158,170 @@ class Task(LightningModule, Generic[Model]):
             self.config.backbone.d_model,
             heads=variant.heads,
             head_dim=variant.head_dim,
-            score=variant.score,
+            score=variant.score.model_dump(),
             causal=variant.causal,
             dropout=variant.dropout,
-            bias=self.config.backbone.bias,
+            bias=getattr(self.config.backbone, "bias", True),
         )
 
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that the model reads and writes."""
+        source = None if self.source_tokenizer is self.tokenizer else self.source_tokenizer.vocab_size
+        return Vocabulary(self.tokenizer.vocab_size, self.config.task.max_length, PAD, source)
+
+    def hidden(self, *tokens: Tensor) -> Tensor:
+        """Return what the logits of a training batch are made of (B, T, D), by compiled kernels under ``trainer.compile``.
+
+        The model itself stays as it is: evaluations, decoding, maps and weights know nothing of these kernels.
+        """
+        if not self.config.trainer.compile:
+            return self.model.hidden(*tokens)
+        if self._compiled is None:
+            before_compiling()
+            self._compiled = torch.compile(self.model.hidden, dynamic=not self.fixed_shapes)
+        return self._compiled(*tokens)
+
+    def mean_loss(self, hidden_BTD: Tensor, next_BT: Tensor, scored_BT: Tensor, smoothing: float = 0.0) -> Tensor:
+        """Return the cross-entropy of ``next_BT``, a mean over the scored targets, in nats.
+
+        Args:
+            hidden_BTD: what the logits are made of.
+            next_BT: the tokens to be predicted.
+            scored_BT: boolean; False where nothing is to be predicted.
+            smoothing: label smoothing (Szegedy et al. 2016, section 7).
+        """
+        if bool(scored_BT.all()):  # a choice of all would be a copy, and its gradient a slow one
+            hidden_ND, next_N = hidden_BTD.flatten(0, 1), next_BT.flatten()
+        else:
+            hidden_ND, next_N = hidden_BTD[scored_BT], next_BT[scored_BT]
+        return linear_cross_entropy(hidden_ND, self.model.output_weight, next_N, smoothing)
+
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Return what one batch adds to the gradient, or stop the run where its loss is no number."""
+        """Return what one batch, or one part of it, adds to the gradient; NaN or infinity ends the run."""
         self.batch = batch
-        loss, tokens = self.loss(batch)
-        mean = loss.detach()
-        if self.exchange is not None:
-            batch_number = self.step * self.config.trainer.accumulate + self._accumulated.batches
-            loss, mean, tokens = self.exchange(batch_number, loss, tokens)
-        if not math.isfinite(mean.item()):
-            raise NotFinite(f"step {self.step}: the training loss is {mean.item()}")
-        self.tokens_trained += tokens
-        self._accumulated.add(mean, tokens)
-        self.train_loss = self._accumulated.mean
-        # Lightning divides by the number of batches; here each counts by its tokens, and their sum is divided at the end.
-        return loss if self.config.trainer.accumulate == 1 else loss * (tokens * self.config.trainer.accumulate)
+        loss = self.loss(batch)
+        value = loss.item()
+        self._loss_sum += value * batch.share
+        if self.trainer.world_size == 1 and not math.isfinite(value):  # several ranks see it in the shared gradient
+            raise NotFinite(f"step {self.global_step}: the training loss is {value}")
+        if batch.share == 1:
+            return loss
+        # Lightning takes the mean over the parts, and ddp over the ranks; each counts by its tokens.
+        return loss * (batch.share * self.trainer.accumulate_grad_batches * self.trainer.world_size)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Go on counting seconds."""
+        if self._since is None:
+            self._since = time.perf_counter()
+
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        """Let the optimizer do a step, and log a row of metrics every ``trainer.log_every`` steps and after the last one.
+
+        Here, and not at the end of the batch, so that a checkpoint that callbacks write there holds the row.
+        """
+        super().optimizer_step(*arguments, **options)
+        step = self.global_step + 1
+        self.tokens_trained += self.batch.step_tokens
+        self._steps_summed += 1
+        if step % self.config.trainer.log_every and step != self.last_step:
+            return
+        loss = torch.tensor(
+            self._loss_sum / self._steps_summed, dtype=torch.float64
+        )  # a mean over the steps since then
+        tokens, seconds = self.tokens_trained - self._at_row[0], self.seconds - self._at_row[1]
+        self._loss_sum, self._steps_summed, self._at_row = 0.0, 0, (self.tokens_trained, self.seconds)
+        values = {
+            "train/loss": self.trainer.strategy.reduce(loss, reduce_op="sum"),
+            "train/lr": self.trainer.optimizers[0].param_groups[0]["lr"],
+            "train/grad_norm": self.gradient_norm,
+            "train/tokens_per_second": tokens / max(seconds, 1e-9),
+        }
+        self.row = self.log_row(values, step, prog_bar="train/loss")
+
+    def log_row(self, values: dict[str, Any], step: int, prog_bar: str) -> dict[str, float]:
+        """Log ``values`` after ``step`` optimizer steps, which Lightning would count from 0, and return the row.
+
+        Each row says how many tokens and seconds of training it took, so that what two runs reached with the same
+        tokens, or in the same time, can be told later.
+        """
+        batches = self.trainer.num_training_batches
+        known = int(batches) if math.isfinite(batches) else 1  # infinite where nothing is trained
+        steps_per_epoch = max(1, known // self.trainer.accumulate_grad_batches)
+        facts = {
+            "train/tokens": self.tokens_trained,
+            "train/seconds": self._at_row[1] if prog_bar.startswith("train") else self.seconds,
+            "epoch": max(0, step - 1) // steps_per_epoch,
+            "step": step,
+        }
+        row = {name: torch.as_tensor(value, dtype=torch.float64).cpu() for name, value in {**values, **facts}.items()}
+        for name, value in row.items():
+            self.log(
+                name, value, prog_bar=name == prog_bar, batch_size=1, reduce_fx="max" if name == "step" else "mean"
+            )
+        return {name: value.item() for name, value in row.items()}
 
     @property
-    def mid_step(self) -> bool:
-        """Return whether the newest batch is not the last of its optimizer step."""
-        return self._accumulated.batches > 0
+    def seconds(self) -> float:
+        """Seconds of training steps alone; validations, checkpoints and maps do not count."""
+        return self._seconds + (0.0 if self._since is None else time.perf_counter() - self._since)
+
+    def pause(self) -> None:
+        """Stop counting seconds until the next step."""
+        self._seconds, self._since = self.seconds, None
+
+    def on_validation_start(self) -> None:
+        """Stop counting seconds."""
+        self.pause()
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin new sums."""
+        self.metrics.reset()
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Add a batch to the metrics of val; no random number is drawn."""
+        self.batch = batch
+        outputs = self._outputs(batch, "val")
+        if not bool(outputs["nats_N"].isfinite().all()):
+            raise NotFinite(f"step {self.global_step}: the validation loss is NaN or infinite")
+        self.metrics.update(**outputs)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics of val."""
+        values = {f"val/{name}": one.compute() for name, one in self.metrics.items()}
+        self.log_row(values, self.global_step, prog_bar="val/loss")
+
+    def on_test_epoch_start(self) -> None:
+        """Begin new sums."""
+        self.metrics.reset()
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Add a batch to the metrics of test."""
+        self.batch = batch
+        self.metrics.update(**self._outputs(batch, "test"))
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics of test."""
+        values = {f"test/{name}": one.compute() for name, one in self.metrics.items()}
+        self.log_dict({name: torch.as_tensor(value, dtype=torch.float64) for name, value in values.items()})
+
+    def _outputs(self, batch: Any, split: Split) -> dict[str, Any]:
+        outputs = self.evaluate_batch(batch, split)
+        if lacking := [one for one in self.outputs if one not in outputs]:
+            raise Refused(
+                f"task '{self.config.task.name}': evaluate_batch must return {', '.join(lacking)}, as outputs says"
+            )
+        return outputs
+
+    def item_rows(self) -> list[dict[str, Any]]:
+        """Return one row for each item of the newest evaluation: ``id``, and the sums of each metric that has some."""
+        sums = {name: one.item_sums() for name, one in self.metrics.items()}
+        items = sorted({item for rows in sums.values() for item in rows})
+        return [{"id": item, **{name: rows[item] for name, rows in sums.items() if item in rows}} for item in items]
+
+    def signatures(self) -> dict[str, str]:
+        """Return how metrics were computed, for those that have a signature."""
+        return {name: one.signature() for name, one in self.metrics.items() if one.signature()}
 
     def configure_gradient_clipping(
         self,
@@ -190,23 +329,15 @@ class Task(LightningModule, Generic[Model]):
         gradient_clip_val: float | None = None,  # noqa: ARG002
         gradient_clip_algorithm: str | None = None,  # noqa: ARG002
     ) -> None:
-        """Clip to ``optimizer.clip_norm``, and keep the norm for the record."""
-        self._parameters_in_order = self._parameters_in_order or list(self.parameters())
-        gradients = [p.grad for p in self._parameters_in_order if p.grad is not None]
-        if self.config.trainer.accumulate > 1:
-            torch._foreach_div_(gradients, self._accumulated.tokens)
+        """Clip to ``optimizer.clip_norm``, and remember the norm for the row; NaN or infinity ends the run."""
+        self._ordered = self._ordered or list(self.parameters())
+        gradients = [p.grad for p in self._ordered if p.grad is not None]
         self.gradient_norm = nn.utils.get_total_norm(gradients)
         norm, longest = self.gradient_norm.item(), self.config.optimizer.clip_norm or math.inf
         if not math.isfinite(norm):
-            raise NotFinite(f"step {self.step}: the gradient's norm is {norm}")
+            raise NotFinite(f"step {self.global_step}: the gradient's norm is {norm}")
         if norm > longest:  # torch would multiply by 1 otherwise
-            nn.utils.clip_grads_with_norm_(self._parameters_in_order, longest, self.gradient_norm)
-
-    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
-        """Let the optimizer do a step, and count it."""
-        super().optimizer_step(*arguments, **options)
-        self.step += 1
-        self._accumulated = Accumulated()
+            nn.utils.clip_grads_with_norm_(self._ordered, longest, self.gradient_norm)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Return AdamW, which decays matrices alone, and its schedule."""
@@ -225,12 +356,6 @@ class Task(LightningModule, Generic[Model]):
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: lr_factor(step, config, self._steps_known_at(step))
         )
-        if self._resumed:
-            # In this order: a new schedule writes its first learning rate into the optimizer.
-            optimizer.load_state_dict(self._resumed["optimizer"])
-            schedule.load_state_dict(self._resumed["schedule"])
-            self._resumed = None
-        self._optimizer, self._schedule = optimizer, schedule
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _steps_known_at(self, step: int) -> int | None:
@@ -239,60 +364,49 @@ class Task(LightningModule, Generic[Model]):
             return self.config.trainer.max_steps
         return self.plan.steps if self.plan and step > self.plan.after else None
 
-    def training_state(self) -> dict[str, Any]:
-        """Return all of the task that further training depends on: weights, optimizer, schedule, counts."""
-        return {
-            "step": self.step,
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what the rows and the schedule of further training depend on."""
+        checkpoint["task"] = {
             "tokens_trained": self.tokens_trained,
-            "model": dict(self.model.named_parameters()),
-            "optimizer": self._optimizer.state_dict(),
-            "schedule": self._schedule.state_dict(),
+            "seconds": self.seconds,
+            "loss": [self._loss_sum, self._steps_summed],
+            "at_row": list(self._at_row),
+            "plan": asdict(self.plan) if self.plan else None,
+            "last_step": self.last_step,
         }
 
-    def resume(self, state: dict[str, Any]) -> None:
-        """Go back to :meth:`training_state`; the optimizer follows when :meth:`configure_optimizers` makes it."""
-        self.step, self.tokens_trained = state["step"], state["tokens_trained"]
-        with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                if state["model"][name].shape != parameter.shape:
-                    raise ValueError(f"{name} has another shape")
-                parameter.copy_(state["model"][name])
-        self._resumed = {key: state[key] for key in ("optimizer", "schedule")}
-
-    @torch.no_grad()
-    def evaluate(self, data: DataModule, split: str, check: Callable[[], None] = lambda: None) -> dict[str, float]:
-        """Return the metrics of a whole split, in evaluation mode; no random number is drawn.
-
-        Args:
-            data: the run's data.
-            split: ``val`` or ``test``.
-            check: called before each batch; may raise to end the evaluation.
-
-        Raises:
-            NotFinite: at the first batch of val whose loss is no number.
-        """
-        was_training = self.training
-        self.eval()
-        self.begin_evaluation()
-        loader = data.val_dataloader() if split == "val" else data.test_dataloader()
-        try:
-            with autocast(self.config.trainer.precision, self.device):
-                for batch in loader:
-                    check()
-                    self.batch = self.transfer_batch_to_device(batch, self.device, 0)
-                    self.evaluate_batch(self.batch, split)
-                    if split == "val" and not math.isfinite(self.items.total("nats")):
-                        raise NotFinite(f"step {self.step}: the validation loss is {self.items.mean}")
-        finally:
-            self.train(was_training)
-        return self.metrics(data, split)
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go back to :meth:`on_save_checkpoint`; a plan that was made after it stays."""
+        state = checkpoint["task"]
+        self.tokens_trained, self._seconds = state["tokens_trained"], state["seconds"]
+        self._loss_sum, self._steps_summed = state["loss"]
+        self._at_row = (state["at_row"][0], state["at_row"][1])
+        if state["plan"] is not None:
+            self.plan, self.last_step = Plan(**state["plan"]), state["last_step"]
 
 
-def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """Return the context in which Lightning would run a forward pass at ``precision``."""
-    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16-mixed" else nullcontext()
+def lr_factor(step: int, config: OptimizerConfig, steps: int | None) -> float:
+    """Return the factor on ``optimizer.lr`` for step ``step`` (from 0): linear warm-up to 1, then the schedule.
 
+    - ``constant``: 1.
+    - ``linear``, ``cosine`` (Loshchilov and Hutter 2017): down to ``min_lr_ratio`` at the last step.
+    - ``inverse_sqrt``: sqrt(warmup_steps / step) (Vaswani et al. 2017, equation 3).
 
-def perplexity(loss: float) -> float:
-    """Return e^loss, infinite where that is beyond floating point."""
-    return math.exp(loss) if loss < 700 else math.inf
+    Args:
+        step: from 0.
+        config: of the schedule.
+        steps: how many the run has; None: not known yet, so that ``linear`` and ``cosine`` stay at 1 after the warm-up.
+    """
+    if step < config.warmup_steps:
+        return (step + 1) / (config.warmup_steps + 1)
+    done = 0.0 if steps is None else min(1.0, (step - config.warmup_steps) / max(1, steps - 1 - config.warmup_steps))
+    span = 1 - config.min_lr_ratio
+    match config.schedule:
+        case "constant":
+            return 1.0
+        case "linear":
+            return 1 - span * done
+        case "cosine":
+            return config.min_lr_ratio + span * (1 + math.cos(math.pi * done)) / 2
+        case "inverse_sqrt":
+            return math.sqrt(max(1, config.warmup_steps) / max(1, step))

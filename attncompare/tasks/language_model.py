@@ -1,90 +1,105 @@
 """``task=language_model``: a decoder learns the next token of a text."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
+from pydantic import AfterValidator, model_validator
 from torch import Generator, Tensor
 
-from attncompare.config import LanguageModelConfig, RunConfig
+from attncompare.config import RunConfig
+from attncompare.config.values import NotNegative, PositiveFloat, PositiveOrNull
 from attncompare.data.batches import TextBatch
-from attncompare.data.module import DataModule
-from attncompare.data.row_set import RowSet
 from attncompare.data.tokenizer import BOS, Tokenizer
 from attncompare.decoding import sample
 from attncompare.errors import Refused
-from attncompare.metric_names import counted
-from attncompare.model import DecoderOnly
-from attncompare.model.initialize import stable_seed
-from attncompare.tasks.base import Task, perplexity
+from attncompare.model import stable_seed
+from attncompare.tasks.base import Split, Task, TaskConfig
+from attncompare.text import counted
 
-_ANSWERED = 100  # test rows whose answers are kept
+_ANSWERED = 100  # test rows whose answers the record shows
 
 
-class LanguageModel(Task[DecoderOnly]):
-    """Cross-entropy of the next token; loss, perplexity, bits per byte and accuracy over every scored token once.
+def _sees_no_future(causal: bool) -> bool:
+    if not causal:
+        raise ValueError(
+            "a language model that sees the future finds each answer in its input and learns to copy it, so its loss would "
+            "mean nothing; leave task.causal=true"
+        )
+    return causal
 
-    Args:
-        config: the run.
-        tokenizer: the tokenizer of the run's data.
-        source_tokenizer: None: a text has no source.
+
+class LanguageModel(Task):
+    """Cross-entropy of the next token; every scored token counts once.
 
     Raises:
         Refused: if a prompt fills the longest sequence already.
     """
 
+    title = "Language model"
+    data_kind = "text"
+    outputs = ("nats_N", "correct_N", "bytes_N", "items_N")
+    fixed_shapes = True
+    always_causal = True
+    abilities = ("generate",)
+
+    class Config(TaskConfig):
+        """``task=language_model``."""
+
+        eval_stride: PositiveOrNull
+        causal: Annotated[bool, AfterValidator(_sees_no_future)]
+        sample_prompts: tuple[str, ...]
+        sample_tokens: NotNegative
+        sample_temperature: PositiveFloat
+
+        @model_validator(mode="after")
+        def _no_target_is_passed_over(self) -> "LanguageModel.Config":
+            if self.eval_stride is not None and self.eval_stride > self.max_length:
+                raise ValueError(
+                    f"eval_stride={self.eval_stride} is more than max_length={self.max_length}: the windows would leave "
+                    "out tokens between them"
+                )
+            return self
+
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> None:
         super().__init__(config, tokenizer, source_tokenizer)
-        assert isinstance(config.task, LanguageModelConfig)
         self.prompts = [self._encode_prompt(prompt) for prompt in config.task.sample_prompts]
 
-    def build_model(self) -> DecoderOnly:
-        """Return a fresh decoder."""
-        return DecoderOnly(self.model_size(), self.make_attention)
-
-    def loss(self, batch: TextBatch) -> tuple[Tensor, int]:
+    def loss(self, batch: TextBatch) -> Tensor:
         """Return the cross-entropy, a mean over scored tokens."""
-        return self.mean_loss(self.hidden(batch.input_BT), batch.target_BT, batch.scored_BT, smoothing=0.0)
+        return self.mean_loss(self.hidden(batch.input_BT), batch.target_BT, batch.scored_BT)
 
-    def evaluate_batch(self, batch: TextBatch, split: str) -> None:  # noqa: ARG002
-        """Add the cross-entropy, accuracy and bytes of ``batch``."""
+    def evaluate_batch(self, batch: TextBatch, split: Split) -> dict[str, Any]:  # noqa: ARG002
+        """Return cross-entropy, accuracy, bytes and item of each scored token."""
         scored_BT = batch.scored_BT
         logits_NV = self.model(batch.input_BT).logits_BTV[scored_BT].float()
         next_N = batch.target_BT[scored_BT]
-        nats_N = F.cross_entropy(logits_NV, next_N, reduction="none")
-        self.items.add(batch.item_BT[scored_BT], nats_N, bytes=batch.bytes_BT[scored_BT])
-        self.sums["correct"] += int((logits_NV.argmax(-1) == next_N).sum())
-
-    def metrics(self, data: DataModule, split: str) -> dict[str, float]:  # noqa: ARG002
-        """Return loss in nats a token, bits a byte of text, and the share of tokens that were the likeliest."""
         return {
-            "loss": self.items.mean,
-            "perplexity": perplexity(self.items.mean),
-            "bits_per_byte": self.items.bits_per("bytes"),
-            "token_accuracy": self.sums["correct"] / self.items.total("tokens"),
+            "nats_N": F.cross_entropy(logits_NV, next_N, reduction="none"),
+            "correct_N": logits_NV.argmax(-1) == next_N,
+            "bytes_N": batch.bytes_BT[scored_BT],
+            "items_N": batch.item_BT[scored_BT],
         }
 
-    def predictions(self, data: DataModule) -> list[dict[str, Any]]:
+    def predictions(self) -> list[dict[str, Any]]:
         """Return answers of the test split where its rows ask for some, else how the model continues the prompts."""
-        rows = data.test_dataloader().dataset
-        return self._answers(rows) if isinstance(rows, RowSet) else self._continuations()
+        rows = self.trainer.datamodule.scored_rows("test", _ANSWERED)
+        return self._answers(rows) if rows else self._continuations()
 
     @torch.no_grad()
-    def _answers(self, rows: RowSet) -> list[dict[str, Any]]:
-        """Return what the model takes for the likeliest at the scored places of the first test rows."""
+    def _answers(self, rows: list[tuple[int, list[int], list[int]]]) -> list[dict[str, Any]]:
+        """Return what the model takes for the likeliest at the scored places of some rows."""
         answers = []
-        for row in rows.kept[:_ANSWERED].tolist():
-            ids_T = torch.from_numpy(rows.ids[row]).to(self.device)
-            scored_T = torch.from_numpy(rows.scored[row]).to(self.device).bool()
+        for number, ids, scored in rows:
+            ids_T, scored_T = torch.tensor(ids, device=self.device), torch.tensor(scored, device=self.device).bool()
             likeliest_T = self.model(ids_T[None, :-1]).logits_BTV[0].argmax(-1)
             texts = {"prompt": ids_T, "reference": ids_T[1:][scored_T], "continuation": likeliest_T[scored_T]}
-            answers.append({"id": row, **{key: self.tokenizer.decode(ids.tolist()) for key, ids in texts.items()}})
+            answers.append({"id": number, **{key: self.tokenizer.decode(one.tolist()) for key, one in texts.items()}})
         return answers
 
     def _continuations(self) -> list[dict[str, Any]]:
         """Return each configured prompt with its continuation; the same seed gives the same one."""
         config = self.config.task
-        assert isinstance(config, LanguageModelConfig)
         generator = Generator().manual_seed(stable_seed(self.config.seed, "samples"))
         rows = []
         for index, ids in enumerate(self.prompts):
@@ -114,8 +129,7 @@ class LanguageModel(Task[DecoderOnly]):
         return ids
 
     @torch.no_grad()
-    def probe_weights(self, source_ids: list[int] | None, target_ids: list[int]) -> dict[str, Tensor]:
+    def probe_weights(self, source_ids: list[int] | None, target_ids: list[int]) -> dict[str, Tensor]:  # noqa: ARG002
         """Return the weights of one text by site, each (layers, H, T, T)."""
-        assert source_ids is None
         weights = self.model(torch.tensor([target_ids[:-1]], device=self.device), need_weights=True).weights
         return {site: weights_LBHTS[:, 0].float().cpu() for site, weights_LBHTS in weights.items()}

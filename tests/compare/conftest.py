@@ -5,9 +5,8 @@ import pytest
 from commands import composed_config
 from sample_maps import sample_probe
 
-from attncompare.tracking.maps import save_maps
-from attncompare.tracking.record import Run
-from attncompare.tracking.record_writer import RecordWriter
+from attncompare.maps import save_maps
+from attncompare.record import RecordLogger, Run
 
 QUALITY = {
     "translation": {"loss": 2.0, "token_accuracy": 0.5, "exact_match": 0.25, "bleu": 30.0, "chrf": 50.0},
@@ -42,44 +41,45 @@ def make_run(tmp_path, monkeypatch):
         cost=None,
         answer="{}. März",
         answers=None,
-        losses=(),
+        items=(),
         validations=None,
         data=None,
+        maps=(),
+        environment=None,
     ):
         """Write one run.
 
         answers: predictions of a translation's test sentences instead of three like ``answer``; [] for none.
-        losses: rows of losses.jsonl.
+        items: rows of items.jsonl.
         validations: rows of metrics.csv instead of three plain ones.
         data: more of what the summary says of the data.
+        maps: (step, probes) of the files of maps.
         """
         config = _config(overrides, tmp_path / "runs")
         path = tmp_path / "runs" / folder
         path.mkdir(parents=True)
         quality = {**QUALITY[config.task.name], **(test or {})}
-        columns = ["train/loss", "train/tokens", "train/seconds", *(f"val/{name}" for name in quality)]
-        writer = RecordWriter.create(path, config, overrides, columns)
+        record = RecordLogger.create(path, config, overrides)
         for step in (100, 200, 300) if validations is None else ():
-            writer.log(step, 0, {"train/loss": 5.0 - step / 100})
-            writer.log(step, 0, {f"val/{name}": value for name, value in quality.items()})
+            record.log_metrics({"train/loss": 5.0 - step / 100}, step)
+            record.log_metrics({f"val/{name}": value for name, value in quality.items() if value is not None}, step)
         for step, values in validations or ():
-            writer.log(step, 0, values)
-        writer.environment({"python": "3.11", "torch": "2.13.0"})
+            record.log_metrics(values, step)
+        record.environment(environment or {"python": "3.11", "torch": "2.13.0"})
         if config.task.name == "translation":
             item = {"source": "the <script>alert(1)</script>", "reference": "1. März"}
             given = [answer.format(i) for i in range(3)] if answers is None else answers
             rows = [{"id": i, **item, "prediction": prediction} for i, prediction in enumerate(given)]
-            if rows:
-                writer.predictions(rows)
         else:
-            writer.predictions([{"id": 0, "prompt": "Return <b>", "continuation": answer}])
-        if losses:
-            writer.losses(losses)
+            rows = [{"id": 0, "prompt": "Return <b>", "continuation": answer}]
+        if rows:
+            record.predictions(rows)
+        if items:
+            record.items(items)
         (path / "maps").mkdir()
-        for step in (100, 300):
-            probes = [sample_probe(heads=config.attention.heads, seed=step + config.seed)]
+        for step, probes in maps:
             save_maps(path / "maps" / f"step-{step:08d}.npz", step, probes)
-        writer.update(
+        record.update(
             test=quality,
             signatures={"bleu": "nrefs:1|tok:13a"} if config.task.name == "translation" else {},
             cost={
@@ -95,7 +95,13 @@ def make_run(tmp_path, monkeypatch):
             val=quality,
             weights_sha256="0" * 64,
         )
-        writer.close(state, message)
+        record.close(state, message)
         return Run.open(path)
 
     return make
+
+
+@pytest.fixture
+def sample_maps():
+    """Maps of one probe at two steps."""
+    return lambda heads=1, seed=0: [(step, [sample_probe(heads=heads, seed=step + seed)]) for step in (100, 300)]

@@ -1,13 +1,28 @@
+"""Which runs may stand beside each other, and what is said of those that differ."""
+
+import json
+
 import pytest
 
-from attncompare.compare.checks import differences
-from attncompare.compare.groups import compare_groups
+from attncompare.compare import Options, as_text, compare_groups, differences, gather, verdicts
+from attncompare.compare.page.charts import curve_figures, drawn_variants, length_data
+from attncompare.compare.table import result_table
 from attncompare.errors import Refused
+from attncompare.record import Run, seal
+
+LANGUAGE_MODEL = "task=language_model"
+BITS = Options(metric="bits_per_byte")
+OTHER = "0" * 64
 
 
-def refusal(runs, **options):
+def compared(runs, options=None, **more):
+    (comparison,) = compare_groups(runs, options=options, **more)
+    return comparison
+
+
+def refusal(runs, options=None, **more):
     with pytest.raises(Refused) as error:
-        compare_groups(runs, **options)
+        compare_groups(runs, options=options, **more)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -27,13 +42,21 @@ def test_other_differences_are_refused_by_key_and_value_unless_forced(make_run):
     message = refusal(runs)
     assert "optimizer.lr is" in message and "0.5" in message and "backbone.layers is" in message
     assert str(runs[0].path) in message and "--force" in message and "attention.score" not in message
-    (comparison,) = compare_groups(runs, force=True)
-    assert sum("not on equal footing" in note for note in comparison.notes) == 2
+    assert sum("not on equal footing" in note for note in compared(runs, force=True).notes) == 2
 
 
-def test_other_data_under_the_same_config_is_refused(make_run):
-    runs = [make_run("a"), make_run("b", "attention=dot", fingerprint="0" * 64)]
+def test_other_data_is_refused_and_when_forced_a_variant_of_its_own(make_run):
+    runs = [
+        make_run(f"{name}{seed}{data[0]}", f"attention={name}", f"seed={seed}", fingerprint=data)
+        for name in ("dot", "scaled")
+        for seed in (1, 2)
+        for data in ("f" * 64, OTHER)
+    ]
     assert "the data's fingerprint is ffffffff" in refusal(runs)
+    comparison = compared(runs, force=True)
+    labels = ["dot data=ffffffff", "dot data=00000000", "scaled data=ffffffff", "scaled data=00000000"]
+    assert [variant.label for variant in comparison.variants] == labels
+    assert not any("counted once" in note for note in comparison.notes)
 
 
 @pytest.mark.parametrize("state", ["running", "failed", "interrupted"])
@@ -41,11 +64,127 @@ def test_a_run_that_has_not_finished_is_refused_with_its_state(make_run, state):
     runs = [make_run("a"), make_run("b", "attention=dot", state=state, message="the loss is nan")]
     message = refusal(runs, force=True)
     assert str(runs[1].path) in message and state in message and "the loss is nan" in message
-    more = refusal([*runs, make_run("c", "attention=additive", state=state)])
-    assert "2 of 3 runs" in more and state in more
+    assert "2 of 3 runs" in refusal([*runs, make_run("c", "attention=additive", state=state)])
 
 
 def test_tasks_are_compared_apart(make_run):
-    runs = [make_run("a", "task=language_model"), make_run("b"), make_run("c", "task=language_model", "attention=dot")]
+    runs = [make_run("a"), make_run("b", LANGUAGE_MODEL), make_run("c", LANGUAGE_MODEL, "attention=dot")]
     comparisons = compare_groups(runs)
-    assert [(c.task, len(c.variants)) for c in comparisons] == [("translation", 1), ("language_model", 2)]
+    found = [(c.task, c.title, len(c.variants)) for c in comparisons]
+    assert found == [("translation", "Translation", 1), ("language_model", "Language model", 2)]
+
+
+def test_losses_between_tokenizers_are_refused_and_metrics_of_text_offered(make_run):
+    def cut(*overrides):
+        kinds = ("character", "word")
+        return [make_run(f"{kind}{len(overrides)}", *overrides, f"data.tokenizer.kind={kind}") for kind in kinds]
+
+    message = refusal(cut(LANGUAGE_MODEL))
+    assert "data.tokenizer.kind is character" in message and "losses are not comparable" in message
+    assert message.endswith("--metric bits_per_byte")
+    translations = cut()
+    assert refusal(translations).endswith("--metric bleu or chrf or exact_match or ter")
+    assert len(compared(translations, Options(metric="chrf")).variants) == 2
+    assert "data.tokenizer.kind" in refusal(translations, Options(metric="loss"))
+
+
+@pytest.fixture
+def cut_apart(make_run):
+    """Two language models on the same text, one in characters, one in words."""
+
+    def write(**facts):
+        known = {"bytes": 5000, "unknown_rate": 0.0}
+        rows = [
+            {"id": n, "loss": [10.0, 4], "bits_per_byte": [10.0, 10 if n < 50 else 20], "token_accuracy": [1, 4]}
+            for n in range(100)
+        ]
+        return [
+            make_run(
+                f"{name}-{kind}",
+                *(LANGUAGE_MODEL, f"attention={name}", f"data.tokenizer.kind={kind}"),
+                data={"test": {**known, **(facts if kind == "word" else {})}},
+                items=rows,
+            )
+            for name, kind in (("dot", "character"), ("scaled", "word"))
+        ]
+
+    return write
+
+
+def test_between_tokenizers_nothing_per_token_is_shown_tested_or_drawn(cut_apart):
+    comparison = compared(cut_apart(), BITS)
+    table = result_table(comparison)
+    assert [row.variant.label for row in table.rows] == ["dot kind=character", "scaled kind=word"]
+    assert list(table.columns) == ["bits_per_byte", "parameters", "peak_memory_bytes"]
+    assert [verdict.metric.name for verdict in verdicts(comparison)] == ["bits_per_byte"]
+    curves = curve_figures(drawn_variants(comparison), comparison.drawn)
+    assert [figure["title"] for figure in curves] == ["validation bits per byte"]
+    assert [one["key"] for one in length_data(comparison)["charts"]] == ["bits_per_byte"]
+
+
+def test_bits_per_byte_of_another_amount_of_text_are_refused(cut_apart):
+    message = refusal(cut_apart(bytes=4000), BITS)
+    assert "5000 bytes" in message and "4000 bytes" in message and "task.max_length" in message
+
+
+def test_tokens_that_a_tokenizer_does_not_know_are_said(cut_apart):
+    assert any("up to 3.10% of the test tokens" in note for note in compared(cut_apart(unknown_rate=0.031), BITS).notes)
+
+
+def test_one_metric_alone_is_shown_and_tested(make_run):
+    comparison = compared([make_run("a"), make_run("b", "attention=dot")], Options(metric="token_accuracy"))
+    assert [verdict.metric.name for verdict in verdicts(comparison)] == ["token_accuracy"]
+    assert next(iter(result_table(comparison).columns)) == "token_accuracy"
+
+
+def test_a_task_without_the_metric_is_left_out_and_said_or_refused(make_run):
+    runs = [make_run("a"), make_run("b", "attention=dot"), make_run("c", LANGUAGE_MODEL)]
+    comparison = compared(runs, Options(metric="bleu"))
+    assert comparison.task == "translation"
+    assert "language model runs are left out: they have no BLEU" in comparison.notes
+    assert "unknown metric of task=language_model 'bleu'" in refusal(runs[2:], Options(metric="bleu"))
+    assert "did you mean bleu" in refusal(runs, Options(metric="bleuu"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"git": {"commit": "b" * 40, "diff": ""}}, "commit aaaaaaaaaaaa"),
+        ({"git": {"commit": "a" * 40, "diff": "+x"}}, "uncommitted changes none"),
+        ({"packages": {"torch": "3.0"}}, "torch 2.13.0"),
+        ({"git": None}, "commit aaaaaaaaaaaa"),
+    ],
+)
+def test_mixed_code_is_said_once(make_run, changed, words):
+    known = {"git": {"commit": "a" * 40, "diff": ""}, "packages": {"torch": "2.13.0", "numpy": "1"}}
+    runs = [make_run(str(seed), f"seed={seed}", environment=known) for seed in (1, 2)]
+    assert not any("same code" in note for note in compared(runs).notes)
+    runs.append(make_run("b", "attention=dot", environment={**known, **changed}))
+    (note,) = [note for note in compared(runs).notes if "same code" in note]
+    assert words in note and str(runs[-1].path) in note and note.count(" or ") == 1
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"data": {"test": {"bytes": "all"}}}, "data.test.bytes"),
+        ({"data": {"test": 7}}, "data.test"),
+        ({"data": {"fingerprint": 7}}, "data.fingerprint"),
+        ({"signatures": "x"}, "signatures"),
+    ],
+)
+def test_facts_of_another_form_are_named_and_the_run_left_out(make_run, tmp_path, parts, words):
+    make_run("sweep/a")
+    bad = make_run("sweep/b", "attention=dot")
+    file = bad.path / "summary.json"
+    summary = json.loads(file.read_text())
+    for part, values in parts.items():
+        summary[part] = {**summary[part], **values} if isinstance(values, dict) else values
+    file.write_text(json.dumps(summary))
+    seal(bad.path)
+    gathered = gather([tmp_path / "runs" / "sweep"])
+    (lost,) = gathered.left_out
+    assert lost.state == "damaged" and words in lost.reason and "summary.json" in lost.reason
+    assert "1 run was left out" in as_text(compare_groups(gathered.runs, left_out=gathered.left_out))
+    with pytest.raises(Refused, match="damaged"):
+        gather([Run.open(bad.path).path])

@@ -1,4 +1,6 @@
-from attncompare.compare.groups import compare_groups
+import os
+
+from attncompare.compare import compare_groups
 
 
 def variants(runs, **options):
@@ -29,10 +31,15 @@ def test_seeds_of_a_variant_stand_together_in_order(make_run):
     assert [(v.label, v.seeds) for v in variants(runs)] == [("dot", (1, 3)), ("additive", (1, 3))]
 
 
-def test_the_same_run_twice_is_counted_once_and_said(make_run):
-    (comparison,) = compare_groups([make_run("a"), make_run("b")])
-    assert len(comparison.variants[0].runs) == 1
-    assert any("counted once" in note for note in comparison.notes)
+def test_of_two_runs_with_one_config_the_newest_counts(make_run):
+    runs = [make_run("a", test={"bleu": 10.0}), make_run("b", test={"bleu": 20.0})]
+    for old, new in (runs, runs[::-1]):
+        os.utime(old.path / "summary.json", (1000, 1000))
+        os.utime(new.path / "summary.json", (2000, 2000))
+        (comparison,) = compare_groups(runs)
+        assert [run.path for run in comparison.variants[0].runs] == [new.path]
+        (note,) = [note for note in comparison.notes if "counted once" in note]
+        assert note.startswith(f"{old.path} has the config and seed of {new.path}")
 
 
 def test_variants_of_one_name_are_told_apart_by_what_differs(make_run):

@@ -1,15 +1,18 @@
+"""Which differences are called real, in words; what takes no part in a verdict, and what says so."""
+
 import math
+import re
 
 import pytest
 
-from attncompare.compare.groups import ONE_SEED, compare_groups
-from attncompare.compare.options import Options
-from attncompare.compare.sentences import p_value
-from attncompare.compare.terminal import as_text
-from attncompare.compare.verdicts import estimates, in_order, verdict_notes, verdicts
+from attncompare.compare import Options, as_text, compare_groups, gather, verdicts
+from attncompare.compare.groups import ONE_SEED
+from attncompare.compare.table import result_table
+from attncompare.compare.verdicts import estimates, how_tested, in_order, p_value, verdict_notes
 
 NOISE = {1: 0.1, 2: -0.2, 3: 0.3, 4: 0.0, 5: 0.2, 6: -0.1, 7: 0.4, 8: -0.3}
-ONLY_BLEU = Options(metric="bleu")
+BLEU = Options(metric="bleu")
+LANGUAGE_MODEL = "task=language_model"
 
 
 @pytest.fixture
@@ -18,46 +21,56 @@ def seeds_of(make_run):
 
     def write(name, figures, *overrides, metric="bleu", **facts):
         return [
-            make_run(f"{name}-{seed}", f"attention={name}", f"seed={seed}", *overrides, test={metric: figure}, **facts)
+            make_run(
+                f"sweep/{name}-{seed}",
+                *(f"attention={name}", f"seed={seed}", *overrides),
+                test={metric: figure},
+                **facts,
+            )
             for seed, figure in figures.items()
         ]
 
     return write
 
 
-def judged(runs, options=ONLY_BLEU):
-    (comparison,) = compare_groups(runs, options=options)
+def around(mean, seeds=range(1, 9), factor=1.0):
+    return {seed: mean + factor * NOISE[(seed - 1) % 8 + 1] for seed in seeds}
+
+
+def judged(runs, options=BLEU, **more):
+    (comparison,) = compare_groups(runs, options=options, **more)
     return comparison, verdicts(comparison)
 
 
+def swept(folder):
+    gathered = gather([folder / "runs" / "sweep"])
+    return judged(gathered.runs, left_out=gathered.left_out)
+
+
 def test_a_difference_in_every_seed_is_decided_and_said(seeds_of):
-    steady = {seed: 30 + noise for seed, noise in list(NOISE.items())[:6]}
-    ahead = {seed: 31.2 + 1.5 * noise for seed, noise in list(NOISE.items())[:6]}
-    _, (verdict,) = judged([*seeds_of("dot", steady), *seeds_of("additive", ahead)])
+    six = range(1, 7)
+    _, (verdict,) = judged([*seeds_of("dot", around(30, six)), *seeds_of("additive", around(31.2, six, 1.5))])
     assert verdict.decided and verdict.better.label == "additive"
     assert verdict.sentence.startswith("additive is better than dot by 1.23 BLEU [1.1")
     assert verdict.sentence.endswith("], 6 seeds, p = 0.031")
 
 
-def test_lower_is_better_where_it_is(seeds_of):
-    low = {seed: 1.0 + noise / 100 for seed, noise in NOISE.items()}
-    high = {seed: 1.1 + noise / 50 for seed, noise in NOISE.items()}
-    runs = [*seeds_of("dot", high, metric="loss"), *seeds_of("scaled", low, metric="loss")]
-    _, (verdict,) = judged(runs, Options(metric="loss"))
-    assert verdict.better.label == "scaled" and verdict.difference.mean > 0
-    assert verdict.sentence.startswith("scaled is better than dot by 0.10") and "nats per token" in verdict.sentence
-
-
-def test_shares_are_told_in_points(seeds_of):
-    few = {seed: 0.5 + noise / 100 for seed, noise in NOISE.items()}
-    many = {seed: 0.6 + noise / 50 for seed, noise in NOISE.items()}
-    runs = [*seeds_of("dot", few, metric="exact_match"), *seeds_of("scaled", many, metric="exact_match")]
-    _, (verdict,) = judged(runs, Options(metric="exact_match"))
-    assert verdict.sentence.startswith("scaled is better than dot by 10.1 points of exact match [")
+@pytest.mark.parametrize(
+    ("metric", "worse", "better", "words"),
+    [("loss", 1.1, 1.0, "by 0.10.* nats per token"), ("exact_match", 0.5, 0.6, "by 10.0 points of exact match")],
+)
+def test_each_metric_has_its_direction_and_its_unit(seeds_of, metric, worse, better, words):
+    runs = [
+        *seeds_of("dot", around(worse, factor=0.02), metric=metric),
+        *seeds_of("scaled", around(better, factor=0.01), metric=metric),
+    ]
+    _, (verdict,) = judged(runs, Options(metric=metric))
+    assert verdict.better.label == "scaled" and (verdict.difference.mean > 0) == (metric == "loss")
+    assert re.match(f"scaled is better than dot {words}", verdict.sentence)
 
 
 def test_what_is_not_decided_says_how_many_more_seeds_it_takes(seeds_of):
-    first = {seed: 30 + 0.4 + 3 * NOISE[seed] for seed in range(1, 7)}
+    first = {seed: 30.4 + 3 * NOISE[seed] for seed in range(1, 7)}
     second = {seed: 30 + NOISE[(seed + 2) % 8 + 1] for seed in range(1, 7)}
     _, (verdict,) = judged([*seeds_of("dot", first), *seeds_of("additive", second)])
     assert not verdict.decided and verdict.better is None
@@ -66,10 +79,7 @@ def test_what_is_not_decided_says_how_many_more_seeds_it_takes(seeds_of):
 
 
 def test_five_seeds_can_decide_nothing_however_large_the_difference(seeds_of):
-    runs = [
-        *seeds_of("dot", {seed: 10 + NOISE[seed] for seed in range(1, 6)}),
-        *seeds_of("additive", {seed: 90 - NOISE[seed] for seed in range(1, 6)}),
-    ]
+    runs = [*seeds_of("dot", around(10, range(1, 6))), *seeds_of("additive", around(90, range(1, 6), -1))]
     _, (verdict,) = judged(runs)
     assert not verdict.decided and "p = 0.062" in verdict.sentence
     assert verdict.sentence.endswith("about 1 more seed needed")
@@ -79,45 +89,54 @@ def test_one_seed_decides_nothing(seeds_of):
     comparison, (verdict,) = judged([*seeds_of("dot", {1: 10.0}), *seeds_of("additive", {1: 90.0})])
     assert not verdict.decided and verdict.difference.p is None
     assert verdict.sentence == "dot and additive: 80.00 BLEU apart, from one seed, which decides nothing"
-    assert ONE_SEED in comparison.notes and "decides nothing" in as_text([comparison])
-    assert "apart" not in as_text([comparison])  # one note says it once
+    assert ONE_SEED in comparison.notes and "apart" not in as_text([comparison])  # one note says it once
 
 
 def test_seeds_that_are_not_paired_are_tested_without_pairs_and_said(seeds_of):
-    runs = [
-        *seeds_of("dot", {seed: 30 + NOISE[seed] for seed in range(1, 5)}),
-        *seeds_of("additive", {seed: 40 + NOISE[seed] for seed in range(5, 9)}),
-    ]
-    comparison, (verdict,) = judged(runs)
+    comparison, (verdict,) = judged(
+        [*seeds_of("dot", around(30, range(1, 5))), *seeds_of("additive", around(40, range(5, 9)))]
+    )
     assert not verdict.difference.paired and "4 and 4 seeds, not paired" in verdict.sentence
     assert "the variants were trained from different seeds" in comparison.notes
 
 
+def test_seeds_without_a_partner_are_named(seeds_of):
+    runs = [*seeds_of("dot", around(20, range(1, 7))), *seeds_of("additive", around(30))]
+    comparison, (verdict,) = judged(runs)
+    assert verdict.difference.paired and verdict.difference.n == 6
+    assert verdict_notes(comparison)[0].startswith("seeds 7, 8 of additive are not used beside dot")
+
+
+def test_two_common_seeds_do_not_discard_all_others(seeds_of):
+    runs = [*seeds_of("dot", around(20, range(1, 7))), *seeds_of("additive", around(30, range(5, 11)))]
+    comparison, (verdict,) = judged(runs)
+    assert not verdict.difference.paired and verdict.decided and "6 and 6 seeds, not paired" in verdict.sentence
+    assert not any("not used" in note for note in verdict_notes(comparison))
+
+
 def test_a_model_under_two_names_from_other_seeds_is_never_better_than_itself(seeds_of):
     runs = [
-        *seeds_of("scaled", {seed: 30 + NOISE[seed] for seed in range(1, 5)}),
-        *seeds_of("multihead", {seed: 40 + NOISE[seed] for seed in range(5, 9)}, "attention.heads=1"),
+        *seeds_of("scaled", around(30, range(1, 5))),
+        *seeds_of("multihead", around(40, range(5, 9)), "attention.heads=1"),
     ]
     comparison, (verdict,) = judged(runs)
     assert [variant.same_as for variant in comparison.variants] == [None, None]
-    assert verdict.same_model and not verdict.decided and verdict.better is None
-    assert verdict.difference.p <= 0.05  # made so: chance does it once in twenty times
-    assert verdict.sentence.startswith("scaled and multihead are the same model from different seeds: ")
-    assert "better" not in verdict.sentence and "told apart by chance" in verdict.sentence
+    assert verdict.same_model and not verdict.decided and verdict.difference.p <= 0.05  # chance does it once in twenty
+    assert "told apart by chance" in verdict.sentence and "better" not in verdict.sentence
+    assert how_tested([verdict]).endswith("p: exact test over seeds, not corrected: a control.")
 
 
-def test_a_control_that_chance_does_not_tell_apart_is_not_decided_and_weighs_on_no_other(seeds_of):
-    base = [
-        *seeds_of("scaled", {seed: 30 + NOISE[seed] for seed in range(1, 7)}),
-        *seeds_of("dot", {seed: 20 + 1.5 * NOISE[seed] for seed in range(1, 7)}),
-    ]
-    twin = seeds_of("multihead", {seed: 30 + NOISE[seed - 10] for seed in range(11, 17)}, "attention.heads=1")
+def test_a_control_weighs_on_no_other_pair_and_is_never_the_best(seeds_of):
+    base = [*seeds_of("scaled", around(30, range(1, 7))), *seeds_of("dot", around(20, range(1, 7), 1.5))]
+    twin = seeds_of("multihead", around(30, range(9, 15)), "attention.heads=1")
     _, (alone,) = judged(base)
-    _, found = judged([*base, *twin])
+    comparison, found = judged([*base, *twin])
     (control,) = [verdict for verdict in found if verdict.same_model]
     assert "not decided in BLEU" in control.sentence and control.difference.p_family is None
     (same,) = [verdict for verdict in found if {verdict.first.label, verdict.second.label} == {"scaled", "dot"}]
-    assert same.decided and alone.decided
+    assert same.decided and same.difference.p_family == alone.difference.p_family
+    table = result_table(comparison)
+    assert [row.variant.label for row in table.rows if table.is_best(row, "bleu")] == ["scaled"]
 
 
 def test_the_same_runs_under_two_names_take_part_once(seeds_of):
@@ -128,7 +147,7 @@ def test_the_same_runs_under_two_names_take_part_once(seeds_of):
     ]
     comparison, found = judged(runs)
     assert [(verdict.first.label, verdict.second.label) for verdict in found] == [("scaled", "dot")]
-    assert {label for label, key in estimates(comparison) if key == "bleu"} == {"scaled", "multihead", "dot"}
+    assert {label for label, name in estimates(comparison) if name == "bleu"} == {"scaled", "multihead", "dot"}
 
 
 def test_the_one_with_more_seeds_stands_for_a_model_and_what_is_left_is_said(seeds_of):
@@ -141,83 +160,134 @@ def test_the_one_with_more_seeds_stands_for_a_model_and_what_is_left_is_said(see
     assert "scaled is the same model as multihead, whose row leaves out its seeds 9" in comparison.notes
 
 
-def test_a_diverged_run_is_not_tested_and_says_so(seeds_of):
-    figures = {1: 1.0, 2: math.nan, 3: 1.1}
-    steady = {seed: 1.0 + NOISE[seed] for seed in range(1, 4)}
-    runs = [*seeds_of("dot", figures, metric="loss"), *seeds_of("scaled", steady, metric="loss")]
+@pytest.mark.parametrize(
+    "reason", ["training loss is nan; the batch is kept", "gradient's norm is inf", "loss is -inf"]
+)
+def test_a_variant_with_a_diverged_seed_never_wins_by_its_other_seeds(make_run, seeds_of, tmp_path, reason):
+    seeds_of("dot", around(20))
+    seeds_of("scaled", around(25, factor=1.5))
+    seeds_of("additive", around(90, [1, 2, 3, 4, 5, 6, 8]))
+    make_run("sweep/lost", "attention=additive", "seed=7", state="failed", message=f"step 7: the {reason}")
+    comparison, found = swept(tmp_path)
+    by_pair = {frozenset((one.first.label, one.second.label)): one for one in found}
+    assert by_pair[frozenset(("dot", "scaled"))].better.label == "scaled"
+    for other in ("dot", "scaled"):
+        verdict = by_pair[frozenset(("additive", other))]
+        assert verdict.better is None and verdict.difference.p is None
+        assert verdict.sentence.endswith("not tested in BLEU, seed 7 of additive diverged")
+    assert verdict_notes(comparison)[0].startswith(
+        "seed 7 of additive diverged: the row is the mean of the other seeds"
+    )
+    table = result_table(comparison)
+    assert [row.variant.label for row in table.rows if table.is_best(row, "bleu")] == ["scaled"]
+
+
+@pytest.mark.parametrize(
+    ("lost", "reason"),
+    [
+        (("attention=additive", "seed=9"), "out of memory"),
+        (("attention=additive", "seed=9"), "the loss is nanoscopic"),
+        (("attention=multihead", "attention.heads=2", "seed=9"), "the loss is nan"),
+    ],
+)
+def test_seeds_lost_for_another_reason_and_other_models_spoil_nothing(make_run, seeds_of, tmp_path, lost, reason):
+    seeds_of("dot", around(20))
+    seeds_of("additive", around(90))
+    make_run("sweep/lost", *lost, state="failed", message=reason)
+    _, (verdict,) = swept(tmp_path)
+    assert verdict.decided
+
+
+@pytest.mark.parametrize(("seeds", "words"), [((1, 2, 3), "not tested"), ((2,), "not compared")])
+def test_a_figure_that_is_nan_is_not_tested_and_says_so(seeds_of, seeds, words):
+    runs = [
+        *seeds_of("dot", {seed: math.nan if seed == 2 else 1.0 for seed in seeds}, metric="loss"),
+        *seeds_of("scaled", around(1.0, seeds), metric="loss"),
+    ]
     _, (verdict,) = judged(runs, Options(metric="loss"))
     assert not verdict.decided and verdict.difference.p is None
-    assert verdict.sentence == "dot and scaled: not tested in loss, the figure of seed 2 is nan"
+    assert words in verdict.sentence and "the figure of seed 2 is nan" in verdict.sentence
 
 
-def test_a_missing_figure_is_no_verdict_and_no_estimate(seeds_of):
+def test_a_missing_figure_is_no_verdict_and_no_estimate_and_its_run_is_named(seeds_of):
     runs = [*seeds_of("dot", {1: 30.0, 2: None}), *seeds_of("scaled", {1: 30.0, 2: 31.0})]
     comparison, found = judged(runs)
     assert found == [] and ("dot", "bleu") not in estimates(comparison)
+    assert verdict_notes(comparison)[0].startswith(f"BLEU is missing in {runs[1].path}")
 
 
 def test_every_tested_metric_is_part_of_the_family_the_most_important_first(make_run):
-    runs = [make_run(f"{n}{seed}", f"attention={n}", f"seed={seed}") for n in ("dot", "additive") for seed in (1, 2)]
-    _, found = judged(runs, Options())
-    assert [verdict.metric.key for verdict in found] == ["bleu", "loss", "chrf", "exact_match"]
-    runs = [
-        make_run(f"lm-{n}{seed}", "task=language_model", f"attention={n}", f"seed={seed}")
-        for n in ("dot", "additive")
-        for seed in (1, 2)
-    ]
-    _, found = judged(runs, Options())
-    assert [verdict.metric.key for verdict in found] == ["loss", "token_accuracy"]  # bits per byte are the loss again
+    for task, expected in (
+        ("translation", ["bleu", "loss", "chrf", "exact_match"]),
+        ("language_model", ["loss", "token_accuracy"]),  # bits per byte are the loss again
+    ):
+        runs = [
+            make_run(f"{task}-{name}{seed}", f"task={task}", f"attention={name}", f"seed={seed}")
+            for name in ("dot", "additive")
+            for seed in (1, 2)
+        ]
+        assert [verdict.metric.name for verdict in judged(runs, Options())[1]] == expected
 
 
 def test_decided_verdicts_come_first_and_the_best_variant_first_of_all(seeds_of):
     runs = [
-        *seeds_of("dot", {seed: 10 + NOISE[seed] for seed in NOISE}),
-        *seeds_of("scaled", {seed: 30 + 1.5 * NOISE[seed] for seed in NOISE}),
+        *seeds_of("dot", around(10)),
+        *seeds_of("scaled", around(30, factor=1.5)),
         *seeds_of("additive", {seed: 30 + 0.5 * NOISE[9 - seed] for seed in NOISE}),
-        *seeds_of("causal", {seed: 50 - NOISE[seed] for seed in NOISE}),
+        *seeds_of("causal", around(50, factor=-1)),
     ]
     ordered = in_order(judged(runs)[1])
     assert [verdict.decided for verdict in ordered] == [True] * 5 + [False]
     assert [verdict.better.label for verdict in ordered[:3]] == ["causal"] * 3
-    assert ordered[0].second.label == "causal" and ordered[0].first.label == "dot"
+    assert {ordered[0].first.label, ordered[0].second.label} == {"causal", "dot"}
 
 
-def test_sentences_are_tested_where_predictions_are_there(seeds_of):
-    right, wrong = ["1. März"] * 30, ["1. März"] * 10 + ["Montag"] * 20
+def test_the_smallest_p_that_so_few_seeds_can_reach_is_told(seeds_of):
+    six = range(1, 7)
     runs = [
-        *seeds_of("dot", {1: 30.0, 2: 31.0}, answers=wrong),
-        *seeds_of("scaled", {1: 60.0, 2: 61.0}, answers=right),
+        *seeds_of("dot", around(20, six)),
+        *seeds_of("scaled", around(30, six, 1.5)),
+        *seeds_of("additive", around(90, range(11, 17))),
+    ]
+    _, found = judged(runs)
+    told = how_tested(found)
+    assert "because 2 pairs share no seeds or too few" in told and "all 3 comparisons" in told
+    assert told.endswith("it cannot go below 0.094 for pairs with common seeds.")
+    assert [v.difference.p_family for v in found if v.difference.paired] == pytest.approx([3 * 0.03125])
+    _, found = judged([*seeds_of("causal", around(20, range(1, 4))), *seeds_of("multihead", around(30, range(5, 8)))])
+    assert how_tested(found).endswith("it cannot go below 0.1.")
+
+
+def rows(name, sums):
+    return [{"id": number, name: one} for number, one in enumerate(sums)]
+
+
+def test_test_items_are_tested_where_all_records_hold_them(seeds_of):
+    right, wrong = rows("exact_match", [[1, 1]] * 30), rows("exact_match", [[1, 1]] * 10 + [[0, 1]] * 20)
+    options = Options(metric="exact_match")
+    runs = [
+        *seeds_of("dot", {1: 0.3, 2: 0.31}, metric="exact_match", items=wrong),
+        *seeds_of("scaled", {1: 0.9, 2: 0.91}, metric="exact_match", items=right),
+    ]
+    comparison, (verdict,) = judged(runs, options)
+    assert verdict.difference.items.items == 30 and verdict.difference.items.mean < 0
+    assert "; over 30 test items, p" in verdict.sentence and verdict_notes(comparison) == ()
+    lacking = seeds_of("additive", {1: 0.9, 2: 0.91}, metric="exact_match")
+    comparison, (verdict,) = judged([*runs[:2], *lacking], options)
+    assert verdict.difference.items is None and verdict.difference.interval is not None
+    (note,) = verdict_notes(comparison)
+    assert str(lacking[0].path) in note and "items.jsonl" in note
+    assert note in as_text([comparison]).replace("\n", " ")
+
+
+def test_other_test_items_cost_only_the_test_over_items(seeds_of):
+    runs = [
+        *seeds_of("dot", {1: 0.3, 2: 0.31}, metric="exact_match", items=rows("exact_match", [[1, 1]] * 30)),
+        *seeds_of("scaled", {1: 0.9, 2: 0.91}, metric="exact_match", items=rows("exact_match", [[1, 1]] * 31)),
     ]
     comparison, (verdict,) = judged(runs, Options(metric="exact_match"))
-    assert verdict.difference.sentences.units == 30 and verdict.difference.sentences.mean < 0
-    assert "; over 30 sentences, p" in verdict.sentence and verdict_notes(comparison) == ()
-
-
-def test_missing_predictions_are_said_and_cost_only_the_test_over_sentences(seeds_of):
-    runs = [
-        *seeds_of("dot", {1: 30.0, 2: 31.0}, answers=["x"] * 30),
-        *seeds_of("scaled", {1: 60.0}, answers=["y"] * 30),
-        *seeds_of("scaled", {2: 62.0}, answers=[]),
-    ]
-    comparison, (verdict,) = judged(runs)
-    assert verdict.difference.sentences is None and verdict.difference.interval is not None
-    (note,) = verdict_notes(comparison)
-    assert (
-        str(runs[3].path) in note and "predictions.jsonl" in note and note in as_text([comparison]).replace("\n", " ")
-    )
-
-
-def test_documents_of_language_models_are_tested(make_run):
-    def losses(nats):
-        return [{"id": i, "nats": nats * (1 + i % 3 / 10), "tokens": 10, "bytes": 30} for i in range(40)]
-
-    runs = [
-        make_run(f"{name}{seed}", "task=language_model", f"attention={name}", f"seed={seed}", losses=losses(nats))
-        for name, nats in (("dot", 40.0), ("scaled", 30.0))
-        for seed in (1, 2)
-    ]
-    _, found = judged(runs, Options())
-    assert found[0].difference.sentences.unit == "document" and found[0].difference.sentences.units == 40
+    assert verdict.difference.items is None and verdict.difference.p is not None
+    assert verdict_notes(comparison) == ("dot and scaled were tested on different items, so only over seeds",)
 
 
 @pytest.mark.parametrize(

@@ -1,56 +1,50 @@
-"""The other generated corpora, and the fingerprint of all."""
+"""Generated corpora, splits by fraction, the fingerprint, and what val and test share with train."""
 
 import ast
 import hashlib
+import subprocess
 import sys
+from collections import Counter
 
 import pytest
+from dataset_configs import dataset
 from datasets import Dataset, DatasetDict, concatenate_datasets
+from hypothesis import given
+from hypothesis import strategies as st
 
-from attncompare.config import PydocsConfig, RecallConfig, ReverseConfig, TokenizerConfig
 from attncompare.data import corpus as corpus_module
-from attncompare.data.corpora import load_corpus
 from attncompare.data.corpora.pydocs import docstrings
-from attncompare.data.corpus import Corpus, corpus, fingerprint
-from attncompare.data.splits import SPLITS
+from attncompare.data.corpus import Corpus, corpus, fingerprint, overlap, with_fractions
+from attncompare.data.dataset import SPLITS
 from attncompare.errors import Refused
+from attncompare.registry import load, names
 
-TOKENIZER = TokenizerConfig(kind="word", vocab_size=None, min_count=1, bytes=None, joint=True)
-SIZES = {
-    "train_size": 200,
-    "val_size": 30,
-    "test_size": 30,
-    "batch_size": 8,
-    "batch_tokens": None,
-    "tokenizer": TOKENIZER,
-}
-REVERSE = ReverseConfig(name="reverse", symbols=26, min_symbols=4, max_symbols=12, **SIZES)
-RECALL = RecallConfig(name="recall", symbols=64, pairs=4, length=40, **SIZES)
-PYDOCS = PydocsConfig(
-    name="pydocs", val_fraction=0.05, test_fraction=0.05, batch_size=8, batch_tokens=None, tokenizer=TOKENIZER
-)
+SIZES = {"train_size": 200, "val_size": 30, "test_size": 30}
+GENERATED = {"reverse": SIZES, "recall": {**SIZES, "length": 40}}
+REVERSE = dataset("reverse", **SIZES)
+RECALL = dataset("recall", **GENERATED["recall"])
 
 
 @pytest.fixture(scope="module")
 def pydocs():
-    return load_corpus(PYDOCS, 1)
+    return dataset("pydocs").load()
 
 
-@pytest.mark.parametrize("config", [REVERSE, RECALL])
-def test_generated_corpora_are_functions_of_the_seed(config):
-    assert fingerprint(load_corpus(config, 1)) == fingerprint(load_corpus(config, 1))
-    assert fingerprint(load_corpus(config, 1)) != fingerprint(load_corpus(config, 2))
+@pytest.mark.parametrize("name", GENERATED)
+def test_generated_corpora_are_functions_of_the_seed(name):
+    first, again, other = (fingerprint(dataset(name, seed, **GENERATED[name]).load()) for seed in (1, 1, 2))
+    assert first == again != other
 
 
-@pytest.mark.parametrize("config", [REVERSE, RECALL])
-def test_generated_corpora_touch_no_file(config):
-    loaded = load_corpus(config, 1)
+@pytest.mark.parametrize("name", GENERATED)
+def test_generated_corpora_touch_no_file(name):
+    loaded = dataset(name, **GENERATED[name]).load()
     assert all(not files for files in loaded.splits.cache_files.values())
     assert [loaded.splits[split].num_rows for split in SPLITS] == [200, 30, 30]
 
 
 def test_reverse_reverses_and_aligns():
-    loaded = load_corpus(REVERSE, 1)
+    loaded = REVERSE.load()
     for row in loaded.splits["train"]:
         assert row["target"] == row["source"][::-1]
         assert 4 <= len(row["source"]) <= 12
@@ -63,13 +57,12 @@ def test_reverse_reverses_and_aligns():
 
 
 def test_reverse_refuses_more_strings_than_there_are():
-    few = REVERSE.model_copy(update={"symbols": 2, "max_symbols": 4})
     with pytest.raises(Refused, match="data=reverse cannot give 260 different pairs"):
-        load_corpus(few, 1)
+        dataset("reverse", **SIZES, symbols=2, max_symbols=4).load()
 
 
 def test_recall_asks_for_what_it_told():
-    for row in load_corpus(RECALL, 1).splits["train"]:
+    for row in RECALL.load().splits["train"]:
         symbols = row["text"].split()
         assert len(symbols) == 40
         told = dict(zip(symbols[0:8:2], symbols[1:8:2], strict=True))
@@ -84,7 +77,7 @@ def test_recall_asks_for_what_it_told():
 
 
 def test_recall_puts_queries_everywhere():
-    places = {row["text"][: row["scored"][0][0]].count(" ") for row in load_corpus(RECALL, 1).splits["train"]}
+    places = {row["text"][: row["scored"][0][0]].count(" ") for row in RECALL.load().splits["train"]}
     assert min(places) <= 12 and max(places) >= 24
 
 
@@ -179,7 +172,7 @@ def test_the_fingerprint_is_what_its_words_say(monkeypatch):
 
 @pytest.mark.parametrize("size", [1, 3, 10_000])
 def test_batches_give_every_row_once_in_order(size):
-    loaded = load_corpus(REVERSE, 1)
+    loaded = REVERSE.load()
     batches = list(loaded.batches("val", ["target", "source"], size))
     assert all(len(batch["source"]) <= size for batch in batches)
     for column in ("source", "target"):
@@ -190,3 +183,86 @@ def test_batches_of_long_rows_are_short(monkeypatch):
     monkeypatch.setattr(corpus_module, "_BATCH_BYTES", 8000)
     long = rows(text=["x" * 1000] * 40)
     assert max(len(batch["text"]) for batch in long.batches("train", ["text"])) <= 8
+
+
+SHARES = {"val": 0.2, "test": 0.1}
+
+
+def pairs(rows):
+    return Dataset.from_dict({"source": [s for s, _ in rows], "target": [t for _, t in rows]})
+
+
+def rows_of(found):
+    return list(zip(found["source"][:], found["target"][:], strict=True))
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 3)), min_size=40, max_size=120), st.integers(0, 9))
+def test_every_row_goes_to_one_split_and_equal_rows_to_the_same(numbers, data_seed):
+    rows = [(str(s), str(t)) for s, t in numbers]
+    try:
+        splits = with_fractions({"train": pairs(rows)}, SHARES, data_seed)
+    except Refused:
+        assert len(set(rows)) < 10
+        return
+    found = {split: rows_of(splits[split]) for split in SPLITS}
+    assert sum(map(Counter, found.values()), Counter()) == Counter(rows)
+    assert not any(set(found[one]) & set(found[two]) for one in SPLITS for two in SPLITS if one < two)
+    order = [row for row in rows if row in set(found["train"])]
+    assert found["train"] == order
+
+
+def test_shares_are_met_and_follow_from_content_and_seed_alone():
+    rows = [(f"a{i}", f"b{i}") for i in range(1000)]
+    splits = with_fractions({"train": pairs(rows)}, SHARES, 1)
+    assert [len(splits[split]) for split in SPLITS] == [700, 200, 100]
+    backwards = with_fractions({"train": pairs(rows[::-1])}, SHARES, 1)
+    for split in SPLITS:
+        assert set(rows_of(splits[split])) == set(rows_of(backwards[split]))
+    assert set(rows_of(with_fractions({"train": pairs(rows)}, SHARES, 2)["val"])) != set(rows_of(splits["val"]))
+    given_val = with_fractions({"train": pairs(rows), "val": pairs([("v", "w")])}, SHARES, 1)
+    assert [len(given_val[split]) for split in SPLITS] == [900, 1, 100]
+    for few in ([("a", "b")], [("a", "b")] * 50, [("a", "b"), ("c", "d")]):
+        with pytest.raises(Refused, match=r"too few to take val, test from"):
+            with_fractions({"train": pairs(few)}, SHARES, 1)
+
+
+words = st.sampled_from(["", "a", "b", "ab", "ä"])
+some_rows = st.lists(st.tuples(words, words), min_size=1, max_size=12)
+
+
+@given(some_rows, some_rows, some_rows)
+def test_overlap_counts_as_sets_do(train, val, test):
+    splits = {"train": train, "val": val, "test": test}
+    columns = {split: {"source": [s for s, _ in one], "target": [t for _, t in one]} for split, one in splits.items()}
+    assert overlap(corpus(columns)) == {
+        split: {
+            "in_train": sum(pair in set(train) for pair in splits[split]),
+            "source_in_train": sum(s in {s for s, _ in train} for s, _ in splits[split]),
+            "target_in_train": sum(t in {t for _, t in train} for _, t in splits[split]),
+        }
+        for split in ("val", "test")
+    }
+
+
+def test_documents_are_counted_in_batches_of_any_size(monkeypatch):
+    monkeypatch.setattr(corpus_module, "_BATCH_BYTES", 1)
+    texts = {"train": ["a", "b", "c", "a"], "val": ["c", "d", "c"], "test": ["e"]}
+    found = overlap(corpus({split: {"text": rows} for split, rows in texts.items()}))
+    assert found == {"val": {"in_train": 2}, "test": {"in_train": 0}}
+
+
+def test_datasets_are_found_and_declare_themselves_without_torch():
+    assert {"locale", "multi30k", "pairs", "pydocs", "recall", "reverse", "text", "tinyshakespeare"} <= {
+        *names("datasets")
+    }
+    for name in names("datasets"):
+        one = load("datasets", name)
+        assert one.kind in ("pairs", "text") and "tokenizer" in one.Config.model_fields
+    with pytest.raises(Refused, match=r"unknown dataset 'pair' \(did you mean pairs\?\); valid: .*recall"):
+        load("datasets", "pair")
+    code = (
+        "import sys; from attncompare.registry import *; [load('datasets', one) for one in names('datasets')]; "
+        "print({*sys.modules} & {'torch', 'datasets', 'babel'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

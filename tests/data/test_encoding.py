@@ -2,19 +2,18 @@
 
 from itertools import chain
 
-import datasets
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attncompare.config import TokenizerConfig
-from attncompare.data import encoded_corpus, pieces
+from attncompare.data import cache as cache_module
+from attncompare.data import encoding
+from attncompare.data.cache import cache_folder, cached_arrays, in_memory
 from attncompare.data.corpus import corpus
-from attncompare.data.encoded_corpus import EncodedCorpus
-from attncompare.data.encoding import encode_lines, encode_stream
-from attncompare.data.token_arrays import in_memory
-from attncompare.data.token_rows import TokenRows
+from attncompare.data.dataset import TokenizerConfig
+from attncompare.data.encoding import EncodedCorpus, encode_lines, encode_stream
+from attncompare.data.sets import TokenRows
 from attncompare.data.tokenizer import BOS, EOS, Tokenizer
 
 WORDS = ["to be, or not\tto be", "that\n\n  is 12345 ", "größer — als 1.234,5 €", "二千二十四年三月", " x"]
@@ -29,10 +28,10 @@ TOKENIZERS = {
 def test_a_long_document_in_pieces_has_the_same_tokens(kind, document, piece):
     tokenizer = TOKENIZERS[kind]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(pieces, "_PIECE", piece)
-        patched.setattr(pieces, "_PORTION", 7)
+        patched.setattr(encoding, "_PIECE", piece)
+        patched.setattr(cache_module, "_PORTION", 7)
         found = in_memory(encode_stream([document, "ab"], tokenizer))
-        parts = [text for text, _ in pieces.pieces([document])]
+        parts = [text for text, _ in encoding.pieces([document])]
     assert "".join(parts) == document
     whole = [tokenizer.encode(text).ids for text in (document, "ab")]
     assert found["ids"].tolist() == [BOS, *whole[0], EOS, *whole[1], EOS]
@@ -41,15 +40,15 @@ def test_a_long_document_in_pieces_has_the_same_tokens(kind, document, piece):
 
 
 def test_a_document_is_really_cut(monkeypatch):
-    monkeypatch.setattr(pieces, "_PIECE", 10)
-    assert [len(text) for text, _ in pieces.pieces(["word " * 10])] == [14, 10, 10, 10, 6]
+    monkeypatch.setattr(encoding, "_PIECE", 10)
+    assert [len(text) for text, _ in encoding.pieces(["word " * 10])] == [14, 10, 10, 10, 6]
 
 
 @given(st.lists(st.text("ab ", max_size=12), max_size=20), st.integers(1, 30))
 def test_lines_in_portions_are_the_lines(lines, portion):
     tokenizer = TOKENIZERS["character"]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(pieces, "_PORTION", portion)
+        patched.setattr(cache_module, "_PORTION", portion)
         found = in_memory(encode_lines(lines, tokenizer))
     rows = TokenRows(found["ids"], found["ends"], 100)
     assert [rows[row].tolist() for row in range(len(rows))] == [tokenizer.encode(line).ids for line in lines]
@@ -66,8 +65,7 @@ def test_what_is_seen_of_rows_is_what_rows_show(rows, longest, data):
 
 
 @pytest.fixture
-def text(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+def text(empty_cache):
     splits = {split: {"source": WORDS * 5, "target": WORDS[::-1] * 5} for split in ("train", "val", "test")}
     return corpus(splits)
 
@@ -79,10 +77,10 @@ def arrays(text, **changes):
     return found.lines(options["split"], options["column"], TOKENIZERS[options["kind"]]), told
 
 
-def test_a_large_corpus_is_encoded_once_for_all_runs_and_tells_how_far_it_is(text, tmp_path, monkeypatch):
+def test_a_large_corpus_is_encoded_once_for_all_runs_and_tells_how_far_it_is(text, empty_cache, monkeypatch):
     small, told = arrays(text)
-    assert told == [] and not (tmp_path / "cache").exists()
-    monkeypatch.setattr(encoded_corpus, "_LARGE", 1)
+    assert told == [] and not empty_cache.exists()
+    monkeypatch.setattr(encoding, "_LARGE", 1)
     large, told = arrays(text)
     again, told_again = arrays(text)
     assert told == ["encoding train, source, 0 %"] and told_again == []
@@ -93,25 +91,82 @@ def test_a_large_corpus_is_encoded_once_for_all_runs_and_tells_how_far_it_is(tex
 
 @pytest.mark.parametrize("change", [{"fingerprint": "x"}, {"split": "val"}, {"column": "target"}, {"kind": "word"}])
 def test_other_text_or_another_tokenizer_is_encoded_apart(text, change, monkeypatch):
-    monkeypatch.setattr(encoded_corpus, "_LARGE", 1)
+    monkeypatch.setattr(encoding, "_LARGE", 1)
     arrays(text)
-    assert len(list(encoded_corpus.cache_folder().iterdir())) == 1
+    assert len(list(cache_folder().iterdir())) == 1
     arrays(text, **change)
-    assert len(list(encoded_corpus.cache_folder().iterdir())) == 2
+    assert len(list(cache_folder().iterdir())) == 2
 
 
 def test_the_vocabulary_of_a_large_corpus_is_learned_once(text, monkeypatch):
     config = TokenizerConfig(kind="bpe", vocab_size=290, min_count=1, bytes=None, joint=True)
-    monkeypatch.setattr(encoded_corpus, "_LARGE", 1)
+    monkeypatch.setattr(encoding, "_LARGE", 1)
     told = []
     corpora = [EncodedCorpus(text, "print", told.append) for _ in range(2)]
     found = [one.tokenizer(["source", "target"], config).to_text() for one in corpora]
     assert found[0] == found[1] == Tokenizer.train(WORDS * 10, config).to_text()
     assert told == ["learning the vocabulary of the train split"]
-    (folder,) = encoded_corpus.cache_folder().iterdir()
-    (folder / "vocabulary").write_bytes((folder / "vocabulary").read_bytes().replace(b'"model"', b'"model "'))
-    assert corpora[0].tokenizer(["source", "target"], config).to_text() == found[0]
-    assert len(told) == 2
     for columns, size in ((["source"], 290), (["source", "target"], 280)):
         corpora[0].tokenizer(columns, config.model_copy(update={"vocab_size": size}))
-    assert len(list(encoded_corpus.cache_folder().iterdir())) == 3
+    assert len(list(cache_folder().iterdir())) == 3
+
+
+PARTS = [
+    {"ids": np.array([], dtype=np.uint16), "ends": np.array([], dtype=np.int64)},
+    {"ids": np.array([5, 6, 7], dtype=np.uint16), "ends": np.array([2, 3], dtype=np.int64)},
+    {"ids": np.array([65535], dtype=np.uint16), "ends": np.array([4], dtype=np.int64)},
+]
+
+
+def same(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        assert one[name].dtype == other[name].dtype
+        assert one[name].tolist() == other[name].tolist()
+
+
+def never():
+    raise AssertionError("it was there already")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_arrays_are_made_once_and_mapped(count, empty_cache):
+    same(cached_arrays("key", lambda: iter(PARTS[:count])), in_memory(PARTS[:count]))
+    found = cached_arrays("key", never)
+    same(found, in_memory(PARTS[:count]))
+    assert not found["ids"].flags.writeable or count == 1
+    assert len(list(empty_cache.iterdir())) == 1
+
+
+@pytest.mark.parametrize("damage", ["an array cut short", "an array gone", "half a header"])
+def test_what_a_cleaner_damaged_is_made_anew(damage, empty_cache):
+    cached_arrays("key", lambda: PARTS)
+    (folder,) = empty_cache.iterdir()
+    if damage == "half a header":
+        (folder / "header.json").write_text("{")
+    elif damage == "an array gone":
+        (folder / "ends").unlink()
+    else:
+        (folder / "ids").write_bytes((folder / "ids").read_bytes()[:-2])
+    same(cached_arrays("key", lambda: PARTS), in_memory(PARTS))
+    assert list(empty_cache.iterdir()) == [folder]
+
+
+def test_what_fails_halfway_leaves_nothing(empty_cache):
+    def failing():
+        yield PARTS[0]
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        cached_arrays("key", failing)
+    assert list(empty_cache.iterdir()) == []
+
+
+def test_of_two_that_make_it_at_once_the_first_to_end_counts(empty_cache):
+    def slow():
+        yield PARTS[0]
+        cached_arrays("key", lambda: PARTS)
+        yield from PARTS[1:]
+
+    same(cached_arrays("key", slow), in_memory(PARTS))
+    assert len(list(empty_cache.iterdir())) == 1

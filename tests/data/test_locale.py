@@ -8,16 +8,13 @@ from itertools import cycle
 import pytest
 from babel import Locale
 from babel.dates import get_day_names, get_month_names
+from dataset_configs import dataset
 
-from attncompare.config import LocaleConfig, TokenizerConfig
-from attncompare.data.corpora import load_corpus
-from attncompare.data.corpora.generated import Pair, distinct
-from attncompare.data.corpora.locale import dates, numbers, units
-from attncompare.data.corpora.locale.compose import phrase
-from attncompare.data.corpora.locale.language import Language, languages
-from attncompare.data.corpora.locale.segments import Segment, around, fill, render, spans
-from attncompare.data.corpus import fingerprint
-from attncompare.data.splits import SPLITS
+from attncompare.data.corpora.locale import dates, phrases
+from attncompare.data.corpora.locale.language import Language, Segment, around, fill, languages, render, spans
+from attncompare.data.corpora.locale.phrases import phrase
+from attncompare.data.corpus import Pair, fingerprint, generated_pairs
+from attncompare.data.dataset import SPLITS
 from attncompare.errors import Refused
 
 PAIRS = [("en", "de"), ("de", "en"), ("en", "fr"), ("es", "en"), ("en", "ja"), ("ru", "it"), ("pt_BR", "ar")]
@@ -28,10 +25,9 @@ def languages_of(pair):
     return Language(pair[0], "data.source"), Language(pair[1], "data.target")
 
 
-def config(pair=ONE_PAIR, train=300, **changes):
-    tokenizer = TokenizerConfig(kind="bpe", vocab_size=500, min_count=1, bytes=None, joint=True)
-    values = {"source": pair[0], "target": pair[1], "train_size": train, "val_size": 40, "test_size": 40} | changes
-    return LocaleConfig(name="locale", tokenizer=tokenizer, batch_size=8, batch_tokens=None, **values)
+def loaded(pair=ONE_PAIR, train=300, data_seed=1):
+    sizes = {"train_size": train, "val_size": 40, "test_size": 40}
+    return dataset("locale", data_seed, source=pair[0], target=pair[1], **sizes).load()
 
 
 def by_field(segments):
@@ -93,25 +89,25 @@ def test_spelled_and_written_numbers_agree(pair):
     both, rng = languages_of(pair), random.Random(1)
     value = {language.code: {language.say(n): n for n in range(1000)} for language in both}
     for _ in range(150):
-        source, target = numbers.spelled(rng, both)
+        source, target = phrases.spelled(rng, both)
         known = value[both[0].code].get(render(source))
         if known is not None:
             assert render(target) == both[1].say(known)
-        source, target = numbers.digits(rng, both)
+        source, target = phrases.digits(rng, both)
         significant = [re.sub(r"\D", "", render(side)) for side in (source, target)]
         assert significant[0] == significant[1]
 
 
 def test_phrases_inflect_and_reorder():
     both, rng = languages_of(ONE_PAIR), random.Random(3)
-    said = {render(s): render(t) for s, t in (units.relative(rng, both) for _ in range(3000))}
+    said = {render(s): render(t) for s, t in (phrases.relative(rng, both) for _ in range(3000))}
     for number, word in ((3, "drei"), (7, "sieben")):
         spelled = {both[0].say(number): word, str(number): str(number)}
         for english, german in spelled.items():
             assert said.get(f"{english} months ago", f"vor {german} Monaten") == f"vor {german} Monaten"
     assert "in 1 month" not in said or said["in 1 month"] == "in 1 Monat"
     assert sum(source.endswith(" ago") and target.startswith("vor ") for source, target in said.items()) > 500
-    money = {render(s): render(t) for s, t in (units.currency(rng, both) for _ in range(3000))}
+    money = {render(s): render(t) for s, t in (phrases.currency(rng, both) for _ in range(3000))}
     assert not any("einundzwanzig" in target for target in money.values())  # "ein" would change with the noun
     assert any(target.endswith(" Tschechische Kronen") for target in money.values())
 
@@ -131,7 +127,7 @@ def test_spans_slice_to_the_text_of_their_segment(pair):
 
 @pytest.mark.parametrize("pair", PAIRS)
 def test_every_row_is_aligned_and_its_spans_lie_inside(pair):
-    corpus = load_corpus(config(pair), 1)
+    corpus = loaded(pair)
     for row in corpus.splits["train"]:
         fields = [{field for *_, field in row[f"{side}_spans"]} for side in ("source", "target")]
         assert fields[0] == fields[1] == set(range(len(fields[0]))) != set()
@@ -145,7 +141,7 @@ def test_every_row_is_aligned_and_its_spans_lie_inside(pair):
 
 @pytest.mark.parametrize("pair", PAIRS[:3])
 def test_splits_share_no_phrase(pair):
-    corpus = load_corpus(config(pair), 1)
+    corpus = loaded(pair)
     for side in ("source", "target"):
         phrases = [text for split in SPLITS for text in corpus.splits[split][side]]
         assert len(set(phrases)) == len(phrases) == 380
@@ -165,22 +161,26 @@ def test_a_source_never_has_two_translations(pair):
 
 def test_no_two_pairs_share_a_side():
     drawn = cycle([("a", "x"), ("b", "x"), ("a", "y"), ("b", "y"), ("c", "z")])
-    pairs = distinct(lambda: Pair(*next(drawn), [], []), 3, "data=test")
-    assert [pair[:2] for pair in pairs] == [("a", "x"), ("b", "y"), ("c", "z")]
+
+    def draw():
+        return Pair(*next(drawn), [], [])
+
+    found = generated_pairs(draw, (1, 1, 1), random.Random(0), "data=test")
+    assert {found.column(split, "source")[0] for split in SPLITS} == {"a", "b", "c"}
     with pytest.raises(Refused, match="data=test cannot give 4 different pairs"):
-        distinct(lambda: Pair(*next(drawn), [], []), 4, "data=test")
+        generated_pairs(draw, (2, 1, 1), random.Random(0), "data=test")
 
 
 def test_corpus_is_a_function_of_seed_and_config():
-    first = fingerprint(load_corpus(config(), 1))
+    first = fingerprint(loaded())
     random.seed(99)
-    assert fingerprint(load_corpus(config(), 1)) == first
-    assert fingerprint(load_corpus(config(), 2)) != first
-    assert fingerprint(load_corpus(config(train=301), 1)) != first
+    assert fingerprint(loaded()) == first
+    assert fingerprint(loaded(data_seed=2)) != first
+    assert fingerprint(loaded(train=301)) != first
 
 
 def test_rarely_long():
-    corpus = load_corpus(config(train=1000), 1)
+    corpus = loaded(train=1000)
     lengths = sorted(len(text) for text in corpus.splits["train"]["source"])
     assert lengths[500] < 60
     assert lengths[-10] < 150
@@ -188,9 +188,9 @@ def test_rarely_long():
 
 def test_an_unknown_locale_is_refused_with_the_nearest():
     with pytest.raises(Refused, match=r"^data\.target: unknown locale 'det' \(did you mean de\?\); valid: ar, .*de.*"):
-        load_corpus(config(("en", "det")), 1)
+        loaded(("en", "det"))
     with pytest.raises(Refused, match=r"data\.source: unknown locale 'zh'"):  # CLDR has it, num2words does not
-        load_corpus(config(("zh", "en")), 1)
+        loaded(("zh", "en"))
 
 
 def test_a_locale_with_a_territory_is_known_by_any_spelling():

@@ -5,12 +5,10 @@ from itertools import chain
 import pytest
 import torch
 
-from attncompare.config import TokenizerConfig
+from attncompare.data.cache import in_memory
+from attncompare.data.dataset import TokenizerConfig
 from attncompare.data.encoding import encode_lines, encode_rows, encode_stream
-from attncompare.data.pair_set import PairSet
-from attncompare.data.row_set import RowSet
-from attncompare.data.stream_set import StreamSet
-from attncompare.data.token_arrays import in_memory
+from attncompare.data.sets import PairSet, RowSet, StreamSet
 from attncompare.data.tokenizer import BOS, EOS, PAD, Tokenizer
 
 DOCUMENTS = ["Ein größerer Text, mit Umlauten.", "a", "", "Some more text\nover two lines.", "€uro — 1.234"] * 3

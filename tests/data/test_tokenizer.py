@@ -1,17 +1,21 @@
-"""Round trips, offsets, labels and refusals of the tokenizers."""
+"""Tokenizers: round trips, offsets, labels, what a file of one may hold, and the sums of the unigram model."""
 
+import itertools
+import json
+import math
 import os
 import random
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attncompare.config import TokenizerConfig
-from attncompare.data.offsets import overlaps, token_bytes
-from attncompare.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
+from attncompare.data.dataset import TokenizerConfig
+from attncompare.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, overlaps, token_bytes
+from attncompare.data.unigram import Lattice, train_unigram
 from attncompare.errors import Refused
 
 BYTES, LETTERS = True, False
@@ -145,7 +149,7 @@ def test_pieces_carry_the_space_before_them_also_where_a_text_is_cut_by_spaces(k
 
 
 UNIGRAM_IN_A_PROCESS = """
-from attncompare.config import TokenizerConfig
+from attncompare.data.dataset import TokenizerConfig
 from attncompare.data.tokenizer import Tokenizer
 words = [" ".join(chr(97 + i * k % 26) * (i % 3 + 1) + chr(98 + k % 20) for k in range(9)) for i in range(300)]
 for made_of_bytes in (True, False):
@@ -239,18 +243,170 @@ def test_a_damaged_file_is_refused_in_one_line(content):
     assert "\n" not in str(refusal.value)
 
 
-def test_a_tokenizer_of_another_making_is_refused():
-    from tokenizers import Tokenizer as Backend
-    from tokenizers import models
-
-    other = Backend(models.WordLevel({"a": 0}, unk_token="a")).to_str()
-    with pytest.raises(Refused, match="ids 0-3 are not"):
-        Tokenizer.parse(other.encode(), "tokenizer.json")
-
-
 def test_a_token_shows_its_characters_without_its_space():
     text = "on  March"
     assert overlaps(text, (3, 9), 4, 9)
     assert not overlaps(text, (3, 9), 2, 4)  # the space before "March" is not what the token says
     assert overlaps(text, (2, 3), 2, 4)  # a token of space alone says space
     assert not overlaps(text, (0, 2), 2, 9)
+
+
+# What a file may hold: a vocabulary and nothing else.
+REGEX = {"type": "Split", "pattern": {"Regex": "(a|a)*$"}, "behavior": "Isolated", "invert": False}
+
+
+def written(kind):
+    """Return what a small tokenizer's file holds."""
+    size = None if kind[0] in ("word", "character") else 8 if kind[1] is LETTERS else 262
+    return json.loads(train(kind, ["abab ab", "b ab"], size).to_text())
+
+
+def swap_ids(values):
+    vocab = values["model"]["vocab"]
+    first, second = list(vocab)[:2]
+    vocab[first], vocab[second] = vocab[second], vocab[first]
+
+
+CHANGES = {
+    "another regular expression": lambda v: v.update(pre_tokenizer=REGEX),
+    "one more regular expression": lambda v: v.update(
+        pre_tokenizer={"type": "Sequence", "pretokenizers": [v["pre_tokenizer"], REGEX]}
+    ),
+    "no cutting": lambda v: v.update(pre_tokenizer=None),
+    "a normalizer": lambda v: v.update(normalizer={"type": "Prepend", "prepend": "x"}),
+    "a post-processor": lambda v: v.update(
+        post_processor={"type": "BertProcessing", "sep": ["<eos>", 3], "cls": ["<bos>", 2]}
+    ),
+    "another decoder": lambda v: v.update(decoder={"type": "Replace", "pattern": {"String": "a"}, "content": "b"}),
+    "padding": lambda v: v.update(padding={"strategy": {"Fixed": 2**30}, "direction": "Right"}),
+    "truncation": lambda v: v.update(truncation={"max_length": 0}),
+    "one more special token": lambda v: v["added_tokens"].append({**v["added_tokens"][0], "id": 4, "content": "x"}),
+    "no special tokens": lambda v: v.update(added_tokens=[]),
+    "another kind of model": lambda v: v["model"].update(type="WordPiece", max_input_chars_per_word=1),
+    "another unknown token": lambda v: v["model"].update(unk_token="a"),
+    "bytes as a fallback": lambda v: v["model"].update(byte_fallback=True),
+    "dropout": lambda v: v["model"].update(dropout=0.5),
+    "another key": lambda v: v.update(x=1),
+    "another id for what is unknown": lambda v: v["model"].update(unk_id=0),
+    "no vocabulary": lambda v: v["model"].pop("vocab"),
+    "a list for a vocabulary": lambda v: v["model"].update(vocab=[["a", 0]]),
+}
+OF_IDS = {
+    "a gap in the ids": lambda v: v["model"]["vocab"].update(zz=10**6),
+    "an id twice": lambda v: v["model"]["vocab"].update(zz=5),
+    "an id that is a text": lambda v: v["model"]["vocab"].update(zz="5"),
+    "ids exchanged": swap_ids,
+}
+OF_SCORES = {
+    "a score that is no logarithm": lambda vocab: vocab.append(["zz", 0.5]),
+    "a score that is a text": lambda vocab: vocab.append(["zz", "-1"]),
+    "a score without end": lambda vocab: vocab.append(["zz", -math.inf]),
+    "a score that is a whole number": lambda vocab: vocab.append(["zz", -1]),
+    "no score": lambda vocab: vocab.append(["zz"]),
+    "a token alone": lambda vocab: vocab.append("zz"),
+    "a token that is a number": lambda vocab: vocab.append([5, -1.0]),
+    "a token twice": lambda vocab: vocab.append(list(vocab[-1])),
+    "specials exchanged": lambda vocab: vocab.insert(0, vocab.pop(1)),
+    "specials gone": lambda vocab: vocab.pop(0),
+}
+WITH_IDS = [kind for kind in KINDS if kind[0] != "unigram"]
+CASES = {
+    **{name: (change, KINDS) for name, change in CHANGES.items()},
+    **{name: (change, WITH_IDS) for name, change in OF_IDS.items()},
+    **{
+        name: (lambda values, change=change: change(values["model"]["vocab"]), [*{*KINDS} - {*WITH_IDS}])
+        for name, change in OF_SCORES.items()
+    },
+}
+
+
+def refused(values):
+    with pytest.raises(Refused, match=r"t\.json: ") as refusal:
+        Tokenizer.parse(json.dumps(values).encode(), "t.json")
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_file_that_holds_anything_else_is_refused(name):
+    change, kinds = CASES[name]
+    for kind in kinds:
+        values = written(kind)
+        change(values)
+        refused(values)
+
+
+@pytest.mark.parametrize("merges", [[["a", "zz"]], [["a"]], "ab", [["a", "a"]], None, [[0, 1]]])
+def test_merges_that_do_not_fit_the_vocabulary_are_refused(merges):
+    for kind in (("bpe", BYTES), ("bpe", LETTERS)):
+        values = written(kind)
+        values["model"]["merges"] = merges
+        refused(values)
+
+
+def test_pieces_that_are_no_bytes_are_refused():
+    values = written(("unigram", BYTES))
+    values["model"]["vocab"][-1][0] = "日"
+    refused(values)
+    values = written(("bpe", BYTES))
+    values["model"]["vocab"] = {"日" if token == "a" else token: i for token, i in values["model"]["vocab"].items()}
+    refused(values)
+
+
+# The unigram model's sums over all ways to cut a word, against an enumeration of them.
+CUTS = ["a", "b", "ab", "ba", "aba", "bb"]
+NUMBER_OF = {piece: number for number, piece in enumerate(CUTS)}
+WORDS = ["a", "ab", "abab", "babba", "bb"]
+COUNTS = np.array([3, 1, 4, 1, 5])
+PROBABILITY = np.array([0.1, 0.2, 0.3, 0.05, 0.15, 0.2])
+
+
+def cuts(word):
+    """Return every way to cut ``word`` into pieces."""
+    found = []
+    for places in itertools.product((False, True), repeat=len(word) - 1):
+        bounds = [0, *(place + 1 for place, cut in enumerate(places) if cut), len(word)]
+        pieces = [word[start:end] for start, end in itertools.pairwise(bounds)]
+        if all(piece in NUMBER_OF for piece in pieces):
+            found.append([NUMBER_OF[piece] for piece in pieces])
+    return found
+
+
+def likelihood(cut):
+    return math.prod(PROBABILITY[number] for number in cut)
+
+
+def test_likelihood_and_expectation_are_sums_over_all_ways_to_cut():
+    lattice = Lattice(WORDS, NUMBER_OF)
+    totals = [sum(map(likelihood, cuts(word))) for word in WORDS]
+    assert lattice.likelihoods(PROBABILITY) == pytest.approx(totals)
+    expected = np.zeros(len(CUTS))
+    for word, count, total in zip(WORDS, COUNTS, totals, strict=True):
+        for cut in cuts(word):
+            for number in cut:
+                expected[number] += count * likelihood(cut) / total
+    assert lattice.expected(PROBABILITY, COUNTS) == pytest.approx(expected)
+
+
+def test_a_piece_that_is_gone_is_in_no_way_to_cut():
+    lattice = Lattice(WORDS, NUMBER_OF)
+    lattice.keep(np.array([True, True, False, True, True, True]))
+    without = [sum(likelihood(cut) for cut in cuts(word) if NUMBER_OF["ab"] not in cut) for word in WORDS]
+    assert lattice.likelihoods(PROBABILITY) == pytest.approx(without)
+
+
+def test_what_a_piece_could_be_cut_into_leaves_itself_out():
+    found = Lattice(CUTS, NUMBER_OF, whole=False).likelihoods(PROBABILITY)
+    by_hand = [sum(likelihood(cut) for cut in cuts(piece) if len(cut) > 1) for piece in CUTS]
+    assert found == pytest.approx(by_hand)
+
+
+def test_what_comes_often_becomes_a_piece_and_letters_stay():
+    words = ["▁the", "▁then", "▁other", "▁cat", "▁x"]
+    counts = np.array([500, 200, 100, 3, 1])
+    pieces = dict(train_unigram(words, counts, ["q"], 14, 1))
+    letters = set("".join(words)) | {"q"}
+    assert len(pieces) == 14 and letters <= pieces.keys() and "▁the" in pieces
+    assert sum(math.exp(score) for score in pieces.values()) == pytest.approx(1)
+    assert list(pieces.values()) == sorted(pieces.values(), reverse=True)
+    assert "▁cat" in dict(train_unigram(words, counts, [], 1000, 3))
+    assert "▁cat" not in dict(train_unigram(words, counts, [], 1000, 4))

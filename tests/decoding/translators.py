@@ -4,7 +4,7 @@ import torch
 from variants import make_encoder_decoder
 
 from attncompare.data.tokenizer import BOS
-from attncompare.decoding.stepping import TranslationSteps
+from attncompare.decoding.search import TranslationSteps
 
 
 def translator(variant, size, heads=None):

@@ -26,7 +26,7 @@ class MadeRun:
     def predictions(self):
         return []
 
-    def losses(self):
+    def items(self):
         return []
 
     def environment(self):

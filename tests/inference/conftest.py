@@ -3,7 +3,6 @@ import sys
 
 import pytest
 from commands import SMOKE, composed_config
-from one_thread import one_thread  # noqa: F401  (used by every test of this folder)
 
 WRITER = (
     *("task=language_model", "data=recall", "data.length=24", "data.train_size=80", "data.val_size=20"),
@@ -15,7 +14,7 @@ WRITER = (
 @pytest.fixture(scope="session")
 def writer_run(tmp_path_factory):
     """The record of a finished language model, for tests that only read it."""
-    from attncompare.train import train
+    from attncompare.training import train
 
     return train(composed_config(tmp_path_factory.mktemp("writer") / "runs", WRITER), list(WRITER))
 
@@ -23,7 +22,7 @@ def writer_run(tmp_path_factory):
 @pytest.fixture(scope="session")
 def windows_run(tmp_path_factory):
     """The record of a finished model of one long text, read in windows."""
-    from attncompare.train import train
+    from attncompare.training import train
 
     folder = tmp_path_factory.mktemp("windows")
     text = " ".join(f"{number} bottles of milk hang on wall {number % 7}," for number in range(400))
@@ -42,7 +41,7 @@ def windows_run(tmp_path_factory):
 @pytest.fixture(scope="session")
 def translator_run(tmp_path_factory):
     """The record of a finished translator with small texts: it learned for two steps."""
-    from attncompare.train import train
+    from attncompare.training import train
 
     overrides = [*SMOKE, "attention=additive", "attention.heads=3", "tracking=disabled", "task.max_length=12"]
     return train(composed_config(tmp_path_factory.mktemp("translator") / "runs", overrides), overrides)

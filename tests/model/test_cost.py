@@ -3,28 +3,18 @@
 import dataclasses
 
 import pytest
-import torch
 from torch.utils.flop_counter import FlopCounterMode
 from variants import VARIANTS, make_decoder_only, make_encoder_decoder
 
 from attncompare.attention import Attention
-from attncompare.model.cost import (
-    Lengths,
-    forward_flops,
-    parameter_count,
-    planned_activations,
-    planned_map,
-    planned_parameters,
-    train_flops_per_token,
-)
+from attncompare.model import Lengths, parameter_count, train_flops_per_token
 
 S, T = 9, 7
-OWN_SOURCE = {"source_vocab_size": 29, "positions": "learned"}
 BOTH = pytest.mark.parametrize("make", [make_encoder_decoder, make_decoder_only])
 HEADS = pytest.mark.parametrize("heads", [1, 3, 4])
 
 
-def run(make, variant, size, heads, tokens, backward=False):
+def counted(make, variant, size, heads, tokens, backward=False):
     """Return the model, its lengths, and the operations that torch counts for one sequence on the explicit path."""
     model = make(variant, size, heads)
     inputs = [tokens(1, S), tokens(1, T, 2)] if make is make_encoder_decoder else [tokens(1, T)]
@@ -35,7 +25,7 @@ def run(make, variant, size, heads, tokens, backward=False):
     return model, Lengths(S if len(inputs) == 2 else 0, T), counter.get_total_flops()
 
 
-def uncounted(model, lengths, size, heads):
+def beyond_products(model, lengths, size, heads):
     """Return what scores cost beyond the 2K operations, one product and sum, that the counter sees in each."""
     pairs = size.layers * T * T if lengths.source == 0 else size.layers * (S * S + T * T + T * S)
     score = next(module.score for module in model.modules() if isinstance(module, Attention))
@@ -44,29 +34,23 @@ def uncounted(model, lengths, size, heads):
 
 @BOTH
 @HEADS
-def test_for_dot_every_operation_is_a_matrix_product_that_torch_counts(make, heads, size, tokens):
-    model, lengths, counted = run(make, "dot", size, heads, tokens)
-    assert forward_flops(model, lengths) == counted
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_forward_pass_costs_its_matrix_products_and_what_scores_declare(variant, make, heads, size, tokens):
+    model, lengths, products = counted(make, variant, size, heads, tokens)
+    assert model.forward_flops(lengths) - products == beyond_products(model, lengths, size, heads)
+    if variant == "dot":
+        assert model.forward_flops(lengths) == products
 
 
 @BOTH
-@HEADS
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_training_step_costs_three_times_the_forward_pass(variant, make, heads, size, tokens):
-    model, lengths, counted = run(make, variant, size, heads, tokens, backward=True)
-    beyond = train_flops_per_token(model, lengths) * T - counted
+def test_a_training_step_costs_three_forward_passes(variant, make, size, tokens):
+    model, lengths, products = counted(make, variant, size, 3, tokens, backward=True)
+    beyond = train_flops_per_token(model, lengths) * T - products
     if variant == "additive":  # of its backward pass the counter sees the products with v alone
-        assert beyond >= 3 * uncounted(model, lengths, size, heads)
+        assert beyond >= 3 * beyond_products(model, lengths, size, 3)
     else:
-        assert beyond == pytest.approx(3 * uncounted(model, lengths, size, heads))
-
-
-@BOTH
-@HEADS
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_what_other_scores_cost_beyond_matrix_products_is_what_they_say(variant, make, heads, size, tokens):
-    model, lengths, counted = run(make, variant, size, heads, tokens)
-    assert forward_flops(model, lengths) - counted == uncounted(model, lengths, size, heads)
+        assert beyond == pytest.approx(3 * beyond_products(model, lengths, size, 3))
 
 
 def test_parameters_are_those_of_the_paper_with_one_embedding(size):
@@ -81,56 +65,8 @@ def test_parameters_are_those_of_the_paper_with_one_embedding(size):
     assert parameter_count(make_encoder_decoder("additive", size, 4)) == encoder_decoder + 3 * layers * d
     learned = dataclasses.replace(size, positions="learned")
     assert parameter_count(make_decoder_only("dot", learned)) == decoder_only + size.max_length * d
-
-
-@BOTH
-@HEADS
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("changes", [{}, {"positions": "learned"}, {"d_model": 20, "layers": 3, "d_ff": 7}, OWN_SOURCE])
-def test_parameters_can_be_counted_before_there_is_a_model(variant, make, heads, size, changes):
-    size = dataclasses.replace(size, **changes)
-    model = make(variant, size, heads)
-    attentions = [module for module in model.modules() if isinstance(module, Attention)]
-    own = sum(parameter_count(attention.score) for attention in attentions)
-    planned = planned_parameters(size, heads * attentions[0].head_dim, cross=make is make_encoder_decoder)
-    assert planned == parameter_count(model) - own
-
-
-@BOTH
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_what_a_step_keeps_is_at_least_what_was_planned(variant, make, size, tokens):
-    model = make(variant, size, 2).train()
-    parameters = {parameter.data_ptr() for parameter in model.parameters()}
-
-    def kept_by(sequences):
-        inputs = (
-            [tokens(sequences, T)] if make is make_decoder_only else [tokens(sequences, S), tokens(sequences, T, 2)]
-        )
-        kept = {}
-
-        def keep(tensor):
-            if tensor.data_ptr() not in parameters:
-                kept[tensor.data_ptr()] = tensor  # the tensor too, or its place would be given to another
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            logits_BTV = model(*inputs).logits_BTV
-            torch.nn.functional.cross_entropy(logits_BTV.flatten(0, 1), tokens(sequences, T).flatten())
-        return sum(tensor.numel() for tensor in kept.values())
-
-    lengths = Lengths(0 if make is make_decoder_only else S, T)
-    inner = next(module.heads * module.head_dim for module in model.modules() if isinstance(module, Attention))
-    # The difference leaves out what there is once for all sequences, such as weights put beside each other.
-    counted, planned = kept_by(2) - kept_by(1), planned_activations(size, inner, lengths)
-    assert counted / 2 < planned <= counted
-
-
-@BOTH
-def test_the_maps_of_one_sequence_are_as_large_as_planned(make, size, tokens):
-    inputs = [tokens(1, S), tokens(1, T, 2)] if make is make_encoder_decoder else [tokens(1, T)]
-    weights = make("dot", size, 3)(*inputs, need_weights=True).weights
-    lengths = Lengths(S if len(inputs) == 2 else 0, T)
-    assert planned_map(size.layers, 3, lengths) == sum(site.numel() for site in weights.values())
+    own_source = dataclasses.replace(size, source_vocab_size=29)
+    assert parameter_count(make_encoder_decoder("dot", own_source)) == encoder_decoder + 29 * d
 
 
 def test_frozen_parameters_are_not_counted(size):
@@ -138,9 +74,3 @@ def test_frozen_parameters_are_not_counted(size):
     before = parameter_count(model)
     model.decoder_norm.weight.requires_grad_(False)
     assert parameter_count(model) == before - size.d_model
-
-
-def test_the_counter_sees_what_the_test_believes():
-    with FlopCounterMode(display=False) as counter:
-        torch.ones(3, 4) @ torch.ones(4, 5)
-    assert counter.get_total_flops() == 2 * 3 * 4 * 5

@@ -8,10 +8,9 @@ import torch
 import torch.nn.functional as F
 from commands import SMOKE
 from torch import nn
-from variants import VARIANTS, make_attention, make_decoder_only, make_encoder_decoder
+from variants import VARIANTS, make_decoder_only, make_encoder_decoder
 
 from attncompare.data.module import DataModule
-from attncompare.model.cost import parameter_count, planned_parameters
 from attncompare.tasks import build_task
 
 
@@ -55,14 +54,10 @@ def test_the_decoder_is_nanogpt(gpt2_size, tokens):
 
 @pytest.mark.parametrize("make", [make_encoder_decoder, make_decoder_only])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_without_bias_no_part_has_one_and_the_planned_size_is_right(make, variant, gpt2_size):
+def test_without_bias_no_part_has_one(make, variant, gpt2_size):
     model = make(variant, gpt2_size, heads=2, bias=False)
     names = [name for name, _ in model.named_parameters()]
     assert names and not [name for name in names if name.endswith("bias")]
-    own = sum(parameter.numel() for name, parameter in model.named_parameters() if ".score." in name)
-    attention = make_attention(variant, gpt2_size.d_model, 2)
-    planned = planned_parameters(gpt2_size, attention.heads * attention.head_dim, cross=make is make_encoder_decoder)
-    assert parameter_count(model) - own == planned
 
 
 def task_of(config):
@@ -90,7 +85,7 @@ def test_embeddings_are_decayed_where_that_is_asked_for(make_config, decayed):
     assert {group["eps"] for group in optimizer.param_groups} == {1e-6}
 
 
-def test_a_config_chooses_all_of_it(make_config):
+def test_a_config_chooses_the_form(make_config):
     form = ("backbone.bias=false", "backbone.init=gpt2", "backbone.scale_embedding=false", "backbone.positions=learned")
     one, plain = task_of(make_config(*SMOKE, *form)), task_of(make_config(*SMOKE, "backbone.positions=learned"))
     assert not [name for name, _ in one.named_parameters() if name.endswith("bias")]

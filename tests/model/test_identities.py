@@ -1,4 +1,4 @@
-"""Which variants are the same model, to the bit, and where they are not (C4)."""
+"""Which variants are the same model, to the bit, and where they are not."""
 
 import pytest
 import torch
@@ -61,10 +61,10 @@ def test_the_task_owns_causality_of_the_decoder_and_no_variant_that_of_cross_att
         "decoder_self": (2, 3, heads, 7, 7),
         "cross": (2, 3, heads, 7, 9),
     }
-    assert tuple(weights) == model.SITES
+    assert tuple(weights) == tuple(model.sites)
     assert (weights["decoder_self"].triu(1) == 0).all()
     assert (weights["cross"] > 0).all()
     language_model = make_decoder_only(variant, size)
     weights = language_model(tokens(3, 9), need_weights=True).weights
-    assert tuple(weights) == language_model.SITES
+    assert tuple(weights) == tuple(language_model.sites)
     assert (weights["decoder_self"].triu(1) == 0).all()

@@ -9,10 +9,10 @@ from commands import SMOKE, composed_config
 from outcomes import assert_same
 
 from attncompare.errors import Refused
-from attncompare.reproduce.facts import facts_of
-from attncompare.tracking.ending import Course
-from attncompare.tracking.record import Run, find_runs
-from attncompare.train import resume, train
+from attncompare.record import Run, find_runs
+from attncompare.reproduce.sources import facts_of
+from attncompare.training.ending import Course
+from attncompare.training.run import resume, train
 
 TIMED = (
     *(*SMOKE, "tracking=disabled", "tracking.probes=0", "trainer.max_time=100", "trainer.max_steps=1000"),
@@ -48,13 +48,13 @@ def test_it_comes_out_identical_on_a_machine_of_any_speed(cli, timed, pace):
     report, again = reproduction("runs")
     assert report["verdict"] == "identical"
     assert again.summary["steps"] == 61 and again.summary["ended_by"] == "max_time"
-    assert facts_of(again).course == facts_of(run).course == Course(50, 100, 61)
+    assert facts_of(again).course == facts_of(run).course == {"planned_after": 50, "planned_steps": 100, "last": 61}
 
 
 def test_its_repetition_can_be_interrupted_too(timed, tmp_path):
     run, clock = timed
     clock.pace = 0.001
-    config, course = composed_config(tmp_path / "again", TIMED), facts_of(run).course
+    config, course = composed_config(tmp_path / "again", TIMED), Course(**facts_of(run).course)
     whole = train(config, course=course)
     assert_same(resume(train(config, course=course, stop_after=40).path), whole)
     assert (whole.summary["test"], whole.summary["weights_sha256"]) == (
@@ -88,7 +88,7 @@ def test_so_does_one_that_ended_before_its_time(cli, tmp_path, monkeypatch, end)
 def test_a_record_that_lost_its_plan_is_refused(tmp_path, monkeypatch, cli):
     FakeClock(monkeypatch)
     run = train(composed_config(tmp_path / "runs", TIMED))
-    monkeypatch.setattr("attncompare.reproduce.facts.course_of", lambda _: None)
+    monkeypatch.setattr("attncompare.reproduce.sources._course", lambda *_: None)
     code, _, err = cli("reproduce", run.path)
     assert code == 2 and "its record does not tell for how many steps" in err
     with pytest.raises(Refused, match="its plan of steps cannot be"):

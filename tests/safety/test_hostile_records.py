@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from attncompare.tracking.seal import seal
+from attncompare.record import seal
 
 SECRET = "the-secret-of-somebody-else"
 

@@ -8,13 +8,13 @@ import zipfile
 import pytest
 from commands import SMOKE, composed_config
 
-from attncompare.tracking.record import Run
+from attncompare.record import Run
 
 
 @pytest.fixture(scope="module")
 def unfinished(tmp_path_factory):
     """The folder of a run that stopped after its first step, with a checkpoint to go on from."""
-    from attncompare.train import train
+    from attncompare.training.run import train
 
     home = tmp_path_factory.mktemp("unfinished")
     overrides = [*SMOKE, "tracking=disabled"]

@@ -3,32 +3,42 @@
 import functools
 
 import pytest
-from left_records import leave
 
-from attncompare.sweep.job import Job
+from attncompare.record import RecordLogger, create_folder
+from attncompare.sweep.folder import Job
 from attncompare.sweep.start import start
 
 
-class Launcher:
-    """Leaves each run in a state: that of its seed, else finished; remembers which runs it was given."""
+@pytest.fixture(scope="session")
+def leave():
+    """Leave the record of a run in some state, in the folder that it has already if it was begun."""
 
-    def __init__(self):
-        self.states, self.given, self.sweeps = {}, [], []
+    def leave(sweep, job, state):
+        path = job.begun or create_folder(job.config, sweep.path)
+        writer = RecordLogger.create(path, job.config, job.overrides, group=sweep.group, wandb={"id": "abcdefgh"})
+        if state != "running":
+            writer.close(state, None if state == "finished" else "for a test")
+        return path
 
-    def __call__(self, sweep, jobs, _):
-        self.sweeps.append(sweep)
-        self.given.append([job.config.seed for job in jobs])
+    return leave
+
+
+@pytest.fixture
+def launcher(leave):
+    """Leave each run in the state of its seed, else finished; remember which runs were given."""
+
+    def launch(sweep, jobs, _):
+        launch.sweeps.append(sweep)
+        launch.given.append([job.config.seed for job in jobs])
         for job in jobs:
-            state = self.states.get(job.config.seed, "finished")
+            state = launch.states.get(job.config.seed, "finished")
             if state == "ctrl-c":
                 raise KeyboardInterrupt
             if state != "waiting":
                 leave(sweep, job, state)
 
-
-@pytest.fixture
-def launcher():
-    return Launcher()
+    launch.states, launch.given, launch.sweeps = {}, [], []
+    return launch
 
 
 @pytest.fixture

@@ -6,21 +6,19 @@ import os
 from types import SimpleNamespace
 
 import pytest
-from commands import ENDLESS, SMOKE, Started, attncompare
+from commands import SMOKE, attncompare
 from hydra.core.hydra_config import HydraConfig
-from left_records import leave
 from omegaconf import OmegaConf
 
-from attncompare.config_checks import _LAUNCHERS
+from attncompare.config.checks import _LAUNCHERS
 from attncompare.errors import RunFailed
+from attncompare.record import Run, RunLock, find_runs
 from attncompare.sweep import elsewhere
-from attncompare.sweep.again import members
 from attncompare.sweep.elsewhere import Member, train_elsewhere
+from attncompare.sweep.folder import Members
 from attncompare.sweep.listing import Listed
+from attncompare.sweep.pool import Place
 from attncompare.sweep.start import start
-from attncompare.sweep.worker import Place
-from attncompare.tracking.lock import RunLock
-from attncompare.tracking.record import Run, find_runs
 
 QUIET = (*SMOKE, "tracking=disabled")
 
@@ -58,22 +56,6 @@ def test_submitit_gives_the_numbers_of_a_sweep_in_processes(tmp_path):
         runs = find_runs([tmp_path / launcher / done.stdout.strip()])
         numbers[launcher] = {run.config.seed: run.summary["weights_sha256"] for run in runs}
     assert numbers["processes"] == numbers["submitit_local"] and len(numbers["processes"]) == 2
-
-
-@needs("submitit_local")
-@pytest.mark.long
-def test_submitit_goes_on_with_what_another_launcher_began(tmp_path):
-    endless = [override for override in ENDLESS if "max_steps" not in override]
-    command = ("train", "-m", *endless, "tracking=disabled", "trainer.max_steps=400,401", "trainer.validate_every=100")
-    started = Started(*command, cwd=tmp_path)
-    started.wait_for("training step", times=2)
-    started.interrupt()
-    assert started.end()[0] == 130
-    done = attncompare(*command, "hydra/launcher=submitit_local", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "2 runs that did not finish: going on where they stand" in done.stderr
-    assert [run.state for run in find_runs([tmp_path])] == ["finished"] * 2
-    assert all(run.summary["resumed"] for run in find_runs([tmp_path]))
 
 
 @needs("ray")
@@ -125,7 +107,7 @@ def test_a_process_that_a_cluster_starts_twice_goes_on_with_its_record(begin, la
     with pytest.raises(RunFailed):
         begin("seed=1", "seed=2")
     (sweep,) = launcher.sweeps
-    runs = members(sweep.path).runs.values()
+    runs = Members.read(sweep.path).runs.values()
     given = []
     monkeypatch.setattr(elsewhere, "train_member", lambda job, _: given.append(job.begun) or SimpleNamespace(path=""))
     overrides = SimpleNamespace(task=OmegaConf.create(["notes=${seed}"]))
@@ -160,7 +142,7 @@ def launched(jobs_of):
 
         with contextlib.suppress(RunFailed):
             start(jobs, "attncompare train -m", begin, fresh=False)
-        runs = members(sweeps[-1].path).runs.values()
+        runs = Members.read(sweeps[-1].path).runs.values()
         return Listed.read(sweeps[-1].path).states, {run.config.seed: run.summary.get("message") for run in runs}
 
     return launched
@@ -169,7 +151,7 @@ def launched(jobs_of):
 LOST = "its process ended without closing the record (Job 7 was killed)"
 
 
-def test_a_record_that_its_process_never_closed_is_closed_when_the_launcher_returns(launched):
+def test_a_record_that_its_process_never_closed_is_closed_when_the_launcher_returns(launched, leave):
     def launch(sweep, jobs, _):
         leave(sweep, jobs[0], "running")
         leave(sweep, jobs[1], "finished")
@@ -180,7 +162,7 @@ def test_a_record_that_its_process_never_closed_is_closed_when_the_launcher_retu
     assert messages == {1: LOST, 2: None}
 
 
-def test_a_launcher_that_gives_up_leaves_no_record_that_seems_to_go_on(launched):
+def test_a_launcher_that_gives_up_leaves_no_record_that_seems_to_go_on(launched, leave):
     locks = []
 
     def launch(sweep, jobs, _):
@@ -194,7 +176,7 @@ def test_a_launcher_that_gives_up_leaves_no_record_that_seems_to_go_on(launched)
     assert messages == {1: LOST, 2: None}
 
 
-def test_after_ctrl_c_a_cluster_may_still_begin_what_it_was_given(launched):
+def test_after_ctrl_c_a_cluster_may_still_begin_what_it_was_given(launched, leave):
     def launch(sweep, jobs, _):
         folders.append(leave(sweep, jobs[0], "running"))
         raise KeyboardInterrupt

@@ -6,9 +6,8 @@ import pytest
 from filelock import FileLock
 
 from attncompare.errors import RunFailed
+from attncompare.record import RunLock, find_runs
 from attncompare.sweep.listing import varied
-from attncompare.tracking.lock import RunLock
-from attncompare.tracking.record import find_runs
 
 
 @pytest.fixture
@@ -20,58 +19,45 @@ def half(begin, launcher):
     return launcher.sweeps[-1].path
 
 
-def test_states_and_what_varies(half, cli, tmp_path):
+def test_states_what_varies_and_what_can_be_done(half, cli, tmp_path):
     code, out, _ = cli("sweeps", tmp_path / "runs")
-    assert code == 0
-    assert "1 finished, 1 failed, 1 interrupted, 1 killed, 1 waiting" in out
+    assert code == 0 and "1 finished, 1 failed, 1 interrupted, 1 killed, 1 waiting" in out
     assert "seed (5)" in out and "attention" not in out.partition("compare:")[0]
     assert f"go on with {half}: attncompare train -m" in out
     assert f"compare: attncompare compare {half}" in out
-
-
-def test_a_run_that_is_being_trained_now(half, cli, tmp_path):
     (killed,) = [run for run in find_runs([half]) if run.state == "running"]
     lock = RunLock(killed.path)
     with FileLock(half / ".lock"):
         _, out, _ = cli("sweeps", tmp_path / "runs")
     lock.release()
-    assert "1 finished, 1 training, 1 failed" in out
-    assert "go on with" not in out
+    assert "1 finished, 1 training, 1 failed" in out and "go on with" not in out
 
 
-def test_a_finished_sweep_by_its_own_folder_and_as_json(begin, cli):
+def test_a_finished_sweep_as_json(begin, cli):
     folder = begin("attention=dot", "attention=scaled")
-    assert "finished" in cli("sweeps", folder)[1]
     (sweep,) = json.loads(cli("sweeps", folder.parents[1], "--json")[1])["sweeps"]
     assert (sweep["folder"], sweep["runs"], sweep["states"]) == (str(folder), 2, {"finished": 2})
-    assert sweep["varies"] == {"attention": ["dot", "scaled"]}
-    assert sweep["training"] is False
+    assert sweep["varies"] == {"attention": ["dot", "scaled"]} and sweep["training"] is False
 
 
 def test_damaged_ones_are_named(half, begin, launcher, cli, tmp_path):
     launcher.states = {}
-    other = begin("attention=additive", "attention=scaled")
+    other = begin("attention=additive notes='\x1b[2J'", "attention=scaled")
     (half / "sweep.yaml").write_text("{")
     first, _ = find_runs([other])
     (first.path / "config.yaml").write_text("a: 1\n")
     code, out, _ = cli("sweeps", tmp_path / "runs")
-    assert code == 0
-    assert f"damaged: {half / 'sweep.yaml'}" in out
-    assert f"damaged: {first.path / 'config.yaml'}" in out
-    assert "1 finished, 1 waiting, 1 damaged" in out
+    assert code == 0 and "1 finished, 1 waiting, 1 damaged" in out
+    assert f"damaged: {half / 'sweep.yaml'}" in out and f"damaged: {first.path / 'config.yaml'}" in out
+    assert "\x1b[2J" not in out
 
 
 def test_no_sweeps_and_no_folder(cli, tmp_path):
     assert "no sweeps in " in cli("sweeps", tmp_path)[1]
     code, _, err = cli("sweeps", tmp_path / "nowhere")
-    assert code == 2 and err.startswith(f"error: {tmp_path / 'nowhere'}: no such folder")
+    assert code == 2 and "nowhere" in err and err.count("\n") == 1
 
 
-def test_names_that_would_draw_on_the_terminal_are_spelled_out(begin, cli):
-    folder = begin("attention=dot notes='\x1b[2J'", "attention=scaled")
-    assert "\x1b[2J" not in cli("sweeps", folder)[1]
-
-
-def test_a_key_that_some_runs_alone_set_varies():
+def test_a_key_that_only_some_runs_set_varies():
     assert varied([["seed=1", "a=1"], ["seed=2", "a=1"]]) == {"seed": ["1", "2"]}
     assert varied([["seed=1"], ["seed=1", "a=1"]]) == {"a": ["1"]}

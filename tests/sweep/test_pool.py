@@ -1,4 +1,4 @@
-"""The processes of a sweep on this machine: whatever one of them does, the others go on, and it is told and kept."""
+"""The processes of a sweep on this machine: how it is shared, and what happens when one of them does not end well."""
 
 import contextlib
 import io
@@ -8,71 +8,112 @@ import os
 import shutil
 import signal
 import struct
-from pathlib import Path
+import sys
+from types import SimpleNamespace
 
 import pytest
-from left_records import leave
+from pytorch_lightning.strategies.launchers import subprocess_script
 from rich.console import Console
 
-from attncompare.errors import RunFailed
+from attncompare import training
+from attncompare.errors import Refused, RunFailed
 from attncompare.sweep import pool
 from attncompare.sweep.folder import Sweep
-from attncompare.sweep.job import Job
 from attncompare.sweep.start import start
 
 
-def finish(*, job, place, output, connection):
-    """End as a run does that went well."""
-    output.write_text("")
-    connection.send(leave(Sweep.open(place.folder), job, "finished"))
-    connection.send("finished")
+@pytest.fixture
+def divided(jobs_of):
+    def divided(trainer, count=8, workers=None, cores=8, gpus=()):
+        shared = pool.share(jobs_of(*(f"{trainer} seed={seed}" for seed in range(count))), workers, cores, gpus)
+        return shared.workers, shared.threads, shared.devices
+
+    return divided
 
 
-def half_a_message(*, connection, output, **_):
-    output.write_text("")
-    os.write(connection.fileno(), struct.pack("!i", 100) + b"half")
+def test_cores_are_divided_between_runs_on_the_cpu(divided):
+    assert divided("trainer=cpu") == (8, 1, [None] * 8)
+    assert divided("trainer=cpu", count=3) == (3, 2, [None] * 3)
+    assert divided("trainer=cpu", workers=2) == (2, 4, [None] * 2)
+    assert divided("trainer=cpu", gpus=["0", "1"]) == (8, 1, [None] * 8)
+    assert divided("trainer=cpu trainer.devices=2") == (4, 1, [None] * 4)
+    assert divided("trainer=auto trainer.devices=2") == (4, 1, [None] * 4)
+
+
+def test_gpus_are_divided_between_runs_that_use_them(divided):
+    for trainer in ("trainer=auto", "trainer=gpu"):
+        assert divided(trainer, gpus=["0", "1"]) == (2, 4, ["0", "1"])
+        assert divided(trainer, gpus=["GPU-a", "3"], count=1) == (1, 8, ["GPU-a"])
+    assert divided("trainer=gpu", workers=3, gpus=["0", "1"]) == (3, 2, ["0", "1", "0"])
+    assert divided("trainer=gpu trainer.devices=2", gpus=["0", "1", "2", "3"]) == (2, 2, ["0,1", "2,3"])
+
+
+def test_without_enough_gpus_nothing_starts(divided):
+    with pytest.raises(Refused, match=r"trainer.accelerator=gpu: .*trainer=auto"):
+        divided("trainer=gpu")
+    for trainer in ("trainer=gpu trainer.devices=2", "trainer=auto trainer.devices=2"):
+        with pytest.raises(Refused, match=r"trainer.devices=2: only 1 CUDA device"):
+            divided(trainer, gpus=["0"])
+
+
+def two_gpus():
+    return 2
+
+
+def no_answer():
     os._exit(1)
 
 
-def no_output(*, connection, **_):
-    connection.send("failed")
+def test_gpus_are_named_as_the_variable_names_them(monkeypatch):
+    processes = multiprocessing.get_context("fork")
+    monkeypatch.setattr(pool, "_gpu_count", two_gpus)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert pool.gpus_here(processes) == ["0", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-x,7")
+    assert pool.gpus_here(processes) == ["3", "GPU-x"]
+    monkeypatch.setattr(pool, "_gpu_count", no_answer)
+    with pytest.raises(RunFailed, match="train with trainer=cpu"):
+        pool.gpus_here(processes)
 
 
-def no_record(*, connection, output, place, **_):
-    output.write_text("")
-    connection.send(place.folder / "nowhere")
-    connection.send("finished")
-
-
-def refused(*, connection, output, **_):
-    output.write_text("preparing\nerror: needs more memory\x1b[2J\n")
-    connection.send("failed")
-
-
-def killed(*, output, **_):
-    output.write_text("preparing\n")
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def taken_back(*, job, connection, output, place, **_):
-    """End as a run does whose record could not even be begun."""
-    folder = leave(Sweep.open(place.folder), job, "running")
-    connection.send(folder)
-    shutil.rmtree(folder)
-    refused(connection=connection, output=output)
+@pytest.mark.parametrize("begun", [False, True])
+def test_lightning_would_start_further_processes_of_this_run_alone(jobs_of, monkeypatch, tmp_path, begun):
+    """As ``ddp`` does, by running the command line again: under ``-m`` that would be the whole sweep."""
+    (job,) = jobs_of("seed=3 optimizer.lr=0.1")
+    monkeypatch.setattr(sys, "argv", ["attncompare train", "-m", "seed=3,4"])
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    commands = []
+    for name in ("train", "resume"):
+        monkeypatch.setattr(
+            training, name, lambda *_, **__: commands.append(subprocess_script._basic_subprocess_cmd()), raising=False
+        )
+    job = pool.Job(job.config, job.overrides, tmp_path) if begun else job
+    pool.train_member(job, pool.Place(tmp_path, "group", threads=2))
+    words = ["--resume", str(tmp_path)] if begun else ["seed=3", "optimizer.lr=0.1", "trainer.threads=2"]
+    assert commands == [[sys.executable, "-m", "attncompare.__main__", "train", *words]]
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
 
 
 @pytest.fixture
-def train(jobs_of, monkeypatch):
+def train(jobs_of, monkeypatch, leave):
     """Train seeds 1 and 2, one after the other, in processes that do as the first says; gives what was told."""
     monkeypatch.setattr(pool, "_processes", lambda: multiprocessing.get_context("fork"))
 
-    def train(first, runs=None):
-        monkeypatch.setattr(pool, "work", lambda **given: (first if given["job"].config.seed == 1 else finish)(**given))
-        jobs = jobs_of("trainer=cpu seed=1", "trainer=cpu seed=2")
-        if runs:
-            jobs = [Job(job.config.model_copy(update={"runs": str(runs)}), job.overrides) for job in jobs]
-        said = io.StringIO()
+    def work(job, place, output, connection, first):
+        def left(state):
+            connection.send(leave(Sweep.open(place.folder), job, state))
+
+        output.write_text("preparing\n")
+        if job.config.seed == 1 and first:
+            first(SimpleNamespace(connection=connection, output=output, left=left, folder=place.folder))
+        else:
+            left("finished")
+            connection.send("finished")
+
+    def train(first=None):
+        monkeypatch.setattr(pool, "work", lambda *given: work(*given, first))
+        jobs, said = jobs_of("trainer=cpu seed=1", "trainer=cpu seed=2"), io.StringIO()
 
         def launch(sweep, left, _):
             pool.train_here(sweep, left, Console(file=said), workers=1)
@@ -87,58 +128,56 @@ def train(jobs_of, monkeypatch):
 @pytest.fixture
 def states(cli, tmp_path):
     """Give the states that ``attncompare sweeps --json`` counts."""
-
-    def states():
-        (sweep,) = json.loads(cli("sweeps", tmp_path / "runs", "--json")[1])["sweeps"]
-        return sweep["states"]
-
-    return states
+    return lambda: json.loads(cli("sweeps", tmp_path / "runs", "--json")[1])["sweeps"][0]["states"]
 
 
-@pytest.mark.parametrize("first", [half_a_message, no_output, no_record])
-def test_a_process_that_breaks_off_stops_no_other(train, states, first):
-    train(first)
-    assert states()["finished"] == 1
+def half_a_message(run):
+    os.write(run.connection.fileno(), struct.pack("!i", 100) + b"half")
+    os._exit(1)
 
 
-def test_a_finished_run_whose_record_cannot_be_read_is_told(train):
-    assert "nowhere: no such folder" in train(no_record)
+def no_record(run):
+    run.connection.send(run.folder / "nowhere")
+    run.connection.send("finished")
+
+
+def refused(run):
+    run.output.write_text("preparing\nerror: needs more memory\x1b[2J\n")
+    run.connection.send("failed")
+
+
+def killed(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed_with_a_record(run):
+    run.left("running")
+    killed(run)
+
+
+def taken_back(run):
+    """End as a run does whose record could not even be begun."""
+    run.left("running")
+    for folder in run.folder.glob("*-s1-*"):
+        shutil.rmtree(folder)
+    refused(run)
 
 
 @pytest.mark.parametrize(
-    ("first", "why"),
+    ("first", "words"),
     [
-        (refused, "error: needs more memory\\x1b[2J\n"),
-        (taken_back, "error: needs more memory\\x1b[2J\n"),
-        (killed, "failed (SIGKILL: the system may have run out of memory)\n"),
+        (half_a_message, "failed (exit code 1)"),
+        (no_record, "nowhere: no such folder"),
+        (refused, "error: needs more memory\\x1b[2J"),
+        (taken_back, "error: needs more memory\\x1b[2J"),
+        (killed, "failed (SIGKILL: the system may have run out of memory)"),
+        (killed_with_a_record, "failed (SIGKILL: the system may have run out of memory)"),
     ],
 )
-def test_a_run_that_fails_before_it_has_a_record_counts_as_failed_until_it_is_started_again(
-    train, states, tmp_path, cli, first, why
+def test_a_process_that_does_not_end_well_is_told_and_counts_as_failed_until_it_is_started_again(
+    train, states, first, words
 ):
-    train(first)
+    assert words in train(first)
     assert states() == {"failed": 1, "finished": 1}
-    assert "1 finished, 1 failed" in cli("sweeps", tmp_path / "runs")[1]
-    (kept,) = tmp_path.glob("runs/*/*/output/000.failed")
-    assert kept.read_text() == why
-    train(finish)
+    train()
     assert states() == {"finished": 2}
-    assert not kept.exists()
-
-
-def test_one_that_has_a_record_needs_no_second_note(train, tmp_path):
-    def failed(*, job, place, **given):
-        given["connection"].send(leave(Sweep.open(place.folder), job, "failed"))
-        refused(**given)
-
-    train(failed)
-    assert not list(tmp_path.glob("runs/*/*/output/*.failed"))
-
-
-@pytest.mark.parametrize("name", ["exp[test]", "exp[/x]"])
-def test_folders_are_named_as_they_are(train, cli, tmp_path, name):
-    folder = tmp_path / Path(name)
-    folder.mkdir(parents=True)
-    code, out, _ = cli("sweeps", folder)
-    assert code == 0 and f"no sweeps in {folder};" in out
-    assert f"2 runs, 1 at a time, in {folder}" in train(finish, folder)

@@ -1,7 +1,6 @@
-"""Starting a sweep again: what is finished is skipped, what was begun goes on, and nobody trains the same twice."""
+"""Starting a sweep again: what is finished is skipped, what was begun is resumed, and two processes train nothing twice."""
 
 import os
-from pathlib import Path
 
 import pytest
 import yaml
@@ -9,9 +8,9 @@ from filelock import FileLock
 from wandb_server import log_in
 
 from attncompare.errors import Refused, RunFailed
+from attncompare.record import RunLock, find_runs
 from attncompare.sweep import code
-from attncompare.tracking.lock import RunLock
-from attncompare.tracking.record import find_runs
+from attncompare.sweep.folder import labels
 
 SEEDS = ("seed=1", "seed=2", "seed=3")
 
@@ -19,58 +18,47 @@ SEEDS = ("seed=1", "seed=2", "seed=3")
 def test_finished_runs_are_skipped(begin, launcher, capsys):
     first = begin(*SEEDS)
     assert begin(*SEEDS) == first
-    assert launcher.given == [[1, 2, 3]]
-    assert f"all 3 runs finished already in {first} and skipped" in capsys.readouterr().err
-    assert len(find_runs([first])) == 3
+    assert launcher.given == [[1, 2, 3]] and len(find_runs([first])) == 3
+    assert f"all 3 runs finished already in {first}" in capsys.readouterr().err
 
 
-def test_what_did_not_finish_goes_on_where_it_stands(begin, launcher, capsys):
+def test_what_did_not_finish_is_resumed_in_its_own_folder(begin, launcher, capsys):
     launcher.states = {1: "interrupted", 2: "failed", 3: "running", 4: "waiting"}
     with pytest.raises(RunFailed, match=r"4 of 5 runs did not finish: .*seed 1; .*seed 2; .*seed 3; .*seed 4$"):
         begin(*SEEDS, "seed=4", "seed=5")
     launcher.states = {}
     folder = begin(*SEEDS, "seed=4", "seed=5")
     assert launcher.given[1] == [1, 2, 3, 4]
-    runs = find_runs([folder])
-    assert sorted(run.config.seed for run in runs) == [1, 2, 3, 4, 5]  # each in its own folder, none beside it
+    assert sorted(run.config.seed for run in find_runs([folder])) == [1, 2, 3, 4, 5]
     said = capsys.readouterr().err
-    assert "1 of 5 runs finished already" in said
-    assert "3 runs that did not finish: going on where they stand" in said
+    assert "1 of 5 runs finished already" in said and "3 runs that did not finish: resumed" in said
 
 
-def test_the_order_and_what_only_shows_do_not_make_another_sweep(begin, launcher):
+def test_order_and_names_do_not_make_another_sweep_but_other_runs_do(begin, launcher):
     folder = begin("seed=1", "seed=2")
-    assert begin("seed=2 notes=x", "seed=1 tags=[x]") == folder
-    assert len(launcher.given) == 1
-
-
-@pytest.mark.parametrize("others", [("seed=1",), ("seed=1", "seed=2", "seed=3"), ("seed=1", "seed=2 optimizer.lr=1")])
-def test_other_runs_are_another_sweep(begin, launcher, others):
-    assert begin("seed=1", "seed=2") != begin(*others)
-    assert len(launcher.given[1]) == len(others)
+    assert begin("seed=2 notes=x", "seed=1 tags=[x]") == folder and len(launcher.given) == 1
+    for others in (("seed=1",), SEEDS, ("seed=1", "seed=2 optimizer.lr=1")):
+        assert begin(*others) != folder and len(launcher.given[-1]) == len(others)
 
 
 def test_fresh_trains_all_of_them_in_a_new_folder_which_counts_from_then_on(begin, launcher):
     first = begin(*SEEDS)
     second = begin(*SEEDS, fresh=True)
-    assert second != first
-    assert launcher.given == [[1, 2, 3], [1, 2, 3]]
+    assert second != first and launcher.given == [[1, 2, 3], [1, 2, 3]]
     assert begin(*SEEDS) == second
 
 
-def test_other_code_begins_a_new_sweep_and_says_so(begin, launcher, capsys, monkeypatch):
+def test_other_code_or_libraries_begin_a_new_sweep_and_are_named(begin, launcher, capsys, monkeypatch):
     first = begin(*SEEDS)
-    monkeypatch.setattr(code, "_sources", lambda: "other")
+    monkeypatch.setattr(code, "sources", dict)
     monkeypatch.setattr(code, "version", lambda _: "other")
-    assert begin(*SEEDS) != first
-    assert launcher.given[1] == [1, 2, 3]
-    said = capsys.readouterr().err
-    assert f"{first} has the same runs, but was made with another babel, code, " in said
+    assert begin(*SEEDS) != first and launcher.given[1] == [1, 2, 3]
+    assert f"{first} has the same runs, but was made with another babel, code, " in capsys.readouterr().err
     monkeypatch.undo()
     assert begin(*SEEDS) == first  # back to the old code, back to its runs
 
 
-def test_other_data_begin_a_new_sweep(begin, launcher, tmp_path):
+def test_other_files_of_data_begin_a_new_sweep(begin, tmp_path):
     for split in ("train", "val", "test"):
         for language in ("en", "de"):
             (tmp_path / f"{split}.{language}").write_text("one\ntwo\n")
@@ -81,50 +69,26 @@ def test_other_data_begin_a_new_sweep(begin, launcher, tmp_path):
     assert begin(*lines) != first
 
 
-def test_what_only_looks_at_runs_is_no_other_code(tmp_path, monkeypatch):
-    for name in ("compare", "model"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "a.py").write_text("1")
-    monkeypatch.setattr(code, "_PACKAGE", tmp_path)
-    assert all((Path(code.__file__).parents[1] / name).exists() for name in code.ONLY_LOOKS)
-    before = code._sources()
-    (tmp_path / "compare" / "a.py").write_text("2")
-    assert code._sources() == before
-    (tmp_path / "model" / "b.py").write_text("1")
-    assert code._sources() != before
-
-
-def test_a_damaged_run_is_named_and_trained_anew(begin, launcher, capsys):
+def test_damaged_records_and_sweep_files_are_not_taken(begin, launcher, capsys):
     folder = begin(*SEEDS)
     (run,) = [run for run in find_runs([folder]) if run.config.seed == 2]
     (run.path / "summary.json").write_text("{}")
-    begin(*SEEDS)
-    assert launcher.given[1] == [2]
+    assert begin(*SEEDS) == folder and launcher.given[1] == [2]
     assert f"left aside, and trained anew: {run.path}" in capsys.readouterr().err
-    assert begin(*SEEDS) == folder
-    assert len(launcher.given) == 2
-
-
-def test_a_damaged_sweep_file_is_not_taken_for_the_same_sweep(begin, launcher):
-    folder = begin(*SEEDS)
     (folder / "sweep.yaml").write_text("runs: 1\n")
     assert begin(*SEEDS) != folder
 
 
-def test_a_sweep_that_is_being_trained_is_refused(begin, launcher):
-    folder = begin(*SEEDS)
-    with FileLock(folder / ".lock"), pytest.raises(Refused, match=r"another process is training this sweep"):
-        begin(*SEEDS)
-    begin(*SEEDS)
-
-
-def test_a_run_of_it_that_is_being_trained_is_refused(begin, launcher):
+def test_one_process_at_a_time_trains_a_sweep_and_each_of_its_runs(begin, launcher):
     launcher.states = {1: "interrupted"}
     with pytest.raises(RunFailed):
         begin(*SEEDS)
-    (run,) = [run for run in find_runs([launcher.sweeps[0].path]) if run.config.seed == 1]
+    folder = launcher.sweeps[0].path
+    with FileLock(folder / ".lock"), pytest.raises(Refused, match="another process is training this sweep"):
+        begin(*SEEDS)
+    (run,) = [run for run in find_runs([folder]) if run.config.seed == 1]
     lock = RunLock(run.path)
-    with pytest.raises(Refused, match=r"another process is training this run of the sweep"):
+    with pytest.raises(Refused, match="another process is training this run of the sweep"):
         begin(*SEEDS)
     lock.release()
     launcher.states = {}
@@ -132,40 +96,29 @@ def test_a_run_of_it_that_is_being_trained_is_refused(begin, launcher):
     assert launcher.given[-1] == [1]
 
 
-def test_ctrl_c_says_how_to_go_on(begin, launcher, capsys):
+def test_after_ctrl_c_the_same_command_goes_on(begin, launcher, capsys):
     launcher.states = {2: "ctrl-c"}
     with pytest.raises(KeyboardInterrupt):
         begin(*SEEDS)
-    assert "1 of 3 runs finished; the same command goes on with the others" in capsys.readouterr().err
+    assert "1 of 3 runs finished; the same command" in capsys.readouterr().err
     launcher.states = {}
     begin(*SEEDS)
     assert launcher.given[1] == [2, 3]
 
 
-def test_the_same_run_twice_is_refused(begin, launcher):
-    with pytest.raises(Refused, match=r"translation scaled h1 seed 1 is asked for twice"):
-        begin("seed=1", "seed=1 name=x")
-    assert launcher.given == []
-
-
-def test_runs_in_several_folders_are_refused(jobs_of, launcher, begin):
-    with pytest.raises(Refused, match=r"runs=.*,elsewhere: the runs of a sweep stand in one folder"):
-        begin("seed=1", "seed=2 runs=elsewhere")
-
-
-def test_sweep_yaml_holds_what_was_asked_for_and_the_hash_of_each_config(begin, jobs_of):
-    folder = begin(*SEEDS)
-    values = yaml.safe_load((folder / "sweep.yaml").read_text())
-    assert values["runs"] == [["seed=1"], ["seed=2"], ["seed=3"]]
-    assert values["configs"] == [job.config.hash() for job in jobs_of(*SEEDS)]
-    assert len(set(values["configs"])) == 3
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_runs_folder_that_cannot_be_written_is_refused(begin, launcher, tmp_path):
-    (tmp_path / "runs").mkdir(mode=0o500)
-    with pytest.raises(Refused, match="cannot write there"):
-        begin(*SEEDS)
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (("seed=1", "seed=1 name=x"), "translation scaled h1 seed 1 .* is asked for twice"),
+        (("seed=1", "seed=2 runs=elsewhere"), "runs=.*,elsewhere"),
+        (("seed=1", "seed=2 resume=x"), "resume=x"),
+        (("seed=1", "seed=2 data=pairs data.path=nowhere"), "data.path=nowhere"),
+    ],
+)
+def test_what_no_sweep_can_be_is_refused_before_anything_begins(begin, launcher, tmp_path, lines, words):
+    with pytest.raises(Refused, match=words):
+        begin(*lines)
+    assert launcher.given == [] and not (tmp_path / "runs").exists()
 
 
 def test_online_without_a_login_is_refused_before_anything_begins(begin, launcher, tmp_path, monkeypatch):
@@ -173,9 +126,23 @@ def test_online_without_a_login_is_refused_before_anything_begins(begin, launche
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    with pytest.raises(Refused, match="tracking=online: no W&B login found"):
+    with pytest.raises(Refused, match="tracking=online"):
         begin("seed=1", "seed=2 tracking=online")
     assert launcher.given == [] and not (tmp_path / "runs").exists()
     log_in(monkeypatch, "http://127.0.0.1:9")
     begin("seed=1", "seed=2 tracking=online")
     assert launcher.given == [[1, 2]]
+
+
+def test_sweep_yaml_holds_what_was_asked_for_and_the_hash_of_each_config(begin, jobs_of):
+    values = yaml.safe_load((begin(*SEEDS) / "sweep.yaml").read_text())
+    assert values["runs"] == [["seed=1"], ["seed=2"], ["seed=3"]]
+    assert values["configs"] == [job.config.hash() for job in jobs_of(*SEEDS)]
+
+
+def test_runs_that_differ_in_other_keys_have_labels_that_tell_them_apart(jobs_of):
+    assert labels(jobs_of("seed=1", "seed=2", "optimizer.lr=1")) == [
+        "translation scaled h1 seed 1 (seed=1)",
+        "translation scaled h1 seed 2",
+        "translation scaled h1 seed 1 (optimizer.lr=1)",
+    ]

@@ -2,13 +2,11 @@
 
 import itertools
 
-import pytest
 import yaml
 from commands import composed_config
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from attncompare.config import CONF_DIR
-from attncompare.metric_names import METRICS
 
 SWEEP = yaml.safe_load((CONF_DIR / "wandb_sweep.yaml").read_text())
 VALUES = {key: parameter["values"] for key, parameter in SWEEP["parameters"].items()}
@@ -17,33 +15,25 @@ VALUES = {key: parameter["values"] for key, parameter in SWEEP["parameters"].ite
 def command_of(trial):
     """Return what W&B's agent starts for the values of one trial, as W&B itself fills in the command."""
     filled = create_sweep_command_args({"args": {key: {"value": value} for key, value in trial.items()}})
-    return list(
-        itertools.chain.from_iterable(
-            filled[word[2:-1]] if word.startswith("${") else [word] for word in SWEEP["command"]
-        )
-    )
+    words = [filled[word[2:-1]] if word.startswith("${") else [word] for word in SWEEP["command"]]
+    return list(itertools.chain.from_iterable(words))
 
 
-@pytest.mark.parametrize("key", VALUES)
-def test_every_value_composes(key, tmp_path):
-    for value in VALUES[key]:
-        *program, tracking, override = command_of({key: value})
-        assert (program, tracking) == (["attncompare", "train"], "tracking=online")
-        composed_config(tmp_path, [tracking, override])
+def test_every_value_composes(tmp_path):
+    for key, values in VALUES.items():
+        for value in values:
+            *program, tracking, override = command_of({key: value})
+            assert (program, tracking) == (["attncompare", "train"], "tracking=online")
+            composed_config(tmp_path, [tracking, override])
 
 
-def test_it_minimizes_what_runs_log_and_what_they_are_selected_by():
-    split, name = SWEEP["metric"]["name"].split("/")
-    assert split == "val" and not METRICS[name].higher_is_better
-    assert SWEEP["metric"]["goal"] == "minimize"
-
-
-def test_it_sweeps_the_variants_with_several_seeds():
+def test_it_varies_all_variants_and_seeds_and_minimizes_a_loss_on_val():
     assert set(VALUES["attention"]) == {file.stem for file in (CONF_DIR / "attention").glob("*.yaml")}
     assert len(VALUES["seed"]) > 1
+    assert SWEEP["metric"] == {"name": "val/loss", "goal": "minimize"}
 
 
 def test_a_trial_is_one_run(cli, monkeypatch):
     monkeypatch.setenv("WANDB_SWEEP_ID", "abcdefgh")
     code, _, err = cli("train", "-m", "seed=1,2")
-    assert code == 2 and err.startswith("error: W&B's agent trains one run at a time")
+    assert code == 2 and "W&B's agent" in err and err.count("\n") == 1

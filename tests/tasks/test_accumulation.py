@@ -1,39 +1,67 @@
-"""Several batches of one optimizer step: the same training as with all their rows in one batch."""
+"""``trainer.accumulate`` changes memory alone: the same sums as with all rows of a batch at once."""
 
-import numpy as np
 import pytest
+import torch
 from commands import SMOKE
+from pytorch_lightning import Trainer
 from safetensors.torch import load_file
+from training_runs import LANGUAGE_MODEL, NO_TRACKING
 
-from attncompare.data.order import Plan
-from attncompare.data.pair_set import PairSet
-from attncompare.train import train
+from attncompare.data.module import DataModule
+from attncompare.tasks import build_task
+from attncompare.training.run import train
 
-EVEN = (
-    *(*SMOKE, "tracking=disabled", "trainer.max_steps=8", "trainer.validate_every=4", "trainer.limit_batches=null"),
-    *("data.train_size=50", "backbone.dropout=0", "optimizer.warmup_steps=0", "optimizer.clip_norm=0.05"),
-)
+# 15 rows in a batch and 5 in the last one of an epoch: parts are uneven in rows and in tokens.
+PAIRS = (*SMOKE, *NO_TRACKING, "data.train_size=50", "data.batch_size=15", "backbone.dropout=0")
+TEXT = (*LANGUAGE_MODEL, "data.train_size=50", "data.batch_size=15", "backbone.dropout=0", "attention.dropout=0")
 CLOCK = ("train/tokens_per_second", "train/seconds")
+BOTH = pytest.mark.parametrize("overrides", [PAIRS, TEXT], ids=["translation", "language model"])
 
 
-@pytest.fixture
-def uneven(monkeypatch):
-    """Cut each batch of 15 rows into parts of 3, 11 and 1 rows, which hold very different numbers of tokens."""
-    whole = PairSet.train_plan
+def gradients(config):
+    """Return the gradients of each optimizer step of the first epoch, and the tokens of each, without any update."""
+    data = DataModule(config)
+    data.prepare()
+    task = build_task(config, data.tokenizer)
+    task._trainer = Trainer(
+        accelerator="cpu", accumulate_grad_batches=config.trainer.accumulate, logger=False, enable_progress_bar=False
+    )
+    steps = []
+    for number, batch in enumerate(data.train_dataloader(), 1):
+        (task.training_step(batch, number) / config.trainer.accumulate).backward()  # as Lightning takes the mean
+        if number % config.trainer.accumulate == 0:
+            found = {name: p.grad for name, p in task.named_parameters()}
+            steps.append((batch.step_tokens, {name: grad.clone() for name, grad in found.items() if grad is not None}))
+            task.zero_grad()
+    return steps
 
-    def parts(self, data_seed, epoch, batch_size, batch_tokens=None):
-        plan = [keys for keys in whole(self, data_seed, epoch, 15, batch_tokens) if len(keys) == 15]
-        if batch_size != 15:
-            plan = [part for keys in plan for part in (keys[:3], keys[3:14], keys[14:])]
-        return Plan(np.concatenate(plan), np.cumsum([0, *map(len, plan)]))
 
-    monkeypatch.setattr(PairSet, "train_plan", parts)
+@BOTH
+def test_gradients_of_two_and_four_parts_are_those_of_the_whole_batch(make_config, overrides):
+    whole, *others = (
+        gradients(make_config(*overrides, "trainer.limit_batches=null", f"trainer.accumulate={parts}"))
+        for parts in (1, 2, 4)
+    )
+    assert len(whole) == 4  # of 15, 15, 15 and 5 rows
+    for other in others:
+        for (tokens, expected), (as_many, found) in zip(whole, other, strict=True):
+            assert tokens == as_many and expected.keys() == found.keys()
+            for name, gradient in expected.items():
+                torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=2e-6)
 
 
-@pytest.mark.usefixtures("uneven")
-def test_three_batches_a_step_train_as_one_batch_of_all_their_rows(make_config):
-    one = train(make_config(*EVEN, "data.batch_size=15"))
-    three = train(make_config(*EVEN, "data.batch_size=5", "trainer.accumulate=3"))
+@BOTH
+def test_runs_of_one_and_three_parts_have_the_same_curves(make_config, overrides):
+    changes = (
+        "trainer.limit_batches=null",
+        "trainer.max_steps=8",
+        "trainer.validate_every=4",
+        "optimizer.warmup_steps=0",
+    )
+    one, three = (
+        train(make_config(*overrides, *changes, "optimizer.clip_norm=0.05", f"trainer.accumulate={parts}"))
+        for parts in (1, 3)
+    )
     assert one.summary["steps"] == three.summary["steps"] == 8
     assert len(one.metrics()) == len(three.metrics()) == 10
     for first, second in zip(one.metrics(), three.metrics(), strict=True):
@@ -44,12 +72,3 @@ def test_three_batches_a_step_train_as_one_batch_of_all_their_rows(make_config):
     apart = {name: (weights[1][name] - tensor).abs().max().item() for name, tensor in weights[0].items()}
     # The softmax does not see a key's bias: its gradient is rounding alone, which Adam makes as large as any other.
     assert {name: far for name, far in apart.items() if far > 1e-4 and not name.endswith("key.bias")} == {}
-
-
-def test_two_processes_accumulate_as_one(make_config):
-    overrides = (*EVEN, "trainer.accelerator=cpu", "data.train_size=33", "trainer.accumulate=2", "trainer.max_steps=6")
-    one, two = (train(make_config(*overrides, f"trainer.devices={devices}")) for devices in (1, 2))
-    for first, second in zip(one.metrics(), two.metrics(), strict=True):
-        figures = [{key: value for key, value in row.items() if key not in CLOCK} for row in (first, second)]
-        assert figures[1] == pytest.approx(figures[0], rel=1e-5, abs=1e-5)
-        assert first["train/tokens"] == second["train/tokens"]

@@ -6,8 +6,8 @@ import typing
 
 import pytest
 
-from attncompare.config import OptimizerConfig
-from attncompare.tasks.schedule import lr_factor
+from attncompare.config.schema import OptimizerConfig
+from attncompare.tasks.base import lr_factor
 
 SCHEDULES = typing.get_args(OptimizerConfig.model_fields["schedule"].annotation)
 EVERY_SCHEDULE = pytest.mark.parametrize("schedule", SCHEDULES)
@@ -110,7 +110,7 @@ def test_inverse_sqrt_is_that_of_the_transformer_after_its_warm_up():
 
 
 @EVERY_SCHEDULE
-def test_as_long_as_nobody_knows_the_last_step_only_what_needs_none_falls(schedule):
+def test_without_a_known_last_step_only_the_schedule_that_needs_none_falls(schedule):
     config = settings(schedule)
     values = [lr_factor(step, config, None) for step in range(STEPS)]
     assert values[:WARMUP] == factors(schedule)[:WARMUP]

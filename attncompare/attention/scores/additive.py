@@ -3,14 +3,10 @@
 import torch
 from torch import Generator, Tensor, nn
 
-from attncompare.attention.additive_kernel import additive_scores
+from attncompare.attention.kernels.additive_scores import additive_scores
+from attncompare.attention.kernels.build import left_alone, serves, triton_serves
+from attncompare.attention.kernels.fused import additive_context
 from attncompare.attention.scores.base import ScoreFunction
-from attncompare.attention.tracing import left_alone
-from attncompare.gpu import additive as gpu
-from attncompare.gpu import triton
-from attncompare.native import additive as native
-from attncompare.native.library import library
-from attncompare.native.pointers import serves
 
 
 class Additive(ScoreFunction):
@@ -39,19 +35,17 @@ class Additive(ScoreFunction):
         """Return K additions, K tanh, K multiplications and K additions."""
         return 4 * self.head_dim
 
-    @classmethod
-    def holds_weights(cls, device: str, dropout: float) -> bool:  # noqa: ARG003  (the kernels drop weights themselves)
-        """Return whether the explicit path serves, where there is no kernel for the device."""
-        return library() is None if device == "cpu" else not triton.at_hand()
-
     @left_alone
     def context(
         self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, causal: bool, dropout: float
     ) -> Tensor:
         """Return the context (B, H, T, K) by a kernel where there is one, in memory linear in T and S."""
+        arguments = (q_BHTK, k_BHSK, self.v_HK, v_BHSK, may_attend, causal, dropout)
         # For a single query, as in decoding, preparing the keys would take longer than the explicit path.
-        if q_BHTK.shape[2] > 1:
-            kernel = native if serves(q_BHTK) else gpu if triton.serves(q_BHTK) else None
-            if kernel is not None:
-                return kernel.additive_context(q_BHTK, k_BHSK, self.v_HK, v_BHSK, may_attend, causal, dropout)
+        if q_BHTK.shape[2] > 1 and serves(q_BHTK):
+            return additive_context(*arguments)
+        if q_BHTK.shape[2] > 1 and triton_serves(q_BHTK):
+            from attncompare.attention.kernels import triton_additive  # as only a GPU needs Triton
+
+            return triton_additive.additive_context(*arguments)
         return super().context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout)

@@ -4,15 +4,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from attncompare.attention.kernels.build import serves
+from attncompare.attention.kernels.fused import dot_context
 from attncompare.attention.masks import causal_mask, combine
 from attncompare.attention.scores.base import ScoreFunction
-from attncompare.native.dot import dot_context
-from attncompare.native.library import library
-from attncompare.native.pointers import serves
 
-# Keys up to which the compiled loops serve. Forward and backward on one core, the time of torch's kernels over theirs (float32,
-# bfloat16): with 15 keys and K=32, 1.9 and 2.7; with 256 and K=64, 1.0 and 1.0 where all is seen, 1.5 and 1.7 where causal.
-# Beyond, the few heads that there may be would leave cores idle: torch's kernels share their queries too.
+# Keys up to which the compiled loops serve. Beyond, the few heads that there may be would leave cores idle: torch's kernels share
+# their queries too.
 SHORT = 256
 
 
@@ -32,21 +30,19 @@ class Dot(ScoreFunction):
         """Return K multiplications and K additions."""
         return 2 * self.head_dim
 
-    @classmethod
-    def holds_weights(cls, device: str, dropout: float) -> bool:
-        """Return whether the explicit path serves: on the CPU torch's kernel knows no dropout, and the loops may be absent."""
-        return device == "cpu" and dropout > 0 and library() is None
-
     def context(
         self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, causal: bool, dropout: float
     ) -> Tensor:
-        """Return the context (B, H, T, K) by compiled loops where they serve, else by torch's kernels: none holds the weights."""
-        if serves(q_BHTK) and (k_BHSK.shape[2] <= SHORT or dropout > 0):
+        """Return the context (B, H, T, K) by compiled loops where they serve, else mostly by torch's kernels."""
+        on_cpu, queries, keys = q_BHTK.device.type == "cpu", q_BHTK.shape[2], k_BHSK.shape[2]
+        # For a single query, as in decoding, copying the keys would take longer than torch's kernels do.
+        if serves(q_BHTK) and queries > 1 and (keys <= SHORT or dropout > 0):
             return dot_context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout, self.scale)
-        causal = causal and q_BHTK.shape[2] > 1  # a single query stands at the last key and sees them all
-        square = q_BHTK.shape[2] == k_BHSK.shape[2]
-        if causal and (may_attend is not None or not square):  # the kernels' own causal mask stands alone and is square
-            may_attend = combine(may_attend, causal_mask(q_BHTK.shape[2], k_BHSK.shape[2], q_BHTK.device))
+        if on_cpu and dropout > 0:  # torch's kernels drop other weights
+            return super().context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout)
+        causal = causal and queries > 1  # a single query stands at the last key and sees them all
+        if causal and (may_attend is not None or queries != keys):  # torch's own causal mask stands alone and is square
+            may_attend = combine(may_attend, causal_mask(queries, keys, q_BHTK.device))
             causal = False
 
         def fused(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -54,7 +50,7 @@ class Dot(ScoreFunction):
                 q, k, v, attn_mask=may_attend, is_causal=causal, dropout_p=dropout, scale=self.scale
             )
 
-        if q_BHTK.device.type != "cpu" or q_BHTK.dtype == torch.float64:
+        if not on_cpu or q_BHTK.dtype == torch.float64:
             return fused(q_BHTK, k_BHSK, v_BHSK)
         with torch.autocast("cpu", enabled=False):  # in half precision the backward pass is several times slower there
             return fused(q_BHTK.float(), k_BHSK.float(), v_BHSK.float()).to(q_BHTK.dtype)

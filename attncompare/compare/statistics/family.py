@@ -1,14 +1,16 @@
-"""Correction for all comparisons of a family by joint sign flips: this is what decides.
+"""Correction for all comparisons of a family: joint sign flips, which decide, and Holm's beside them.
 
 Westfall and Young's (1993) step-down maximum, with the sign flips of Romano and Wolf (2005): one choice of signs per seed
 is applied to all comparisons at once, and each is judged by how large the *largest* statistic becomes. All pairs and all
-metrics of one comparison share seeds, so their dependence is kept instead of paid for, and the smallest p is that of one
-comparison, 2 / 2**n, however many there are. The chance of even one wrong rejection stays at the level if the seed noise
-is symmetric; differences that are real do not disturb it.
+metrics of one comparison share seeds, so their dependence is used instead of paid for, and the smallest p is that of one
+comparison, 2 / 2**n, however many there are. (Holm's (1979) correction multiplies: with six seeds and ten comparisons it
+cannot get below 0.31.) The chance of even one wrong rejection stays at the level if the seed noise is symmetric;
+differences that are real do not disturb it.
 
 The statistic of a comparison is |sum of differences| / sqrt(sum of squares + a quarter of the metric's median sum of
 squares). Flips change neither sum of squares, so any such scale is valid. Without the second term the noise of a real
-difference is overrated, without the first one noisy variant hides all others; the mixture is that of Tusher et al. (2001).
+difference is overrated, without the first one noisy variant hides all other ones; the mixture is that of Tusher et al.
+(2001).
 """
 
 from collections.abc import Sequence
@@ -17,10 +19,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from attncompare.compare.statistics.holm import holm, holm_p
-from attncompare.compare.statistics.paired import sign_choices
-from attncompare.compare.statistics.power import more_seeds
 from attncompare.compare.statistics.results import Difference
+from attncompare.compare.statistics.seeds import Floats, more_seeds, sign_choices
 
 _SHARED = 0.25
 _TIE = 1e-9
@@ -30,40 +30,42 @@ _BLOCK = 2**22  # numbers held at once
 def correct(differences: Sequence[Difference], metrics: Sequence[str]) -> list[Difference]:
     """Return ``differences`` with both corrected figures, and with the further seeds that the corrected level needs.
 
+    Differences without a p are no part of the family. Unpaired ones cannot share sign flips: each stands for itself beside
+    the block of all paired ones, and every p is multiplied by the number of these blocks (Bonferroni); without any pairs
+    it is Holm's correction.
+
     Args:
         differences: all of one family: all pairs of different models in all metrics of one comparison.
         metrics: the metric of each.
     """
-    corrected = westfall_young(holm(differences), metrics)
-    joint, blocks = [one for one in differences if one.p is not None and one.paired], independent_blocks(differences)
-    comparisons = independent_comparisons(_matrix(joint)) if joint else 1.0
+    tested = [place for place, one in enumerate(differences) if one.p is not None]
+    joint = [place for place in tested if differences[place].paired]
+    by_holm = dict(zip(tested, holm_p([differences[place].p or 0.0 for place in tested]), strict=True))
+    by_family, blocks, comparisons = by_holm, independent_blocks(differences), 1.0
+    if joint:
+        matrix_NM = _matrix([differences[place] for place in joint])
+        stepped = step_down_p(matrix_NM[None], np.array([metrics[place] for place in joint]))[0].tolist()
+        bare = {place: differences[place].p or 0.0 for place in tested} | dict(zip(joint, stepped, strict=True))
+        by_family = {place: min(1.0, p * blocks) for place, p in bare.items()}
+        comparisons = independent_comparisons(matrix_NM)
+    corrected = [
+        replace(one, p_holm=by_holm.get(place), p_family=by_family.get(place)) for place, one in enumerate(differences)
+    ]
     return [
         replace(one, more_seeds=None if one.decided else more_seeds(one, comparisons * blocks, blocks))
         for one in corrected
     ]
 
 
-def westfall_young(differences: Sequence[Difference], metrics: Sequence[str]) -> list[Difference]:
-    """Return ``differences`` with ``p_family``; those without a p are no part of the family.
-
-    Unpaired differences cannot share sign flips: each stands for itself beside the block of all paired ones, and every p
-    is multiplied by the number of these blocks (Bonferroni); without any pairs it is Holm's correction.
-    """
-    blocks = independent_blocks(differences)
-    joint = [place for place, one in enumerate(differences) if one.p is not None and one.paired]
-    alone = [place for place, one in enumerate(differences) if one.p is not None and not one.paired]
-    ps: dict[int, float] = {}
-    if joint:
-        names = np.array([metrics[place] for place in joint])
-        adjusted = step_down_p(_matrix([differences[place] for place in joint])[None], names)[0]
-        ps |= {place: min(1.0, float(p) * blocks) for place, p in zip(joint, adjusted, strict=True)}
-        ps |= {place: min(1.0, (differences[place].p or 0.0) * blocks) for place in alone}
-    else:
-        ps |= dict(zip(alone, holm_p([differences[place].p or 0.0 for place in alone]), strict=True))
-    return [replace(one, p_family=ps.get(place)) for place, one in enumerate(differences)]
+def holm_p(ps: Sequence[float]) -> list[float]:
+    """Return ``ps`` adjusted by Holm, in the given order, each 1 at most."""
+    order = np.argsort(ps, kind="stable")
+    adjusted = np.empty(len(ps))
+    adjusted[order] = np.maximum.accumulate(np.minimum(1.0, np.asarray(ps)[order] * np.arange(len(ps), 0, -1)))
+    return [float(p) for p in adjusted]
 
 
-def step_down_p(differences_XNM: NDArray[np.float64], metrics_M: NDArray[np.str_]) -> NDArray[np.float64]:
+def step_down_p(differences_XNM: Floats, metrics_M: NDArray[np.str_]) -> Floats:
     """Return the corrected p (X, M) of X families of M comparisons over N seeds; 0 where a pair lacks a seed."""
     weighted_XNM = _weighted(differences_XNM, metrics_M)
     families, seeds, comparisons = weighted_XNM.shape
@@ -83,7 +85,7 @@ def step_down_p(differences_XNM: NDArray[np.float64], metrics_M: NDArray[np.str_
     return p_XM
 
 
-def independent_comparisons(differences_NM: NDArray[np.float64]) -> float:
+def independent_comparisons(differences_NM: Floats) -> float:
     """Return to how many independent ones M comparisons over N seeds amount, by their correlations (Galwey 2009)."""
     lengths_M = np.sqrt((differences_NM**2).sum(0))
     present_M = lengths_M > 0
@@ -93,7 +95,13 @@ def independent_comparisons(differences_NM: NDArray[np.float64]) -> float:
     return float(singular.sum() ** 2 / (singular**2).sum())
 
 
-def _weighted(differences_XNM: NDArray[np.float64], metrics_M: NDArray[np.str_]) -> NDArray[np.float64]:
+def independent_blocks(differences: Sequence[Difference]) -> int:
+    """Return how many blocks the family has: the paired ones together, each unpaired one alone."""
+    kinds = [one.paired for one in differences if one.p is not None]
+    return max(1, kinds.count(False) + (True in kinds))
+
+
+def _weighted(differences_XNM: Floats, metrics_M: NDArray[np.str_]) -> Floats:
     """Return the differences in units in which those of all metrics may stand beside each other."""
     weighted = np.zeros_like(differences_XNM)
     for metric in set(metrics_M.tolist()):
@@ -106,13 +114,7 @@ def _weighted(differences_XNM: NDArray[np.float64], metrics_M: NDArray[np.str_])
     return weighted
 
 
-def _matrix(differences: Sequence[Difference]) -> NDArray[np.float64]:
+def _matrix(differences: Sequence[Difference]) -> Floats:
     """Return the differences (N, M) by seed; 0, which no sign changes, where a pair lacks a seed."""
     seeds = sorted({seed for one in differences for seed in one.by_seed})
     return np.array([[one.by_seed.get(seed, 0.0) for one in differences] for seed in seeds])
-
-
-def independent_blocks(differences: Sequence[Difference]) -> int:
-    """Return how many blocks the family has: the paired ones together, each unpaired one alone."""
-    kinds = [one.paired for one in differences if one.p is not None]
-    return max(1, kinds.count(False) + (True in kinds))

@@ -1,15 +1,23 @@
-"""What the statistics give: plain values that the table, the sentences and the page are written from."""
+"""What the statistics give: plain values from which table, sentences and page are written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+
+import numpy as np
 
 ALPHA = 0.05
 """A difference is decided at or below this corrected p."""
 LEVEL = 0.95
-"""Every interval is meant to hold the true value this often."""
+"""The coverage that every interval aims at."""
+EXACT_LIMIT = 2**16
+"""Up to so many rearrangements all are tried; beyond, this many are drawn, the observed one among them."""
+RESAMPLES = 1000
+"""Resamples of test items, as in Koehn (2004)."""
 
-Unit = Literal["sentence", "document"]
+
+def generator() -> np.random.Generator:
+    """Return a new generator, always from the same seed: the same runs always give the same figures."""
+    return np.random.default_rng(1409)
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class Estimate:
     """One variant in one metric over its ``n`` seeds.
 
     ``sd`` (of the seeds, n - 1 in the denominator) and ``interval`` (of the mean) are None for one seed, and where a
-    figure is not finite: the mean of a diverged run is shown, nothing is claimed of it.
+    figure is NaN or infinite.
     """
 
     mean: float
@@ -37,8 +45,8 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class SentenceTest:
-    """Two variants on the same test items, with their seeds as they are: what other sentences could have changed.
+class ItemTest:
+    """Two variants on the same ``items`` test items, with their seeds as they are: what another test set could change.
 
     It says nothing of other seeds: two seeds of one variant differ by it too. ``mean`` is first minus second.
     """
@@ -46,8 +54,7 @@ class SentenceTest:
     mean: float
     interval: Interval
     p: float
-    unit: Unit
-    units: int
+    items: int
     method: str
 
 
@@ -56,8 +63,8 @@ class Difference:
     """First minus second, of one pair of variants in one metric, in the metric's own unit.
 
     Attributes:
-        mean: difference of the means; not a finite number where a run diverged.
-        interval: of the mean, over seeds: Student's t for pairs, Welch's without.
+        mean: difference of the means; NaN or infinite where a run diverged.
+        interval: of the mean, over seeds: Student's t for pairs, Welch's otherwise.
         n: number of pairs of seeds, or of seeds in the smaller group.
         paired: whether each pair shares its seed.
         p: exact two-sided test over seeds, of this pair alone.
@@ -66,7 +73,7 @@ class Difference:
         effect_size: paired: d_z, mean over standard deviation of the differences; unpaired: Cohen's d, over the pooled
             standard deviation; both with Hedges' correction for few seeds.
         probability_of_improvement: that a seed of the first is better than a seed of the second; 0.5 is a tie.
-        sentences: the test over test items.
+        items: the test over test items.
         more_seeds: about how many further seeds would decide it; None if decided, or if it cannot be said.
         p_family: p, corrected for all comparisons by joint sign flips: this one decides.
         by_seed: paired: the difference of each seed.
@@ -80,13 +87,13 @@ class Difference:
     interval: Interval | None
     n: int
     paired: bool
-    p: float | None
-    smallest_p: float | None
-    p_holm: float | None
-    effect_size: float | None
-    probability_of_improvement: float | None
-    sentences: SentenceTest | None
-    more_seeds: int | None
+    p: float | None = None
+    smallest_p: float | None = None
+    p_holm: float | None = None
+    effect_size: float | None = None
+    probability_of_improvement: float | None = None
+    items: ItemTest | None = None
+    more_seeds: int | None = None
     p_family: float | None = None
     by_seed: Mapping[int, float] = field(default_factory=dict)
     test: str | None = None

@@ -1,40 +1,31 @@
-"""Where the text comes from: one module for each corpus, and :func:`load_corpus`, which chooses."""
+"""The datasets: one module for each, named like it."""
 
-import importlib
+from typing import TYPE_CHECKING
 
-from attncompare.config import (
-    CorpusConfig,
-    LocaleConfig,
-    Multi30kConfig,
-    PairsConfig,
-    PydocsConfig,
-    RecallConfig,
-    ReverseConfig,
-    TextConfig,
-    TinyshakespeareConfig,
-)
-from attncompare.data.corpus import Corpus
+from attncompare.data.dataset import COLUMNS, SPLITS, DatasetConfig
+from attncompare.errors import Refused
+from attncompare.registry import load
 
-# Modules beside this one; only that of the wished corpus is imported, as some bring much with them.
-_MODULES: dict[type[CorpusConfig], str] = {
-    LocaleConfig: "locale",
-    ReverseConfig: "reverse",
-    PairsConfig: "pairs",
-    Multi30kConfig: "multi30k",
-    PydocsConfig: "pydocs",
-    RecallConfig: "recall",
-    TextConfig: "text",
-    TinyshakespeareConfig: "tinyshakespeare",
-}
-_FIXED = (Multi30kConfig, TinyshakespeareConfig)  # no seed changes what they hold
+if TYPE_CHECKING:
+    from attncompare.data.corpus import Corpus
 
 
-def load_corpus(config: CorpusConfig, data_seed: int) -> Corpus:
-    """Return the corpus that ``config`` names; the same arguments and library versions give the same corpus.
+def load_corpus(config: DatasetConfig, data_seed: int) -> "Corpus":
+    """Return the corpus that a section ``data`` names (:meth:`attncompare.data.dataset.Dataset.load`).
 
     Raises:
-        Refused: in one line, if the corpus cannot be had.
+        Refused: if it cannot be had, or lacks a split or a column.
     """
-    load = importlib.import_module(f"{__name__}.{_MODULES[type(config)]}").load
-    corpus: Corpus = load(config) if isinstance(config, _FIXED) else load(config, data_seed)
+    dataset = load("datasets", config.name)
+    corpus: Corpus = dataset(config, data_seed).load()
+    for split in SPLITS:
+        rows = corpus.splits.get(split)
+        if rows is None:
+            raise Refused(f"data={config.name}: load gave no split {split}; it needs {', '.join(SPLITS)}")
+        for column in COLUMNS[dataset.kind]:
+            needs = f"data={config.name}: {split}: rows of {dataset.kind} need the column {column}"
+            if column not in rows.features:
+                raise Refused(f"{needs}, and there are: {', '.join(rows.column_names)}")
+            if getattr(rows.features[column], "dtype", None) not in ("string", "large_string"):
+                raise Refused(f"{needs} of text")
     return corpus

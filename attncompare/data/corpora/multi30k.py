@@ -1,48 +1,96 @@
-"""The corpus ``multi30k``: captions of images in four languages (Elliott et al. 2016, task 1)."""
+"""The dataset ``multi30k``: captions of images in four languages (Elliott et al. 2016, task 1)."""
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from datasets import DatasetDict
+from pydantic import model_validator
 
-from attncompare.config import Multi30kConfig
-from attncompare.data.corpora.addresses import fetched
-from attncompare.data.corpora.pairs import origin_of, pairs_of
-from attncompare.data.corpus import Corpus
-from attncompare.data.files import checked_sources
-from attncompare.data.files.known import multi30k_names
-from attncompare.data.files.pairs import check_pairs
-from attncompare.data.files.source import Source
+from attncompare.data.dataset import DatasetConfig, PathOrNull
+from attncompare.data.files import FileData, Source, listed, origin_of, two_texts
+from attncompare.errors import Refused
+
+if TYPE_CHECKING:
+    from attncompare.data.corpus import Corpus
+    from attncompare.data.reading import Columns
 
 ADDRESS = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1"
+Language = Literal["en", "de", "fr", "cs"]
 
 
-def load(config: Multi30kConfig) -> Corpus:
-    """Read the files of one pair of languages, fetched once if ``config.path`` names no folder.
+class Multi30k(FileData):
+    """``data=multi30k``: from a folder, or fetched once."""
 
-    Raises:
-        Refused: if they cannot be had, or are damaged.
-    """
-    if config.path is None:
-        addresses = file_addresses(config)
-        sources = _fetched(addresses)
-        origin: dict[str, Any] = {"addresses": [address for pair in addresses.values() for address in pair]}
-    else:
-        sources = checked_sources(config)
-        origin = origin_of(sources)
-    splits = {split: pairs_of(found, config.source, config.target) for split, found in sources.items()}
-    return Corpus(DatasetDict(splits), origin=origin)
+    kind = "pairs"
 
+    class Config(DatasetConfig):
+        """Which languages, in which form, and which test set."""
 
-def file_addresses(config: Multi30kConfig) -> dict[str, tuple[str, str]]:
-    """Return where the source's and the target's file of each split stand: the raw ones are packed, the others are not."""
-    folder, packed = ("raw", ".gz") if config.form == "raw" else ("tok", "")
-    return {
-        split: (f"{ADDRESS}/{folder}/{source}{packed}", f"{ADDRESS}/{folder}/{target}{packed}")
-        for split, (source, target) in multi30k_names(config).items()
-    }
+        path: PathOrNull
+        source: Language
+        target: Language
+        form: Literal["raw", "lc.norm.tok"]
+        test: Literal["test_2016_flickr", "test_2017_flickr", "test_2017_mscoco", "test_2018_flickr"]
 
+        @model_validator(mode="after")
+        def _translated(self) -> "Multi30k.Config":
+            if self.source == self.target:
+                raise ValueError(f"source and target are both '{self.source}'; translation needs two languages")
+            if self.test.startswith("test_2017") and "cs" in (self.source, self.target):
+                raise ValueError(f"data.test={self.test} has no Czech; valid: test_2016_flickr, test_2018_flickr")
+            return self
 
-def _fetched(addresses: dict[str, tuple[str, str]]) -> dict[str, tuple[Source, ...]]:
-    copies = fetched({address: address for pair in addresses.values() for address in pair}, "data=multi30k")
-    sources = {split: tuple(Source("lines", (copies[one],)) for one in pair) for split, pair in addresses.items()}
-    return check_pairs(sources, "source", "target")
+    config: Config
+    blank = False
+
+    def file_names(self) -> dict[str, tuple[str, str]]:
+        """Return the names of the source's and the target's file of each split."""
+        config = self.config
+        form = "" if config.form == "raw" else f"{config.form}."
+        splits = {"train": "train", "val": "val", "test": config.test}
+        return {
+            name: (f"{file}.{form}{config.source}", f"{file}.{form}{config.target}") for name, file in splits.items()
+        }
+
+    def addresses(self) -> dict[str, tuple[str, str]]:
+        """Return where these files are published: the raw ones are packed, the others are not."""
+        folder, packed = ("raw", ".gz") if self.config.form == "raw" else ("tok", "")
+        return {
+            split: (f"{ADDRESS}/{folder}/{source}{packed}", f"{ADDRESS}/{folder}/{target}{packed}")
+            for split, (source, target) in self.file_names().items()
+        }
+
+    def sources(self) -> dict[str, tuple[Source, ...]]:
+        """Return the files in ``path``.
+
+        Raises:
+            Refused: if it is no folder, or lacks one of them.
+        """
+        if self.config.path is None:
+            return {}
+        folder = Path(self.config.path)
+        if not folder.is_dir():
+            raise Refused(f"data.path={folder} is no folder")
+        sources: dict[str, tuple[Source, ...]] = {
+            split: two_texts(folder, *names) for split, names in self.file_names().items()
+        }
+        for path in (source.paths[0] for pair in sources.values() for source in pair):
+            if not path.exists():
+                raise Refused(f"data.path={folder} lacks {path.name}: {listed(folder)}")
+        return sources
+
+    def columns(self) -> "Columns":
+        """Return the two columns."""
+        return {"source": ("data.source", self.config.source), "target": ("data.target", self.config.target)}
+
+    def load(self) -> "Corpus":
+        """Read the six files, fetched once if ``path`` names no folder; see :meth:`Dataset.load`."""
+        from datasets import DatasetDict
+
+        from attncompare.data.corpus import Corpus
+        from attncompare.data.hub import fetched
+
+        sources, addresses = self.sources(), self.addresses()
+        origin = origin_of(sources) if sources else {"addresses": [one for pair in addresses.values() for one in pair]}
+        for split, pair in ({} if sources else addresses).items():
+            sources[split] = tuple(Source("lines", (fetched(one, "data=multi30k"),)) for one in pair)
+        return Corpus(DatasetDict(self.rows(sources)), origin=origin)

@@ -1,4 +1,4 @@
-"""The corpus ``pydocs``: the docstrings of the Python standard library that runs the program.
+"""The dataset ``pydocs``: the docstrings of the Python standard library that runs the program.
 
 They are read from source with ``ast``; nothing is imported or executed.
 """
@@ -10,32 +10,50 @@ import sysconfig
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from attncompare.config import PydocsConfig
-from attncompare.data.corpus import Corpus, corpus
+from attncompare.config.values import SplitFraction
+from attncompare.data.dataset import Dataset, DatasetConfig
 from attncompare.errors import Refused
+
+if TYPE_CHECKING:
+    from attncompare.data.corpus import Corpus
 
 _LEFT_OUT = {"test", "tests", "idle_test", "idlelib", "site-packages"}
 
 
-def load(config: PydocsConfig, data_seed: int) -> Corpus:
-    """Read the corpus; whole modules go to one split, chosen by ``data_seed``, so that val and test are new.
+class Pydocs(Dataset):
+    """``data=pydocs``: whole modules go to one split, so that val and test are new."""
 
-    Raises:
-        Refused: if this Python comes without the source of its library.
-    """
-    folder = Path(sysconfig.get_path("stdlib"))
-    modules = docstrings(folder)
-    if not modules:
-        raise Refused(
-            f"data=pydocs: no source of the standard library in {folder}; use a Python that ships its .py files"
-        )
-    test, rest = _take(modules, sorted(modules), config.test_fraction, random.Random(f"pydocs test {data_seed}"))
-    val, train = _take(modules, rest, config.val_fraction, random.Random(f"pydocs val {data_seed}"))
-    chosen = {"train": train, "val": val, "test": test}
-    return corpus(
-        {split: {"text": [d for name in names for d in modules[name]]} for split, names in chosen.items()}, stream=True
-    )
+    kind = "text"
+
+    class Config(DatasetConfig):
+        """The shares of the text that become val and test."""
+
+        val_fraction: SplitFraction
+        test_fraction: SplitFraction
+
+    config: Config
+
+    def load(self) -> "Corpus":
+        """Read the docstrings; see :meth:`Dataset.load`.
+
+        Raises:
+            Refused: if this Python comes without the source of its library.
+        """
+        from attncompare.data.corpus import corpus
+
+        folder, config, seed = Path(sysconfig.get_path("stdlib")), self.config, self.data_seed
+        modules = docstrings(folder)
+        if not modules:
+            raise Refused(
+                f"data=pydocs: no source of the standard library in {folder}; use a Python that ships its .py files"
+            )
+        test, rest = _take(modules, sorted(modules), config.test_fraction, random.Random(f"pydocs test {seed}"))
+        val, train = _take(modules, rest, config.val_fraction, random.Random(f"pydocs val {seed}"))
+        splits = {"train": train, "val": val, "test": test}
+        texts = {split: {"text": [text for name in names for text in modules[name]]} for split, names in splits.items()}
+        return corpus(texts, stream=True)
 
 
 def docstrings(folder: Path) -> dict[str, list[str]]:
@@ -57,7 +75,7 @@ def _files(folder: Path, name: str) -> list[Path]:
 
 def _docstrings(file: Path) -> Iterator[str]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # old escapes in old modules are no business of ours
+        warnings.simplefilter("ignore")  # of old escapes in old modules
         tree = ast.parse(file.read_bytes())
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):

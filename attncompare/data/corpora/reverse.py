@@ -1,28 +1,50 @@
-"""The corpus ``reverse``: a random string and the same string read backwards, letter aligned to letter."""
+"""The dataset ``reverse``: a random string and the same string read backwards, letter aligned to letter."""
 
 import random
 from string import ascii_lowercase
+from typing import TYPE_CHECKING
 
-from attncompare.config import ReverseConfig
-from attncompare.data.corpora.generated import Pair, distinct, in_splits
-from attncompare.data.corpus import Corpus
+from pydantic import model_validator
+
+from attncompare.config.values import LetterCount, Positive
+from attncompare.data.dataset import Dataset, GeneratedConfig
+
+if TYPE_CHECKING:
+    from attncompare.data.corpus import Corpus
 
 
-def load(config: ReverseConfig, data_seed: int) -> Corpus:
-    """Generate the corpus, a pure function of its arguments.
+class Reverse(Dataset):
+    """``data=reverse``: the gold alignment is the other diagonal."""
 
-    Raises:
-        Refused: if there are not so many different strings.
-    """
-    rng = random.Random(f"reverse {data_seed}")
-    letters = ascii_lowercase[: config.symbols]
+    kind = "pairs"
 
-    def draw() -> Pair:
-        length = rng.randint(config.min_symbols, config.max_symbols)
-        text = "".join(rng.choices(letters, k=length))
-        forward = [[i, i + 1, i] for i in range(length)]
-        backward = [[i, i + 1, length - 1 - i] for i in range(length)]
-        return Pair(text, text[::-1], forward, backward)
+    class Config(GeneratedConfig):
+        """How many letters are in use, and how long the strings are."""
 
-    sizes = (config.train_size, config.val_size, config.test_size)
-    return in_splits(distinct(draw, sum(sizes), "data=reverse"), sizes, rng)
+        symbols: LetterCount
+        min_symbols: Positive
+        max_symbols: Positive
+
+        @model_validator(mode="after")
+        def _lengths(self) -> "Reverse.Config":
+            if self.min_symbols > self.max_symbols:
+                raise ValueError(f"min_symbols={self.min_symbols} is above max_symbols={self.max_symbols}")
+            return self
+
+    config: Config
+
+    def load(self) -> "Corpus":
+        """Generate the corpus, a pure function of config and seed; see :meth:`Dataset.load`."""
+        from attncompare.data.corpus import Pair, generated_pairs
+
+        rng = random.Random(f"reverse {self.data_seed}")
+        letters = ascii_lowercase[: self.config.symbols]
+
+        def draw() -> Pair:
+            length = rng.randint(self.config.min_symbols, self.config.max_symbols)
+            text = "".join(rng.choices(letters, k=length))
+            forward = [[i, i + 1, i] for i in range(length)]
+            backward = [[i, i + 1, length - 1 - i] for i in range(length)]
+            return Pair(text, text[::-1], forward, backward)
+
+        return generated_pairs(draw, self.config.sizes, rng, "data=reverse")

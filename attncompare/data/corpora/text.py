@@ -1,55 +1,47 @@
-"""The corpus ``text``: documents of the user's own, from files or from the hub, in one line for a language model."""
+"""The dataset ``text``: documents of the user's own, from files or from the hub, in one line for a language model."""
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from datasets import Dataset, DatasetBuilder
+from pydantic import model_validator
 
-from attncompare.config import TextConfig
-from attncompare.data.corpora.columns import text_columns
-from attncompare.data.corpora.first_documents import first_documents
-from attncompare.data.corpora.fractions import with_fractions
-from attncompare.data.corpora.hub import hub_builder
-from attncompare.data.corpora.pairs import origin_of
-from attncompare.data.corpora.reading import file_builder, read
-from attncompare.data.corpus import Corpus
-from attncompare.data.files import checked_sources
-from attncompare.data.splits import SPLITS
+from attncompare.config.values import PositiveOrNull
+from attncompare.data.files import Column, OwnData, OwnDataConfig, Source, text_files
+
+if TYPE_CHECKING:
+    from attncompare.data.reading import Columns
 
 
-def load(config: TextConfig, data_seed: int) -> Corpus:
-    """Check all there is, then read it, or the first ``config.max_documents`` documents of each split.
+class Text(OwnData):
+    """``data=text``: each file of plain text is a document, and each row of a table."""
 
-    Raises:
-        Refused: if the data cannot be had, or are not what the config says.
-    """
-    if config.hub is None:
-        sources = checked_sources(config)
-        origin = origin_of(sources)
-        parts = {}
-        for split, (source,) in sources.items():
-            state = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in source.paths]
-            builder = file_builder(source, [config.column])
-            parts[split] = _documents(config, builder, "train", str(source.paths[0]), state)
-    else:
-        parts, origin = _from_hub(config, config.hub)
-    fractions = {"val": config.val_fraction, "test": config.test_fraction}
-    return Corpus(with_fractions(parts, fractions, data_seed), stream=True, origin=origin)
+    kind = "text"
 
+    class Config(OwnDataConfig):
+        """The name of the column, and how many documents are taken where not all are fetched."""
 
-def _from_hub(config: TextConfig, hub: str) -> tuple[dict[str, Dataset], dict[str, Any]]:
-    builder, origin = hub_builder(hub, config.subset)
-    given = {split: getattr(config.splits, split) for split in SPLITS}
-    parts = {}
-    for split, name in given.items():
-        if name is not None or split == "train":
-            parts[split] = _documents(config, builder, name or "train", f"data.hub={hub}", origin)
-    return parts, origin
+        column: Column
+        streaming: bool
+        max_documents: PositiveOrNull
 
+        @model_validator(mode="after")
+        def _streams_end(self) -> "Text.Config":
+            if self.streaming and self.max_documents is None:
+                raise ValueError("data.streaming=true needs data.max_documents: the first so many documents are taken")
+            if not self.streaming and self.max_documents is not None:
+                raise ValueError(f"data.max_documents={self.max_documents} needs data.streaming=true")
+            return self
 
-def _documents(config: TextConfig, builder: DatasetBuilder, split: str, where: str, state: Any) -> Dataset:
-    if config.max_documents is not None:
-        rows = first_documents(builder, split, config.column, config.max_documents, where, state)
-    else:
-        rows = read(builder, split, where)
-    column = "text" if config.max_documents is not None else config.column
-    return text_columns(rows, {"text": ("data.column", column)}, where, blank=True)
+    config: Config
+
+    def __init__(self, config: "Text.Config", data_seed: int) -> None:
+        super().__init__(config, data_seed)
+        self.first = config.max_documents
+
+    def sources(self) -> dict[str, tuple[Source, ...]]:
+        """Return the files of each split (:func:`text_files`)."""
+        return text_files(Path(self.config.path), self.names()) if self.config.path else {}
+
+    def columns(self) -> "Columns":
+        """Return the one column."""
+        return {"text": ("data.column", self.config.column)}

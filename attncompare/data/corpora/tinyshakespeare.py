@@ -1,36 +1,55 @@
-"""The corpus ``tinyshakespeare``: 1,115,394 characters of Shakespeare's plays (Karpathy 2015), as one text."""
+"""The dataset ``tinyshakespeare``: 1,115,394 characters of Shakespeare's plays (Karpathy 2015), as one text."""
 
-from attncompare.config import TinyshakespeareConfig
-from attncompare.data.corpora.addresses import fetched
-from attncompare.data.corpora.columns import text_columns
-from attncompare.data.corpora.fractions import with_fractions
-from attncompare.data.corpora.pairs import origin_of
-from attncompare.data.corpora.reading import file_builder, read
-from attncompare.data.corpus import Corpus
-from attncompare.data.files import checked_sources
-from attncompare.data.files.source import Source
-from attncompare.data.files.texts import check_texts
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attncompare.config.values import SplitFraction, SplitFractionOrZero
+from attncompare.data.dataset import DatasetConfig, PathOrNull
+from attncompare.data.files import FileData, Source, origin_of
+
+if TYPE_CHECKING:
+    from attncompare.data.corpus import Corpus
+    from attncompare.data.reading import Columns
 
 ADDRESS = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 
 
-def load(config: TinyshakespeareConfig) -> Corpus:
-    """Read the text, fetched once if ``config.path`` names no file, and cut it: train first, then val, then test.
+class Tinyshakespeare(FileData):
+    """``data=tinyshakespeare``: cut in order into train, val and test."""
 
-    With ``test_fraction=0`` there is no text for test, and val is read again in its place.
+    kind = "text"
 
-    Raises:
-        Refused: if it cannot be had, or is no text.
-    """
-    if config.path is None:
-        copy = fetched({"text": ADDRESS}, "data=tinyshakespeare")["text"]
-        sources, origin = check_texts({"train": (Source("document", (copy,)),)}), {"addresses": [ADDRESS]}
-    else:
-        sources = checked_sources(config)
-        origin = origin_of(sources)
-    (source,) = sources["train"]
-    where = str(source.paths[0])
-    text = text_columns(read(file_builder(source, ["text"]), "train", where), {"text": ("", "text")}, where, blank=True)
-    fractions = {"val": config.val_fraction, "test": config.test_fraction or None}
-    splits = with_fractions({"train": text}, fractions, data_seed=0)  # one text is cut, and nothing drawn
-    return Corpus(splits, stream=True, test_is_val=not config.test_fraction, origin=origin)
+    class Config(DatasetConfig):
+        """Where the file is, and the shares of its characters."""
+
+        path: PathOrNull
+        val_fraction: SplitFraction
+        test_fraction: SplitFractionOrZero
+
+    config: Config
+
+    def sources(self) -> dict[str, tuple[Source, ...]]:
+        """Return the one file, which is ``path`` or stands in it."""
+        if self.config.path is None:
+            return {}
+        path = Path(self.config.path)
+        return {"train": (Source("document", (path / "input.txt" if path.is_dir() else path,)),)}
+
+    def columns(self) -> "Columns":
+        """Return the one column."""
+        return {"text": ("data.column", "text")}
+
+    def load(self) -> "Corpus":
+        """Read the text, fetched once if ``path`` names no file; see :meth:`Dataset.load`.
+
+        With ``test_fraction=0`` there is no text for test, and val is read again in its place.
+        """
+        from attncompare.data.corpus import Corpus, with_fractions
+        from attncompare.data.hub import fetched
+
+        sources = self.sources()
+        origin = origin_of(sources) if sources else {"addresses": [ADDRESS]}
+        rows = self.rows(sources or {"train": (Source("document", (fetched(ADDRESS, "data=tinyshakespeare"),)),)})
+        fractions = {"val": self.config.val_fraction, "test": self.config.test_fraction or None}
+        splits = with_fractions(rows, fractions, self.data_seed)  # one text is cut, and nothing drawn
+        return Corpus(splits, stream=True, test_is_val=not self.config.test_fraction, origin=origin)

@@ -7,15 +7,11 @@ from itertools import combinations
 
 import numpy as np
 
-from attncompare.compare.statistics.estimates import bootstrap_t, t_interval
-from attncompare.compare.statistics.family import independent_comparisons, step_down_p
-from attncompare.compare.statistics.holm import holm_p
-from attncompare.compare.statistics.items import Items
-from attncompare.compare.statistics.paired import sign_flip_p
-from attncompare.compare.statistics.power import more_seeds
-from attncompare.compare.statistics.resampling import sentence_test
-from attncompare.compare.statistics.results import ALPHA, Difference
-from attncompare.compare.statistics.unpaired import permutation_p, welch_interval
+from attncompare.compare.statistics import Difference, Items, item_test, t_interval
+from attncompare.compare.statistics.family import holm_p, independent_comparisons, step_down_p
+from attncompare.compare.statistics.results import ALPHA
+from attncompare.compare.statistics.seeds import bootstrap_t, more_seeds, permutation_p, sign_flip_p, welch_interval
+from attncompare.tasks.metrics import ExactMatch, Loss
 
 
 def normal(random, shape):
@@ -81,7 +77,7 @@ def planned_power(times, n, means, **options):
     observed, _, _ = families(50, n, means, **options)
     comparisons = np.mean([independent_comparisons(one) for one in observed])
     effect = max(means) / np.sqrt(2)
-    undecided = Difference(max(means), None, n, True, 1.0, None, None, effect, None, None, None)
+    undecided = Difference(max(means), None, n, True, p=1.0, effect_size=effect)
     further = more_seeds(undecided, comparisons)
     return further, family_power(times, n + further, means, **options)
 
@@ -113,10 +109,8 @@ def sentence_rejections(times, sentences=200, seeds=3, seed_effect=0.0, sentence
         hard = sentence_effect * random.standard_normal((sentences, 1))
         ease = hard + seed_effect * random.standard_normal((1, 2 * seeds))
         right = random.random((sentences, 2 * seeds)) < 1 / (1 + np.exp(-ease))
-        runs = [
-            Items("exact_match", "sentence", ids, np.stack([column, np.ones(sentences)], axis=1)) for column in right.T
-        ]
-        test = sentence_test(dict(enumerate(runs[:seeds])), dict(enumerate(runs[seeds:])))
+        runs = [Items(ExactMatch, ids, np.stack([column, np.ones(sentences)], axis=1)) for column in right.T]
+        test = item_test(dict(enumerate(runs[:seeds])), dict(enumerate(runs[seeds:])))
         rejected += test.p <= ALPHA
     return rejected / times
 
@@ -131,10 +125,8 @@ def document_coverage(times, documents, seed=0):
     for _ in range(times):
         tokens = np.ceil(random.lognormal(5, 1, documents))
         level, lean = 2 + 0.3 * random.standard_normal(documents), 0.1 * random.standard_normal(documents)
-        models = [
-            Items("loss", "document", ids, np.stack([tokens * (level + side * lean), tokens], 1)) for side in (-1, 1)
-        ]
-        test = sentence_test({0: models[0]}, {0: models[1]})
+        models = [Items(Loss, ids, np.stack([tokens * (level + side * lean), tokens], 1)) for side in (-1, 1)]
+        test = item_test({0: models[0]}, {0: models[1]})
         covered += test.interval.low <= 0 <= test.interval.high
         rejected += test.p <= ALPHA
     return covered / times, rejected / times

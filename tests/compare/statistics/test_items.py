@@ -1,96 +1,160 @@
-"""Figures of single test items: their sums give sacrebleu's own scores."""
+"""Tests over test items, from the sums of each item in the record."""
 
 import math
-import typing
+import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sacrebleu.metrics import BLEU, CHRF, TER
 
-from attncompare.compare.statistics import read_items
-from attncompare.config import TranslationConfig
+from attncompare.compare import Options, compare_groups, verdicts
+from attncompare.compare.statistics import MOST_ITEMS, RESAMPLES, Items, item_test, read_items, resampled_sums
+from attncompare.compare.statistics.items import _plan
+from attncompare.compare.statistics.results import generator
+from attncompare.compare.verdicts import verdict_notes
+from attncompare.errors import Refused
+from attncompare.tasks.metrics import BitsPerByte, Bleu, ExactMatch, Loss
 
-TEXT = 'am Montag , den 3. März 2021 um zehn Uhr: vor Tagen (drei) Stunden und Minuten -5,3 % & "so" .'
-WORDS = TEXT.split()
 RANDOM = np.random.default_rng(0)
 
 
-def sentence(longest=14):
-    return " ".join(RANDOM.choice(WORDS, RANDOM.integers(0, longest)))
+def matches(chance, sentences=300):
+    right = RANDOM.random(sentences) < chance
+    return Items(ExactMatch, tuple(range(sentences)), np.stack([right, np.ones(sentences)], 1))
 
 
-def rows(predictions, references):
-    pairs = enumerate(zip(predictions, references, strict=True))
-    return [{"id": i, "reference": reference, "prediction": prediction} for i, (prediction, reference) in pairs]
+def test_a_clear_difference_is_found_and_nothing_where_there_is_none():
+    good, bad = ({seed: matches(chance) for seed in range(4)} for chance in (0.7, 0.5))
+    found = item_test(good, bad)
+    assert found.p < 0.01
+    assert 0 < found.interval.low < found.mean < found.interval.high < 0.4
+    assert found.items == 300
+    assert found.method.endswith("seeds: 4")
+    same = item_test(good, good)
+    assert (same.mean, same.p, same.interval.low, same.interval.high) == (0, 1, 0, 0)
 
 
-def noisy(text, share=0.3):
-    return " ".join(word if RANDOM.random() > share else RANDOM.choice(WORDS) for word in text.split())
+def test_the_mean_is_that_of_the_scores_and_turns_with_the_order():
+    first, second = ({seed: matches(0.5) for seed in range(3)} for _ in range(2))
+    found, turned = item_test(first, second), item_test(second, first)
+    assert found.mean == pytest.approx(
+        np.mean([x.figure for x in first.values()]) - np.mean([x.figure for x in second.values()])
+    )
+    assert turned.mean == -found.mean
+    assert turned.p == found.p
+    assert turned.interval.low == pytest.approx(-found.interval.high)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.2, 0.7, 1.0])
-@pytest.mark.parametrize("size", [1, 3, 200])
-def test_sums_give_sacrebleus_scores(share, size):
-    references = [sentence() for _ in range(size)]
-    predictions = [noisy(reference, share) for reference in references]
-    for metric, scorer in (("bleu", BLEU()), ("chrf", CHRF()), ("ter", TER())):
-        found = read_items(metric, rows(predictions, references), "sentence").score
-        assert found == pytest.approx(scorer.corpus_score(predictions, [references]).score, abs=1e-9)
+def test_the_same_data_give_the_same_figures():
+    first, second = {1: matches(0.5)}, {1: matches(0.6)}
+    found = item_test(first, second)
+    _plan.cache_clear()
+    again = [{1: Items(ExactMatch, x[1].ids, x[1].sums_NF)} for x in (first, second)]
+    assert item_test(*again) == found
 
 
-@pytest.mark.parametrize("lowercase", [True, False])
-@pytest.mark.parametrize("tokenize", typing.get_args(TranslationConfig.model_fields["bleu_tokenize"].annotation))
-def test_bleu_is_cut_as_the_run_cut_it(tokenize, lowercase):
-    references = ["Der Hund (klein) läuft, sagt man: 1.000 Meter!", "不 同 的 文本。", "a b c d e", ""]
-    predictions = ["der hund (Klein) läuft, sagt Man: 1.000 Meter.", "不同 的文本。", "A b c D e f", "x"]
-    scorer = BLEU(tokenize=tokenize, lowercase=lowercase, force=True)
-    found = read_items("bleu", rows(predictions, references), "sentence", tokenize=tokenize, lowercase=lowercase).score
-    assert found == pytest.approx(scorer.corpus_score(predictions, [references]).score, abs=1e-9)
-    assert found > 0
+def test_a_sentence_is_drawn_with_all_its_seeds():
+    """Six copies of one seed are one seed's evidence: drawn apart, they would count as six times the sentences."""
+    good, bad = matches(0.6), matches(0.5)
+    once, copied = (item_test(dict.fromkeys(range(n), good), dict.fromkeys(range(n), bad)) for n in (1, 6))
+    assert copied.interval.low == pytest.approx(once.interval.low)
+    assert copied.p == once.p
 
 
-TEXTS = st.one_of(
-    st.text(st.characters(codec="utf-8"), max_size=30),
-    st.lists(st.sampled_from(["a", "b", "c", "a b", "ß", "."]), max_size=9).map(" ".join),
-)
+def test_documents_are_drawn_whole():
+    """The standard error is that of the ratio of sums by linearization, not that of its tokens."""
+    tokens = RANDOM.integers(10, 500, 100).astype(float)
+    lean = 0.2 * RANDOM.standard_normal(100)
+    models = [Items(Loss, tuple(range(100)), np.stack([tokens * (3 + part), tokens], 1)) for part in (lean, 0)]
+    found = item_test({0: models[0]}, {0: models[1]})
+    ratio = (tokens * lean).sum() / tokens.sum()
+    error = np.sqrt(((tokens * (lean - ratio)) ** 2).sum()) / tokens.sum()
+    assert found.mean == pytest.approx(ratio)
+    assert found.interval.high - found.interval.low == pytest.approx(2 * 1.99 * error, rel=0.15)
 
 
-@settings(max_examples=150)
-@given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5))
-def test_any_text_scores_as_in_sacrebleu(pairs):
-    predictions, references = [p for p, _ in pairs], [r for _, r in pairs]
-    for metric, scorer in (("bleu", BLEU()), ("chrf", CHRF()), ("ter", TER())):
-        found = read_items(metric, rows(predictions, references), "sentence").score
-        assert found == pytest.approx(scorer.corpus_score(predictions, [references]).score, abs=1e-9)
+def test_seeds_without_a_partner_are_left_out_and_counted():
+    first = {seed: matches(0.5) for seed in (1, 2, 3)}
+    assert item_test(first, {2: first[2], 9: matches(0.9)}).method.endswith("seeds: 1")
+    assert item_test(first, {8: matches(0.5), 9: matches(0.9)}).method.endswith("seeds: 2")
+    assert item_test(first, {}) is None
 
 
-def test_half_a_surrogate_is_no_obstacle():
-    assert read_items("chrf", rows(["\ud800 a"], ["\ud800 a"]), "sentence").score == pytest.approx(100)
+def test_too_few_items_say_nothing():
+    assert item_test({1: matches(0.5, 19)}, {1: matches(0.5, 19)}) is None
+    assert item_test({1: matches(0.5, 20)}, {1: matches(0.5, 20)}) is not None
 
 
-def test_exact_matches_and_losses_are_ratios_of_sums():
-    assert read_items("exact_match", rows(["a", "b", "c"], ["a", "b", "x"]), "sentence").score == pytest.approx(2 / 3)
-    losses = [{"id": 0, "nats": 12.0, "tokens": 10, "bytes": 40}, {"id": 1, "nats": 3.0, "tokens": 20, "bytes": 60}]
-    assert read_items("loss", losses, "document").score == 0.5
-    assert read_items("perplexity", losses, "document").score == pytest.approx(math.exp(0.5))
-    assert read_items("bits_per_byte", losses, "document").score == pytest.approx(15 / 100 / math.log(2))
+def test_other_test_items_are_refused():
+    with pytest.raises(Refused, match="same test set"):
+        item_test({1: matches(0.5, 30)}, {1: matches(0.5, 31)})
+
+
+def losses(count):
+    return [{"id": i, "loss": [1.0 + i % 7, 3 + i % 5]} for i in range(count)]
+
+
+def test_sums_of_the_record_give_the_figure():
+    rows = [
+        {"id": 0, "loss": [12.0, 10], "bits_per_byte": [12.0, 40]},
+        {"id": 7, "loss": [3.0, 20], "bits_per_byte": [3, 60]},
+    ]
+    items = read_items(Loss, rows)
+    assert (items.ids, items.figure) == ((0, 7), 0.5)
+    assert read_items(BitsPerByte, rows).figure == pytest.approx(15 / 100 / math.log(2))
+    assert items.only(frozenset({7})).figure == 3 / 20
 
 
 @pytest.mark.parametrize(
-    ("metric", "given"),
-    [
-        ("bleu", []),
-        ("token_accuracy", [{"id": 0}]),
-        ("bleu", [{"id": 0, "prompt": "x", "continuation": "y"}]),
-        ("bits_per_byte", [{"id": 0, "nats": 1.0, "tokens": 2}]),
-        ("loss", [{"id": 0, "nats": math.nan, "tokens": 2}]),
-        ("loss", [{"id": 0, "nats": math.inf, "tokens": 2}]),
-        ("loss", [{"id": 0, "nats": None, "tokens": 2}]),
-        ("loss", [{"nats": 1.0, "tokens": 2}]),
-        ("exact_match", [{"id": [0], "reference": "x", "prediction": "y"}]),
-    ],
+    "rows",
+    [[], [{"id": 0}], [{"id": 0, "loss": [1.0]}], [{"id": 0, "loss": [math.nan, 2]}], [{"id": 0, "bleu": [1.0, 2]}]],
 )
-def test_what_cannot_be_read_is_none(metric, given):
-    assert read_items(metric, given, "sentence") is None
+def test_rows_without_finite_sums_of_the_metric_are_none(rows):
+    assert read_items(Loss, rows) is None
+
+
+def test_bleu_is_resampled_as_a_corpus_score():
+    texts = [" ".join(RANDOM.choice(list("abcdefgh"), 8)) for _ in range(40)]
+
+    def run(share):
+        bleu = Bleu()
+        given = ["".join(c if RANDOM.random() > share else "x" for c in text) for text in texts]
+        bleu.update(given, texts, list(range(40)))
+        return given, read_items(Bleu, [{"id": i, "bleu": sums} for i, sums in bleu.item_sums().items()])
+
+    (given, good), (_, bad) = run(0.05), run(0.3)
+    counts = _plan(40)[0][0].astype(int)
+    drawn = Bleu()
+    drawn.update(np.repeat(given, counts).tolist(), np.repeat(texts, counts).tolist(), list(range(40)))
+    assert good.value(good.resampled[0]) == pytest.approx(drawn.compute().item())
+    assert item_test({1: good}, {1: bad}).p < 0.01
+
+
+@pytest.mark.parametrize("count", [30, 3000])
+def test_resamples_are_the_same_for_every_run(count):
+    items = read_items(Loss, losses(count))
+    random = generator()
+    drawn_RN = random.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+    halves_RN = random.integers(0, 2, size=(RESAMPLES, count))
+    assert items.resampled == pytest.approx(drawn_RN @ items.sums_NF)
+    assert items.halves == pytest.approx(halves_RN @ items.sums_NF)
+    assert resampled_sums(items.sums_NF) == pytest.approx(drawn_RN @ items.sums_NF)
+
+
+def test_as_many_items_as_there_may_be_fit_into_500_megabytes():
+    items = read_items(Loss, losses(MOST_ITEMS))
+    tracemalloc.start()
+    assert items.resampled.shape == items.halves.shape == (RESAMPLES, 2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 500e6
+
+
+def test_with_more_items_there_is_no_such_test_and_a_note(make_run):
+    runs = [
+        make_run(name, "task=language_model", f"attention={name}", items=losses(MOST_ITEMS + 1))
+        for name in ("dot", "scaled")
+    ]
+    (comparison,) = compare_groups(runs, options=Options(metric="loss"))
+    (verdict,) = verdicts(comparison)
+    assert verdict.difference.items is None
+    assert verdict_notes(comparison) == ("more than 20,000 test items: not tested over them",)

@@ -1,4 +1,4 @@
-"""The corpus ``locale``: phrases that mean the same in two languages, from CLDR (library ``babel``) and ``num2words``.
+"""The dataset ``locale``: phrases that mean the same in two languages, from CLDR (library ``babel``) and ``num2words``.
 
 A meaning (a moment, an amount, a list of such) is drawn once and said in both languages, field by field, so that it is
 known which words of one side say what on the other: gold alignments. Word order, inflection and number words differ as
@@ -6,32 +6,56 @@ they do between the languages.
 """
 
 import random
+from typing import TYPE_CHECKING
 
-from attncompare.config import LocaleConfig
-from attncompare.data.corpora.generated import Pair, distinct, in_splits
-from attncompare.data.corpora.locale.compose import phrase
-from attncompare.data.corpora.locale.language import Language
-from attncompare.data.corpora.locale.segments import Said, render, spans
-from attncompare.data.corpus import Corpus
+from pydantic import model_validator
 
+from attncompare.config.values import Label
+from attncompare.data.dataset import Dataset, GeneratedConfig
 
-def load(config: LocaleConfig, data_seed: int) -> Corpus:
-    """Generate the corpus, a pure function of its arguments and the versions of babel and num2words.
-
-    Raises:
-        Refused: if a locale is unknown, or if it cannot give so many different phrases.
-    """
-    both = (Language(config.source, "data.source"), Language(config.target, "data.target"))
-    rng = random.Random(f"locale {data_seed}")
-    sizes = (config.train_size, config.val_size, config.test_size)
-    return in_splits(distinct(lambda: _pair(phrase(rng, both)), sum(sizes), "data=locale"), sizes, rng)
+if TYPE_CHECKING:
+    from attncompare.data.corpus import Corpus
 
 
-def _pair(said: Said) -> Pair:
-    source, target = said
-    common = {field for _, field in target if field}
-    numbers: dict[str, int] = {}
-    for _, field in source:
-        if field in common:
-            numbers.setdefault(field, len(numbers))
-    return Pair(render(source), render(target), spans(source, numbers), spans(target, numbers))
+class Locale(Dataset):
+    """``data=locale``: dates, times, numbers, units, currencies, names, and lists of them."""
+
+    kind = "pairs"
+
+    class Config(GeneratedConfig):
+        """Which two locales."""
+
+        source: Label
+        target: Label
+
+        @model_validator(mode="after")
+        def _two_languages(self) -> "Locale.Config":
+            if self.source == self.target:
+                raise ValueError(f"source and target are both '{self.source}'; translation needs two locales")
+            return self
+
+    config: Config
+
+    def load(self) -> "Corpus":
+        """Generate the corpus, a pure function of config, seed and the versions of babel and num2words.
+
+        Raises:
+            Refused: if a locale is unknown, or if it cannot give so many different phrases.
+        """
+        from attncompare.data.corpora.locale.language import Language, render, spans
+        from attncompare.data.corpora.locale.phrases import phrase
+        from attncompare.data.corpus import Pair, generated_pairs
+
+        both = (Language(self.config.source, "data.source"), Language(self.config.target, "data.target"))
+        rng = random.Random(f"locale {self.data_seed}")
+
+        def draw() -> Pair:
+            source, target = phrase(rng, both)
+            common = {field for _, field in target if field}
+            numbers: dict[str, int] = {}
+            for _, field in source:
+                if field in common:
+                    numbers.setdefault(field, len(numbers))
+            return Pair(render(source), render(target), spans(source, numbers), spans(target, numbers))
+
+        return generated_pairs(draw, self.config.sizes, rng, "data=locale")

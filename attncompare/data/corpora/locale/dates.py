@@ -7,8 +7,7 @@ from typing import Any
 
 from babel.dates import DateTimeFormat, get_date_format, get_datetime_format, get_time_format, tokenize_pattern
 
-from attncompare.data.corpora.locale.language import Both, Language
-from attncompare.data.corpora.locale.segments import Said, Segment, Segments, fill, render
+from attncompare.data.corpora.locale.language import Both, Language, Said, Segment, Segments, fill, render
 
 # The field that each letter of a CLDR pattern shows (Unicode TR 35, part 4).
 _LETTERS = {

@@ -1,0 +1,70 @@
+"""The console script ``attncompare``.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or config, 130 interrupted. Heavy libraries are imported by the command that
+needs them, so that help and errors come at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import NoReturn
+
+from attncompare.cli import models, results, train
+from attncompare.cli.process import own_process
+from attncompare.errors import AttnCompareError, Refused
+from attncompare.registry import unknown
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command, that of this process by default, and return its exit code."""
+    try:
+        if arguments is not None:
+            _command(list(arguments))
+        else:
+            with own_process():
+                try:
+                    _command(sys.argv[1:])
+                except SystemExit as end:  # where help was asked for
+                    if end.code:
+                        raise
+    except AttnCompareError as error:
+        if str(error):
+            print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def _command(arguments: list[str]) -> None:
+    if arguments[:1] == ["train"]:  # everything behind it is Hydra's
+        train.train(arguments[1:])
+        return
+    if arguments[:1] == ["--version"]:
+        print(f"attncompare {version('attncompare')}")
+        return
+    parser = _Parser(
+        prog="attncompare",
+        description="What does the choice of attention do to a model, everything else being equal?",
+    )
+    parser.add_argument("--version", action="store_true", help="show the version and exit")
+    commands = parser.add_subparsers(metavar="COMMAND")
+    for group in (train, results, models):
+        group.add_commands(commands)
+    if not arguments:
+        raise Refused(f"which command? valid: {', '.join(commands.choices)}; see attncompare --help")
+    if arguments[0] not in commands.choices and not arguments[0].startswith("-"):
+        raise Refused(unknown("command", arguments[0], commands.choices))
+    parsed = parser.parse_args(arguments)
+    parsed.command(parsed)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses in one line, as everything else here does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Refused(f"{message}; see {self.prog} --help")

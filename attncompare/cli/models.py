@@ -1,0 +1,132 @@
+"""The commands that ask a trained run for more: ``attend``, ``translate``, ``generate``, ``evaluate``."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from attncompare.cli.arguments import add_data, add_json, add_run, path
+from attncompare.cli.process import importing
+from attncompare.errors import Refused
+
+if TYPE_CHECKING:
+    from attncompare.inference import TrainedRun
+
+SEPARATOR = "---"
+"""Stands between several continuations."""
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands to those of the console script."""
+    attend = commands.add_parser("attend", help="show the attention maps of a trained run for a new sentence")
+    add_run(attend)
+    attend.add_argument("sentence", help="a source sentence, or a text for a language model")
+    attend.add_argument("--layer", type=int, metavar="N", help="layer, from 1 (default: the last)")
+    attend.add_argument("--head", type=int, metavar="N", help="head, from 1 (default: all)")
+    page = "where to write the page (default: RUN/maps/attend.html)"
+    attend.add_argument("--html", type=path, metavar="FILE", help=page)
+    attend.set_defaults(command=_attend)
+
+    what = "translate sentences, one a line, from a file or standard input to standard output"
+    translate = commands.add_parser("translate", help=what, description=f"{what[0].upper()}{what[1:]}.")
+    add_run(translate)
+    translate.add_argument("file", nargs="?", type=path, metavar="FILE", help="default: standard input")
+    width = "width of the search; 1: greedy (default: 5)"
+    translate.add_argument("--beam", type=int, default=5, metavar="N", help=width)
+    several = "print N translations of each: number of the sentence, score, text, with tabs between"
+    translate.add_argument("--n-best", type=int, metavar="N", help=several)
+    penalty = "alpha of ((5 + length) / 6)^alpha; 0: none (default: 1)"
+    translate.add_argument("--length-penalty", type=float, default=1.0, metavar="A", help=penalty)
+    maps = "write a page with the attention maps of the first 20 sentences"
+    translate.add_argument("--maps", type=path, metavar="OUT.html", help=maps)
+    translate.set_defaults(command=_translate)
+
+    generate = commands.add_parser("generate", help="let a trained language model continue a text")
+    add_run(generate)
+    generate.add_argument("--prompt", required=True, metavar="TEXT", help="the beginning of the text")
+    generate.add_argument("--tokens", type=int, default=100, metavar="N", help="how many are added (default: 100)")
+    heat = "below 1: likely tokens more often (default: 1)"
+    generate.add_argument("--temperature", type=float, default=1.0, metavar="X", help=heat)
+    generate.add_argument("--top-k", type=int, metavar="K", help="draw from the K likeliest tokens alone")
+    nucleus = "draw from the fewest likeliest tokens with probability P together"
+    generate.add_argument("--top-p", type=float, metavar="P", help=nucleus)
+    generate.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws (default: 0)")
+    generate.add_argument("--samples", type=int, default=1, metavar="N", help="how many texts (default: 1)")
+    generate.set_defaults(command=_generate)
+
+    evaluate = commands.add_parser("evaluate", help="evaluate a trained run on other data, or with other weights")
+    add_run(evaluate)
+    add_data(evaluate)
+    evaluate.add_argument("--split", choices=("val", "test"), default="test", help="default: test")
+    beam = "width of the search for translations (default: as the run was tested)"
+    evaluate.add_argument("--beam", type=int, metavar="N", help=beam)
+    stride = "tokens from one window of a text to the next, each scoring what those before left (default: the run's)"
+    evaluate.add_argument("--stride", type=int, metavar="N", help=stride)
+    add_json(evaluate)
+    evaluate.set_defaults(command=_evaluate)
+
+
+def _load(parsed: argparse.Namespace) -> "TrainedRun":
+    with importing():
+        from attncompare.attention.kernels.heap import keep_freed_memory
+        from attncompare.inference import load
+
+    keep_freed_memory()  # the process is ours
+    return load(parsed.run, parsed.checkpoint)
+
+
+def _attend(parsed: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from attncompare.inference import writable_page, write_maps
+    from attncompare.maps import print_maps
+    from attncompare.record import require_replaceable
+
+    if parsed.html is not None:
+        writable_page(parsed.html, "--html")
+    trained = _load(parsed)
+    page = parsed.html or trained.page("attend.html")
+    require_replaceable(page, f"--html {page}")
+    maps = trained.attention(parsed.sentence)
+    print_maps(Console(), maps, parsed.layer, parsed.head)
+    write_maps(trained, [maps], page, "--html")
+    print(f"page: {page}")
+
+
+def _translate(parsed: argparse.Namespace) -> None:
+    with importing():
+        from attncompare.inference import sentence_batches, translate_lines, writable_page
+
+    batches = sentence_batches(parsed.file)
+    trained = _load(parsed).require("translate")
+    if parsed.maps is not None:
+        writable_page(parsed.maps, "--maps", outside=trained.run.path)
+    options = {"beam": parsed.beam, "n_best": parsed.n_best, "length_penalty": parsed.length_penalty}
+    translate_lines(trained, batches, maps=parsed.maps, **options)
+
+
+def _generate(parsed: argparse.Namespace) -> None:
+    from attncompare.inference import harmless
+
+    options = ("tokens", "temperature", "top_k", "top_p", "seed", "samples")
+    texts = _load(parsed).generate(parsed.prompt, **{name: getattr(parsed, name) for name in options})
+    print(f"\n{SEPARATOR}\n".join(harmless(parsed.prompt + text) for text in texts))
+
+
+def _evaluate(parsed: argparse.Namespace) -> None:
+    with importing():
+        from attncompare.inference import writable_page
+        from attncompare.record import write_json
+
+    trained = _load(parsed)
+    if parsed.json is not None:
+        writable_page(parsed.json, "--json", outside=trained.run.path)
+    found = trained.evaluate(parsed.data, split=parsed.split, beam=parsed.beam, stride=parsed.stride)
+    print(f"{parsed.run}: {found['split']} of data={found['data']['name']}, {found['rows']} rows")
+    how = (f"{key}: {found[key]}" for key in ("beam", "stride") if found[key])
+    print(", ".join((f"weights: {found['checkpoint']}", *how)))
+    for name, value in found["metrics"].items():
+        print(f"{name:16}{value:12.4f}  {found['signatures'].get(name, '')}".rstrip())
+    if parsed.json is not None:
+        try:
+            write_json(parsed.json, {"run": str(parsed.run), **found})
+        except OSError as error:
+            raise Refused(f"--json {parsed.json}: cannot write there ({error.strerror})") from None

@@ -1,0 +1,297 @@
+"""Which runs of each variant are compared: at its best learning rate, at equal parameters, or at an equal budget."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any, Literal
+
+from attncompare.compare.gathering import LeftOut
+from attncompare.compare.identity import fingerprint, labels, named_seeds
+from attncompare.compare.options import SIZES, is_free
+from attncompare.config import RunConfig
+from attncompare.config.plain_values import flatten
+from attncompare.errors import Refused
+from attncompare.record import Run
+from attncompare.registry import unknown
+from attncompare.text import COSTS, engineering
+
+WITHIN = 0.02
+"""``--equal parameters``: how far the largest may be above the smallest."""
+# What --tune cannot pick: it says what is compared, with which data, how it is measured, or how a run is shown.
+_FIXED = (
+    *("seed", "data_seed", "name", "tags", "notes", "runs", "resume", "tracking."),
+    *(
+        "attention.name",
+        "attention.score",
+        "attention.score.name",
+        "attention.causal",
+        "backbone.name",
+        "optimizer.name",
+    ),
+    *("task.name", "task.metrics", "task.max_length", "task.causal"),
+    *("trainer.validate_every", "trainer.log_every", "trainer.limit_batches"),
+    *("trainer.accelerator", "trainer.devices", "trainer.threads", "trainer.deterministic"),
+)
+_TUNED_DATA = ("data.batch_size", "data.batch_tokens")
+_SPENT = {"flops": "train/tokens", "time": "train/seconds"}
+_ROUNDING = 1e-9  # relative: a run's own total must lie within itself
+
+
+def _split(config: RunConfig, data: str | None, keys: Sequence[str]) -> tuple[str, str]:
+    """Return what all runs of a variant share, the fingerprint of their data too, and the values of ``keys``; as JSON."""
+    flat = flatten(config.settings())
+    value = json.dumps([flat.pop(key, None) for key in keys])
+    del flat["seed"]
+    return json.dumps([flat, data], sort_keys=True), value
+
+
+def _named(variants: Mapping[str, Any], runs: Sequence[Run], keys: Sequence[str]) -> dict[str, str]:
+    """Return what each of ``variants``, as :func:`_split` gives them, is called."""
+    firsts = {_split(run.config, fingerprint(run), keys)[0]: run for run in reversed(runs)}
+    return dict(zip(variants, labels([firsts[one] for one in variants], hidden=keys), strict=True))
+
+
+# --tune
+
+Tried = dict[str, dict[int, Run | None]]  # value -> seed -> run; None: it failed
+
+
+def tune(
+    runs: Sequence[Run], keys: Sequence[str], force: bool, left_out: Sequence[LeftOut]
+) -> tuple[list[Run], list[str]]:
+    """Return the runs of each variant's best value, by mean val loss over the same seeds, and what must be said of it.
+
+    To judge variants at one shared learning rate is to judge how well that rate suits each of them. A value of which a
+    run failed is never the best: its other seeds would be the lucky ones.
+
+    Args:
+        runs: finished runs of one task, each config once.
+        keys: dotted keys of the config; their values are picked together.
+        force: allow variants that were tried with different values.
+        left_out: runs that did not finish; their values count as tried.
+
+    Raises:
+        Refused: if a key cannot be tuned or does not vary, if variants were tried with different values, or if no value
+            of a variant can be picked.
+    """
+    for key in keys:
+        _require_tunable(key, runs)
+    tried: dict[str, Tried] = {}
+    for run in runs:
+        variant, value = _split(run.config, fingerprint(run), keys)
+        tried.setdefault(variant, {}).setdefault(value, {})[run.config.seed] = run
+    for lost in left_out:
+        # Where it does not say on which data it failed, it counts for all.
+        for data in {fingerprint(run) for run in runs} if lost.data is None else {lost.data}:
+            if lost.config is not None and lost.state == "failed":
+                variant, value = _split(lost.config, data, keys)
+                if variant in tried:  # else nothing of this variant can be compared
+                    tried[variant].setdefault(value, {})[lost.config.seed] = None
+    names, what = _named(tried, runs, keys), f"--tune {', '.join(keys)}"
+    if all(len(values) == 1 for values in tried.values()):
+        raise Refused(f"{what}: every variant was tried with one value alone; train each with several, or leave it out")
+    if not force and len({tuple(sorted(values)) for values in tried.values()}) > 1:
+        told = "; ".join(f"{names[one]} with {', '.join(map(_shown, sorted(values)))}" for one, values in tried.items())
+        raise Refused(
+            f"{what}: the variants were tried with different values: {told}; train the missing ones, or --force picks "
+            "from what there is"
+        )
+    chosen, picked, notes = [], [], []
+    for variant, values in tried.items():
+        best, seeds = _best(values, names[variant], what)
+        chosen += [run for _, run in sorted(values[best].items()) if run is not None]
+        picked.append(f"{names[variant]} {_shown(best)} (of {len(values)}, {named_seeds(seeds)})")
+        if at := _edge([json.loads(value)[0] for value in values], json.loads(best)):
+            notes.append(
+                f"the best {', '.join(keys)} of {names[variant]} is the {at} that was tried: a better one may lie beyond"
+            )
+    first = f"{', '.join(keys)} was picked for each variant by mean val loss over the same seeds: {'; '.join(picked)}"
+    return chosen, [first, *notes]
+
+
+def _require_tunable(key: str, runs: Sequence[Run]) -> None:
+    flat = flatten(runs[0].config.to_dict())
+    valid = [one for one in flat if not is_free(one, _FIXED) and (not one.startswith("data.") or one in _TUNED_DATA)]
+    if key not in flat:
+        raise Refused(f"--tune {key}: {unknown('key', key, valid)}")
+    if key not in valid:
+        raise Refused(f"--tune {key}: it cannot be tuned; valid: {', '.join(valid)}")
+    if len({json.dumps(flatten(run.config.to_dict()).get(key)) for run in runs}) == 1:
+        raise Refused(
+            f"--tune {key}: every run has {key.rpartition('.')[2]}={flat[key]}; train more values, for example with "
+            f"-m {key}=..., or leave it out"
+        )
+
+
+def _best(values: Tried, name: str, what: str) -> tuple[str, list[int]]:
+    """Return the value with the lowest mean val loss, and the seeds that all candidates have."""
+    candidates = {
+        value: {seed: run for seed, run in runs.items() if run}
+        for value, runs in values.items()
+        if None not in runs.values()
+    }
+    if not candidates:
+        raise Refused(f"{what}: of each value of {name} a run failed, so none can be picked")
+    seeds = sorted(set.intersection(*map(set, candidates.values())))
+    if not seeds:
+        told = "; ".join(f"{_shown(value)}: {named_seeds(sorted(runs))}" for value, runs in candidates.items())
+        raise Refused(f"{what}: the values of {name} have no seed in common: {told}; train the same seeds of each")
+    losses = {value: fmean(_val_loss(runs[seed]) for seed in seeds) for value, runs in candidates.items()}
+    best = min(losses, key=lambda value: losses[value])
+    if math.isinf(losses[best]):
+        raise Refused(f"{what}: no value of {name} has a finite val loss")
+    return best, seeds
+
+
+def _val_loss(run: Run) -> float:
+    """Return the val loss of the weights that were tested: the lowest; infinite where there is none."""
+    losses = [row["val/loss"] for row in run.metrics() if math.isfinite(row.get("val/loss", math.inf))]
+    return min(losses, default=math.inf)
+
+
+def _edge(values: Sequence[Any], best: Sequence[Any]) -> str | None:
+    """Return where the best value stands if nothing was tried beyond it; only single numbers have an edge."""
+    if len(best) > 1 or len(values) < 2 or any(type(value) not in (int, float) for value in values):
+        return None
+    return "smallest" if best[0] == min(values) else "largest" if best[0] == max(values) else None
+
+
+def _shown(value: str) -> str:
+    return " and ".join(map(str, json.loads(value)))
+
+
+# --equal parameters
+
+Size = tuple[float, str]  # its parameters, and the settings that make it
+
+
+def equal_parameters(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
+    """Return the runs of one size of each variant, all within 2 % of each other's parameters, and what was left out.
+
+    The size is the one at which most variants can be compared; among several such, the largest.
+
+    Args:
+        runs: finished runs of one task, each config once.
+
+    Raises:
+        Refused: if a record lacks its number of parameters, or no two variants are that close.
+    """
+    variants: dict[str, dict[Size, list[Run]]] = {}
+    for run in runs:
+        count = run.summary["cost"].get("parameters")
+        if count is None:
+            raise Refused(f"--equal parameters: {run.path} does not say its number of parameters")
+        variant, size = _split(run.config, fingerprint(run), SIZES)
+        variants.setdefault(variant, {}).setdefault((count, size), []).append(run)
+    names = _named(variants, runs, SIZES)
+
+    def within(low: float) -> dict[str, list[Size]]:
+        return {
+            one: [size for size in sizes if low <= size[0] <= low * (1 + WITHIN)] for one, sizes in variants.items()
+        }
+
+    # The smallest count of the range that holds most variants; of several, the highest.
+    counts = {count for sizes in variants.values() for count, _ in sizes}
+    near = within(max(counts, key=lambda low: (sum(map(bool, within(low).values())), low)))
+    if len(variants) > 1 and sum(map(bool, near.values())) < 2:
+        told = [
+            f"{names[one]} {' or '.join(_parameters(n) for n, _ in sorted(sizes))}" for one, sizes in variants.items()
+        ]
+        raise Refused(
+            f"--equal parameters: no two variants have parameters within {WITHIN:.0%} of each other: {'; '.join(told)}; "
+            f"train other sizes ({', '.join(SIZES)})"
+        )
+    target = median(count for sizes in near.values() for count, _ in sizes)
+    chosen: list[Run] = []
+    left: list[str] = []
+    for one, sizes in variants.items():
+        best = min(near[one], key=lambda size: abs(size[0] - target), default=None)
+        chosen += sizes[best] if best is not None else []
+        left += [f"{names[one]} with {_parameters(size[0])}" for size in sorted(sizes) if size != best]
+    note = f"compared at equal parameters: {_parameters(target)}, within {WITHIN:.0%} of each other"
+    return chosen, [f"{note}; left out: {', '.join(left)}" if left else note]
+
+
+def _parameters(count: float) -> str:
+    return f"{COSTS['parameters'].format(count)} parameters"
+
+
+# --equal flops, --equal time
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A training budget, and the val figures of each run at its last validation within it.
+
+    Test is read once, at the end of a run, which lies at another budget.
+
+    Attributes:
+        kind: what is counted.
+        size: FLOPs, or seconds of training without validations.
+        figures: metrics by bare name, by the run's path.
+        steps: the steps of these validations.
+    """
+
+    kind: Literal["flops", "time"]
+    size: float
+    figures: Mapping[Path, Mapping[str, float]]
+    steps: Sequence[int]
+
+    @property
+    def shown(self) -> str:
+        """The budget for people: "1.23 T training FLOPs", "312 s of training"."""
+        return f"{engineering(self.size)} training FLOPs" if self.kind == "flops" else f"{self.size:.0f} s of training"
+
+    @property
+    def notes(self) -> list[str]:
+        """What must be said of figures taken before a run's end."""
+        low, high = min(self.steps), max(self.steps)
+        when = f"step {low}" if low == high else f"steps {low} to {high}"
+        return [
+            f"compared at equal {'FLOPs' if self.kind == 'flops' else 'time'}: figures of val, not of test, at each "
+            f"run's last validation within {self.shown}, which all runs reached ({when})",
+            "a run that is cut off there has not come to the end of its learning-rate schedule",
+        ]
+
+
+def at_budget(runs: Sequence[Run], kind: Literal["flops", "time"]) -> Budget:
+    """Return what ``runs`` had reached at the largest budget that all of them reached.
+
+    Raises:
+        Refused: if a record does not say what its training had cost by then, or has no validation within the budget.
+    """
+    spent = {run.path: _validations(run, kind) for run in runs}
+    size = min(rows[-1][0] for rows in spent.values())
+    figures, steps = {}, []
+    for path, rows in spent.items():
+        within = [row for cost, row in rows if cost <= size * (1 + _ROUNDING)]
+        if not within:
+            raise Refused(
+                f"--equal {kind}: {path} was first validated at step {rows[0][1]['step']}, beyond the budget that all runs "
+                "reached; train with a smaller trainer.validate_every"
+            )
+        figures[path] = {key.removeprefix("val/"): value for key, value in within[-1].items() if key.startswith("val/")}
+        steps.append(int(within[-1]["step"]))
+    return Budget(kind, size, figures, steps)
+
+
+def _validations(run: Run, kind: str) -> list[tuple[float, dict[str, float]]]:
+    """Return each validation of ``run`` with what training had cost until then, in order."""
+    column, factor, again = _SPENT[kind], 1.0, "train it again with this version"
+    if kind == "flops":
+        factor = run.summary["cost"].get("train_flops_per_token") or 0.0
+        if not factor > 0:
+            raise Refused(
+                f"--equal {kind}: {run.path} does not say what a token of its training had cost (no "
+                f"cost.train_flops_per_token in summary.json); {again}"
+            )
+    rows = [row for row in run.metrics() if "val/loss" in row]
+    if not rows or any(column not in row for row in rows):
+        raise Refused(
+            f"--equal {kind}: {run.path} does not say what its training had cost at each validation (no {column} in "
+            f"metrics.csv); {again}"
+        )
+    return [(row[column] * factor, row) for row in rows]

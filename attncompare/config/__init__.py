@@ -1,0 +1,13 @@
+"""What a run may be configured to do: the schema of ``conf/``, and how a bad config is refused.
+
+values.py        types of single values, each with its words; sections of parts
+schema.py        the whole run
+compose.py       from Hydra's arguments to configs, and what no config may hold
+messages.py      what is wrong, in one line
+plain_values.py  yaml and JSON of unknown origin as plain values
+"""
+
+from attncompare.config.schema import CONF_DIR, RunConfig, parse, parse_composed, with_data
+from attncompare.config.values import PartConfig, Strict
+
+__all__ = ["CONF_DIR", "PartConfig", "RunConfig", "Strict", "parse", "parse_composed", "with_data"]

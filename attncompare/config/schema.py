@@ -1,0 +1,297 @@
+"""The typed schema of ``conf/``: what a run may be configured to do, and the rules between sections.
+
+Values have their defaults in ``conf/``; here stand types, ranges and rules. The sections ``task``, ``data``, ``backbone``
+and ``attention.score`` are those of the part that their ``name`` chooses.
+"""
+
+import hashlib
+import inspect
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from omegaconf import DictConfig, OmegaConf
+from pydantic import StringConstraints, ValidationError, field_validator, model_validator
+
+from attncompare import registry
+from attncompare.config.messages import HYDRA_ERRORS, explain, explain_hydra, shown
+from attncompare.config.plain_values import check_references, leaves, safe_yaml
+from attncompare.config.values import (
+    NAMES_ALONE,
+    Label,
+    LabelOrNull,
+    NotNegative,
+    NotNegativeFloat,
+    Positive,
+    PositiveFloat,
+    PositiveFloatOrNull,
+    PositiveOrNull,
+    Probability,
+    SecondsOrNull,
+    Share,
+    Strict,
+    part,
+)
+from attncompare.errors import Refused
+
+CONF_DIR = next(
+    folder
+    for folder in (Path(__file__).parents[1] / "conf", Path(__file__).parents[2] / "conf")  # in a wheel, in a checkout
+    if folder.is_dir()
+)
+# What names, files or shows a run, and decides none of its numbers.
+PRESENTATION = ("name", "tags", "notes", "runs", "resume", "tracking")
+_LARGEST = 2**63 - 1
+
+
+class AttentionConfig(Strict):
+    """``attention``: the variant, the one thing that a comparison changes."""
+
+    name: Label
+    score: part("scores")  # type: ignore[valid-type]
+    heads: Positive
+    head_dim: PositiveOrNull
+    causal: bool
+    dropout: Probability
+
+    def width(self, d_model: int) -> int:
+        """Return the width K of one head: ``head_dim``, by default ceil(d_model / heads)."""
+        return self.head_dim or math.ceil(d_model / self.heads)
+
+
+class OptimizerConfig(Strict):
+    """``optimizer=adamw`` (Loshchilov and Hutter 2019) with its learning-rate schedule."""
+
+    name: Literal["adamw"]
+    lr: PositiveFloat
+    betas: tuple[Probability, Probability]
+    eps: PositiveFloat
+    weight_decay: NotNegativeFloat
+    decay_embeddings: bool
+    clip_norm: PositiveFloatOrNull
+    schedule: Literal["constant", "cosine", "linear", "inverse_sqrt"]
+    warmup_steps: NotNegative
+    min_lr_ratio: Share
+
+
+class TrainerConfig(Strict):
+    """``trainer``: the budget and the machine."""
+
+    max_steps: Positive
+    max_time: SecondsOrNull
+    patience: PositiveOrNull
+    average_last: PositiveOrNull
+    validate_every: Positive
+    log_every: Positive
+    accumulate: Positive
+    limit_batches: PositiveOrNull
+    accelerator: Literal["auto", "cpu", "gpu"]
+    precision: Literal["32-true", "bf16-mixed"]
+    threads: PositiveOrNull
+    devices: Positive
+    deterministic: bool
+    compile: bool
+    callbacks: tuple[str, ...]
+
+    @field_validator("callbacks")
+    @classmethod
+    def _installed(cls, callbacks: tuple[str, ...]) -> tuple[str, ...]:
+        for name in callbacks:
+            if name not in registry.names("callbacks"):
+                raise ValueError(registry.unknown("callback", name, registry.names("callbacks")))
+            try:
+                inspect.signature(registry.load("callbacks", name)).bind()
+            except TypeError as error:
+                raise ValueError(f"callback '{name}' must be made without arguments: {error}") from None
+        return callbacks
+
+    @model_validator(mode="after")
+    def _one_process(self) -> "TrainerConfig":
+        if self.max_time is not None and self.devices > 1:
+            raise ValueError(
+                f"max_time={self.max_time:g} with devices={self.devices}: ranks have no common clock; set devices=1"
+            )
+        if self.compile and self.devices > 1:
+            raise ValueError(f"compile=true with devices={self.devices}: only for one process; set devices=1")
+        return self
+
+
+class TrackingConfig(Strict):
+    """``tracking``: how W&B sees the run; the local record is always written."""
+
+    wandb: Literal["offline", "online", "disabled"]
+    project: Label
+    entity: LabelOrNull
+    probes: NotNegative
+    images: NotNegative
+
+
+class _Sections(Strict):
+    """The sections and keys of a run, each valid for itself."""
+
+    task: part("tasks")  # type: ignore[valid-type]
+    data: part("datasets")  # type: ignore[valid-type]
+    attention: AttentionConfig
+    backbone: part("backbones")  # type: ignore[valid-type]
+    optimizer: OptimizerConfig
+    trainer: TrainerConfig
+    tracking: TrackingConfig
+    seed: NotNegative
+    data_seed: NotNegative
+    name: LabelOrNull
+    tags: tuple[Label, ...]
+    notes: str
+    runs: Annotated[str, StringConstraints(min_length=1)]
+    resume: Annotated[str, StringConstraints(min_length=1)] | None
+
+
+class RunConfig(_Sections):
+    """One training run, whole."""
+
+    @model_validator(mode="after")
+    def _data_fit_task(self) -> "RunConfig":
+        task, data = self.task_class, registry.load("datasets", self.data.name)
+        if data.kind != task.data_kind:
+            valid = [
+                name for name in registry.names("datasets") if registry.load("datasets", name).kind == task.data_kind
+            ]
+            raise ValueError(
+                f"data={self.data.name} does not fit task={self.task.name}, which learns from {task.data_kind}; "
+                f"valid: {', '.join(valid)}"
+            )
+        if data.kind == "text" and not self.data.tokenizer.joint:
+            raise ValueError("data.tokenizer.joint=false: a text has one vocabulary; two are for pairs of languages")
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_fit_task(self) -> "RunConfig":
+        outputs = self.task_class.outputs
+        for name in self.task.metrics:
+            lacking = [one for one in registry.load("metrics", name).needs() if one not in outputs]
+            if lacking:
+                raise ValueError(
+                    f"task.metrics: {name} is computed from {', '.join(lacking)}, which task={self.task.name} does not "
+                    f"give; it gives: {', '.join(outputs)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _each_part_of_a_batch_has_rows(self) -> "RunConfig":
+        rows, parts = self.data.rows_of(self.task.max_length), self.trainer.devices * self.trainer.accumulate
+        key, size = self.data.batch
+        if rows < 1:
+            raise ValueError(f"{key}={size} holds no row of task.max_length={self.task.max_length} tokens; raise it")
+        if rows < parts:
+            raise ValueError(
+                f"{key}={size} holds {rows} rows of task.max_length={self.task.max_length} tokens, fewer than "
+                f"trainer.devices={self.trainer.devices} * trainer.accumulate={self.trainer.accumulate} parts; raise it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _compiled_shapes_repeat(self) -> "RunConfig":
+        if self.trainer.compile and self.trainer.deterministic and not self.task_class.fixed_shapes:
+            raise ValueError(
+                f"trainer.compile=true with task={self.task.name}: its batches have many shapes, and what is compiled for "
+                "one depends on those before it, so a resumed run would give other bits; add trainer.deterministic=false"
+            )
+        return self
+
+    @property
+    def task_class(self) -> type[Any]:
+        """The class of the task (:class:`attncompare.tasks.base.Task`)."""
+        return registry.load("tasks", self.task.name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the config as plain nested dicts and lists, ready for yaml and W&B."""
+        return self.model_dump(mode="json")
+
+    def settings(self) -> dict[str, Any]:
+        """Return all that decides the run's numbers: what only names, files or shows it is left out."""
+        return {key: value for key, value in self.to_dict().items() if key not in PRESENTATION}
+
+    def hash(self) -> str:
+        """Return a SHA-256 of all that decides the run's numbers (:meth:`settings`)."""
+        return _sha256(self.settings())
+
+    def model_identity(self) -> str:
+        """Return a SHA-256 that two configs share exactly if they train the same model in the same way.
+
+        The variant's name does not count, nor how its head width was spelled, nor a causal mask that the task has
+        anyway.
+        """
+        attention = self.attention
+        width, causal = attention.width(self.backbone.d_model), attention.causal or self.task_class.always_causal
+        same = attention.model_copy(update=dict(name="", head_dim=width, causal=causal))  # noqa: C408
+        return _sha256(self.settings() | {"attention": same.model_dump(mode="json")})
+
+
+def parse(values: Any) -> RunConfig:
+    """Check ``values``, a config as plain containers, and return it typed.
+
+    Raises:
+        Refused: in one line, with the key, the value and what would be valid.
+    """
+    for key, value in leaves(values):
+        if problem := _unfit(value):
+            raise Refused(f"{shown(key)}={shown(value)}: {problem}")
+    try:
+        # Through JSON, because strict mode takes lists for tuples only from there.
+        text = json.dumps(values)
+        _Sections.model_validate_json(text, context=NAMES_ALONE)  # first what is wrong without importing any part
+        return RunConfig.model_validate_json(text)
+    except ValidationError as error:
+        raise Refused(explain(error)) from None
+    except (TypeError, ValueError) as error:  # what JSON cannot hold
+        raise Refused(f"not a config: {error}") from None
+
+
+def parse_composed(composed: DictConfig) -> RunConfig:
+    """Check what Hydra composed, resolve its references and return it typed.
+
+    Raises:
+        Refused: in one line, with the key, the value and what would be valid.
+    """
+    try:
+        check_references(OmegaConf.to_container(composed, resolve=False), "the config")
+        values = OmegaConf.to_container(composed, resolve=True)
+    except HYDRA_ERRORS as error:
+        raise Refused(explain_hydra(error)) from None
+    except RecursionError:
+        raise Refused("the references of the config go in a circle") from None
+    return parse(values)
+
+
+def with_data(values: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Return the values of a recorded config with others in its section ``data``, as ``--data KEY=VALUE`` asks.
+
+    Raises:
+        Refused: if a change is not ``KEY=VALUE``, or its key none that may change.
+    """
+    data = dict(values.get("data") or {})
+    valid = [key for key in data if key not in ("name", "tokenizer")]  # the model knows no other tokenizer
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals:
+            raise Refused(f"--data {change}: write KEY=VALUE; valid keys: {', '.join(valid)}")
+        if key not in valid:
+            raise Refused(registry.unknown("key of --data", key, valid))
+        data[key] = safe_yaml(text.encode(), f"--data {key}")
+    return {**values, "data": data} if changes else values
+
+
+def _unfit(value: Any) -> str | None:
+    """Return what is wrong with a value wherever it stands, if anything is."""
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        return f"too large; at most {_LARGEST}"
+    if isinstance(value, str) and "${" in value:
+        return "${ begins a reference, and a resolved config holds none"
+    if isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)):
+        return "must be a text in UTF-8 without NUL"
+    return None
+
+
+def _sha256(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

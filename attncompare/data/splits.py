@@ -1,3 +1,0 @@
-"""The three splits of every corpus."""
-
-SPLITS = ("train", "val", "test")

@@ -1,0 +1,121 @@
+"""The interactive viewer of attention maps as data and as a page: one self-contained HTML file that needs no network.
+
+The viewer lies in ``viewer/``. Its data is JSON in the page; whatever came from a corpus reaches the page only as escaped
+JSON or through ``textContent``.
+"""
+
+import base64
+import hashlib
+import json
+from dataclasses import astuple, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from attncompare.maps.maps import ProbeMaps, SiteMap, head_numbers
+from attncompare.maps.pictures import GOLD, RAMP, series_color
+
+_VIEWER = Path(__file__).parent / "viewer"
+
+
+@dataclass(frozen=True)
+class MapSeries:
+    """The maps of one model over its training: ``steps`` holds (training step, probes), by step.
+
+    ``color`` (``#rrggbb``) marks the series; by default its place in the palette decides.
+    """
+
+    label: str
+    steps: list[tuple[int, list[ProbeMaps]]]
+    color: str | None = None
+
+
+def maps_page(title: str, series: list[MapSeries]) -> str:
+    """Return a whole HTML page that shows ``series`` side by side; it works from a file, offline, and inside W&B."""
+    template, js = environment(_VIEWER).get_template("page.html.j2"), viewer_js()
+    data = script_json(viewer_data(series))
+    return template.render(title=title, data=data, css=viewer_css(), js=js, policy=content_policy(js))
+
+
+def viewer_data(series: list[MapSeries]) -> dict[str, Any]:
+    """Return what the viewer shows, as plain JSON values.
+
+    A weight w travels as one byte ``q = round(255 sqrt(w))`` in base64 and is shown as ``(q / 255)^2``: off by about
+    ``sqrt(w) / 255`` at most, so below 0.004 everywhere and finer for the many small weights of a long sentence.
+    """
+    return {
+        "ramp": list(RAMP),
+        "gold": GOLD,
+        "series": [
+            {
+                "label": one.label,
+                "color": one.color or series_color(index),
+                "steps": [{"step": step, "probes": [_probe(probe) for probe in probes]} for step, probes in one.steps],
+            }
+            for index, one in enumerate(series)
+        ],
+    }
+
+
+@cache
+def viewer_css() -> Markup:
+    """Return the viewer's style sheet."""
+    return Markup((_VIEWER / "viewer.css").read_text(encoding="utf-8"))
+
+
+@cache
+def viewer_js() -> Markup:
+    """Return the viewer's script: it fills each ``div.attention-maps`` from the JSON whose id is in ``data-maps``."""
+    return Markup("(() => {\n'use strict';\n" + (_VIEWER / "viewer.js").read_text(encoding="utf-8") + "\n})();")
+
+
+def environment(folder: Path) -> Environment:
+    """Return a jinja2 environment over the templates in ``folder`` that escapes all values and refuses missing ones."""
+    loader = FileSystemLoader(folder)
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def script_json(data: Any) -> Markup:
+    """Return ``data`` as JSON that may stand in a ``<script type="application/json">`` whatever text it holds.
+
+    All of ``< > &`` and every character beyond ASCII, U+2028 and U+2029 among them, become backslash-u escapes.
+    """
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def content_policy(*scripts: str) -> str:
+    """Return the page's Content-Security-Policy: it runs these ``scripts`` and no other, and asks no server anything.
+
+    So even text that found a way out of its place could not run. The texts must stand in the page byte for byte.
+    """
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    nothing = "default-src 'none'; base-uri 'none'; form-action 'none'"
+    return f"{nothing}; style-src 'unsafe-inline'; img-src data: blob:; script-src {allowed}"
+
+
+def _probe(probe: ProbeMaps) -> dict[str, Any]:
+    return {"probe": probe.probe, "text": probe.text, "sites": [_site(site) for site in probe.sites]}
+
+
+def _site(site: SiteMap) -> dict[str, Any]:
+    weights = np.clip(site.weights_LHTS.astype(np.float32), 0, 1)
+    numbers = [astuple(one)[2:] for one in head_numbers(site)]
+    return {
+        "site": site.site,
+        "title": site.title,
+        "queries": list(site.queries),
+        "keys": list(site.keys),
+        "layers": site.layers,
+        "heads": site.heads,
+        "causal": site.causal,
+        "weights": base64.b64encode(np.round(255 * np.sqrt(weights)).astype(np.uint8).tobytes()).decode("ascii"),
+        "sure": None if site.sure_TS is None else np.argwhere(site.sure_TS).tolist(),
+        "possible": None if site.possible_TS is None else np.argwhere(site.possible_TS).tolist(),
+        "numbers": [[None if value is None else round(value, 4) for value in row] for row in numbers],
+    }

@@ -1,0 +1,201 @@
+"""Attention maps as PNG pictures: every head of one site, or one head of several models side by side.
+
+They are drawn pixel for pixel with Pillow, because a run draws some at every validation. The same maps give the same
+bytes. One scale from 0 to 1 serves all pictures: no map is stretched to its own largest weight.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from attncompare.maps.maps import SiteMap
+
+# Matplotlib's magma from 1 to 0 at 17 even stops, perceptually uniform, its end at 0 paled towards white.
+RAMP = (
+    "#fffff5", "#feeecb", "#fed0a2", "#feae80", "#fc8c68", "#f56c5f", "#e65265", "#cf4170", "#b5367a",
+    "#9b2e7f", "#812581", "#681c81", "#4f127b", "#341069", "#1c1044", "#090720", "#000004",
+)  # fmt: skip
+GOLD = "#0090c8"  # outlines of gold alignments: no color of the ramp
+# Okabe and Ito's colors for every kind of color vision, without black and yellow, which a background may swallow.
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")
+BLOCKED = (204, 209, 217)  # a key that the query may not attend to: no color of the ramp
+_INK, _SOFT, _FRAME = "#222222", "#555555", "#8a8a8a"
+_COLUMNS = 8  # heads side by side; more wrap into further rows of the same layer
+_LONGEST = 14  # characters of a label
+_GAP = 14  # pixels between panels and around the picture
+_LINE = 17  # pixels of a line of text
+_SCALE = 62  # pixels of the color scale at the right edge
+
+
+def series_color(index: int) -> str:
+    """Return the color of the ``index``-th thing compared; colors repeat after the last."""
+    return SERIES[index % len(SERIES)]
+
+
+def ramp_color(weight: float) -> tuple[int, int, int]:
+    """Return the color of a weight in [0, 1] as red, green and blue from 0 to 255."""
+    red, green, blue = _colors(np.array(weight)).tolist()
+    return red, green, blue
+
+
+def heatmap_png(site_map: SiteMap, title: str) -> bytes:
+    """Draw every head of ``site_map`` and return the picture as PNG.
+
+    Rows of panels are layers, columns are heads. Queries run down, keys run to the right. Keys that a causal mask blocks
+    are gray; gold alignments, where known, are outlined (thick: sure, thin: possible).
+    """
+    columns = -(-site_map.heads // -(-site_map.heads // _COLUMNS))  # rows of about the same length
+    panels = [
+        (site_map, layer, head, f"layer {layer + 1} · head {head + 1}")
+        for layer in range(site_map.layers)
+        for head in range(site_map.heads)
+    ]
+    rows = []
+    for layer in range(site_map.layers):
+        heads = panels[layer * site_map.heads : (layer + 1) * site_map.heads]
+        rows += [heads[start : start + columns] for start in range(0, len(heads), columns)]
+    return _draw(rows, title)
+
+
+def side_by_side(series: Sequence[tuple[str, SiteMap]], layer: int = -1, head: int = 0, title: str = "") -> bytes:
+    """Draw one head of each of several models in one row and return the picture as PNG.
+
+    Args:
+        series: label and map of each model; a model with fewer heads or layers shows its last.
+        layer: which layer; -1: the last.
+        head: which head.
+        title: above all of them.
+    """
+    row = []
+    for label, site_map in series:
+        place = range(site_map.layers)[layer] if -site_map.layers <= layer < site_map.layers else site_map.layers - 1
+        row.append((site_map, place, min(head, site_map.heads - 1), label))
+    return _draw([row], title)
+
+
+_Panel = tuple[SiteMap, int, int, str]  # a map, the layer and head to draw, and the caption
+
+
+def _draw(rows: list[list[_Panel]], title: str) -> bytes:
+    """Draw panels of about the same size in a grid: queries stand beside the first column, keys above the first row."""
+    sites = [panel[0] for row in rows for panel in row]
+    T, S = max(len(site.queries) for site in sites), max(len(site.keys) for site in sites)
+    columns = max(map(len, rows))
+    cell = int(np.clip(1000 // max(columns * S, len(rows) * T), 12, 28))
+    font = _font(min(13, cell - 2))
+    # Where every panel has the same labels they stand once; models compared may have read different tokens.
+    shared = len({(site.queries, site.keys) for site in sites}) == 1
+    beside = max(_width(font, label) for site in sites for label in site.queries) + 6
+    above = max(_width(font, label) for site in sites for label in site.keys) + 6
+    lefts, x = [], _GAP + beside
+    for _ in range(columns):
+        lefts.append(x)
+        x += S * cell + _GAP + (0 if shared else beside)
+    tops, y = [], _GAP + (_LINE + 6 if title else 0)
+    for place in range(len(rows)):
+        y += _LINE + (above if place == 0 or not shared else 0)
+        tops.append(y)
+        y += T * cell + _GAP
+    title_width = int(_font(13, bold=True).getlength(_clean(title))) + 2 * _GAP
+    image = Image.new("RGB", (max(x - (0 if shared else beside) + _SCALE, title_width), max(y, tops[0] + 110)), "white")
+    draw = ImageDraw.Draw(image)
+    draw.text((_GAP, _GAP), _clean(title), "black", _font(13, bold=True))
+    for top, row in zip(tops, rows, strict=True):
+        for left, (site, layer, head, caption) in zip(lefts, row, strict=False):
+            keys_here = top == tops[0] or not shared
+            _panel(image, site, layer, head, left, top, cell)
+            caption_y = top - (above if keys_here else 0) - _LINE
+            draw.text((left, caption_y), _fitting(caption, S * cell), _SOFT, _font(12))
+            if left == lefts[0] or not shared:
+                for t, label in enumerate(site.queries):
+                    draw.text((left - 4, top + (t + 0.5) * cell), _short(label), _INK, font, anchor="rm")
+            for s, label in enumerate(site.keys if keys_here else ()):
+                _upwards(image, _short(label), font, left + s * cell + cell // 2, top - 4)
+    _scale(draw, image.width - _SCALE + 10, tops[0], any(site.causal for site in sites))
+    buffer = BytesIO()
+    image.save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def _panel(image: Image.Image, site: SiteMap, layer: int, head: int, left: int, top: int, cell: int) -> None:
+    """Draw one head with its frame and the outlines of the gold alignment."""
+    colors_TSC = _colors(site.weights_LHTS[layer, head])
+    T, S = colors_TSC.shape[:2]
+    if site.causal:
+        colors_TSC[np.triu(np.ones((T, S), bool), 1)] = BLOCKED
+    image.paste(Image.fromarray(colors_TSC.repeat(cell, 0).repeat(cell, 1)), (left, top))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((left - 1, top - 1, left + S * cell, top + T * cell), outline=_FRAME)
+    if site.sure_TS is None or site.possible_TS is None:
+        return
+    for gold_TS, width in ((site.possible_TS & ~site.sure_TS, 1), (site.sure_TS, 2)):
+        for t, s in np.argwhere(gold_TS):
+            x, y = left + s * cell + 1, top + t * cell + 1
+            draw.rectangle((x, y, x + cell - 3, y + cell - 3), outline=GOLD, width=width)
+
+
+def _scale(draw: ImageDraw.ImageDraw, left: int, top: int, blocked: bool) -> None:
+    """Draw the color scale, 0 at its foot."""
+    for place in range(80):
+        draw.line((left, top + place, left + 11, top + place), ramp_color(1 - place / 79))
+    draw.rectangle((left - 1, top - 1, left + 12, top + 80), outline=_FRAME)
+    for value in (0, 0.5, 1):
+        draw.text((left + 17, top + 79 * (1 - value)), f"{value:g}", _INK, _font(10), anchor="lm")
+    if blocked:
+        draw.rectangle((left - 1, top + 90, left + 10, top + 101), BLOCKED, _FRAME)
+        draw.text((left + 15, top + 96), "masked", _INK, _font(9), anchor="lm")
+
+
+def _upwards(image: Image.Image, text: str, font: ImageFont.FreeTypeFont, center: int, bottom: int) -> None:
+    """Write ``text`` from ``bottom`` upwards."""
+    box = Image.new("RGB", (_width(font, text), _LINE), "white")
+    ImageDraw.Draw(box).text((0, _LINE / 2), text, _INK, font, anchor="lm")
+    turned = box.rotate(90, expand=True)
+    image.paste(
+        turned,
+        (center - _LINE // 2, bottom - turned.height),
+        turned.convert("L").point(lambda value: 255 * (value < 250)),
+    )
+
+
+def _colors(weights: np.ndarray) -> np.ndarray:
+    """Return the color of each weight (...) as uint8 (..., 3)."""
+    stops = np.array([[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in RAMP], np.float64)
+    place = np.clip(weights.astype(np.float64), 0, 1) * (len(RAMP) - 1)
+    channels = [np.interp(place, np.arange(len(RAMP)), stops[:, channel]) for channel in range(3)]
+    return np.stack(channels, -1).round().astype(np.uint8)
+
+
+@cache
+def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """Return the fixed-width font that comes with matplotlib, so that pictures are the same everywhere."""
+    name = "DejaVuSansMono-Bold.ttf" if bold else "DejaVuSansMono.ttf"
+    # Without kerning and ligatures, so that the result does not depend on optional libraries of Pillow.
+    return ImageFont.truetype(
+        Path(matplotlib.get_data_path()) / "fonts/ttf" / name, size, layout_engine=ImageFont.Layout.BASIC
+    )
+
+
+def _width(font: ImageFont.FreeTypeFont, label: str) -> int:
+    return max(1, int(np.ceil(font.getlength(_short(label)))))
+
+
+def _fitting(caption: str, width: int) -> str:
+    most = max(4, int(width / _font(12).getlength("m")))
+    caption = _clean(caption)
+    return caption if len(caption) <= most else caption[: most - 1] + "…"
+
+
+def _short(label: str) -> str:
+    label = _clean(label)
+    return label if len(label) <= _LONGEST else label[: _LONGEST - 1] + "…"
+
+
+def _clean(text: str) -> str:
+    """Show control characters and lone surrogates, which no font can draw, as a replacement character."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)

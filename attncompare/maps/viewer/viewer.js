@@ -1,0 +1,368 @@
+// The attention viewer: heat maps of several models on one sentence, with controls for sentence, site, layer, head and step.
+// Whatever came from data is set through textContent or drawn by fillText.
+
+const LARGEST_CELL = 26, SMALLEST_CELL = 11; // CSS pixels; below that labels cannot be read, so the map scrolls instead
+const MOST_MAPS = 40; // that are shown before somebody asks for them; with more, one head of each series
+const LONGEST = 16; // characters of a label
+const PAUSE = 700; // milliseconds that a step stays when the steps are played
+const FONT = 'ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace';
+
+function element(tag, className = '', text = '') {
+  const node = document.createElement(tag);
+  node.className = className;
+  node.textContent = text;
+  return node;
+}
+
+function unique(values) {
+  return [...new Set(values)];
+}
+
+function shorten(label) {
+  const characters = [...label.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd')];
+  return characters.length > LONGEST ? `${characters.slice(0, LONGEST - 1).join('')}…` : characters.join('');
+}
+
+/** The weights of a site as floats, laid out layer, head, query, key; they travel as round(255 sqrt(w)). */
+function weightsOf(site) {
+  site.decoded ??= Float32Array.from(atob(site.weights), (byte) => (byte.charCodeAt(0) / 255) ** 2);
+  return site.decoded;
+}
+
+function rowOf({ site, layer, head }, t) {
+  const S = site.keys.length, start = ((layer * site.heads + head) * site.queries.length + t) * S;
+  return weightsOf(site).subarray(start, start + S);
+}
+
+/** A function from weight to [r, g, b]. */
+function rampOf(stops) {
+  const colors = stops.map((hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
+  return (weight) => {
+    const place = Math.min(Math.max(weight, 0), 1) * (colors.length - 1), low = Math.min(Math.floor(place), colors.length - 2);
+    return colors[low].map((value, i) => Math.round(value + (colors[low + 1][i] - value) * (place - low)));
+  };
+}
+
+/**
+ * What one series shows for a choice: {site, pairs, notes}; pairs are [layer, head] from 0, and notes say in words where
+ * the series has something else than was chosen. site is null where it has nothing to show.
+ */
+function selectMaps(series, choice) {
+  const nothing = (note) => ({ site: null, pairs: [], notes: [note] });
+  const step = series.steps.filter((one) => one.step <= choice.step).at(-1) ?? series.steps[0];
+  if (!step) return nothing('This run has no maps.');
+  const probe = step.probes.find((one) => one.probe === choice.probe);
+  const site = probe?.sites.find((one) => one.site === choice.site);
+  if (!site) return nothing(probe ? 'This model has no such attention site.' : 'This run has no maps of this sentence.');
+  const notes = [];
+  if (step.step !== choice.step) notes.push(`No maps of step ${choice.step}; shown is step ${step.step}.`);
+  if (probe.text !== choice.text) notes.push(`Here the sentence is: ${probe.text}`);
+  const pick = (chosen, count, what) => {
+    if (chosen < count) return [chosen];
+    if (chosen !== 'all') notes.push(`Has no ${what} ${chosen + 1}; shown ${count === 1 ? `is its only ${what}` : `are its ${count} ${what}s`}.`);
+    return [...Array(count).keys()];
+  };
+  const heads = pick(choice.head, site.heads, 'head');
+  return { site, pairs: pick(choice.layer, site.layers, 'layer').flatMap((layer) => heads.map((head) => [layer, head])), notes };
+}
+
+/** Draw one head on its canvas; `row` is the query to mark, or -1. Sets entry.left and entry.top, where the cells begin. */
+function drawMap(entry, { theme, cell, gold }, row) {
+  const { canvas, site, layer, head } = entry, T = site.queries.length, S = site.keys.length;
+  const context = canvas.getContext('2d'), ratio = Math.max(window.devicePixelRatio || 1, 1);
+  const font = `${Math.min(12, Math.max(8, cell * 0.86))}px ${FONT}`;
+  context.font = font;
+  const widest = (labels) => Math.ceil(Math.max(...labels.map((label) => context.measureText(shorten(label)).width))) + 8;
+  const left = (entry.left = widest(site.queries)), top = (entry.top = widest(site.keys));
+  const width = left + S * cell + 2, height = top + T * cell + 2;
+  Object.assign(canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
+  Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
+  context.setTransform(ratio, 0, 0, ratio, left * ratio, top * ratio);
+  const color = (weight) => `rgb(${theme.ramp(weight)})`;
+  for (let t = 0; t < T; t++) {
+    rowOf(entry, t).forEach((weight, s) => {
+      if (site.causal && s > t) return;
+      context.fillStyle = color(weight);
+      context.fillRect(s * cell, t * cell, cell, cell);
+    });
+  }
+  context.strokeStyle = theme.line;
+  if (site.causal) hatch(context, T, cell);
+  context.lineWidth = 1;
+  context.strokeRect(-0.5, -0.5, S * cell + 1, T * cell + 1);
+  if (gold && site.sure) {
+    context.strokeStyle = theme.gold;
+    const sure = new Set(site.sure.map(String));
+    for (const [t, s] of [...site.possible.filter((pair) => !sure.has(String(pair))), ...site.sure]) {
+      const isSure = sure.has(`${t},${s}`);
+      context.lineWidth = isSure ? 2 : 1;
+      context.setLineDash(isSure ? [] : [3, 2]);
+      context.strokeRect(s * cell + 1.5, t * cell + 1.5, cell - 3, cell - 3);
+    }
+    context.setLineDash([]);
+  }
+  context.font = font;
+  context.textBaseline = 'middle';
+  context.textAlign = 'right';
+  site.queries.forEach((label, t) => {
+    context.fillStyle = t === row ? theme.focus : theme.ink;
+    context.fillText(shorten(label), -5, (t + 0.5) * cell + 0.5);
+  });
+  context.textAlign = 'left';
+  site.keys.forEach((label, s) => {
+    context.save();
+    context.translate((s + 0.5) * cell, -5);
+    context.rotate(-Math.PI / 2);
+    context.fillStyle = theme.ink;
+    if (row >= 0 && !(site.causal && s > row)) { // a key takes the color of its weight in the marked row
+      const [r, g, b] = theme.ramp(rowOf(entry, row)[s]);
+      context.fillStyle = `rgb(${r},${g},${b})`;
+      context.fillRect(-3, -cell / 2, top - 2, cell);
+      context.fillStyle = 0.3 * r + 0.59 * g + 0.11 * b > 120 ? '#000' : '#fff';
+    }
+    context.fillText(shorten(label), 0, 0.5);
+    context.restore();
+  });
+  if (row < 0) return;
+  context.strokeStyle = theme.focus;
+  context.lineWidth = 2;
+  context.strokeRect(0, row * cell, S * cell, cell);
+}
+
+/** Hatch the keys that a causal mask blocks: these are no small weights, there are none. */
+function hatch(context, T, cell) {
+  context.save();
+  context.beginPath();
+  for (let t = 0; t < T - 1; t++) context.rect((t + 1) * cell, t * cell, (T - 1 - t) * cell, cell);
+  context.clip();
+  context.beginPath();
+  for (let x = -T * cell; x < T * cell; x += 6) {
+    context.moveTo(x, T * cell);
+    context.lineTo(x + T * cell, 0);
+  }
+  context.stroke();
+  context.restore();
+}
+
+class AttentionMaps {
+  constructor(root, data) {
+    const steps = data.series.flatMap((series) => series.steps), probes = steps.flatMap((step) => step.probes);
+    const sites = probes.flatMap((probe) => probe.sites);
+    Object.assign(this, { root, data, active: null, maps: [], timer: null }); // active: the marked query, {index, label}
+    if (!sites.length) {
+      root.append(element('p', 'am-note', 'There are no attention maps.'));
+      return;
+    }
+    this.steps = unique(steps.map((one) => one.step)).sort((a, b) => a - b);
+    this.buildControls(probes, sites);
+    this.text = element('p', 'am-text');
+    this.legend = element('div', 'am-legend');
+    this.grid = element('div', 'am-grid');
+    this.tip = element('div', 'am-tip');
+    root.append(this.controls, this.text, this.legend, this.grid, this.tip);
+    this.dark = window.matchMedia('(prefers-color-scheme: dark)');
+    this.dark.addEventListener('change', () => this.redraw());
+    let width = 0;
+    new ResizeObserver(() => {
+      if (Math.abs(root.clientWidth - width) < 2) return; // a scroll bar that comes and goes must not redraw forever
+      width = root.clientWidth;
+      this.show();
+    }).observe(root);
+  }
+
+  buildControls(probes, sites) {
+    const most = (what) => Math.max(...sites.map((site) => site[what]));
+    const all = (what, count) => [...(count > 1 ? [['all', `all ${what}s`]] : []), ...Array.from({ length: count }, (_, n) => [n, `${what} ${n + 1}`])];
+    const titles = new Map(sites.map((site) => [site.site, site.title]));
+    const alignment = sites.find((site) => String(site.queries) !== String(site.keys)) ?? sites[0]; // cross-attention first
+    const layers = most('layers'), heads = most('heads'), many = this.data.series.length * heads > MOST_MAPS;
+    this.controls = element('div', 'am-controls');
+    this.sentences = [...new Map(probes.map((one) => [one.probe, one.text]).reverse())].sort((a, b) => a[0] - b[0]);
+    this.sentence = this.addSelect('Sentence', this.sentences, 0);
+    this.site = this.addSelect('Site', [...titles], [...titles.keys()].indexOf(alignment.site));
+    this.layer = this.addSelect('Layer', all('layer', layers), layers > 1 ? layers : 0);
+    this.head = this.addSelect('Head', all('head', heads), many && heads > 1 ? 1 : 0);
+    this.step = Object.assign(element('input'), { type: 'range', min: 0, max: this.steps.length - 1 });
+    this.step.value = this.steps.length - 1;
+    this.play = element('button', 'am-play', '▶');
+    this.play.setAttribute('aria-label', 'Play the training steps');
+    this.play.addEventListener('click', () => this.playOn(!this.timer));
+    const field = this.addField('Training step', this.step);
+    this.step.addEventListener('input', (event) => event.played || this.playOn(false));
+    this.stepLabel = field.firstChild;
+    this.controls.insertBefore(this.play, field);
+    this.play.hidden = field.hidden = this.steps.length < 2;
+    this.gold = Object.assign(element('input'), { type: 'checkbox', checked: true });
+    this.addField('gold alignment', this.gold).hidden = !sites.some((site) => site.sure);
+  }
+
+  addField(label, control) {
+    const field = element('label', 'am-field');
+    field.append(element('span', '', label), control);
+    control.setAttribute('aria-label', label);
+    control.addEventListener('input', () => this.show());
+    this.controls.append(field);
+    return field;
+  }
+
+  addSelect(label, options, chosen) {
+    const select = element('select');
+    for (const [value, text] of options) select.append(Object.assign(element('option', '', text), { value }));
+    select.selectedIndex = chosen;
+    this.addField(label, select).hidden = options.length < 2;
+    return select;
+  }
+
+  /** Go through the steps from the one after the chosen, again from the first after the last; or stop. */
+  playOn(on) {
+    clearInterval(this.timer);
+    this.timer = on && setInterval(() => this.nextStep(), PAUSE);
+    if (on) this.nextStep();
+    this.play.textContent = on ? '❚❚' : '▶';
+    this.play.setAttribute('aria-label', on ? 'Stop' : 'Play the training steps');
+  }
+
+  nextStep() {
+    this.step.value = (Number(this.step.value) + 1) % this.steps.length;
+    this.step.dispatchEvent(Object.assign(new Event('input'), { played: true }));
+  }
+
+  /** Build all cards anew for the chosen sentence, site, layer, head and step. */
+  show() {
+    const number = ({ value }) => (value === 'all' ? value : Number(value));
+    const [probe, text] = this.sentences[this.sentence.selectedIndex], step = this.steps[Number(this.step.value)];
+    const choice = { probe, text, site: this.site.value, layer: number(this.layer), head: number(this.head), step };
+    const shown = this.data.series.map((series) => selectMaps(series, choice));
+    this.stepLabel.textContent = `Training step ${step}`;
+    this.step.setAttribute('aria-valuetext', `step ${step}`);
+    this.text.textContent = text;
+    this.active = null;
+    this.tip.hidden = true;
+    this.cell = this.fitCell(shown);
+    this.maps = [];
+    const { scrollLeft } = this.grid; // on a phone the cards stand in a strip
+    this.grid.replaceChildren(...shown.map((one, index) => this.card(this.data.series[index], one)));
+    this.fillLegend(shown.map((one) => one.site).filter(Boolean));
+    this.redraw();
+    this.grid.scrollLeft = scrollLeft;
+  }
+
+  /** One cell size for all maps, so that they compare: as large as lets the cards stand side by side. */
+  fitCell(shown) {
+    const sites = shown.map((one) => one.site).filter(Boolean);
+    if (!sites.length) return LARGEST_CELL;
+    const total = shown.reduce((sum, one) => sum + one.pairs.length, 0), width = this.root.clientWidth * (window.innerWidth > 520 ? 1 : 0.86);
+    const columns = Math.max(1, Math.min(total, Math.floor(width / 300)));
+    const labels = Math.max(...sites.flatMap((site) => site.queries.map((label) => shorten(label).length)));
+    const room = (width / columns - 42 - 7.3 * labels) / Math.max(...sites.map((site) => site.keys.length));
+    return Math.max(SMALLEST_CELL, Math.min(LARGEST_CELL, Math.floor(room)));
+  }
+
+  card(series, { site, pairs, notes }) {
+    const card = element('figure', 'am-card'), maps = element('div', 'am-maps');
+    card.style.setProperty('--am-series', series.color);
+    maps.append(...pairs.map(([layer, head]) => this.map(series, site, layer, head)));
+    card.append(element('figcaption', '', series.label), ...notes.map((note) => element('p', 'am-note', note)), maps);
+    return card;
+  }
+
+  map(series, site, layer, head) {
+    const node = element('div', 'am-map'), scroll = element('div', 'am-scroll'), canvas = element('canvas'), row = element('p', 'am-row');
+    const name = `layer ${layer + 1} · head ${head + 1}`, entry = { site, layer, head, canvas, row };
+    canvas.tabIndex = 0;
+    canvas.setAttribute('role', 'img');
+    canvas.setAttribute('aria-label', `${series.label}, ${name}: attention weights; arrow keys choose a query`);
+    for (const kind of ['pointermove', 'pointerdown']) canvas.addEventListener(kind, (event) => this.point(entry, event));
+    canvas.addEventListener('pointerleave', (event) => event.pointerType === 'mouse' && this.activate(null));
+    canvas.addEventListener('keydown', (event) => this.key(entry, event));
+    canvas.addEventListener('focus', () => canvas.matches(':focus-visible') && !this.active && this.activate(entry, 0));
+    scroll.append(canvas);
+    node.append(element('div', 'am-name', name), scroll, this.numbers(site.numbers[layer * site.heads + head]), row);
+    this.maps.push(entry);
+    return node;
+  }
+
+  numbers([entropy, distance, largest, aer]) {
+    const list = element('div', 'am-numbers');
+    const add = (name, value, unit, title) => {
+      const item = Object.assign(element('span', '', `${name} `), { title });
+      item.append(element('b', '', value.toFixed(2)), unit);
+      list.append(item);
+    };
+    add('entropy', entropy, ' nats', 'entropy of the weights, mean over queries');
+    add('distance', distance, ' tokens', 'mean distance between query and key, along the diagonal in cross-attention');
+    add('largest', largest, '', 'largest weight, mean over queries');
+    if (aer !== null) add('AER', aer, '', 'alignment error rate against the gold alignment; 0 is perfect');
+    return list;
+  }
+
+  fillLegend(sites) {
+    const add = (className, text) => {
+      const item = element('span'), mark = element('i', className);
+      item.append(mark, text);
+      this.legend.append(item);
+      return mark;
+    };
+    this.legend.replaceChildren();
+    this.ramp = add('am-ramp', 'weight 0 to 1, within 0.004');
+    if (sites.some((site) => site.causal)) add('am-blocked', 'masked');
+    if (this.gold.checked && sites.some((site) => site.sure)) {
+      add('am-sure', 'gold, sure').style.borderColor = this.data.gold;
+      add('am-possible', 'gold, possible').style.borderColor = this.data.gold;
+    }
+    this.legend.append(element('span', '', 'rows are queries, columns keys; point at a row or use the arrow keys to read it'));
+  }
+
+  /** Draw every canvas with the current colors and the marked row. */
+  redraw() {
+    const style = getComputedStyle(this.root);
+    // On a dark page the ramp runs the other way, so that 0 is close to the page.
+    const stops = this.dark.matches ? [...this.data.ramp].reverse() : this.data.ramp;
+    this.ramp.style.background = `linear-gradient(to right, ${stops.join(', ')})`;
+    const theme = { ramp: rampOf(stops), gold: this.data.gold };
+    for (const name of ['ink', 'line', 'focus']) theme[name] = style.getPropertyValue(`--am-${name}`).trim();
+    for (const entry of this.maps) {
+      const { queries, keys } = entry.site;
+      let row = -1; // the same place in each map where the label agrees, else the first equal label
+      if (this.active) row = queries[this.active.index] === this.active.label ? this.active.index : queries.indexOf(this.active.label);
+      drawMap(entry, { theme, cell: this.cell, gold: this.gold.checked }, row);
+      const weights = row < 0 ? [] : rowOf(entry, row), best = [...weights.keys()].sort((a, b) => weights[b] - weights[a]).slice(0, 3);
+      const words = best.map((s) => `${shorten(keys[s])} ${weights[s].toFixed(3)}`).join(', ');
+      entry.row.textContent = row < 0 ? '' : `${shorten(queries[row])} → ${words}`;
+    }
+  }
+
+  activate(entry, t) {
+    if (!entry) this.tip.hidden = true;
+    if (!entry && !this.active) return;
+    this.active = entry && { index: t, label: entry.site.queries[t] };
+    this.redraw();
+  }
+
+  /** The pointer is over a map: mark its row in all maps and show the weight under it. */
+  point(entry, event) {
+    const box = entry.canvas.getBoundingClientRect(), { site } = entry, root = this.root.getBoundingClientRect();
+    const s = Math.floor((event.clientX - box.left - entry.left) / this.cell), t = Math.floor((event.clientY - box.top - entry.top) / this.cell);
+    if (t < 0 || t >= site.queries.length || s >= site.keys.length) return this.activate(null);
+    if (this.active?.index !== t) this.activate(entry, t);
+    this.tip.hidden = s < 0;
+    if (s < 0) return;
+    const value = site.causal && s > t ? 'masked' : rowOf(entry, t)[s].toFixed(3);
+    this.tip.textContent = `${shorten(site.queries[t])} → ${shorten(site.keys[s])}\n${value}`;
+    this.tip.style.left = `${Math.max(0, Math.min(event.clientX - root.left + 14, root.width - this.tip.offsetWidth - 2))}px`;
+    this.tip.style.top = `${event.clientY - root.top + 18}px`;
+  }
+
+  key(entry, event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key], last = entry.site.queries.length - 1;
+    if (event.key === 'Escape') this.activate(null);
+    if (!step) return;
+    event.preventDefault();
+    const now = this.active ? this.active.index : step > 0 ? -1 : last + 1;
+    this.activate(entry, Math.min(Math.max(now + step, 0), last));
+  }
+}
+
+for (const root of document.querySelectorAll('.attention-maps')) {
+  new AttentionMaps(root, JSON.parse(document.getElementById(root.dataset.maps).textContent));
+}

@@ -1,0 +1,372 @@
+"""``backbone=transformer``: pre-norm transformers around the attention module (Vaswani et al. 2017; Xiong et al. 2020)."""
+
+import itertools
+import math
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attncompare.attention import KeyValueCache, padding_mask
+from attncompare.attention.kernels.dropout import add_dropout
+from attncompare.config.values import Positive, Probability
+from attncompare.errors import Refused
+from attncompare.model.base import (
+    Backbone,
+    BackboneConfig,
+    Lengths,
+    MakeAttention,
+    ModelOutput,
+    Site,
+    Vocabulary,
+    Weights,
+    attention_flops,
+)
+
+
+class TransformerConfig(BackboneConfig):
+    """``backbone``: the same sizes in encoder and decoder."""
+
+    layers: Positive
+    d_ff: Positive
+    dropout: Probability
+    positions: Literal["sinusoidal", "learned"]
+    scale_embedding: bool
+    bias: bool
+    init: Literal["xavier", "gpt2"]
+
+
+class Transformer(Backbone):
+    """Builds the two models of this backbone."""
+
+    Config = TransformerConfig
+
+    @staticmethod
+    def decoder_only(config: TransformerConfig, size: Vocabulary, make_attention: MakeAttention) -> "DecoderOnly":
+        """Return a decoder for text."""
+        return DecoderOnly(config, size, make_attention)
+
+    @staticmethod
+    def encoder_decoder(config: TransformerConfig, size: Vocabulary, make_attention: MakeAttention) -> "EncoderDecoder":
+        """Return an encoder-decoder for pairs of sentences."""
+        return EncoderDecoder(config, size, make_attention)
+
+
+@dataclass
+class BlockCache:
+    """The attention caches of one block: for its self-attention, and for its cross-attention where it has one."""
+
+    self_attention: KeyValueCache = field(default_factory=KeyValueCache)
+    cross_attention: KeyValueCache = field(default_factory=KeyValueCache)
+
+    def keep(self, rows_N: Tensor, sources_B: Tensor | None = None) -> None:
+        """Go on with these rows of the batch and, unless None, these rows of the memory; one may be named more than once."""
+        self.self_attention.keep(rows_N)
+        if sources_B is not None:
+            self.cross_attention.keep(sources_B)
+
+
+class Embedding(nn.Module):
+    """Tokens to vectors and, with the same matrix, vectors to logits (Press and Wolf 2017; Vaswani et al. 2017, section 3.4).
+
+    Args:
+        config: the sizes of the model.
+        tokens: number of tokens.
+        max_length: longest sequence, in tokens.
+    """
+
+    sinusoids_TD: Tensor
+
+    def __init__(self, config: TransformerConfig, tokens: int, max_length: int) -> None:
+        super().__init__()
+        self.scale = math.sqrt(config.d_model) if config.scale_embedding else 1.0
+        self.max_length = max_length
+        self.tokens = nn.Embedding(tokens, config.d_model)
+        if config.positions == "learned":
+            self.positions = nn.Embedding(max_length, config.d_model)
+        else:
+            # No parameter and no part of a checkpoint: it follows from the sizes.
+            self.register_buffer("sinusoids_TD", sinusoids(max_length, config.d_model), persistent=False)
+        self.dropout = config.dropout
+
+    def forward(self, tokens_BT: Tensor, start: int = 0) -> Tensor:
+        """Return the vectors (B, T, D) of tokens that stand at positions ``start``, ``start + 1``, ...
+
+        Raises:
+            Refused: if the last of these positions is beyond ``max_length``.
+        """
+        end = start + tokens_BT.shape[1]
+        if end > self.max_length:
+            raise Refused(f"a sequence of {end} tokens: the model's max_length is {self.max_length}")
+        table_TD = self.positions.weight if hasattr(self, "positions") else self.sinusoids_TD
+        x_BTD = self.tokens(tokens_BT) * self.scale + table_TD[start:end]
+        return add_dropout(None, x_BTD, self.dropout if self.training else 0.0)
+
+    def logits(self, x_BTD: Tensor) -> Tensor:
+        """Return the logits (B, T, V)."""
+        return F.linear(x_BTD, self.tokens.weight)
+
+
+def sinusoids(length: int, d_model: int) -> Tensor:
+    """Return the position vectors (T, D) of Vaswani et al. 2017, section 3.5."""
+    position_T1 = torch.arange(length)[:, None]
+    frequency_D = torch.exp(torch.arange(0, d_model, 2) * (-math.log(10_000.0) / d_model))
+    angle_TD = position_T1 * frequency_D
+    return torch.stack((angle_TD.sin(), angle_TD.cos()), dim=-1).flatten(1)[:, :d_model]
+
+
+class FeedForward(nn.Module):
+    """Two linear maps with a GELU between them (Vaswani et al. 2017, section 3.3; Hendrycks and Gimpel 2016)."""
+
+    residual: ClassVar = ("outer",)  # maps whose results are added to the stream
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.inner = nn.Linear(config.d_model, config.d_ff, bias=config.bias)
+        self.outer = nn.Linear(config.d_ff, config.d_model, bias=config.bias)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """Return (B, T, D)."""
+        return self.outer(F.gelu(self.inner(x_BTD)))
+
+
+class Block(nn.Module):
+    """Self-attention, cross-attention where there is a memory, feed-forward: each normalized first, then added.
+
+    This order of norms is that of Xiong et al. 2020.
+    """
+
+    def __init__(self, config: TransformerConfig, make_attention: MakeAttention, causal: bool, cross: bool) -> None:
+        super().__init__()
+        self.self_norm = nn.LayerNorm(config.d_model, bias=config.bias)
+        self.self_attention = make_attention()
+        self.self_attention.causal |= causal
+        if cross:
+            self.cross_norm = nn.LayerNorm(config.d_model, bias=config.bias)
+            self.cross_attention = make_attention()
+        self.feed_forward_norm = nn.LayerNorm(config.d_model, bias=config.bias)
+        self.feed_forward = FeedForward(config)
+        self.dropout = config.dropout
+
+    def forward(
+        self,
+        x_BTD: Tensor,
+        may_attend: Tensor | None = None,
+        memory_BSD: Tensor | None = None,
+        memory_may_attend: Tensor | None = None,
+        need_weights: bool = False,
+        cache: BlockCache | None = None,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return the new stream (B, T, D), and the weights of self- and cross-attention or ``None``.
+
+        A memory may have fewer rows than the stream, each for as many neighbouring rows, such as the beams of a sentence,
+        if ``memory_may_attend`` says the same to all queries, (rows, 1, 1, S). The cross weights are (rows, H, queries, S).
+        """
+        added_BTD, self_weights = self.self_attention(
+            self.self_norm(x_BTD),
+            may_attend=may_attend,
+            need_weights=need_weights,
+            cache=cache and cache.self_attention,
+        )
+        x_BTD = self._add(x_BTD, added_BTD)
+        cross_weights = None
+        if memory_BSD is not None:
+            # Rows that share a memory are queries beside each other: its keys and values are there once for all of them.
+            added_BTD, cross_weights = self.cross_attention(
+                self.cross_norm(x_BTD).reshape(len(memory_BSD), -1, x_BTD.shape[2]),
+                memory_BSD,
+                may_attend=memory_may_attend,
+                need_weights=need_weights,
+                cache=cache and cache.cross_attention,
+            )
+            x_BTD = self._add(x_BTD, added_BTD.view_as(x_BTD))
+        x_BTD = self._add(x_BTD, self.feed_forward(self.feed_forward_norm(x_BTD)))
+        return x_BTD, self_weights, cross_weights
+
+    def flops(self, queries: float, memory: float | None = None) -> float:
+        """Return the operations of a forward pass over so many positions, which attend to each other and to a memory."""
+        inner, outer = self.feed_forward.inner.weight.numel(), self.feed_forward.outer.weight.numel()
+        total = attention_flops(self.self_attention, queries, queries) + 2 * queries * (inner + outer)
+        return total if memory is None else total + attention_flops(self.cross_attention, queries, memory)
+
+    def _add(self, x_BTD: Tensor, added_BTD: Tensor) -> Tensor:
+        return add_dropout(x_BTD, added_BTD, self.dropout if self.training else 0.0)
+
+
+class DecoderOnly(nn.Module):
+    """Says of each position which token comes next, given the tokens up to there.
+
+    Args:
+        config: the sizes; input and output share one embedding.
+        size: of the vocabulary and the sequences.
+        make_attention: called once for each block.
+    """
+
+    sites: ClassVar = {"decoder_self": Site("decoder self-attention", queries="target", keys="target")}
+
+    def __init__(self, config: TransformerConfig, size: Vocabulary, make_attention: MakeAttention) -> None:
+        super().__init__()
+        self.embedding = Embedding(config, size.target, size.max_length)
+        self.decoder = nn.ModuleList(
+            Block(config, make_attention, causal=True, cross=False) for _ in range(config.layers)
+        )
+        self.decoder_norm = nn.LayerNorm(config.d_model, bias=config.bias)
+
+    def forward(
+        self, input_BT: Tensor, need_weights: bool = False, caches: list[BlockCache] | None = None, start: int = 0
+    ) -> ModelOutput:
+        """Return the logits (B, T, V) of the token after each position.
+
+        With ``caches`` (see :meth:`new_caches`), ``input_BT`` holds only the tokens since the last call, of which the
+        first stands at position ``start``.
+        """
+        x_BTD, weights = self._read(input_BT, need_weights, caches, start)
+        return ModelOutput(self.embedding.logits(x_BTD), weights)
+
+    @property
+    def output_weight(self) -> Tensor:
+        """The matrix (V, D) that makes logits of :meth:`hidden`."""
+        return self.embedding.tokens.weight
+
+    def hidden(self, input_BT: Tensor) -> Tensor:
+        """Return what the logits are made of (B, T, D): the decoder's stream, normalized."""
+        return self._read(input_BT)[0]
+
+    def _read(
+        self, input_BT: Tensor, need_weights: bool = False, caches: list[BlockCache] | None = None, start: int = 0
+    ) -> tuple[Tensor, Weights | None]:
+        x_BTD = self.embedding(input_BT, start)
+        weights = []
+        for block, cache in zip(self.decoder, caches or itertools.repeat(None, len(self.decoder)), strict=True):
+            x_BTD, block_weights, _ = block(x_BTD, need_weights=need_weights, cache=cache)
+            weights.append(block_weights)
+        return self.decoder_norm(x_BTD), {"decoder_self": torch.stack(weights)} if need_weights else None
+
+    def new_caches(self) -> list[BlockCache]:
+        """Return empty caches, one for each block."""
+        return [BlockCache() for _ in self.decoder]
+
+    def forward_flops(self, lengths: Lengths) -> float:
+        """Return the operations of the forward pass over one sequence (:func:`attncompare.model.base.train_flops_per_token`)."""
+        logits = 2 * lengths.target * self.embedding.tokens.weight.numel()
+        return logits + sum(cast(Block, block).flops(lengths.target) for block in self.decoder)
+
+
+class EncoderDecoder(nn.Module):
+    """Reads a source sequence and says of each target position which token comes next.
+
+    Args:
+        config: the sizes; target and output share one embedding, and so does the source unless it has a vocabulary of
+            its own.
+        size: of the vocabularies and the sequences.
+        make_attention: called once for each attention of each block.
+    """
+
+    sites: ClassVar = {
+        "encoder_self": Site("encoder self-attention", queries="source", keys="source"),
+        "decoder_self": Site("decoder self-attention", queries="target", keys="target"),
+        "cross": Site("cross-attention", queries="target", keys="source"),
+    }
+
+    def __init__(self, config: TransformerConfig, size: Vocabulary, make_attention: MakeAttention) -> None:
+        super().__init__()
+        self.pad = size.pad
+        self.embedding = Embedding(config, size.target, size.max_length)
+        if size.source is not None:
+            self.source_embedding = Embedding(config, size.source, size.max_length)
+        self.encoder = nn.ModuleList(
+            Block(config, make_attention, causal=False, cross=False) for _ in range(config.layers)
+        )
+        self.encoder_norm = nn.LayerNorm(config.d_model, bias=config.bias)
+        self.decoder = nn.ModuleList(
+            Block(config, make_attention, causal=True, cross=True) for _ in range(config.layers)
+        )
+        self.decoder_norm = nn.LayerNorm(config.d_model, bias=config.bias)
+
+    def forward(self, source_BS: Tensor, target_BT: Tensor, need_weights: bool = False) -> ModelOutput:
+        """Return the logits (B, T, V) of the token after each target position, given the target up to there."""
+        may_attend = self.source_mask(source_BS)
+        memory_BSD, encoder_weights = self.encode(source_BS, may_attend, need_weights)
+        logits_BTV, decoder_weights = self.decode(target_BT, memory_BSD, may_attend, need_weights)
+        return ModelOutput(logits_BTV, {**encoder_weights, **decoder_weights} if need_weights else None)
+
+    @property
+    def output_weight(self) -> Tensor:
+        """The matrix (V, D) that makes logits of :meth:`hidden`."""
+        return self.embedding.tokens.weight
+
+    def hidden(self, source_BS: Tensor, target_BT: Tensor) -> Tensor:
+        """Return what the logits are made of (B, T, D): the decoder's stream, normalized."""
+        may_attend = self.source_mask(source_BS)
+        memory_BSD, _ = self.encode(source_BS, may_attend)
+        return self._decode(target_BT, memory_BSD, may_attend)[0]
+
+    def source_mask(self, source_BS: Tensor) -> Tensor:
+        """Return the mask (B, 1, 1, S) that hides the source's padding."""
+        return padding_mask(source_BS != self.pad)
+
+    def read_source(self, source_BS: Tensor) -> Tensor:
+        """Return the vectors (B, S, D) of source tokens."""
+        embedding = self.source_embedding if hasattr(self, "source_embedding") else self.embedding
+        return embedding(source_BS)
+
+    def encode(self, source_BS: Tensor, may_attend: Tensor, need_weights: bool = False) -> tuple[Tensor, Weights]:
+        """Return the memory (B, S, D) and the encoder's weights."""
+        x_BSD = self.read_source(source_BS)
+        weights = []
+        for block in self.encoder:
+            x_BSD, block_weights, _ = block(x_BSD, may_attend, need_weights=need_weights)
+            weights.append(block_weights)
+        return self.encoder_norm(x_BSD), {"encoder_self": torch.stack(weights)} if need_weights else {}
+
+    def decode(
+        self,
+        target_BT: Tensor,
+        memory_BSD: Tensor,
+        memory_may_attend: Tensor,
+        need_weights: bool = False,
+        caches: list[BlockCache] | None = None,
+        start: int = 0,
+    ) -> tuple[Tensor, Weights]:
+        """Return the logits (B, T, V) and the decoder's weights.
+
+        With ``caches`` (see :meth:`new_caches`), ``target_BT`` holds only the tokens since the last call, of which the
+        first stands at position ``start``.
+        """
+        x_BTD, weights = self._decode(target_BT, memory_BSD, memory_may_attend, need_weights, caches, start)
+        return self.embedding.logits(x_BTD), weights
+
+    def _decode(
+        self,
+        target_BT: Tensor,
+        memory_BSD: Tensor,
+        memory_may_attend: Tensor,
+        need_weights: bool = False,
+        caches: list[BlockCache] | None = None,
+        start: int = 0,
+    ) -> tuple[Tensor, Weights]:
+        x_BTD = self.embedding(target_BT, start)
+        self_weights, cross_weights = [], []
+        for block, cache in zip(self.decoder, caches or itertools.repeat(None, len(self.decoder)), strict=True):
+            x_BTD, of_self, of_cross = block(
+                x_BTD, None, memory_BSD, memory_may_attend, need_weights=need_weights, cache=cache
+            )
+            self_weights.append(of_self)
+            cross_weights.append(of_cross)
+        x_BTD = self.decoder_norm(x_BTD)
+        if not need_weights:
+            return x_BTD, {}
+        return x_BTD, {"decoder_self": torch.stack(self_weights), "cross": torch.stack(cross_weights)}
+
+    def new_caches(self) -> list[BlockCache]:
+        """Return empty caches, one for each decoder block."""
+        return [BlockCache() for _ in self.decoder]
+
+    def forward_flops(self, lengths: Lengths) -> float:
+        """Return the operations of the forward pass over one pair (:func:`attncompare.model.base.train_flops_per_token`)."""
+        logits = 2 * lengths.target * self.embedding.tokens.weight.numel()
+        encoder = sum(cast(Block, block).flops(lengths.source) for block in self.encoder)
+        decoder = sum(cast(Block, block).flops(lengths.target, lengths.source) for block in self.decoder)
+        return logits + encoder + decoder

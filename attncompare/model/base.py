@@ -1,0 +1,197 @@
+"""What every backbone's models have in common: sizes, what they return, their attention sites, and what they cost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+
+from torch import Tensor, nn
+
+from attncompare import registry
+from attncompare.attention import Attention
+from attncompare.config.values import PartConfig, Positive
+from attncompare.errors import Refused
+
+MakeAttention = Callable[[], Attention]
+Weights = dict[str, Tensor]
+"""Site -> attention weights of all its layers, (layers, B, H, T, S)."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens that a model reads and writes.
+
+    Attributes:
+        target: number V of tokens of the text, or of the target.
+        max_length: longest sequence, in tokens.
+        pad: the id of padding tokens.
+        source: number of tokens of a source with a vocabulary of its own; None: it shares that of the target.
+    """
+
+    target: int
+    max_length: int
+    pad: int = 0
+    source: int | None = None
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place of attention in a model: its title, and which sequence its queries and keys belong to."""
+
+    title: str
+    queries: Literal["source", "target"]
+    keys: Literal["source", "target"]
+
+
+class ModelOutput(NamedTuple):
+    """What a model says of every position: logits (B, T, V), and the attention weights by site where they were asked for."""
+
+    logits_BTV: Tensor
+    weights: Weights | None
+
+
+class TextModel(Protocol):
+    """A model of text, as a backbone's ``decoder_only`` returns it: a module that predicts the next token.
+
+    Caches are a list of any objects, one for each layer, each with what the layer reads again, and with a method
+    ``keep(rows_N, sources_B=None)`` that goes on with some rows of the batch and, unless None, of the memory.
+    """
+
+    sites: ClassVar[dict[str, Site]]
+
+    def __call__(
+        self, input_BT: Tensor, need_weights: bool = False, caches: list[Any] | None = None, start: int = 0
+    ) -> ModelOutput:
+        """Return the logits of the token after each position.
+
+        With ``caches``, ``input_BT`` holds only the tokens since the last call, of which the first stands at ``start``.
+        """
+
+    def hidden(self, input_BT: Tensor) -> Tensor:
+        """Return what logits are made of (B, T, D)."""
+
+    @property
+    def output_weight(self) -> Tensor:
+        """The matrix (V, D) that makes logits of :meth:`hidden`."""
+
+    def new_caches(self) -> list[Any]:
+        """Return empty caches."""
+
+    def forward_flops(self, lengths: "Lengths") -> float:
+        """Return the operations of the forward pass over one sequence."""
+
+
+class PairModel(Protocol):
+    """A model of pairs, as a backbone's ``encoder_decoder`` returns it: reads a source and predicts a target."""
+
+    sites: ClassVar[dict[str, Site]]
+
+    def __call__(self, source_BS: Tensor, target_BT: Tensor, need_weights: bool = False) -> ModelOutput:
+        """Return the logits of the token after each target position."""
+
+    def hidden(self, source_BS: Tensor, target_BT: Tensor) -> Tensor:
+        """Return what logits are made of (B, T, D)."""
+
+    @property
+    def output_weight(self) -> Tensor:
+        """The matrix (V, D) that makes logits of :meth:`hidden`."""
+
+    def source_mask(self, source_BS: Tensor) -> Tensor:
+        """Return the mask (B, 1, 1, S) that hides the source's padding."""
+
+    def encode(self, source_BS: Tensor, may_attend: Tensor, need_weights: bool = False) -> tuple[Tensor, Weights]:
+        """Return the memory (B, S, D) and the encoder's weights."""
+
+    def decode(
+        self,
+        target_BT: Tensor,
+        memory_BSD: Tensor,
+        memory_may_attend: Tensor,
+        need_weights: bool = False,
+        caches: list[Any] | None = None,
+        start: int = 0,
+    ) -> tuple[Tensor, Weights]:
+        """Return the logits (B, T, V) and the decoder's weights; ``caches`` and ``start`` as for :class:`TextModel`."""
+
+    def new_caches(self) -> list[Any]:
+        """Return empty caches."""
+
+    def forward_flops(self, lengths: "Lengths") -> float:
+        """Return the operations of the forward pass over one pair."""
+
+
+class BackboneConfig(PartConfig):
+    """What every section ``backbone`` has: the width D, which attention modules share."""
+
+    d_model: Positive
+
+
+class Backbone:
+    """Builds models: a subclass defines ``decoder_only``, ``encoder_decoder``, or both, each a static method.
+
+    Both take the checked section ``backbone``, the vocabulary, and a function that is called once for each attention module.
+    """
+
+    Config: ClassVar[type[BackboneConfig]]
+
+    decoder_only: Any = None
+    """Returns a :class:`TextModel`; None: there is none."""
+    encoder_decoder: Any = None
+    """Returns a :class:`PairModel`; None: there is none."""
+
+
+def new_model(
+    kind: Literal["text", "pairs"], config: Any, vocabulary: Vocabulary, make_attention: MakeAttention
+) -> Any:
+    """Return a fresh model of the backbone that the section ``config`` names.
+
+    Args:
+        kind: what it reads; ``text``: a :class:`TextModel`, ``pairs``: a :class:`PairModel`.
+        config: the section ``backbone``.
+        vocabulary: the tokens.
+        make_attention: called once for each attention module.
+
+    Raises:
+        Refused: if the backbone has no model of that kind, or its model lacks something.
+    """
+    backbone = registry.load("backbones", config.name)
+    builder, protocol = ("decoder_only", TextModel) if kind == "text" else ("encoder_decoder", PairModel)
+    if getattr(backbone, builder) is None:
+        raise Refused(f"backbone '{config.name}' has no model of {kind}: {backbone.__name__} does not define {builder}")
+    model = getattr(backbone, builder)(config, vocabulary, make_attention)
+    lacking = [one for one in dir(protocol) if not one.startswith("_") and not hasattr(type(model), one)]
+    lacking += ["sites"] * (not hasattr(type(model), "sites"))
+    if lacking:
+        raise Refused(f"backbone '{config.name}': the class {type(model).__name__} must define {', '.join(lacking)}")
+    return model
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How many tokens a sequence has: S in the source (0 where there is none), T in the target."""
+
+    source: float
+    target: float
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Return the number of trained numbers; shared ones count once."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def train_flops_per_token(model: Any, lengths: Lengths) -> float:
+    """Return the operations of one training step divided by its target tokens.
+
+    Counted are matrix products (a multiplication and an addition are two) and scores, over whole T x S rectangles
+    without saving for masks; embeddings looked up, norms, softmax and element-wise functions are not. The backward pass
+    costs twice the forward pass (Kaplan et al. 2020, section 2.1), which for additive scores leaves out what is
+    computed again to save memory.
+    """
+    return 3 * model.forward_flops(lengths) / lengths.target
+
+
+def attention_flops(attention: Attention, queries: float, keys: float) -> float:
+    """Return the operations of one attention module over so many queries and keys."""
+    projections = 2 * queries * (attention.query.weight.numel() + attention.output.weight.numel())
+    projections += 2 * keys * (attention.key.weight.numel() + attention.value.weight.numel())
+    mixing = 2 * attention.head_dim
+    return projections + queries * keys * attention.heads * (attention.score.flops_per_score() + mixing)

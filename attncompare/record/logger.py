@@ -1,0 +1,203 @@
+"""Writing the record of a run, as a Lightning logger: ``metrics.csv`` grows by whole rows, every other file is atomic."""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers.logger import rank_zero_experiment
+from pytorch_lightning.utilities import rank_zero_only
+
+from attncompare.config import RunConfig
+from attncompare.errors import Refused
+from attncompare.record import files
+from attncompare.record.run import FORMAT, MANIFEST, Run, State, seal
+
+_RESERVE = 2**16  # bytes
+
+
+class RecordLogger(Logger):
+    """Writes the record of one run; made by :meth:`create` or, for a run that goes on, by :meth:`reopen`.
+
+    Only the process of rank zero writes; in the others every method does nothing. Lightning's ``finalize`` leaves the
+    record open: testing and predictions come after it, and :meth:`close` seals.
+
+    Args:
+        path: the run's folder.
+        config: what is trained.
+        summary: what ``summary.json`` holds so far.
+
+    Attributes:
+        path, config, summary: as given; the summary with what :meth:`update` added.
+    """
+
+    def __init__(self, path: Path, config: RunConfig, summary: dict[str, Any]) -> None:
+        super().__init__()
+        self.path, self.config, self.summary = path, config, summary
+        self._columns = ["step", "epoch"]
+        self._bytes, self._sha256 = 0, hashlib.sha256()  # of the rows, see _named
+        self._started = time.perf_counter()
+        self._seconds_before = float(summary.get("wall_seconds", 0.0))
+
+    @classmethod
+    def create(cls, folder: Path, config: RunConfig, overrides: Sequence[str], **facts: Any) -> "RecordLogger":
+        """Begin the record of a run in its ``folder``, just made; ``facts`` are further entries of ``summary.json``."""
+        settings = files.yaml_bytes(config.to_dict())
+        begun = {"format": FORMAT, "state": "running", "task": config.task.name, "label": config.attention.name}
+        logger = cls(folder, config, {**begun, "message": None, "config_sha256": files.digest(settings), **facts})
+        logger._begin(settings, list(overrides))
+        return logger
+
+    @classmethod
+    def reopen(
+        cls,
+        run: Run,
+        metrics_bytes: int | None = None,
+        metrics_sha256: str = "",
+        wall_seconds: float = 0.0,
+        resumed: Sequence[Mapping[str, Any]] = (),
+    ) -> "RecordLogger":
+        """Go on with the record of an unfinished run.
+
+        Args:
+            run: the record so far.
+            metrics_bytes: how much of the rows of ``metrics.csv`` stays, as :meth:`metrics_so_far` said; None: nothing.
+            metrics_sha256: what that must be.
+            wall_seconds: what the run has taken so far.
+            resumed: where it was gone on with, before and now, for the summary.
+
+        Raises:
+            Refused: if ``metrics.csv`` holds less, or something else.
+        """
+        goes_on = {"state": "running", "message": None, "wall_seconds": wall_seconds, "resumed": list(resumed)}
+        logger = cls(run.path, run.config, {**run.summary, **goes_on})
+        logger._begin_again(run, metrics_bytes, metrics_sha256)
+        return logger
+
+    # Lightning takes save_dir/name/version together as the run's folder, and save_dir alone as the trainer's log_dir.
+    save_dir = log_dir = property(lambda self: str(self.path))
+    name = version = property(lambda self: "")  # noqa: ARG005
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> "RecordLogger":
+        """What writes: the logger itself."""
+        return self
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """Append one row to ``metrics.csv``: the step, the epoch if ``metrics`` holds one, and the metrics.
+
+        Floats are written so that reading gives the same bits. A metric that is new gets a column behind the others.
+        """
+        row = {"step": step} | {
+            key: value if isinstance(value, int) else float(value) for key, value in metrics.items()
+        }
+        if "epoch" in row:
+            row["epoch"] = int(row["epoch"])
+        new = [key for key in row if key not in self._columns]
+        if new:
+            if any(character in key for key in new for character in ',"\r\n'):
+                raise ValueError(f"names of metrics hold no commas, quotes or line ends: {new}")
+            self._widen(new)
+        cells = [repr(row[column]) if column in row else "" for column in self._columns]
+        files.append_line(self.path / "metrics.csv", ",".join(cells))
+        self._count(_named(self._columns, cells))
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Write nothing: ``config.yaml`` holds all of them from the beginning on."""
+
+    @rank_zero_only
+    def environment(self, facts: Mapping[str, Any]) -> None:
+        """Write ``environment.json``."""
+        files.write_json(self.path / "environment.json", facts)
+
+    @rank_zero_only
+    def predictions(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write ``predictions.jsonl``, a line for each test item that was decoded."""
+        files.write_json_lines(self.path / "predictions.jsonl", rows)
+
+    @rank_zero_only
+    def items(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write ``items.jsonl``, a line for each test item with the sums of each metric."""
+        files.write_json_lines(self.path / "items.jsonl", rows)
+
+    @rank_zero_only
+    def update(self, **facts: Any) -> None:
+        """Add facts to ``summary.json``."""
+        self.summary.update(facts)
+        files.write_json(self.path / "summary.json", self.summary)
+
+    @property
+    def wall_seconds(self) -> float:
+        """Seconds since the run began, without those between an interruption and its resumption."""
+        return round(self._seconds_before + time.perf_counter() - self._started, 3)
+
+    def metrics_so_far(self) -> dict[str, Any]:
+        """Return size and SHA-256 of the rows, once all are safe on the disk, as :meth:`reopen` takes them."""
+        if rank_zero_only.rank == 0:
+            files.sync(self.path / "metrics.csv")
+        return {"metrics_bytes": self._bytes, "metrics_sha256": self._sha256.hexdigest()}
+
+    @rank_zero_only
+    def close(self, state: State, message: str | None = None) -> None:
+        """Write the final state; ``message`` says why, where it is not ``finished``. A finished record is sealed."""
+        self._reserve.unlink(missing_ok=True)
+        self.summary.update(state=state, message=message, wall_seconds=self.wall_seconds)
+        if state == "finished":
+            # The manifest first: a record is finished from the moment that its summary says so.
+            seal(self.path, files.json_bytes(self.summary))
+        self.update()
+
+    @property
+    def _reserve(self) -> Path:
+        """Room on the disk that is given back at the end, so that the end can be written where the disk is full."""
+        return self.path / ".reserve"
+
+    @rank_zero_only
+    def _begin(self, settings: bytes, overrides: list[str]) -> None:
+        files.write_bytes(self.path / "config.yaml", settings)
+        files.write_yaml(self.path / "overrides.yaml", overrides)
+        self._write_rows([])
+        files.write_bytes(self._reserve, os.urandom(_RESERVE))
+        self.update()
+
+    @rank_zero_only
+    def _begin_again(self, run: Run, metrics_bytes: int | None, metrics_sha256: str) -> None:
+        rows, known = [], bytearray()
+        if metrics_bytes is not None:
+            header, *lines = run.read("metrics.csv").decode(errors="replace").split("\n")
+            self._columns = header.split(",")
+            while len(known) < metrics_bytes and lines:
+                rows.append(lines.pop(0))
+                known += _named(self._columns, rows[-1].split(","))
+            if files.digest(known) != metrics_sha256:
+                file = run.path / "metrics.csv"
+                raise Refused(f"{file}: its rows are not those from before the checkpoint; train a new run")
+        files.remove_leftovers(run.path)
+        (run.path / MANIFEST).unlink(missing_ok=True)
+        self._count(known)
+        self._write_rows(rows)
+        files.write_bytes(self._reserve, os.urandom(_RESERVE))
+        self.update()
+
+    def _widen(self, columns: list[str]) -> None:
+        _, *rows = (self.path / "metrics.csv").read_text().splitlines()
+        self._columns += columns
+        self._write_rows([row + "," * len(columns) for row in rows])
+
+    def _write_rows(self, rows: list[str]) -> None:
+        files.write_text(self.path / "metrics.csv", "".join(f"{line}\n" for line in [",".join(self._columns), *rows]))
+
+    def _count(self, content: bytes | bytearray) -> None:
+        self._bytes += len(content)
+        self._sha256.update(content)
+
+
+def _named(columns: list[str], cells: list[str]) -> bytes:
+    """Return a row as names and values, which stays the same when the file is rewritten with more columns."""
+    return (",".join(f"{column}={cell}" for column, cell in zip(columns, cells, strict=False) if cell) + "\n").encode()

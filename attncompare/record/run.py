@@ -1,0 +1,368 @@
+"""A run read back from its folder, and the seal that a finished one carries.
+
+The folder explains itself: ``config.yaml`` and ``overrides.yaml`` (what was trained), ``environment.json`` (with what),
+``metrics.csv`` (a row for each time that metrics were logged), ``predictions.jsonl`` and ``items.jsonl`` (the test set),
+``summary.json`` (state and final figures), the tokenizer, ``maps/`` and ``checkpoints/``. ``manifest.json`` holds the
+SHA-256 of each of them once the run has finished, so that a changed byte is noticed at every reading.
+"""
+
+import csv
+import io
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from attncompare.config import RunConfig, parse
+from attncompare.config.plain_values import safe_json, safe_yaml
+from attncompare.errors import Refused
+from attncompare.record.files import LIMIT, MEBIBYTE, digest, json_bytes, read_inside, write_json
+from attncompare.record.log import is_locked
+from attncompare.text import counted
+
+FORMAT = 3
+MANIFEST = "manifest.json"
+RUN_MARKS = ("summary.json", MANIFEST)  # a folder with either is a run, or what is left of one
+SWEEP_FILE = "sweep.yaml"
+SWEEP_LIMIT = 64 * MEBIBYTE
+"""Bytes of a sweep's file: some hundred thousand runs."""
+BEST_WEIGHTS = "checkpoints/best.safetensors"
+LAST_WEIGHTS = "checkpoints/last.safetensors"
+AVERAGED_WEIGHTS = "checkpoints/averaged.safetensors"
+_SEALED = (
+    *("config.yaml", "overrides.yaml", "environment.json", "*tokenizer.json", "metrics.csv", "predictions.jsonl"),
+    *("items.jsonl", "summary.json", "maps/*", BEST_WEIGHTS, LAST_WEIGHTS, AVERAGED_WEIGHTS),
+)
+_MAPS = "maps/step-*.npz"
+_LONGEST_NUMBER = 40  # characters; Python writes at most 24
+
+State = Literal["running", "finished", "failed", "interrupted"]
+Figures = dict[str, float | None]
+
+
+class _Wandb(BaseModel):
+    """How the run is called in W&B, whether or not it was shown there."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    id: str
+
+
+class Summary(BaseModel):
+    """What ``summary.json`` holds at least, from the beginning on; a run may add facts of its own."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    format: Literal[3]
+    state: State
+    task: str
+    label: str
+    message: str | None
+    config_sha256: str
+    wall_seconds: float = 0.0
+    group: str | None = None
+    wandb: _Wandb | None = None
+    data: dict[str, Any] = {}
+    resumed: list[dict[str, Any]] = []
+
+
+class FinishedSummary(Summary):
+    """What it holds at least once the run has finished."""
+
+    best_step: int
+    steps: int
+    val: Figures
+    test: Figures
+    cost: Figures
+    tested: Literal["best", "averaged"] = "best"
+    weights_sha256: str
+
+
+class _Manifest(BaseModel):
+    """``dropped`` names the files that were left out when the record was packed: their hashes stay part of the seal."""
+
+    model_config = ConfigDict(strict=True)
+
+    sha256: dict[str, str]
+    seal: str
+    dropped: list[str] = []
+
+
+class _Sweep(BaseModel):
+    """What ``sweep.yaml`` holds at least."""
+
+    runs: list[Any]
+
+
+class _Item(BaseModel):
+    """A line of ``items.jsonl``: besides the id the sums of each metric by its name."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    __pydantic_extra__: dict[str, list[float]]
+
+    id: int
+
+
+_OBJECTS, _ITEMS = list[dict[str, Any]], list[_Item]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run read from its folder. What a finished run holds is checked against its seal at every reading."""
+
+    path: Path
+    summary: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Run":
+        """Read the run in the folder ``path``, or refuse what is no run or a damaged one."""
+        path = Path(path)
+        if not path.exists():
+            raise Refused(f"{path}: no such folder")
+        if not is_run(path):
+            raise Refused(f"{path}: not a run (a run's folder holds config.yaml and summary.json)")
+        file, content = path / "summary.json", read_inside(path, "summary.json")
+        summary = safe_json(content, file)
+        if not isinstance(summary, dict) or summary.get("format") != FORMAT:
+            raise Refused(f"{file}: not a record of format {FORMAT}")
+        _checked(Summary, summary, file)
+        run = cls(path, summary)
+        run._check("summary.json", content)
+        return run
+
+    @property
+    def state(self) -> State:
+        """Running, finished, failed or interrupted."""
+        return self.summary["state"]
+
+    @property
+    def tested_weights(self) -> str:
+        """The file of the weights that were tested: the best on val, or the mean of the last."""
+        return AVERAGED_WEIGHTS if self.summary.get("tested") == "averaged" else BEST_WEIGHTS
+
+    def alive(self) -> bool:
+        """Return whether a process is training this run now."""
+        return is_locked(self.path)
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """What was trained."""
+        file = self.path / "config.yaml"
+        content = self.read("config.yaml")
+        if self._manifest is None and digest(content) != self.summary["config_sha256"]:
+            raise Refused(f"{file}: not what the run began with")
+        values = safe_yaml(content, file)
+        try:
+            return parse(values)
+        except Refused as error:
+            raise Refused(f"{file}: {error}") from None
+
+    def read(self, name: str, limit: int = LIMIT) -> bytes:
+        """Return the content of the file ``name`` (``maps/step-0000100.npz``), at most ``limit`` bytes.
+
+        Refused is what is missing, leads out of the folder, or is not what the finished run wrote.
+        """
+        if name in self.dropped:
+            raise Refused(f"{self.path / name}: left out when this record was packed")
+        content = read_inside(self.path, name, limit)
+        self._check(name, content)
+        return content
+
+    def has(self, name: str) -> bool:
+        """Return whether the run holds the file ``name``; of a finished one, whether it was sealed and not left out."""
+        if self._manifest is None:
+            return (self.path / name).exists()
+        return name in self._manifest.sha256 and name not in self.dropped
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The files that were left out when the record was packed, such as weights and maps."""
+        return () if self._manifest is None else tuple(self._manifest.dropped)
+
+    def without(self, patterns: Iterable[str]) -> dict[str, bytes]:
+        """Return the files of a finished run by name, but for those that match; the manifest says which are missing."""
+        manifest = self.require_finished()._manifest
+        assert manifest is not None
+        dropped = {name for name in manifest.sha256 for pattern in patterns if fnmatchcase(name, pattern)}
+        dropped |= set(manifest.dropped)
+        sealed = {**manifest.model_dump(), "dropped": sorted(dropped)}
+        files = {name: self.read(name) for name in manifest.sha256 if name not in dropped}
+        return {**files, MANIFEST: json_bytes(sealed)}
+
+    def metrics(self) -> list[dict[str, float]]:
+        """Return the rows of ``metrics.csv`` in order; an empty cell is an absent key."""
+        try:
+            text = self.read("metrics.csv").decode()
+            # While a run goes on, a line may be half written.
+            text = text if self.state == "finished" else text[: text.rfind("\n") + 1]
+            header, *rows = csv.reader(io.StringIO(text, newline=""))
+            if header[:2] != ["step", "epoch"] or any(len(row) != len(header) for row in rows):
+                raise ValueError("its lines do not fit its header")
+            found = [{key: _number(cell) for key, cell in zip(header, row, strict=True) if cell} for row in rows]
+            if not all(type(row.get("step")) is int for row in found):
+                raise ValueError("a row without its step")
+            return found
+        except (ValueError, csv.Error) as error:
+            raise Refused(f"{self.path / 'metrics.csv'}: damaged ({error})") from None
+
+    def environment(self) -> dict[str, Any]:
+        """Return what ``environment.json`` says of versions, code and machine."""
+        facts = safe_json(self.read("environment.json"), self.path / "environment.json")
+        if not isinstance(facts, dict):
+            raise Refused(f"{self.path / 'environment.json'}: damaged (no object of facts)")
+        return facts
+
+    def predictions(self) -> list[dict[str, Any]]:
+        """Return the rows of ``predictions.jsonl``, none where the run has not got that far or they were left out."""
+        return self._rows("predictions.jsonl", _OBJECTS)
+
+    def items(self) -> list[dict[str, Any]]:
+        """Return the sums of each test item, ``{"id": 3, "loss": [nats, tokens], ...}``, none where there are none."""
+        return self._rows("items.jsonl", _ITEMS)
+
+    def map_files(self) -> list[Path]:
+        """Return the files of attention maps, by training step."""
+        if self._manifest is None:
+            return sorted(self.path.glob(_MAPS))
+        return [
+            self.path / name for name in sorted(self._manifest.sha256) if fnmatchcase(name, _MAPS) and self.has(name)
+        ]
+
+    def require_finished(self) -> "Run":
+        """Return the run itself, or refuse with its state."""
+        if self.state != "finished":
+            raise Refused(f"{self.path}: the run {self.standing()}")
+        _checked(FinishedSummary, self.summary, self.path / "summary.json")
+        return self
+
+    def standing(self) -> str:
+        """Return in words where an unfinished run stands, and what can be done."""
+        if self.alive():
+            return "is being trained right now"
+        why = f": {self.summary['message']}" if self.summary["message"] else ""
+        how = "was killed while it was running" if self.state == "running" else f"is {self.state}, not finished"
+        return f"{how}{why}; {how_to_resume(self.path)}"
+
+    @cached_property
+    def _manifest(self) -> _Manifest | None:
+        """The seal of a finished run; an unfinished one still changes."""
+        return _read_manifest(self.path) if self.state == "finished" else None
+
+    def _rows(self, name: str, schema: Any) -> list[dict[str, Any]]:
+        file = self.path / name
+        if not self.has(name):
+            return []
+        *lines, rest = self.read(name).split(b"\n")
+        if rest:
+            raise Refused(f"{file}: damaged (its last line has no end)")
+        rows = [safe_json(line, f"{file}: line {place}") for place, line in enumerate(lines, 1)]
+        _checked(schema, rows, file)
+        return rows
+
+    def _check(self, name: str, content: bytes) -> None:
+        expected = None if self._manifest is None else self._manifest.sha256.get(name)
+        if self._manifest is not None and digest(content) != expected:
+            why = "not a file of the finished run" if expected is None else "not what the finished run wrote"
+            raise Refused(f"{self.path / name}: {why} (its SHA-256 is not that of {MANIFEST})")
+
+
+def seal(folder: Path, summary: bytes | None = None) -> None:
+    """Write ``manifest.json``: the SHA-256 of every file that a reader reads, and one over all of these.
+
+    Args:
+        folder: the run's folder.
+        summary: the ``summary.json`` that is about to be written; None: the one that is there.
+    """
+    files = sorted(file for pattern in _SEALED for file in folder.glob(pattern) if file.is_file())
+    digests = {file.relative_to(folder).as_posix(): digest(file.read_bytes()) for file in files}
+    if summary is not None:
+        digests["summary.json"] = digest(summary)
+    write_json(folder / MANIFEST, {"sha256": digests, "seal": _seal_of(digests), "dropped": []})
+
+
+def _read_manifest(folder: Path) -> _Manifest:
+    file = folder / MANIFEST
+    manifest = _checked(_Manifest, safe_json(read_inside(folder, MANIFEST), file), file)
+    if manifest.seal != _seal_of(manifest.sha256) or not set(manifest.dropped) <= manifest.sha256.keys():
+        raise Refused(f"{file}: damaged (its list of files is not what was sealed)")
+    return manifest
+
+
+def _seal_of(digests: dict[str, str]) -> str:
+    return digest("".join(f"{value} {name}\n" for name, value in sorted(digests.items())).encode())
+
+
+def is_run(path: Path) -> bool:
+    """Return whether ``path`` is the folder of a run."""
+    return (path / "config.yaml").is_file() and (path / "summary.json").is_file()
+
+
+def find_runs(paths: Iterable[str | Path]) -> list[Run]:
+    """Open every run among ``paths``: each the folder of a run, or one that holds runs at any depth, but not of none."""
+    runs: dict[Path, Run] = {}
+    for path in map(Path, paths):
+        if not path.is_dir():
+            raise Refused(f"{path}: no such folder")
+        # What is left of a damaged run must not be passed over in silence, so either mark counts.
+        found = [path] if is_run(path) else sorted({file.parent for mark in RUN_MARKS for file in path.rglob(mark)})
+        if not found:
+            raise Refused(f"{path}: neither a run nor a folder that holds runs")
+        runs.update({folder.resolve(): Run.open(folder) for folder in found if folder.resolve() not in runs})
+    return list(runs.values())
+
+
+def not_started(paths: Iterable[str | Path]) -> list[str]:
+    """Return a sentence for each sweep in or below ``paths`` of which some runs have no record, or that is damaged."""
+    sentences = []
+    files = {file.resolve(): file for path in paths for file in sorted(Path(path).rglob(SWEEP_FILE))}
+    for file in files.values():
+        try:
+            asked = len(_checked(_Sweep, safe_yaml(read_inside(file.parent, file.name, SWEEP_LIMIT), file), file).runs)
+        except Refused as error:  # the runs beside it can be whole
+            sentences.append(str(error))
+            continue
+        missing = asked - len({_identity(folder) for folder in file.parent.iterdir() if is_run(folder)})
+        if missing > 0:
+            sentences.append(f"{file.parent}: {missing} of its {counted(asked, 'run')} not started; see {SWEEP_FILE}")
+    return sentences
+
+
+def how_to_resume(run: Path) -> str:
+    """Return the command that goes on with the run in the folder ``run``."""
+    return f"go on with: attncompare train --resume {shlex.quote(str(run))}"
+
+
+def mark_lost(path: Path, message: str) -> None:
+    """Close the record of a run whose process is gone without having closed it itself: it has failed."""
+    run = Run.open(path)
+    if run.state == "running":
+        write_json(path / "summary.json", {**run.summary, "state": "failed", "message": message})
+
+
+def _identity(folder: Path) -> str:
+    """Return what tells the runs of a sweep apart: one that failed and was trained again has two folders."""
+    try:
+        return Run.open(folder).summary["config_sha256"]
+    except Refused:  # a damaged one has been started, too
+        return str(folder)
+
+
+def _checked(schema: Any, value: Any, file: Path) -> Any:
+    """Return ``value`` as ``schema`` has it, or refuse it in one line that names the file and the key."""
+    try:
+        return TypeAdapter(schema).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Refused(f"{file}: damaged ({where}{': ' if where else ''}{first['msg']})") from None
+
+
+def _number(cell: str) -> float:
+    if len(cell) > _LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(cell)} characters")
+    return int(cell) if cell.lstrip("-").isdigit() else float(cell)

@@ -1,0 +1,91 @@
+"""How far one or many runs are, and how long it will take: one table in a terminal, plain lines elsewhere."""
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from attncompare.text import counted, printable
+
+_LINES = 4  # of training progress that a run prints without a terminal
+
+
+class ProgressBoard:
+    """Shows runs that train at the same time or one after another.
+
+    Args:
+        labels: one for each run.
+        console: where to show it.
+    """
+
+    def __init__(self, labels: list[str], console: Console) -> None:
+        self._labels, self._console = [printable(label) for label in labels], console
+        columns = (
+            *(TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), MofNCompleteColumn()),
+            *(TextColumn("{task.fields[state]}", markup=False), TimeRemainingColumn(elapsed_when_finished=True)),
+        )
+        self._table = Progress(*columns, console=console, speed_estimate_period=600)
+        self._all = self._table.add_task("all runs", total=len(labels), state="", visible=len(labels) > 1)
+        self._rows: dict[int, TaskID] = {}
+        self._began: dict[int, float] = {}
+        self._ended: dict[int, str] = {}
+        self._shares = [0.0] * len(labels)
+        self._said: dict[int, tuple[str, int]] = {}
+
+    def __enter__(self) -> "ProgressBoard":
+        if self._console.is_terminal:
+            self._table.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._table.stop()
+
+    def update(self, number: int, phase: str, step: int, max_steps: int, loss: float | None = None) -> None:
+        """Show where run ``number`` stands, as :class:`attncompare.training.Progress` says it."""
+        if number not in self._rows:
+            self._rows[number] = self._table.add_task(self._labels[number], state="")
+            self._began[number] = time.monotonic()
+        told = "" if loss is None else f", loss {loss:.3f}"
+        self._table.update(self._rows[number], total=max_steps, completed=step, state=f"{phase}{told}")
+        self._shares[number] = step / max_steps
+        self._table.update(self._all, completed=sum(self._shares), state=self.summary())
+        said = (phase, _LINES * step // max_steps)
+        if not self._console.is_terminal and said != self._said.get(number) and phase != "validating":
+            self._said[number] = said
+            self.print(f"{self._labels[number]}: {phase}{f' step {step}/{max_steps}' if step else ''}{told}")
+
+    def finish(self, number: int, state: str) -> None:
+        """Show that run ``number`` ended as ``state``; in the table only those stay that did not finish."""
+        self._ended[number], self._shares[number] = state, 1.0
+        if number in self._rows:
+            self._table.update(self._rows[number], state=state, visible=state != "finished")
+            self._table.stop_task(self._rows[number])
+        self._table.update(self._all, completed=sum(self._shares), state=self.summary())
+        if not self._console.is_terminal:
+            spent = duration(time.monotonic() - self._began.get(number, time.monotonic()))
+            of_all = f" ({self.summary()})" if len(self._labels) > 1 else ""
+            self.print(f"{self._labels[number]}: {state} after {spent}{of_all}")
+
+    def print(self, text: str) -> None:
+        """Print a message above the table."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def summary(self) -> str:
+        """Return how many runs have ended, how many of them did not finish, and how long the rest will take."""
+        ended = f"{len(self._ended)} of {counted(len(self._labels), 'run')} done"
+        bad = sum(state != "finished" for state in self._ended.values())
+        left = self._table.tasks[0].time_remaining if len(self._ended) < len(self._labels) else None
+        return ", ".join(
+            [ended, *([f"{bad} not finished"] if bad else []), *([f"about {duration(left)} left"] if left else [])]
+        )
+
+
+def duration(seconds: float) -> str:
+    """Return a number of seconds as people say it: "45 s", "12 min", "3.5 h"."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,355 @@
+"""The metrics of the built-in tasks: each declares how it is called, written and judged, and sums what each test item adds.
+
+All are :class:`torchmetrics.Metric`; BLEU, chrF and TER are counted by sacrebleu. A metric of another package derives from
+:class:`Metric` and is found through the entry points ``attncompare.metrics``.
+"""
+
+import math
+from collections.abc import Sequence
+from inspect import Parameter, signature
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torchmetrics
+from numpy.typing import NDArray
+from sacrebleu.metrics import BLEU, CHRF, TER
+from torch import Tensor
+
+from attncompare import registry
+from attncompare.config import RunConfig
+from attncompare.errors import Refused
+
+Sums = NDArray[np.float64]
+
+
+class Metric(torchmetrics.Metric):
+    """A figure of an evaluation that follows from sums over its items: sentence pairs, documents or rows.
+
+    A subclass sets the attributes, and defines ``update`` and ``value``. ``update`` is called for each batch with those
+    of these arguments that it names. Of each scored token: ``nats_N`` (its cross-entropy), ``correct_N`` (bool: was it the
+    likeliest), ``bytes_N`` (int: the UTF-8 bytes of text that it stands for), ``items_N`` (int: its item, from 0). Of each
+    decoded sentence: ``hypotheses`` and ``references`` (texts), ``sentence_items`` (its item).
+
+    Attributes:
+        name: key in ``metrics.csv`` (behind the split: ``val/bleu``), in ``summary.json`` and in W&B.
+        title: what it is called in a sentence.
+        short: heading of a column, at most two lines.
+        unit: ``"%"`` for shares of 1 that are written in percent, empty for pure numbers.
+        higher_is_better: which way is better.
+        digits: behind the point.
+        in_table: whether tables of a comparison show it.
+        tested: whether a comparison gives verdicts in it.
+        unless: metrics that say more: where the task has one of them, this one is neither in tables nor tested.
+        per_token: whether it depends on how text is cut into tokens, so that it cannot be compared between tokenizers.
+        bounds: the least and the largest possible value; None: unbounded.
+        sums: the names of the sums that ``value`` needs; empty where items make no sense.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    short: ClassVar[str]
+    unit: ClassVar[str] = ""
+    higher_is_better: bool  # torchmetrics declares it as an attribute of instances
+    digits: ClassVar[int] = 2
+    in_table: ClassVar[bool] = True
+    tested: ClassVar[bool] = True
+    unless: ClassVar[tuple[str, ...]] = ()
+    per_token: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float | None, float | None]] = (0.0, None)
+    sums: ClassVar[tuple[str, ...]] = ()
+    seen: Tensor
+
+    is_differentiable = False
+    full_state_update = True
+
+    def __init__(self) -> None:
+        super().__init__(sync_on_compute=False)  # every process evaluates everything
+        for state in ("seen", *self.sums):
+            self.add_state(state, torch.zeros(0, dtype=torch.float64), dist_reduce_fx="sum")
+
+    @classmethod
+    def of(cls, config: RunConfig) -> "Metric":  # noqa: ARG003
+        """Return a new metric with the settings of a run."""
+        return cls()
+
+    @classmethod
+    def needs(cls) -> list[str]:
+        """Return the arguments that ``update`` asks for, which a task has to give."""
+        plain = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+        asked = list(signature(cls.update).parameters.values())[1:]
+        return [one.name for one in asked if one.kind in plain and one.default is Parameter.empty]
+
+    @classmethod
+    def value(cls, sums: Sums) -> Sums:  # noqa: ARG003
+        """Return the figure (...) of ``sums`` (..., len(cls.sums)), each summed over the items of a test set."""
+        raise Refused(f"metric '{cls.name}': the class {cls.__name__} must define the method value")
+
+    @classmethod
+    def scale(cls) -> float:
+        """Return by what a value is multiplied where people read it."""
+        return 100.0 if cls.unit == "%" else 1.0
+
+    @classmethod
+    def format(cls, value: float | None) -> str:
+        """Write ``value`` for people, without the unit; an absent one is a dash."""
+        return "–" if value is None else f"{value * cls.scale():.{cls.digits}f}"
+
+    @classmethod
+    def describe(cls) -> str:
+        """Return the title with the unit, as an axis says it."""
+        return f"{cls.title} ({cls.unit})" if cls.unit else cls.title
+
+    @classmethod
+    def measure(cls) -> str:
+        """Return what a difference is counted in: "BLEU", "nats per token", "points of exact match"."""
+        return f"points of {cls.title}" if cls.unit == "%" else cls.unit or cls.title
+
+    def signature(self) -> str | None:
+        """Return how it was computed, for metrics that have a signature."""
+        return None
+
+    def add(self, items: Tensor, *columns: Any) -> None:
+        """Add to the sums of some items.
+
+        Args:
+            items: the item of each row, int64 (N,); an item may come again.
+            columns: what each row adds to each of ``sums``, (N,) each.
+        """
+        items = items.cpu()  # sums by index have no fixed order on a GPU
+        for state, column in zip(("seen", *self.sums), (torch.ones_like(items), *columns), strict=True):
+            # Without items, bincount forgets the type of its weights.
+            added = torch.bincount(items, weights=torch.as_tensor(column).cpu().double()).double()
+            before = getattr(self, state).cpu()
+            total = added.new_zeros(max(len(before), len(added)))
+            total[: len(before)] += before
+            total[: len(added)] += added
+            setattr(self, state, total)
+
+    def compute(self) -> Tensor:
+        """Return the figure over all items, float64; NaN where there is none."""
+        total = np.array([float(getattr(self, state).sum()) for state in self.sums])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return torch.as_tensor(float(self.value(total)), dtype=torch.float64)
+
+    def item_sums(self) -> dict[int, list[float]]:
+        """Return the sums of each item, in the order of ``sums``; whole numbers as integers."""
+        if not self.sums:
+            return {}
+        items = self.seen.nonzero().flatten().tolist()
+        columns = [getattr(self, state)[items].tolist() for state in self.sums]
+        rows = zip(*columns, strict=True)
+        return {
+            item: [int(one) if one.is_integer() else one for one in row] for item, row in zip(items, rows, strict=True)
+        }
+
+
+class Loss(Metric):
+    """Cross-entropy in nats a token, a mean over all tokens of the evaluation."""
+
+    name = "loss"
+    title, short, unit, digits = "loss", "loss\nnats", "nats per token", 4
+    higher_is_better, per_token = False, True
+    sums = ("nats", "tokens")
+
+    def update(self, nats_N: Tensor, items_N: Tensor) -> None:
+        """Add N tokens."""
+        self.add(items_N, nats_N, torch.ones_like(items_N))
+
+    @classmethod
+    def value(cls, sums: Sums) -> Sums:
+        """Return nats over tokens."""
+        return _ratio(sums)
+
+
+class Perplexity(Loss):
+    """e to the loss; infinite where that is beyond floating point."""
+
+    name = "perplexity"
+    title, short, unit, digits = "perplexity", "perplexity", "", 2
+    in_table, tested = False, False
+    bounds = (1.0, None)
+
+    @classmethod
+    def value(cls, sums: Sums) -> Sums:
+        """Return e to the nats over tokens."""
+        loss = _ratio(sums)
+        return np.where(loss > 700, math.inf, np.exp(np.minimum(loss, 700)))
+
+
+class BitsPerByte(Metric):
+    """Cross-entropy in bits a byte of text, which does not depend on the tokenizer.
+
+    It is not tested: on the same tokens it is the loss in another unit.
+    """
+
+    name = "bits_per_byte"
+    title, short, digits = "bits per byte", "bits/\nbyte", 4
+    higher_is_better, tested = False, False
+    sums = ("nats", "bytes")
+
+    def update(self, nats_N: Tensor, bytes_N: Tensor, items_N: Tensor) -> None:
+        """Add N tokens."""
+        self.add(items_N, nats_N, bytes_N)
+
+    @classmethod
+    def value(cls, sums: Sums) -> Sums:
+        """Return nats over bytes, in bits."""
+        return _ratio(sums) / math.log(2)
+
+
+class TokenAccuracy(Metric):
+    """Share of tokens that were the likeliest."""
+
+    name = "token_accuracy"
+    title, short, unit, digits = "token accuracy", "token\nacc. %", "%", 1
+    higher_is_better, per_token = True, True
+    unless = ("exact_match",)
+    bounds = (0.0, 1.0)
+    sums = ("correct", "tokens")
+
+    def update(self, correct_N: Tensor, items_N: Tensor) -> None:
+        """Add N tokens."""
+        self.add(items_N, correct_N, torch.ones_like(items_N))
+
+    @classmethod
+    def value(cls, sums: Sums) -> Sums:
+        """Return correct tokens over tokens."""
+        return _ratio(sums)
+
+
+class ExactMatch(Metric):
+    """Share of sentences that equal their reference."""
+
+    name = "exact_match"
+    title, short, unit, digits = "exact match", "exact\nmatch %", "%", 1
+    higher_is_better = True
+    bounds = (0.0, 1.0)
+    sums = ("equal", "sentences")
+
+    def update(self, hypotheses: Sequence[str], references: Sequence[str], sentence_items: Sequence[int]) -> None:
+        """Add sentences."""
+        equal = [one == other for one, other in zip(hypotheses, references, strict=True)]
+        self.add(torch.tensor(sentence_items, dtype=torch.int64), equal, [1] * len(equal))
+
+    @classmethod
+    def value(cls, sums: Sums) -> Sums:
+        """Return equal sentences over sentences."""
+        return _ratio(sums)
+
+
+class Sacrebleu(Metric):
+    """A metric over sentences whose statistics sacrebleu counts (Post 2018)."""
+
+    def __init__(self, scorer: Any) -> None:
+        super().__init__()
+        self.scorer = scorer
+
+    def update(self, hypotheses: Sequence[str], references: Sequence[str], sentence_items: Sequence[int]) -> None:
+        """Add sentences with one reference each."""
+        if hypotheses:
+            rows = self.scorer._extract_corpus_statistics(hypotheses, [references])
+            self.add(torch.tensor(sentence_items, dtype=torch.int64), *zip(*rows, strict=True))
+
+    def signature(self) -> str:
+        """Return sacrebleu's signature."""
+        self.scorer.num_refs = 1
+        return str(self.scorer.get_signature())
+
+
+class Bleu(Sacrebleu):
+    """BLEU (Papineni et al. 2002) in percent, smoothed as sacrebleu does by default (exp).
+
+    Args:
+        tokenize: how sacrebleu cuts text into words; ``none`` where the text is cut already.
+        lowercase: whether case is ignored.
+    """
+
+    name = "bleu"
+    title = short = "BLEU"
+    higher_is_better = True
+    bounds = (0.0, 100.0)
+    sums = ("sys_len", "ref_len", *(f"match_{n}" for n in range(1, 5)), *(f"total_{n}" for n in range(1, 5)))
+
+    def __init__(self, tokenize: str = "13a", lowercase: bool = False) -> None:
+        # Forced where sacrebleu would warn that the text seems to be cut already: that is what "none" says.
+        super().__init__(BLEU(tokenize=tokenize, lowercase=lowercase, force=tokenize == "none"))
+
+    @classmethod
+    def of(cls, config: RunConfig) -> "Bleu":
+        """Return BLEU as the run's task cuts text."""
+        task: Any = config.task
+        return cls(task.bleu_tokenize, task.bleu_lowercase)
+
+    @classmethod
+    def value(cls, sums: Sums) -> Sums:
+        """Return BLEU of the lengths, the matches and the n-grams for n = 1 to 4."""
+        length, reference, matches, totals = sums[..., 0], sums[..., 1], sums[..., 2:6], sums[..., 6:10]
+        # An order without a match counts as half a match, the next such order as a quarter, and so on.
+        halvings = np.cumsum((matches == 0) & (totals > 0), axis=-1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.log(np.where(matches > 0, matches, 0.5**halvings) / totals)
+            score = 100 * np.exp(np.minimum(0.0, 1 - reference / length) + logs.mean(-1))
+        # Without any 4-gram, or without any match, it is 0.
+        return np.where((totals[..., -1] > 0) & (matches.sum(-1) > 0), score, 0.0)
+
+
+class ChrF(Sacrebleu):
+    """chrF2 (Popović 2015) in percent, with sacrebleu's defaults."""
+
+    name = "chrf"
+    title = short = "chrF"
+    higher_is_better = True
+    bounds = (0.0, 100.0)
+    sums = tuple(f"{side}_{n}" for n in range(1, 7) for side in ("sys", "ref", "match"))
+
+    def __init__(self) -> None:
+        super().__init__(CHRF())
+
+    @classmethod
+    def value(cls, sums: Sums) -> Sums:
+        """Return the F-score of the mean precision and the mean recall over n-grams of characters, n = 1 to 6."""
+        hypothesis, reference, matches = (sums[..., column::3] for column in range(3))
+        counted = (hypothesis > 0) & (reference > 0)
+        orders = np.maximum(counted.sum(-1), 1)
+        precision = (np.where(counted, matches, 0) / np.where(counted, hypothesis, 1)).sum(-1) / orders
+        recall = (np.where(counted, matches, 0) / np.where(counted, reference, 1)).sum(-1) / orders
+        below = 4 * precision + recall
+        return np.asarray(500 * precision * recall / np.where(below > 0, below, 1))
+
+
+class Ter(Sacrebleu):
+    """TER (Snover et al. 2006) in percent, with sacrebleu's defaults."""
+
+    name = "ter"
+    title = short = "TER"
+    higher_is_better = False
+    in_table, tested = False, False
+    sums = ("edits", "ref_words")
+
+    def __init__(self) -> None:
+        super().__init__(TER())
+
+    @classmethod
+    def value(cls, sums: Sums) -> Sums:
+        """Return edits over words of the reference; without such words 100 where there were edits."""
+        edits, words = sums[..., 0], sums[..., 1]
+        return np.asarray(100 * np.where(words > 0, edits / np.where(words > 0, words, 1), edits > 0))
+
+
+def metric(name: str) -> type[Metric]:
+    """Return the metric ``name``: one of this file, or an installed one.
+
+    Raises:
+        Refused: if there is none; the message lists the valid names.
+    """
+    return registry.load("metrics", name)
+
+
+def metrics_of(config: RunConfig) -> dict[str, type[Metric]]:
+    """Return the metrics of a run by name, the most important first."""
+    return {name: metric(name) for name in config.task.metrics}
+
+
+def _ratio(sums: Sums) -> Sums:
+    return np.asarray(sums[..., 0] / sums[..., 1])

@@ -1,0 +1,201 @@
+"""Scores of an installed package: found by their entry point, configured with their settings, trained; and what is refused."""
+
+import sys
+
+import pytest
+import torch
+
+from attncompare.attention import Attention, attend
+from attncompare.data.module import DataModule
+from attncompare.errors import Refused
+from attncompare.registry import names
+from attncompare.tasks import build_task
+
+CODE = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from attncompare.attention import ScoreFunction
+from attncompare.config.values import PartConfig, PositiveFloat
+
+
+class Cosine(ScoreFunction):
+    class Config(PartConfig):
+        sharpness: PositiveFloat = 2.0
+        shift: float = 0.0
+
+    def __init__(self, heads, head_dim, sharpness, shift):
+        super().__init__(heads, head_dim)
+        self.sharpness, self.shift = sharpness, shift
+        self.sharpness_H = nn.Parameter(torch.full((heads,), sharpness))
+
+    def initial_(self, name, parameter, generator):
+        parameter.fill_(self.sharpness)
+
+    def forward(self, q_BHTK, k_BHSK):
+        cosine_BHTS = F.normalize(q_BHTK, dim=-1) @ F.normalize(k_BHSK, dim=-1).transpose(-2, -1)
+        return self.sharpness_H[:, None, None] * cosine_BHTS + self.shift
+
+    def flops_per_score(self):
+        return 2 * self.head_dim + 1
+
+
+class NoForward(ScoreFunction):
+    def flops_per_score(self):
+        return 1
+
+
+class NoFlops(ScoreFunction):
+    forward = Cosine.forward
+
+
+class NoInitial(Cosine):
+    initial_ = ScoreFunction.initial_
+
+
+class NoSettings(Cosine):
+    def __init__(self, heads, head_dim):
+        super().__init__(heads, head_dim, 1.0, 0.0)
+
+
+class Transposed(Cosine):
+    def forward(self, q_BHTK, k_BHSK):
+        return super().forward(q_BHTK, k_BHSK).mT
+
+
+class Narrow(Cosine):
+    def context(self, *arguments):
+        return super().context(*arguments)[..., 1:]
+
+
+NoScore = dict
+"""
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Install a package with scores, as a folder on the path: its code, and what pip writes beside it."""
+
+    def install(package, **scores):
+        folder = tmp_path / package
+        info = folder / f"{package}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (folder / f"{package}.py").write_text(CODE)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        lines = [f"{name} = {package}:{target}" for name, target in scores.items()]
+        (info / "entry_points.txt").write_text("\n".join(["[attncompare.scores]", *lines, ""]))
+        monkeypatch.syspath_prepend(folder)
+
+    before = set(sys.modules)
+    yield install
+    for name in set(sys.modules) - before:
+        if hasattr(sys.modules[name], "Cosine"):
+            del sys.modules[name]
+
+
+def test_an_installed_score_is_listed_without_being_imported(install):
+    assert "cosine" not in names("scores")
+    install("tiny_scores", cosine="Cosine")
+    assert "cosine" in names("scores")
+    assert "tiny_scores" not in sys.modules
+
+
+def test_an_installed_score_is_configured_with_its_settings_and_trained(install, make_config):
+    install("tiny_scores", cosine="Cosine")
+    score = "attention.score={name: cosine, sharpness: 3.0}"
+    config = make_config("attention.name=cosine", score, "attention.heads=2", "data=reverse", "data.train_size=100")
+    assert config.to_dict()["attention"]["score"] == {"name": "cosine", "sharpness": 3.0, "shift": 0.0}
+    data = DataModule(config)
+    data.prepare()
+    task = build_task(config, data.tokenizer)
+    sharpness = [parameter for name, parameter in task.named_parameters() if name.endswith("sharpness_H")]
+    assert len(sharpness) == 3 * config.backbone.layers
+    assert all((parameter == 3).all() for parameter in sharpness)
+    optimizer = task.configure_optimizers()["optimizer"]
+    batch = next(iter(data.train_dataloader()))
+    losses = []
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss = task.loss(batch)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[2] < losses[0]
+    assert all((parameter != 3).all() for parameter in sharpness)
+
+
+@pytest.mark.parametrize(
+    ("score", "sharpness"), [("cosine", 2), ({"name": "cosine"}, 2), ({"name": "cosine", "sharpness": 5.0}, 5)]
+)
+def test_attention_is_built_by_name_or_by_a_section(install, score, sharpness):
+    install("tiny_scores", cosine="Cosine")
+    assert (Attention(8, 2, score=score).score.sharpness_H == sharpness).all()
+
+
+@pytest.mark.parametrize(
+    ("score", "words"),
+    [
+        ({"name": "cosine", "sharpnes": 1.0}, ("cosine", "sharpnes", "sharpness,shift")),
+        ({"name": "cosine", "sharpness": -1.0}, ("cosine", "sharpness=-1.0", "positive")),
+        ({"name": "cosine", "sharpness": "1"}, ("cosine", "sharpness=1")),
+        ({"name": "scaled", "sharpness": 1.0}, ("scaled", "sharpness")),
+        ({"sharpness": 1.0}, ("unknown score",)),
+        ("cosin", ("unknown score 'cosin'", "did you mean cosine", "additive, cosine, dot, scaled")),
+    ],
+)
+def test_wrong_settings_are_refused_in_one_line_with_key_and_value(install, score, words):
+    install("tiny_scores", cosine="Cosine")
+    with pytest.raises(Refused) as refused:
+        Attention(8, 2, score=score)
+    assert "\n" not in str(refused.value)
+    assert all(word in str(refused.value) for word in words), refused.value
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("NoForward", ("NoForward", "forward")),
+        ("NoFlops", ("NoFlops", "flops_per_score")),
+        ("NoInitial", ("NoInitial", "initial_", "sharpness_H")),
+        ("NoSettings", ("NoSettings", "heads, head_dim, sharpness, shift")),
+        ("Transposed", ("Transposed", "(1, 2, 5, 4)", "(1, 2, 4, 5)")),
+        ("Narrow", ("Narrow", "(1, 2, 4, 2)", "(1, 2, 4, 3)")),
+        ("NoScore", ("dict", "ScoreFunction")),
+        ("Missing", ("tiny_scores", "cannot be loaded", "Missing")),
+    ],
+)
+def test_what_an_author_may_get_wrong_is_refused_in_one_line(install, target, words):
+    install("tiny_scores", odd=target)
+    q, k = torch.randn(1, 2, 4, 3), torch.randn(1, 2, 5, 3)
+    with pytest.raises(Refused) as refused:
+        attend(q, k, k, score="odd")
+    assert "\n" not in str(refused.value)
+    assert all(word in str(refused.value) for word in words), refused.value
+
+
+def test_the_shared_paths_serve_an_installed_score(install):
+    install("tiny_scores", cosine="Cosine")
+    q = torch.randn(1, 2, 4, 3)
+    fast, _ = attend(q, q, q, score="cosine", causal=True)
+    explicit, weights_BHTS = attend(q, q, q, score="cosine", causal=True, need_weights=True)
+    torch.testing.assert_close(fast, explicit)
+    assert (weights_BHTS.triu(1) == 0).all()
+
+
+def test_an_installed_score_neither_replaces_a_built_in_one_nor_is_left_out_quietly(install, make_config):
+    install("tiny_scores", dot="Cosine")
+    for use in (
+        lambda: names("scores"),
+        lambda: make_config("attention=dot"),
+        lambda: attend(*[torch.ones(1, 1, 2, 2)] * 3),
+    ):
+        with pytest.raises(Refused, match="attncompare and tiny_scores both have a score 'dot'"):
+            use()
+
+
+def test_two_installed_scores_of_one_name_are_refused(install):
+    install("tiny_scores", cosine="Cosine")
+    install("more_scores", cosine="Cosine")
+    with pytest.raises(Refused, match=r"^the packages \w+_scores and \w+_scores both have a score 'cosine': "):
+        names("scores")

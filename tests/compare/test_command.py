@@ -1,0 +1,281 @@
+"""``attncompare compare`` as users meet it: the page in a browser, the command, the data, and W&B."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from browser import needs_browser, opened, picture
+from sample_maps import sample_site
+
+from attncompare.compare import compare, compare_groups
+from attncompare.compare.command import default_page
+from attncompare.compare.data import as_data
+from attncompare.compare.page import report_page, write_report
+from attncompare.errors import Refused, RunFailed
+from attncompare.maps import ProbeMaps
+
+DRAWN = "html[data-drawn=all]"
+VARIANTS = ("additive", "dot", "scaled", "causal", "multihead")
+
+
+@pytest.fixture
+def ten_runs(make_run, sample_maps):
+    return [
+        make_run(
+            f"sweep/{task}-{name}",
+            *(f"task={task}", f"attention={name}"),
+            maps=sample_maps(4 if name == "multihead" else 1),
+        )
+        for task in ("translation", "language_model")
+        for name in VARIANTS
+    ]
+
+
+@pytest.fixture
+def seeds(make_run, sample_maps):
+    """Three variants with six seeds each: dot is clearly worse and faster."""
+    figures = {"additive": (2.0, 10_000.0), "dot": (3.0, 20_000.0), "multihead": (1.99, 15_000.0)}
+
+    def items(scale):
+        rows = [(n, scale * (5.0 + n % 7), 20 if n % 2 else 90) for n in range(80)]
+        return [{"id": n, "loss": [nats, 4], "bits_per_byte": [nats, size]} for n, nats, size in rows]
+
+    return [
+        make_run(
+            f"{name}{seed}",
+            *("task=language_model", f"attention={name}", f"seed={seed}"),
+            test={"loss": loss + (-1) ** (seed + len(name)) / (50 + seed)},
+            cost={"tokens_per_second": speed},
+            items=items(loss + seed / 100),
+            maps=sample_maps(4 if name == "multihead" else 1),
+        )
+        for name, (loss, speed) in figures.items()
+        for seed in range(1, 7)
+    ]
+
+
+@pytest.fixture
+def page_of(tmp_path):
+    def write(runs):
+        write_report(compare_groups(runs), tmp_path / "report.html")
+        return tmp_path / "report.html"
+
+    return write
+
+
+@needs_browser
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_the_report_works_alone(ten_runs, page_of, width, dark):
+    file = page_of(ten_runs)
+    assert file.stat().st_size < 1e6
+    with opened(file, width, dark) as (page, problems):
+        page.wait_for_selector(DRAWN)
+        assert page.locator("section.task").count() == 2
+        assert page.locator(".curves .chart svg").count() == page.locator(".curves .chart").count() == 9
+        assert page.get_by_text("causal = scaled").count() > 0
+        assert page.get_by_text("the <script>alert(1)</script>").count() > 0  # as text
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        maps = page.locator(".attention-maps").first
+        before = maps.locator("canvas").count(), picture(page, 4)
+        maps.get_by_label("Head", exact=True).select_option("head 2")
+        assert (maps.locator("canvas").count(), picture(page, 4)) != before
+        assert problems == []
+
+
+@needs_browser
+def test_the_first_screen_says_which_is_better_whether_it_is_real_and_what_it_costs(seeds, page_of):
+    with opened(page_of(seeds)) as (page, problems):
+        seen = page.evaluate("""() => ['.headline', '.verdicts .decided', '.results tbody tr:last-child', '.costs']
+            .map((one) => document.querySelector(one).getBoundingClientRect().bottom)""")
+        assert max(seen) < 900
+        told = page.locator(".headline").inner_text()
+        assert told == "dot is worse in loss. Which of additive and multihead is best is not decided."
+        assert page.locator(".verdicts .decided").count() >= 2
+        cell = page.locator(".results tbody tr").first.locator("td").nth(2).inner_text()
+        assert "±" in cell and "[" in cell
+        assert "10.0 k (additive) to 20.0 k (dot)" in page.locator(".costs").inner_text()
+        assert problems == []
+
+
+@needs_browser
+def test_a_name_shows_and_hides_its_variant_also_from_the_keyboard(seeds, page_of):
+    with opened(page_of(seeds)) as (page, problems):
+        page.wait_for_selector(DRAWN)
+        lines = page.locator(".curves .chart").first.locator("path.line")
+        marks = page.locator("[data-lengths] path.mark")
+        before = lines.count(), marks.count()
+        assert before[0] == 3 * 7 and before[1] == 3 * 2  # six seeds and their mean; two buckets
+        button = page.get_by_role("button", name="dot")
+        button.focus()
+        page.keyboard.press("Enter")
+        assert button.get_attribute("aria-pressed") == "false"
+        assert (lines.count(), marks.count()) == (2 * 7, 2 * 2)
+        page.keyboard.press("Enter")
+        assert (lines.count(), marks.count()) == before
+        assert problems == []
+
+
+@needs_browser
+def test_axes_can_be_chosen_and_values_are_told_under_the_pointer(seeds, page_of):
+    with opened(page_of(seeds)) as (page, problems):
+        page.wait_for_selector(DRAWN)
+        curve = page.locator(".curves .chart").nth(1)
+        curve.scroll_into_view_if_needed()
+        curve.hover(position={"x": 200, "y": 100})
+        assert curve.locator(".tip p").count() == 3 and "training step 200" in curve.locator(".tip").inner_text()
+        pareto = page.locator("[data-pareto]")
+        assert "dot, multihead" in pareto.locator("p.soft").inner_text()  # the fastest first
+        assert pareto.locator("text.name").all_text_contents() == ["additive", "dot", "multihead"]
+        pareto.get_by_label("Cost", exact=True).select_option("parameters")
+        assert pareto.locator("p.soft").inner_text().endswith(": multihead.")
+        lengths = page.locator("[data-lengths]")
+        lengths.get_by_label("Quality", exact=True).select_option("bits per byte")
+        assert "bits per byte" in lengths.locator("text.axis").all_text_contents()
+        assert problems == []
+
+
+@needs_browser
+def test_on_paper_the_charts_fit_and_controls_are_hidden(seeds, page_of):
+    with opened(page_of(seeds), 1280, dark=True) as (page, problems):
+        page.wait_for_selector(DRAWN)
+        page.emulate_media(media="print")
+        chart = page.locator(".curves .chart").first
+        assert chart.locator("svg").bounding_box()["width"] <= chart.bounding_box()["width"] + 1
+        assert page.locator(".keys").is_hidden() and page.locator(".choices").first.is_hidden()
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert problems == []
+
+
+@pytest.mark.long
+def test_the_page_of_two_hundred_runs_stays_below_ten_megabytes(make_run):
+    steps = [(step, {"train/loss": 5 - step / 1000, "val/loss": 4.123456}) for step in range(10, 2010, 10)]
+    probes = [ProbeMaps(n, "", (sample_site("cross", 6, 16, 40, 40),)) for n in range(4)]
+    runs = [
+        make_run(
+            f"{name}-{heads}-{seed}",
+            *(f"attention={name}", f"attention.heads={heads}", f"seed={seed}"),
+            validations=steps,
+            answers=["1. März 2024"] * 500,
+            maps=[(step, probes) for step in range(100, 2100, 100)] if seed == 1 else (),
+        )
+        for name in VARIANTS[:4]
+        for heads in (1, 2, 4, 8, 16)
+        for seed in range(1, 11)
+    ]
+    assert len(report_page(compare_groups(runs)).encode()) < 10e6
+
+
+def test_the_command_prints_tables_and_writes_the_page_into_the_sweep(
+    ten_runs, make_run, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    failed = make_run("sweep/lost", "attention=additive", "seed=2", state="failed", message="the loss is nan")
+    sweep = ten_runs[0].path.parent
+    compare([sweep])
+    printed = capsys.readouterr().out
+    assert "Translation" in printed and "Language model" in printed and "causal = scaled" in printed
+    assert "Note: 1 run was left out: " in printed and "lost: failed (the loss is nan)" in printed
+    assert "Page: runs/sweep/report.html" in printed
+    assert f"<code>{failed.path}</code> <b>failed</b>: the loss is nan" in (sweep / "report.html").read_text()
+    compare([sweep], tmp_path / "new" / "page.html")
+    assert (tmp_path / "new" / "page.html").exists()
+
+
+def test_a_page_is_not_written_where_runs_are_refused_or_the_place_is_none(make_run, tmp_path):
+    run = make_run("sweep/a")
+    (tmp_path / "file").touch()
+    with pytest.raises(Refused, match=r"--html .*cannot write"):
+        compare([run.path], tmp_path / "file" / "page.html")
+    make_run("failed/a", state="failed")
+    with pytest.raises(Refused, match="failed"):
+        compare([tmp_path / "runs" / "failed"])
+    assert not list(tmp_path.rglob("*.html"))
+
+
+def test_the_page_goes_into_the_innermost_common_folder(make_run, tmp_path):
+    runs = [make_run("day/a"), make_run("day/b"), make_run("other/c")]
+    assert default_page(runs[:2]).resolve() == tmp_path / "runs" / "day" / "report.html"
+    assert default_page(runs[:1]).resolve() == tmp_path / "runs" / "day" / "report.html"
+    assert default_page(runs).resolve() == tmp_path / "runs" / "report.html"
+
+
+@pytest.fixture
+def sweep(make_run, tmp_path):
+    for name, bleu in (("dot", 20.0), ("scaled", 30.0)):
+        for seed in range(1, 7):
+            loss = math.nan if (name, seed) == ("dot", 3) else 1.0
+            make_run(
+                f"sweep/{name}{seed}", f"attention={name}", f"seed={seed}", test={"bleu": bleu + seed, "loss": loss}
+            )
+    make_run("sweep/lost", "attention=causal", state="failed", message="the loss is nan")
+    return tmp_path / "runs" / "sweep"
+
+
+def test_the_whole_comparison_as_data(cli, sweep):
+    code, _, err = cli("compare", sweep, "--json", "all.json", "--html", "page.html")
+    assert code == 0, err
+    text = Path("all.json").read_text(encoding="utf-8")
+    data = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    (comparison,) = data["comparisons"]
+    assert [variant["label"] for variant in comparison["variants"]] == ["dot", "scaled"]
+    first = comparison["variants"][0]
+    assert [run["seed"] for run in first["runs"]] == [1, 2, 3, 4, 5, 6] and first["runs"][0]["figures"]["bleu"] == 21.0
+    assert math.isnan(float(first["runs"][2]["figures"]["loss"]))  # a text, as JSON has no such number
+    assert first["estimates"]["bleu"]["mean"] == 23.5 and first["estimates"]["bleu"]["interval"]["level"] == 0.95
+    verdict = comparison["verdicts"][0]
+    assert (verdict["first"], verdict["second"], verdict["metric"]) == ("dot", "scaled", "bleu")
+    assert verdict["decided"] and verdict["better"] == "scaled" and verdict["difference"]["mean"] == -10.0
+    assert verdict["difference"]["p"] == 0.03125 and verdict["sentence"].startswith("scaled is better than dot")
+    (lost,) = comparison["left_out"]
+    assert lost["state"] == "failed" and lost["reason"] == "the loss is nan"
+
+
+def test_the_same_runs_give_the_same_data(make_run):
+    runs = [make_run(f"again{seed}", f"seed={seed}") for seed in (1, 2)]
+    assert as_data(compare_groups(runs)) == as_data(compare_groups(runs))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--equal", "money"), "--equal"),
+        (("--metric", "bleuu"), "did you mean bleu?"),
+        (("--tune", "optimizer.lr"), "--tune optimizer.lr: every run has"),
+        (("--equal", "time"), "--equal time: "),
+        (("--json", "nowhere/all.json"), "--json nowhere/all.json: "),
+        (("--json", "."), "--json .: "),
+    ],
+)
+def test_options_that_do_not_fit_are_refused_in_one_line(cli, sweep, options, words):
+    code, _, err = cli("compare", sweep, *options)
+    assert code == 2 and words in err and err.count("\n") == 1
+
+
+def test_the_comparison_in_wandb_holds_its_page_and_tables(sweep, monkeypatch, capsys):
+    given = []
+    monkeypatch.setattr(
+        "attncompare.compare.in_wandb.show_comparison", lambda *a, **k: given.append((*a, k)) or "where it is"
+    )
+    for _ in range(2):
+        compare([sweep], wandb=True)
+    assert "W&B: where it is" in capsys.readouterr().out
+    (folder, shown, options), again = given[0], given[1][1]
+    assert folder == sweep and options == {"online": False} and again.run_id == shown.run_id
+    assert shown.page == (sweep / "report.html").read_text() and "scaled is better than dot" in shown.notes
+    assert (shown.summary["runs"], shown.summary["left_out"]) == (12, 1)
+    for table in shown.tables.values():
+        assert table.rows and all(len(row) == len(table.columns) for row in table.rows)
+        assert not any(cell in ("nan", "inf") for row in table.rows for cell in row)
+
+
+def test_where_wandb_fails_the_comparison_is_whole(sweep, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise RunFailed("the disk of W&B is full")
+
+    monkeypatch.setattr("attncompare.compare.in_wandb.show_comparison", fail)
+    compare([sweep], wandb=True)
+    out, err = capsys.readouterr()
+    assert "Page: " in out and (sweep / "report.html").is_file()
+    assert "the disk of W&B is full" in err and "the page are whole" in err

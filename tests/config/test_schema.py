@@ -1,0 +1,255 @@
+"""What a config may be: refusals that name key, value and what is valid, rules between sections, and what hashes see."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from commands import SMOKE, base_values, changed, composed_config
+
+from attncompare import registry
+from attncompare.config import parse
+from attncompare.config.values import PartConfig, Positive
+from attncompare.errors import Refused
+
+
+def composed(*overrides):
+    return composed_config("runs", overrides)
+
+
+# What is changed in the default config, and what the one line must name.
+REFUSED = {
+    "section.unknown": ({"attnetion": {}}, ["attnetion", "did you mean attention", "backbone"]),
+    "key.unknown": ({"optimizer.lrr": 1}, ["optimizer.lrr", "did you mean optimizer.lr"]),
+    "task.unknown": (
+        {"task.name": "translte"},
+        ["task.name", "'translte'", "did you mean translation", "language_model"],
+    ),
+    "data.unknown": ({"data.name": "lcale"}, ["data.name", "'lcale'", "did you mean locale", "pydocs"]),
+    "backbone.unknown": ({"backbone.name": "recurent"}, ["backbone.name", "'recurent'", "transformer"]),
+    "score.unknown": ({"attention.score": "scled"}, ["attention.score", "'scled'", "did you mean scaled", "additive"]),
+    "callback.unknown": ({"trainer.callbacks": ["Nothing"]}, ["trainer.callbacks", "Nothing"]),
+    "range": ({"attention.heads": 0}, ["attention.heads=0", "positive integer"]),
+    "type": ({"attention.causal": "maybe"}, ["attention.causal=maybe", "true or false"]),
+    "fraction": ({"attention.heads": 1.5}, ["attention.heads=1.5", "positive integer"]),
+    "probability": ({"attention.dropout": 1}, ["attention.dropout=1", "from 0 to below 1"]),
+    "list": ({"optimizer.betas": 0.9}, ["optimizer.betas=0.9", "list"]),
+    "choice": ({"optimizer.schedule": "cosin"}, ["optimizer.schedule=cosin", "did you mean cosine", "linear"]),
+    "label": ({"name": "a/b"}, ["name=a/b", "letters"]),
+    "too large": ({"seed": 2**63}, ["seed=", str(2**63 - 1)]),
+    "no section": ({"optimizer": 3}, ["optimizer=3", "section"]),
+    "two": ({"trainer.max_steps": 0, "optimizer.lr": 0}, ["trainer.max_steps=0", "optimizer.lr=0"]),
+    "part.unknown": (
+        {"attention.score": {"name": "scaled", "window": 3}},
+        ["attention.score.window", "attention.score.name"],
+    ),
+    "part.range": ({"backbone.d_model": 0}, ["backbone.d_model=0", "positive integer"]),
+    "part.key": ({"task.beems": 1}, ["task.beems", "did you mean task.beam"]),
+    "metric.unknown": ({"task.metrics": ["loss", "blue"]}, ["task.metrics", "blue", "bleu"]),
+    "metric.loss": ({"task.metrics": ["bleu"]}, ["task.metrics", "loss"]),
+    "metric.twice": ({"task.metrics": ["loss", "loss"]}, ["task.metrics", "once"]),
+    "bleu": ({"task.bleu_tokenize": "13b"}, ["task.bleu_tokenize=13b", "did you mean 13a"]),
+    "batch": ({"data.batch_tokens": 100}, ["batch_size=64", "batch_tokens=100"]),
+    "tokenizer": ({"data.tokenizer.kind": "unigram", "data.tokenizer.vocab_size": None}, ["unigram", "vocab_size"]),
+    "fits": ({"task": base_values("task=language_model")["task"]}, ["data=locale", "task=language_model", "pydocs"]),
+    "time": ({"trainer.max_time": "soon"}, ["trainer.max_time=soon", "HH:MM:SS"]),
+    "time and devices": ({"trainer.max_time": 9, "trainer.devices": 2}, ["max_time=9", "devices=2", "devices=1"]),
+    "compile and devices": (
+        {"trainer.compile": True, "trainer.devices": 2, "trainer.deterministic": False},
+        ["compile=true", "devices=2", "devices=1"],
+    ),
+    "compile and shapes": (
+        {"trainer.compile": True},
+        ["trainer.compile=true", "task=translation", "trainer.deterministic=false"],
+    ),
+    "parts": ({"trainer.accumulate": 65}, ["data.batch_size=64", "trainer.accumulate=65"]),
+    "processes": (
+        {"trainer.accumulate": 8, "trainer.devices": 9},
+        ["data.batch_size=64", "trainer.devices=9", "trainer.accumulate=8"],
+    ),
+    "tokens": (
+        {"data.batch_size": None, "data.batch_tokens": 63},
+        ["data.batch_tokens=63", "task.max_length=64"],
+    ),
+    "reference": ({"notes": "${oc.env:HOME}"}, ["notes", "${"]),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_wrong_value_is_refused_with_key_value_and_what_is_valid(case):
+    changes, words = REFUSED[case]
+    with pytest.raises(Refused) as refusal:
+        parse(changed(base_values(), changes))
+    text = str(refusal.value)
+    assert "\n" not in text
+    for word in words:
+        assert word in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"task.causal": False}, ["task.causal", "future", "task.causal=true"]),
+        ({"task.eval_stride": 65}, ["eval_stride=65", "max_length=64"]),
+        ({"data.tokenizer.joint": False}, ["data.tokenizer.joint=false", "one vocabulary"]),
+    ],
+)
+def test_a_language_model_refuses_what_would_make_its_loss_meaningless(changes, words):
+    with pytest.raises(Refused) as refusal:
+        parse(changed(base_values("task=language_model"), changes))
+    assert all(word in str(refusal.value) for word in words)
+
+
+WITHOUT_TORCH = """
+import json, sys
+from attncompare.config import parse
+from attncompare.errors import Refused
+for values in json.load(sys.stdin):
+    try:
+        parse(values)
+    except Refused as error:
+        print(json.dumps([str(error), sorted({"torch", "pytorch_lightning", "datasets"} & set(sys.modules))]))
+"""
+BUILT_IN = [
+    case for case in REFUSED if case.partition(".")[2] == "unknown" and case.partition(".")[0] not in ("part", "metric")
+]
+BUILT_IN += [
+    "range",
+    "type",
+    "fraction",
+    "probability",
+    "list",
+    "choice",
+    "label",
+    "too large",
+    "no section",
+    "two",
+    "time",
+]
+
+
+def test_built_in_keys_and_names_of_parts_are_refused_without_importing_torch():
+    configs = [changed(base_values(), REFUSED[case][0]) for case in BUILT_IN]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH], input=json.dumps(configs), capture_output=True, text=True, check=True
+    )
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(found) == len(BUILT_IN)
+    for case, (text, imported) in zip(BUILT_IN, found, strict=True):
+        assert all(word in text for word in REFUSED[case][1]), text
+        assert imported == [], case
+
+
+def test_every_name_of_a_part_can_be_listed_without_importing_it():
+    listed = "from attncompare import registry; [registry.names(kind) for kind in registry.KINDS]"
+    code = f"import sys; {listed}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+    assert registry.names("scores") == ["additive", "dot", "scaled"]
+    assert registry.names("tasks") == ["language_model", "translation"]
+    assert registry.names("backbones") == ["transformer"]
+
+
+def entry(name, value, kind="scores", package="other"):
+    """Return an entry point as an installed package would bring it."""
+
+    class Found(registry.EntryPoint):
+        dist = type("Distribution", (), {"name": package})
+
+    return Found(name, value, f"attncompare.{kind}")
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Let some entry points be those of installed packages."""
+
+    def install(*entries):
+        monkeypatch.setattr(registry, "entry_points", lambda group: [one for one in entries if one.group == group])
+
+    return install
+
+
+def test_two_packages_with_one_name_are_refused(installed):
+    installed(entry("scaled", "other:Scaled", package="mine"))
+    with pytest.raises(Refused, match=r"attncompare and mine .*score 'scaled'"):
+        registry.names("scores")
+    installed(entry("window", "one:Window", package="one"), entry("window", "two:Window", package="two"))
+    with pytest.raises(Refused, match=r"one and two .*score 'window'.*uninstall two"):
+        registry.load("scores", "window")
+
+
+def test_a_package_that_cannot_be_imported_is_named(installed):
+    installed(entry("broken", "no_such_package:Broken"))
+    assert "broken" in registry.names("scores")
+    with pytest.raises(Refused, match=r"score 'broken' of other .*no_such_package"):
+        parse(changed(base_values(), {"attention.score": "broken"}))
+
+
+class Window:
+    """A score with a setting of its own."""
+
+    class Config(PartConfig):
+        size: Positive = 8
+
+
+def test_an_installed_part_brings_settings_of_its_own(installed):
+    installed(entry("window", f"{__name__}:Window"))
+    config = parse(changed(base_values(), {"attention.score": {"name": "window", "size": 3}}))
+    assert config.attention.score.size == 3
+    assert config.to_dict()["attention"]["score"] == {"name": "window", "size": 3}
+    assert parse(config.to_dict()) == config
+    assert parse(changed(base_values(), {"attention.score": "window"})).attention.score.size == 8
+    with pytest.raises(Refused, match=r"attention\.score\.size=0: must be a positive integer"):
+        parse(changed(base_values(), {"attention.score": {"name": "window", "size": 0}}))
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["name=x", "tags=[x]", "notes=x", "runs=elsewhere", "tracking=disabled", "tracking.probes=1", "tracking.project=x"],
+)
+def test_the_hash_ignores_what_only_names_or_shows(override):
+    assert composed(override).hash() == composed().hash()
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *("attention=dot", "attention.name=other", "attention.heads=2", "attention.dropout=0.1", "backbone.d_ff=8"),
+        *("data.batch_size=8", "data.tokenizer.vocab_size=900", "optimizer.lr=1", "trainer.max_steps=3"),
+        *("trainer.threads=1", "trainer.devices=2", "seed=7", "data_seed=7", "task.label_smoothing=0"),
+    ],
+)
+def test_the_hash_covers_what_decides_the_numbers(override):
+    assert composed(override).hash() != composed().hash()
+
+
+def test_same_model_whatever_its_name_and_however_its_head_width_is_spelled():
+    identity = composed().model_identity()
+    assert composed("attention.name=other", "tags=[x]").model_identity() == identity
+    assert composed("attention=multihead", "attention.heads=1").model_identity() == identity
+    width = composed().backbone.d_model
+    assert composed(f"attention.head_dim={width}").model_identity() == identity
+    assert composed(f"attention.head_dim={width - 1}").model_identity() != identity
+    for other in ("attention=multihead", "attention=dot", "seed=2"):
+        assert composed(other).model_identity() != identity
+
+
+def test_causal_is_another_model_where_there_is_an_encoder_and_the_same_on_a_language_model():
+    assert composed("attention=causal").model_identity() != composed().model_identity()
+    language_model = "task=language_model"
+    assert composed(language_model, "attention=causal").model_identity() == composed(language_model).model_identity()
+
+
+def test_the_config_of_a_record_is_read_back_as_it_was(finished_run):
+    assert finished_run.config.hash() == composed(*SMOKE, "attention=multihead", "attention.heads=2").hash()
+    assert finished_run.config.tags == ("tests",)
+    with pytest.raises(ValueError, match="frozen"):
+        finished_run.config.seed = 2
+
+
+def test_a_time_is_written_in_seconds_or_as_a_clock_shows_it():
+    for time in ("01:02:03", 3723, 3723.0):
+        assert parse(changed(base_values(), {"trainer.max_time": time})).trainer.max_time == 3723.0
+    for wrong in (0, -1, "1:60:00", "00:00:00"):
+        with pytest.raises(Refused, match=r"trainer.max_time="):
+            parse(changed(base_values(), {"trainer.max_time": wrong}))

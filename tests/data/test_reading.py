@@ -1,0 +1,420 @@
+"""Files of every kind: each string arrives as it was written, and what cannot be read is refused with its place."""
+
+import gzip
+import json
+import os
+
+import datasets
+import pyarrow as pa
+import pytest
+from dataset_configs import data_config, dataset
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import parquet
+from pydantic import ValidationError
+
+from attncompare.data import reading
+from attncompare.data.corpus import fingerprint
+from attncompare.data.dataset import SPLITS
+from attncompare.errors import Refused
+
+# What a reader could take for something else: nothing, a number, a date, a quotation, a line end, a special token.
+WORDS = ["null", "NA", "nan", "None", "007", "1.50", "1e5", "true", "2020-01-01", "12:30"]
+MARKS = ['"Hello', '5" disk', "'a'", '""', "a, b", "a;b", "\\n", "#", "<pad>", "</s>", "[MASK]", "▁", "Ġ", "{}", "=1"]
+LETTERS = [
+    "ä\u2028ö",
+    "\x0b\x0c",
+    "\x85",
+    "\u00a0",
+    " lead",
+    "trail ",
+    "e\u0301",
+    "é",
+    "\u200d\u200b",
+    "שלום",
+    "👩🏽‍🚀",
+    "x" * 200_000,
+]
+STRINGS = [*WORDS, *MARKS, *LETTERS, "\ufeffmark inside"]
+
+
+def csv(rows):
+    return "".join(",".join('"' + cell.replace('"', '""') + '"' for cell in row) + "\r\n" for row in rows).encode()
+
+
+def tsv(rows):
+    return "".join("\t".join(row) + "\n" for row in rows).encode()
+
+
+def json_lines(rows):
+    names, *rows = rows
+    return "".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows).encode()
+
+
+def as_parquet(rows):
+    names, *rows = rows
+    sink = pa.BufferOutputStream()
+    table = pa.table({name: [row[i] for row in rows] for i, name in enumerate(names)})
+    parquet.write_table(table.append_column("id", pa.array(range(len(rows)))), sink)
+    return sink.getvalue().to_pybytes()
+
+
+TABLES = {"csv": csv, "tsv": tsv, "jsonl": json_lines, "parquet": as_parquet}
+KINDS = [*TABLES, "csv.gz", "tsv.gz", "jsonl.gz", "lines", "lines.gz", "save_to_disk"]
+
+
+def write(folder, split, kind, rows):
+    """Write rows of source and target as a split."""
+    packed = gzip.compress if kind.endswith(".gz") else bytes
+    plain = kind.removesuffix(".gz")
+    if kind == "save_to_disk":
+        columns = {"en": [row[0] for row in rows], "de": [row[1] for row in rows]}
+        datasets.Dataset.from_dict(columns).save_to_disk(folder / split)
+    elif plain == "lines":
+        for side, language in enumerate(("en", "de")):
+            content = packed("".join(f"{row[side]}\n" for row in rows).encode())
+            (folder / f"{split}.{language}{kind.removeprefix('lines')}").write_bytes(content)
+    else:
+        table = TABLES[plain]([("en", "note", "de"), *((source, "x", target) for source, target in rows)])
+        (folder / f"{split}.{kind}").write_bytes(packed(table))
+
+
+def pairs(path, **changes):
+    return dataset("pairs", path=str(path), **changes).load()
+
+
+def texts(path, split, **changes):
+    return dataset("text", path=str(path), **changes).load().splits[split]["text"][:]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_string_of_a_pair_arrives_as_it_was_written(folder, kind):
+    rows = {split: [(text, f"{text} {split}") for text in STRINGS] for split in SPLITS}
+    for split in SPLITS:
+        write(folder, split, kind, rows[split])
+    found = pairs(folder, keep_empty=True)
+    for split in SPLITS:
+        assert list(zip(found.column(split, "source"), found.column(split, "target"), strict=True)) == rows[split]
+        assert found.splits[split].cache_files  # mapped, not in memory
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet", "txt"])
+def test_every_string_of_a_document_arrives_as_it_was_written(folder, kind):
+    if kind == "txt":
+        for number, text in enumerate(STRINGS):
+            (folder / f"{number:02}.txt").write_bytes(b"\xef\xbb\xbf" + f"a {text}\n\n".encode())
+        written = [f"a {text}\n\n" for text in STRINGS]
+    else:
+        (folder / f"all.{kind}").write_bytes(TABLES[kind]([("text",), *((text,) for text in STRINGS)]))
+        written = STRINGS
+    found = [text for split in SPLITS for text in texts(folder, split)]
+    assert sorted(found) == sorted(written)
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet", "save_to_disk"])
+def test_the_fingerprint_does_not_depend_on_the_kind_of_file(folder, kind):
+    for number, written in enumerate(("lines", kind)):
+        (folder / str(number)).mkdir()
+        for split in SPLITS:
+            write(folder / str(number), split, written, [("a", f"b {split}"), ("NA", "007")])
+    assert fingerprint(pairs(folder / "0")) == fingerprint(pairs(folder / "1"))
+
+
+def test_marks_of_byte_order_and_both_kinds_of_line_ends_are_no_text(folder):
+    for split in SPLITS:
+        write(folder, split, "lines", [("one", "eins"), ("two", "zwei")])
+    plain = fingerprint(pairs(folder))
+    (folder / "train.en").write_bytes(b"\xef\xbb\xbfone\r\ntwo\r\n")
+    (folder / "train.de").write_bytes(b"eins\nzwei")
+    assert fingerprint(pairs(folder)) == plain
+    (folder / "train.en").write_bytes(b"one\ntoo\n")  # a changed file is read again
+    assert fingerprint(pairs(folder)) != plain
+    (folder / "a.txt").write_bytes(b"\xef\xbb\xbfone\r\n\r\ntwo" * 3)
+    assert (
+        "".join(texts(folder / "a.txt", split)[0] for split in SPLITS) == "one\n\ntwo\ufeffone\n\ntwo\ufeffone\n\ntwo"
+    )
+
+
+def test_quotation_marks_quote_in_csv_alone(folder):
+    for kind in ("csv", "tsv"):
+        (folder / kind).mkdir()
+        for split in SPLITS:
+            write(folder / kind, split, kind, [("a", "b")])
+    (folder / "csv" / "val.csv").write_bytes(b'en,de\n"a ""b"", c","x\r\ny"\n')
+    (folder / "tsv" / "val.tsv").write_bytes(b'\xef\xbb\xbfen\tde\r\n"a" b"\t"x\r\n')
+    assert pairs(folder / "csv").splits["val"][:] == {"source": ['a "b", c'], "target": ["x\ny"]}
+    assert pairs(folder / "tsv").splits["val"][:] == {"source": ['"a" b"'], "target": ['"x']}
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_columns_inside_another(folder, kind):
+    rows = [{"translation": {"en": "one", "de": f"eins {i}"}, "id": i} for i in range(3)]
+    for split in SPLITS:
+        if kind == "jsonl":
+            (folder / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        else:
+            parquet.write_table(pa.Table.from_pylist(rows), folder / f"{split}.parquet")
+    found = pairs(folder, source="translation.de", target="translation.en")
+    assert found.splits["train"][:] == {"source": ["eins 0", "eins 1", "eins 2"], "target": ["one"] * 3}
+    with pytest.raises(Refused, match=r"data\.source=en: .* no such column; valid: .*translation\.en"):
+        pairs(folder, source="en", target="de")
+
+
+BAD_LINES = {
+    "missing": (None, r"train\.de: no such file"),
+    "empty": (b"", r"train\.de is empty"),
+    "shorter": (b"eins\n", r"train\.en has 2 lines but .*train\.de has 1"),
+    "not UTF-8": (b"eins\nzw\xffei\n", r"train\.de, line 2: not UTF-8 \(byte 3 of the line is 0xff\)"),
+    "a NUL": (b"ei\0ns\nzwei\n", r"train\.de, line 1: a NUL"),
+    "blank": (b"eins\n \n", r"train\.de, line 2: blank .*data\.keep_empty=true"),
+    "a carriage return": (b"ei\rns\nzwei\n", r"train\.de, line 1: a carriage return inside; .* LF or CRLF"),
+    "a carriage return at the end": (b"eins\n\r", r"train\.de, line 2: a carriage return"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_LINES)
+def test_bad_lines_are_refused_with_their_number(folder, case):
+    content, message = BAD_LINES[case]
+    for split in SPLITS:
+        write(folder, split, "lines", [("one", "eins"), ("two", "zwei")])
+    (folder / "train.de").unlink()
+    if content is not None:
+        (folder / "train.de").write_bytes(content)
+    for check in (pairs, lambda path: dataset("pairs", path=str(path)).files()):
+        with pytest.raises(Refused, match=message) as refusal:
+            check(folder)
+        assert "\n" not in str(refusal.value)
+
+
+BAD_TABLES = {
+    "not UTF-8": ("tsv", b"en\tde\na\tb\xff\n", r"line 2: not UTF-8 \(byte 4"),
+    "a NUL": ("tsv", b"en\tde\na\tb\0\n", r"line 2: a NUL"),
+    "a carriage return": ("tsv", b"en\tde\na\rc\tb\n", r"line 2: a carriage return"),
+    "too many cells": ("tsv", b"en\tde\na\tb\tc\n", r"line 2: 3 columns, but the first line names 2"),
+    "too few cells": ("tsv", b"en\tde\na\n", r"line 2: 1 columns"),
+    "a blank line": ("csv", b"en,de\n\na,b\n", r"line 2: 0 columns"),
+    "a blank cell": ("csv", b"en,de\na,b\n ,b\n", r"line 3: blank .* in source"),
+    "an open quotation": ("csv", b'en,de\n"a,b\n', r"line 2: no CSV"),
+    "no rows": ("csv", b"en,de\n", r"is empty"),
+    "nothing": ("csv", b"", r"is empty"),
+    "a name twice": ("csv", b"en,en\na,b\n", r"two columns have one name"),
+    "other columns": (
+        "csv",
+        b"english,de\na,b\n",
+        r"data\.source=en: .*train\.csv has no such column; valid: english, de",
+    ),
+    "no JSON": ("jsonl", b"en,de\n", r"line 1: no JSON"),
+    "a list": ("jsonl", b"[1]\n", r"line 1: no JSON object"),
+    "half a line": ("jsonl", b'{"en":"a","de":"b"}\n{"en":\n', r"line 2: no JSON"),
+    "JSON not UTF-8": ("jsonl", b'{"en":"a","de":"b"}\n{"en":"\xff","de":""}\n', r"line 2: not UTF-8"),
+    "a number": ("jsonl", b'{"en":1,"de":"b"}\n', r"line 1: int, not text, in source"),
+    "a missing cell": ("jsonl", b'{"en":"a","de":"b"}\n\n{"en":"a"}\n', r"line 3: no text in target"),
+    "an escaped NUL": ("jsonl", b'{"en":"a\\u0000","de":"b"}\n', r"line 1: a NUL in source"),
+    "half a character": ("jsonl", b'{"en":"a\\ud800","de":"b"}\n', r"line 1: no JSON"),
+    "no Parquet": ("parquet", b"PAR1 and no more", r"cannot be read: "),
+    "a number in Parquet": ("parquet", as_parquet([("de", "x"), ("a", "b")]), r"data\.source=en: .* no such column"),
+    "gzip in name only": ("csv.gz", b"en,de\na,b\n", r"not a whole gzip file"),
+    "half a gzip file": ("csv.gz", gzip.compress(csv([("en", "de"), ("a", "b")]))[:-10], r"not a whole gzip file"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TABLES)
+def test_bad_tables_are_refused_in_one_line(folder, case, capfd):
+    kind, content, message = BAD_TABLES[case]
+    for split in SPLITS:
+        write(folder, split, kind, [("a", "b")])
+    (folder / f"train.{kind}").write_bytes(content)
+    for check in (pairs, lambda path: dataset("pairs", path=str(path)).files()):
+        with pytest.raises(Refused, match=message) as refusal:
+            check(folder)
+        assert "\n" not in str(refusal.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_typed_columns_must_hold_text(folder):
+    table = pa.table({"en": ["a", None, " "], "de": ["b", "c\0", "d"], "n": [1, 2, 3], "l": [["a"], [], []]})
+    parquet.write_table(table, folder / "all.parquet")
+    one = {"splits": {"val": None, "test": None}, "val_fraction": 0.4, "test_fraction": 0.4}
+    for changes, message in [
+        ({}, r"row 2: no text in source"),
+        ({"source": "de", "target": "en"}, r"row 2: a NUL in source"),
+        ({"source": "n"}, r"data\.source=n: .* holds int64 there, not text"),
+        ({"source": "l"}, r"data\.source=l: .* holds List there, not text"),
+    ]:
+        with pytest.raises(Refused, match=message):
+            pairs(folder / "all.parquet", **one, **changes)
+
+
+def test_parts_of_a_split_follow_each_other(folder):
+    for split in SPLITS:
+        for part in range(2):
+            (folder / f"{split}-0000{part}-of-00002.tsv").write_text(f"en\tde\na{part}\tb{part}\n")
+    assert pairs(folder).splits["test"]["source"][:] == ["a0", "a1"]
+
+
+def test_places_without_the_files_say_what_they_hold_and_what_is_needed(folder):
+    for split in SPLITS:
+        write(folder, split, "lines", [("a", "b")])
+    with pytest.raises(Refused, match=r"data\.splits\.val=dev: no file .* it holds .*, val\.en; needed: dev\.en"):
+        pairs(folder, splits={"val": "dev"})
+    with pytest.raises(Refused, match=r"data\.path=.*nowhere is no folder"):
+        pairs(folder / "nowhere")
+    with pytest.raises(Refused, match=r"data\.splits\.val=val: .* is one table; take val from it"):
+        write(folder, "all", "csv", [("a", "b")])
+        pairs(folder / "all.csv")
+    with pytest.raises(Refused, match=r"must be a table; valid endings: tsv, csv"):
+        (folder / "all.txt").write_text("a\n")
+        pairs(folder / "all.txt")
+    write(folder, "train", "csv", [("a", "b")])
+    with pytest.raises(Refused, match=r"data\.splits\.train=train: is it .*train\.en or .*train\.csv\?"):
+        pairs(folder)
+    (folder / "train.en").unlink()
+    (folder / "train.de").unlink()
+    write(folder, "train", "tsv", [("a", "b")])
+    with pytest.raises(Refused, match=r"different kinds: train\.csv, train\.tsv"):
+        pairs(folder)
+    (folder / "train.tsv").unlink()
+    (folder / "train.csv").unlink()
+    os.mkfifo(folder / "train.en")
+    with pytest.raises(Refused, match=r"train\.en: no plain file"):
+        pairs(folder)
+
+
+def test_blank_sentences_are_empty_pairs_by_choice_alone(folder):
+    for split in SPLITS:
+        write(folder, split, "csv", [("a", "")])
+    with pytest.raises(Refused, match=r"line 2: blank .*data\.keep_empty=true.* in target"):
+        pairs(folder)
+    assert pairs(folder, keep_empty=True).splits["train"][:] == {"source": ["a"], "target": [""]}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("pairs", {"path": None}, "data.path=null and data.hub=null: say where"),
+        ("pairs", {"hub": "owner/name"}, "data.path=folder and data.hub=owner/name: give one of them"),
+        ("pairs", {"subset": "x"}, "data.subset=x: only a dataset of the hub has subsets"),
+        ("pairs", {"splits": {"val": None}}, "data.splits.val=null and data.val_fraction=null: give one of them"),
+        ("pairs", {"val_fraction": 0.1}, "data.splits.val=val and data.val_fraction=0.1: give one of them"),
+        ("pairs", {"splits": {"val": "test"}}, "each split needs data of its own"),
+        ("pairs", {"source": "../x"}, "without /"),
+        ("pairs", {"source": "de"}, "source and target are both 'de'"),
+        ("pairs", {"path": None, "hub": "../x"}, "such as owner/name"),
+        ("text", {"streaming": True}, "data.streaming=true needs data.max_documents"),
+        ("text", {"max_documents": 3}, "data.max_documents=3 needs data.streaming=true"),
+        ("text", {"test_fraction": 0.0}, "a number between 0 and 0.5, or null"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_any_file_is_opened(name, changes, message):
+    with pytest.raises(ValidationError, match=message):
+        data_config(name, **{"path": "folder", **changes})
+
+
+# Text.
+NAMED = {"splits": {split: split for split in SPLITS}, "val_fraction": None, "test_fraction": None}
+
+
+def test_one_text_is_cut_in_order_into_its_shares(folder):
+    (folder / "a.txt").write_text("".join(chr(ord("a") + i % 26) for i in range(1000)))
+    shares = {"val_fraction": 0.2, "test_fraction": 0.1}
+    assert [len(texts(folder / "a.txt", split, **shares)[0]) for split in SPLITS] == [700, 200, 100]
+    (folder / "a.txt").write_text("ab")
+    with pytest.raises(Refused, match=r"data\.val_fraction: a text of 2 characters is too short"):
+        texts(folder / "a.txt", "val")
+
+
+@pytest.mark.parametrize("pattern", ["", "*.txt", "**/*.txt"])
+def test_files_are_a_document_each_in_the_order_of_their_names(folder, pattern):
+    for i in range(20):
+        (folder / f"{i:02}.txt").write_text(f"document {i}\n")
+    path = str(folder).replace("[", "[[]") + f"/{pattern}" if pattern else str(folder)
+    found = texts(path, "train")
+    order = [int(text.split()[1]) for text in found]
+    assert order == sorted(order) and len(order) == 18
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "txt", "txt.gz", "folders"])
+def test_texts_have_splits_by_name(folder, kind):
+    for split in SPLITS:
+        content = f"of {split}\n".encode()
+        if kind == "folders":
+            (folder / split).mkdir()
+            (folder / split / "a.txt").write_bytes(content)
+        else:
+            content = TABLES[kind]([("text",), (content.decode(),)]) if kind in TABLES else content
+            (folder / f"{split}.{kind}").write_bytes(gzip.compress(content) if kind.endswith(".gz") else content)
+    assert [texts(folder, split, **NAMED) for split in SPLITS] == [[f"of {split}\n"] for split in SPLITS]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "txt", "parquet"])
+def test_streaming_takes_the_first_documents_and_takes_them_once(folder, kind, monkeypatch):
+    documents = [(f"d{i}",) for i in range(30)]
+    if kind == "txt":
+        for i, (text,) in enumerate(documents):
+            (folder / f"{i:02}.txt").write_text(text)
+    else:
+        (folder / f"a.{kind}").write_bytes(TABLES[kind]([("text",), *documents]))
+    first = {"streaming": True, "max_documents": 20}
+    found = [text for split in SPLITS for text in texts(folder, split, **first)]
+    assert sorted(found) == sorted(text for (text,) in documents[:20])
+    if kind != "parquet":
+        monkeypatch.setitem(reading._READERS, {"txt": "document"}.get(kind, kind), lambda *_: pytest.fail("read again"))
+        assert [text for split in SPLITS for text in texts(folder, split, **first)] == found
+        monkeypatch.undo()
+    everything = [len(texts(folder, split, streaming=True, max_documents=10**6)) for split in SPLITS]
+    assert sum(everything) == 30
+
+
+def test_what_fails_while_it_is_read_leaves_nothing_behind(folder, empty_cache):
+    (folder / "a.jsonl").write_text('{"text": "a"}\n{"text": null}\n')
+    with pytest.raises(Refused, match=r"a\.jsonl, line 2: no text in text \(data\.column=text\)"):
+        texts(folder, "train")
+    assert list(empty_cache.iterdir()) == []
+
+
+BAD_TEXTS = {
+    "nothing": (b"", r"is empty"),
+    "only space": (b"\xef\xbb\xbf \n\t\r\n", r"is empty"),
+    "not UTF-8": (b"a\n" * 2**16 + b"b\xff", r"line 65537: not UTF-8 \(byte 2"),
+    "half a character": (b"a\xc3", r"not UTF-8"),
+    "a NUL": (b"a\0", r"a NUL"),
+    "a carriage return": (b"a\rb", r"line 1: a carriage return inside"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TEXTS)
+def test_bad_text_is_refused_in_one_line(folder, case):
+    content, message = BAD_TEXTS[case]
+    (folder / "a.txt").write_bytes(content)
+    with pytest.raises(Refused, match=rf"a\.txt.*{message}") as refusal:
+        dataset("text", path=str(folder / "a.txt")).files()
+    assert "\n" not in str(refusal.value)
+
+
+def test_places_that_hold_no_text_are_refused(folder):
+    for path in (folder / "nowhere.txt", folder):
+        with pytest.raises(Refused, match=r"no file there; valid endings: txt, md, tsv"):
+            texts(path, "train")
+    (folder / "a.bin").write_text("x")
+    with pytest.raises(Refused, match=r"cannot tell what .*a\.bin holds"):
+        texts(folder / "a.bin", "train")
+    (folder / "a.txt").write_text("x")
+    with pytest.raises(Refused, match=r"data\.column=body: .*a\.txt is plain text"):
+        texts(folder / "a.txt", "train", column="body")
+    with pytest.raises(Refused, match=r"names of splits need a folder"):
+        texts(folder / "a.txt", "train", splits={"val": "dev"}, val_fraction=None)
+    with pytest.raises(Refused, match=r"data\.splits\.train=null takes all files, those of val"):
+        texts(folder, "train", splits={"val": "a"}, val_fraction=None)
+    with pytest.raises(Refused, match=r"data\.splits\.val=dev: no file for it .* it holds a\.bin, a\.txt"):
+        texts(folder, "train", splits={"train": "a", "val": "dev"}, val_fraction=None)
+
+
+@given(st.lists(st.sampled_from(["a", "ä", "\n", "\r\n", "\r", " ", "\u2028"]), min_size=1))
+def test_a_text_is_read_as_python_reads_it_with_both_line_ends(tmp_path_factory, parts):
+    file, content = tmp_path_factory.getbasetemp() / "read.txt", "".join(parts)
+    file.write_bytes(content.encode())
+    if "\r" in content.replace("\r\n", "\n"):
+        with pytest.raises(Refused):
+            list(reading._lines(file))
+    else:
+        assert "".join(line for _, line in reading._lines(file)) == content.replace("\r\n", "\n")

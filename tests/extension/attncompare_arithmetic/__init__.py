@@ -1,0 +1,1 @@
+"""Parts for attncompare: a score, a task with a metric, a dataset, a backbone and a callback, each in one file."""

@@ -1,0 +1,122 @@
+import json
+
+import numpy as np
+import pytest
+from sample_maps import sample_probe, sample_site
+
+from attncompare.errors import Refused
+from attncompare.maps import SiteMap, alignment_error_rate, head_numbers, load_maps, save_maps
+
+
+def site_of(weights_TS, site="decoder_self", sure=None, possible=None):
+    weights = np.asarray(weights_TS, np.float32)[None, None]
+    T, S = weights.shape[2:]
+    return SiteMap(site, tuple("q" * T), tuple("k" * S), weights, sure, possible)
+
+
+def test_uniform_weights_have_the_entropy_of_their_number():
+    for keys in (1, 2, 7):
+        (numbers,) = head_numbers(site_of(np.full((3, keys), 1 / keys), "cross"))
+        assert numbers.entropy == pytest.approx(np.log(keys), abs=1e-6)
+        assert numbers.largest == pytest.approx(1 / keys)
+
+
+def test_one_hot_weights_have_no_entropy_and_their_distance_is_the_shift():
+    (own,) = head_numbers(site_of(np.eye(6)))
+    assert (own.entropy, own.distance, own.largest) == (0, 0, 1)
+    (previous,) = head_numbers(site_of(np.eye(6)[[0, 0, 1, 2, 3, 4]]))
+    assert previous.distance == pytest.approx(5 / 6)
+
+
+def test_cross_attention_along_the_diagonal_has_no_distance_whatever_the_lengths():
+    (numbers,) = head_numbers(site_of(np.eye(5)[[0, 2, 4]], "cross"))
+    assert numbers.distance == 0
+    (numbers,) = head_numbers(site_of(np.eye(5)[[4, 2, 0]], "cross"))
+    assert numbers.distance == pytest.approx(8 / 3)
+
+
+def test_a_query_that_attends_to_nothing_does_not_count():
+    weights = np.array([[0.5, 0.5], [0, 0]])
+    (numbers,) = head_numbers(site_of(weights))
+    assert numbers.entropy == pytest.approx(np.log(2)) and numbers.largest == 0.5
+    (numbers,) = head_numbers(site_of(np.zeros((2, 2))))
+    assert (numbers.entropy, numbers.distance, numbers.largest) == (0, 0, 0)
+
+
+def test_every_layer_and_head_has_numbers_counted_from_one():
+    site = sample_site(layers=2, heads=3)
+    numbers = head_numbers(site)
+    assert [(n.layer, n.head) for n in numbers] == [(layer, head) for layer in (1, 2) for head in (1, 2, 3)]
+    assert numbers[4].largest == pytest.approx(site.weights_LHTS[1, 1].max(-1).mean(), rel=1e-5)
+
+
+def test_alignment_error_rate_is_zero_for_the_gold_one_for_its_opposite_and_none_without():
+    sure = np.eye(4, dtype=bool)
+    assert alignment_error_rate(np.eye(4), sure, sure) == 0
+    assert alignment_error_rate(np.eye(4)[::-1], sure, sure) == 1
+    assert alignment_error_rate(np.eye(4), None, None) is None
+    assert alignment_error_rate(np.eye(4), np.zeros((4, 4), bool), np.zeros((4, 4), bool)) is None
+
+
+def test_alignment_error_rate_by_hand():
+    # Queries 0 and 1 are sure of keys 0 and 1, query 2 may take 1 or 2, query 3 has no gold and is not asked.
+    sure = np.zeros((4, 3), bool)
+    sure[0, 0] = sure[1, 1] = True
+    possible = sure.copy()
+    possible[2, 1:] = True
+    weights = np.eye(3)[[0, 2, 1, 0]]
+    # A = {00, 12, 21}, |A & S| = 1, |A & P| = 2, |A| = 3, |S| = 2
+    assert alignment_error_rate(weights, sure, possible) == pytest.approx(1 - 3 / 5)
+
+
+def test_causal_is_seen_in_the_weights():
+    assert sample_site("decoder_self", queries=5, keys=5, causal=True).causal
+    assert not sample_site("encoder_self", queries=5, keys=5).causal
+    assert not site_of(np.eye(3), "cross").causal  # queries and keys are different tokens
+
+
+def test_maps_come_back_from_their_file(tmp_path):
+    probes = [sample_probe(0, heads=3), sample_probe(4, text='"ü" \u2028 </script> \ud800 日本')]
+    save_maps(tmp_path / "step-7.npz", 7, probes)
+    step, loaded = load_maps(tmp_path / "step-7.npz")
+    assert step == 7 and [file.name for file in tmp_path.iterdir()] == ["step-7.npz"]
+    for before, after in zip(probes, loaded, strict=True):
+        assert (before.probe, before.text) == (after.probe, after.text)
+        for one, other in zip(before.sites, after.sites, strict=True):
+            known = ("site", "title", "queries", "keys", "causal")
+            assert [getattr(one, name) for name in known] == [getattr(other, name) for name in known]
+            np.testing.assert_allclose(one.weights_LHTS, other.weights_LHTS, atol=3e-4)
+            for gold in ("sure_TS", "possible_TS"):
+                assert (getattr(one, gold) is None) == (getattr(other, gold) is None)
+                assert getattr(one, gold) is None or (getattr(one, gold) == getattr(other, gold)).all()
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "empty", "gone", "flipped", "header", "pickle"])
+def test_a_damaged_file_is_refused_in_one_line(tmp_path, damage):
+    file = tmp_path / "step-1.npz"
+    save_maps(file, 1, [sample_probe()])
+    content = bytearray(file.read_bytes())
+    if damage == "cut":
+        file.write_bytes(content[: len(content) // 2])
+    elif damage == "flipped":
+        middle = content.index(b"weights.npy") + 60
+        content[middle : middle + 40] = bytes(40)
+        file.write_bytes(content)
+    elif damage == "header":
+        np.savez(file, header=np.frombuffer(json.dumps({"format": 2, "step": 1, "probes": [{}]}).encode(), np.uint8))
+    elif damage == "pickle":
+        np.savez(file, header=np.array([{"format": 1}], dtype=object))
+    elif damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(b"" if damage == "empty" else b"not an archive")
+    with pytest.raises(Refused, match=r"step-1\.npz: ") as refusal:
+        load_maps(file)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_map_whose_labels_do_not_fit_its_weights_cannot_be_made():
+    with pytest.raises(ValueError, match="labels say"):
+        SiteMap("cross", ("a",), ("b", "c"), np.ones((1, 1, 2, 2), np.float32))
+    with pytest.raises(ValueError, match=r"'\.\./x'"):
+        SiteMap("../x", ("a",), ("b",), np.ones((1, 1, 1, 1), np.float32))  # it is part of file names

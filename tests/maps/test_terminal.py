@@ -1,0 +1,60 @@
+from io import StringIO
+
+import numpy as np
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+from sample_maps import sample_probe
+
+from attncompare.errors import Refused
+from attncompare.maps import ProbeMaps, SiteMap, print_maps
+
+
+def printed(probe, width=100, layer=None, head=None, **console):
+    console = Console(file=StringIO(), width=width, **console)
+    print_maps(console, probe, layer, head)
+    return console.file.getvalue()
+
+
+def test_weights_can_be_read_without_color():
+    weights = np.array([[[[1.0, 0.0], [0.25, 0.75]]]], np.float32)
+    text = printed(ProbeMaps(0, "a b", (SiteMap("decoder_self", ("a", "b"), ("a", "b"), weights),)))
+    rows = [line for line in text.splitlines() if line.startswith(("a ", "b "))]
+    assert rows[-2].split() == ["a", "9"] and rows[-1].split() == ["b", "2", "7"]
+    assert "\x1b" not in text
+
+
+def test_all_heads_of_the_last_layer_or_the_chosen_one():
+    probe = sample_probe(heads=3)
+    text = printed(probe)
+    assert all(f"head {head}" in text for head in (1, 2, 3)) and "layer 2 of 2" in text
+    text = printed(probe, layer=1, head=2)
+    assert "head 2" in text and "head 1" not in text and "layer 1 of 2" in text
+
+
+@pytest.mark.parametrize(("choice", "message"), [({"layer": 3}, "layer=3.*1 to 2"), ({"head": 0}, "head=0.*1 to 3")])
+def test_a_layer_or_head_that_is_not_there_is_refused(choice, message):
+    with pytest.raises(Refused, match=message):
+        printed(sample_probe(heads=3), **choice)
+
+
+@pytest.mark.parametrize("width", [24, 40, 80])
+def test_long_sentences_stay_inside_the_console(width):
+    labels = tuple(f"▁{'wörter日本'[: i % 8]}\n{i}" for i in range(50))
+    weights = np.full((1, 1, 50, 50), 0.02, np.float32)
+    text = printed(ProbeMaps(0, "long", (SiteMap("encoder_self", labels, labels, weights),)), width=width)
+    assert max(map(cell_len, text.splitlines())) <= width
+    assert text.count("·") == 50 * 50
+
+
+def test_color_shows_the_weight_where_the_terminal_has_color():
+    assert "\x1b[" in printed(sample_probe(), force_terminal=True, color_system="truecolor")
+
+
+def test_labels_of_keys_are_short_and_hold_no_line_breaks():
+    weights = np.full((1, 1, 1, 2), 0.5, np.float32)
+    text = printed(ProbeMaps(0, "", (SiteMap("cross", ("q",), ("a\nb", "x" * 40), weights),)))
+    lines = text.splitlines()
+    heading = lines[lines.index(next(line for line in lines if line.startswith("head 1"))) + 1 :]
+    heading = heading[: next(i for i, line in enumerate(heading) if line.startswith("q"))]
+    assert len(heading) == 12 and heading[-1].split() == ["b", "…"]

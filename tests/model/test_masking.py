@@ -1,0 +1,62 @@
+"""What a model attends to: no future in the decoder, no padding, and everything else."""
+
+import pytest
+import torch
+from variants import VARIANTS, make_decoder_only, make_encoder_decoder, variant_config
+
+from attncompare.data.tokenizer import PAD
+
+EVERY_VARIANT = pytest.mark.parametrize("variant", VARIANTS)
+
+
+def with_other_future(tokens_BT, now):
+    changed_BT = tokens_BT.clone()
+    changed_BT[:, now:] = 1 + tokens_BT[:, now:] % 12  # another token everywhere
+    return changed_BT
+
+
+@EVERY_VARIANT
+@pytest.mark.parametrize("need_weights", [False, True])
+def test_future_tokens_change_no_bit_of_past_logits(variant, need_weights, size, tokens):
+    source_BS, target_BT = tokens(3, 9), tokens(3, 8, 2)
+    translator, language_model = make_encoder_decoder(variant, size), make_decoder_only(variant, size)
+    for logits_of in (
+        lambda target_BT: translator(source_BS, target_BT, need_weights).logits_BTV,
+        lambda target_BT: language_model(target_BT, need_weights).logits_BTV,
+    ):
+        before_BTV = logits_of(target_BT)
+        for now in range(1, 8):
+            after_BTV = logits_of(with_other_future(target_BT, now))
+            assert torch.equal(after_BTV[:, :now], before_BTV[:, :now])
+            assert (after_BTV[:, now:] != before_BTV[:, now:]).any(-1).all()
+
+
+@EVERY_VARIANT
+def test_the_encoder_attends_to_the_future_unless_the_variant_is_causal(variant, size, tokens):
+    model, source_BS = make_encoder_decoder(variant, size), tokens(3, 9)
+    mask = model.source_mask(source_BS)
+    before_BSD = model.encode(source_BS, mask)[0]
+    after_BSD = model.encode(with_other_future(source_BS, 8), mask)[0]
+    assert torch.equal(after_BSD[:, :8], before_BSD[:, :8]) == variant_config(variant).causal
+
+
+@EVERY_VARIANT
+def test_every_source_token_reaches_every_logit(variant, size, tokens):
+    model, source_BS, target_BT = make_encoder_decoder(variant, size), tokens(1, 5), tokens(1, 4, 2)
+    before_BTV = model(source_BS, target_BT).logits_BTV
+    for position in range(5):
+        changed_BS = source_BS.clone()
+        changed_BS[:, position] = 1 + source_BS[:, position] % 12
+        assert (model(changed_BS, target_BT).logits_BTV != before_BTV).any(-1).all()
+
+
+@EVERY_VARIANT
+def test_padding_of_the_source_changes_nothing_but_rounding(variant, size, tokens):
+    # In float64, because unscaled scores of a whole model amplify what float32 rounds away.
+    model, source_BS, target_BT = make_encoder_decoder(variant, size).double(), tokens(3, 9), tokens(3, 7, 2)
+    source_BS[1, 4:] = PAD
+    logits_BTV = model(source_BS, target_BT).logits_BTV
+    padded_BS = torch.nn.functional.pad(source_BS, (0, 10), value=PAD)
+    assert (model(padded_BS, target_BT).logits_BTV - logits_BTV).abs().max() <= 1e-12
+    alone_BTV = model(source_BS[1:2, :4], target_BT[1:2]).logits_BTV
+    assert (alone_BTV - logits_BTV[1:2]).abs().max() <= 1e-12

@@ -1,0 +1,113 @@
+"""Archives of finished runs: small, sealed, the same bytes each time; unpacked they are run folders and nothing else."""
+
+import io
+import lzma
+import shutil
+import tarfile
+
+import pytest
+
+from attncompare.errors import Refused
+from attncompare.record import Run, pack, unpack, write_json
+
+
+@pytest.fixture(scope="module")
+def archive(finished_run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("archives") / "small.tar.xz"
+    pack([finished_run.path], path)
+    return path
+
+
+def test_an_unpacked_run_tells_the_same_without_weights_and_maps(finished_run, archive, tmp_path):
+    folder = unpack(archive, tmp_path)
+    (path,) = folder.iterdir()
+    assert path == tmp_path / "small" / "reverse-multihead-s1"
+    run = Run.open(path).require_finished()
+    assert (run.config, run.metrics(), run.summary) == (
+        finished_run.config,
+        finished_run.metrics(),
+        finished_run.summary,
+    )
+    assert (run.predictions(), run.items()) == (finished_run.predictions(), finished_run.items())
+    assert run.maps() == [] and "checkpoints/best.safetensors" in run.dropped
+    with pytest.raises(Refused, match="left out"):
+        run.read("checkpoints/best.safetensors")
+    (path / "metrics.csv").write_text("step,epoch\n")
+    with pytest.raises(Refused, match="metrics"):
+        run.metrics()
+    with pytest.raises(Refused, match="File exists"):
+        unpack(archive, tmp_path)
+
+
+def test_what_is_packed_again_stays_sealed_by_the_training(finished_run, archive, tmp_path):
+    assert archive.stat().st_size == pack([finished_run.path], tmp_path / "small.tar.xz")
+    assert archive.read_bytes() == (tmp_path / "small.tar.xz").read_bytes()
+    run = unpack(archive, tmp_path, only="reverse-multihead-s1")
+    pack([run], tmp_path / "fewer.tar.xz", drop=["predictions.jsonl"])
+    (fewer,) = (Run.open(path) for path in unpack(tmp_path / "fewer.tar.xz", tmp_path).iterdir())
+    assert fewer.predictions() == [] and fewer.items() == finished_run.items()
+    assert {"maps/index.html", "predictions.jsonl"} <= set(fewer.dropped)
+
+
+def test_only_finished_runs_with_names_of_their_own_are_packed(finished_run, tmp_path):
+    for name in ("one", "two"):
+        shutil.copytree(finished_run.path, tmp_path / "runs" / name, ignore=shutil.ignore_patterns("wandb"))
+    with pytest.raises(Refused, match="another run"):
+        pack([tmp_path / "runs"], tmp_path / "a.tar.xz")
+    write_json(tmp_path / "runs" / "one" / "summary.json", {**finished_run.summary, "state": "failed"})
+    with pytest.raises(Refused, match="not finished"):
+        pack([tmp_path / "runs" / "one"], tmp_path / "a.tar.xz")
+    with pytest.raises(Refused, match=r"\.tar\.xz"):
+        pack([finished_run.path], tmp_path / "a.zip")
+
+
+def member(name, kind=tarfile.REGTYPE, link="", size=0):
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.linkname, entry.size = kind, link, size
+    return entry
+
+
+def hostile(*members):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for entry in members:
+            tar.addfile(entry, io.BytesIO(bytes(entry.size)))
+    return buffer.getvalue()
+
+
+HOSTILE = {
+    "upwards": hostile(member("evil/run/../../../out")),
+    "absolute": hostile(member("/evil/run/out")),
+    "another-top": hostile(member("other/run/out")),
+    "no-run": hostile(member("evil/out")),
+    "symbolic-link": hostile(member("evil/run/out", tarfile.SYMTYPE, "/etc/passwd")),
+    "hard-link": hostile(member("evil/run/a"), member("evil/run/out", tarfile.LNKTYPE, "evil/run/a")),
+    "link-then-file": hostile(member("evil/run", tarfile.SYMTYPE, "/tmp"), member("evil/run/out")),
+    "device": hostile(member("evil/run/out", tarfile.CHRTYPE)),
+    "pipe": hostile(member("evil/run/out", tarfile.FIFOTYPE)),
+    "folder": hostile(member("evil/run/out", tarfile.DIRTYPE)),
+    "twice": hostile(member("evil/run/a"), member("evil/run/a")),
+    "for-a-terminal": hostile(member("evil/run/\x1b[2J")),
+    "cut": hostile(member("evil/run/a", size=10_000))[:2000],
+    "empty": b"",
+    "bomb": hostile(member("evil/run/a", size=257 * 2**20)),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_archive_is_refused_in_one_line_and_writes_nothing_outside(case, tmp_path):
+    (tmp_path / "evil.tar.xz").write_bytes(lzma.compress(HOSTILE[case], preset=0))
+    with pytest.raises(Refused) as refused:
+        unpack(tmp_path / "evil.tar.xz", tmp_path / "into")
+    assert str(refused.value).isprintable() and "evil.tar.xz" in str(refused.value)
+    assert not list(tmp_path.rglob("out")) and {path.name for path in tmp_path.iterdir()} <= {"evil.tar.xz", "into"}
+
+
+def test_what_is_no_archive_is_refused(archive, tmp_path):
+    (tmp_path / "evil.tar.xz").write_bytes(b"nothing")
+    (tmp_path / "small.tar.xz").write_bytes(archive.read_bytes()[:-20])
+    for name in ("evil", "small", "missing"):
+        with pytest.raises(Refused, match=name):
+            unpack(tmp_path / f"{name}.tar.xz", tmp_path / "into")
+    with pytest.raises(Refused, match="reverse-multihead-s1"):
+        unpack(archive, tmp_path / "into", only="another")

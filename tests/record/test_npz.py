@@ -1,0 +1,84 @@
+"""Archives of arrays: what numpy wrote comes back, anything else is an error before it takes memory."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from attncompare.record.npz import read_arrays
+
+
+def archive(members, compression=zipfile.ZIP_DEFLATED):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as file:
+        for name, content in members:
+            file.writestr(name, content)
+    return buffer.getvalue()
+
+
+def npy(array, **options):
+    buffer = io.BytesIO()
+    np.save(buffer, array, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_arrays_come_back(save):
+    arrays = {
+        "header": np.frombuffer(b"text", np.uint8),
+        "0/cross/weights": np.random.default_rng(0).random((2, 1, 3, 4)).astype(np.float16),
+        "0/cross/sure": np.eye(3, 4, dtype=bool),
+        "empty": np.zeros((0, 3), np.float16),
+    }
+    buffer = io.BytesIO()
+    save(buffer, **arrays)
+    read = read_arrays(buffer.getvalue())
+    assert read.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert read[name].dtype == array.dtype and np.array_equal(read[name], array)
+
+
+WEIGHTS = np.ones((2, 2), np.float16)
+CASES = {
+    "no archive": (b"nothing", "zip"),
+    "objects": (archive([("a.npy", npy(np.array([{}], object), allow_pickle=True))]), "object"),
+    "texts": (archive([("a.npy", npy(np.array(["a"])))]), "array of str"),
+    "records": (archive([("a.npy", npy(np.zeros(1, [("x", "f2")])))]), "array of void"),
+    "by columns": (archive([("a.npy", npy(np.asfortranarray(np.ones((2, 3), np.float16))))]), "by rows"),
+    "cut": (archive([("a.npy", npy(WEIGHTS)[:-1])]), "7 bytes"),
+    "more behind it": (archive([("a.npy", npy(WEIGHTS) + b"x")]), "9 bytes"),
+    "not an array": (archive([("a.npy", b"text")]), "magic"),
+    "another file": (archive([("a.txt", b"text")]), "not an array"),
+    "another packing": (archive([("a.npy", npy(WEIGHTS))], zipfile.ZIP_LZMA), "packed"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_anything_else_is_an_error(case):
+    content, words = CASES[case]
+    with pytest.raises(ValueError, match=words):
+        read_arrays(content)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_one_name_twice_is_an_error():
+    with pytest.raises(ValueError, match="2 arrays"):
+        read_arrays(archive([("a.npy", npy(WEIGHTS)), ("a.npy", npy(WEIGHTS))]))
+
+
+def test_sizes_are_added_up_before_anything_is_unpacked():
+    bomb = archive([(f"{number}.npy", bytes(10**6)) for number in range(10)])
+    assert len(bomb) < 20_000
+    with pytest.raises(ValueError, match=r"10000000 bytes.* 9999999"):
+        read_arrays(bomb, largest=9_999_999)
+    with pytest.raises(ValueError, match="magic"):
+        read_arrays(bomb, largest=10_000_000)
+
+
+def test_a_size_that_is_a_lie_is_an_error():
+    content = bytearray(archive([("a.npy", bytes(10**6))]))
+    place = content.index(b"PK\x01\x02") + 24  # the unpacked size in the archive's table
+    content[place : place + 4] = (100).to_bytes(4, "little")
+    with pytest.raises(ValueError):
+        read_arrays(bytes(content))

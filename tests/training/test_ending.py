@@ -1,0 +1,101 @@
+"""When training ends: by steps, by the clock, by patience; and what a time budget plans."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from clocked import FakeClock
+from commands import SMOKE
+from training_runs import NO_TRACKING
+
+from attncompare.tasks import Task
+from attncompare.tasks.base import lr_factor
+from attncompare.training.ending import Budget
+from attncompare.training.run import train
+
+RUN = (*SMOKE, *NO_TRACKING)
+TIMED = ("trainer.max_time=100", "trainer.max_steps=1000", "optimizer.warmup_steps=20")
+
+
+def run_by_clock(make_config, *overrides, pace=lambda _: 1.0):
+    """Step through a run whose steps take ``pace(step)`` seconds; return its plan, its last step and what ended it."""
+    config = make_config(*RUN, *TIMED, *overrides)
+    task = SimpleNamespace(config=config, plan=None, last_step=config.trainer.max_steps, seconds=0.0)
+    budget = Budget(task, {}, lambda _: None, Path())
+    trainer = SimpleNamespace(global_step=0, should_stop=False)
+    while not trainer.should_stop:
+        trainer.global_step += 1
+        task.seconds += pace(trainer.global_step)
+        budget.on_train_batch_end(trainer, task)
+    assert budget.is_due(trainer.global_step)  # the last step is validated
+    return task.plan, trainer.global_step, budget.ended_by(trainer.global_step, None)
+
+
+def test_a_steady_pace_gives_as_many_steps_as_fit_and_they_take_the_time(make_config):
+    plan, last, ended_by = run_by_clock(make_config, pace=lambda _: 0.25)
+    assert (plan.after, plan.steps, last, ended_by) == (50, 400, 400, "max_time")
+
+
+def test_it_plans_once_after_the_warm_up_at_least_50_steps_and_5_percent_of_the_time(make_config):
+    assert run_by_clock(make_config, "optimizer.warmup_steps=70", pace=lambda _: 0.25)[0].after == 70
+    assert run_by_clock(make_config, pace=lambda _: 0.0625)[0].after == 80
+    plan, _, _ = run_by_clock(make_config, pace=lambda step: 1.0 if step < 60 else 0.1)
+    assert plan.steps == 100  # what came later changes nothing
+
+
+def test_slow_first_steps_do_not_count_for_the_pace(make_config):
+    plan, _, _ = run_by_clock(make_config, pace=lambda step: 2.0 if step <= 10 else 0.5)
+    assert plan.steps == 50 + (100 - 20 - 20) / 0.5
+
+
+def test_where_the_pace_drops_the_time_ends_it_before_the_plan(make_config):
+    plan, last, ended_by = run_by_clock(make_config, pace=lambda step: 1.0 if step <= 60 else 10.0)
+    assert (plan.steps, ended_by) == (100, "max_time")
+    assert last == 65  # one step after the clock, so that the row of the last step can be logged
+    plan, last, _ = run_by_clock(make_config, pace=lambda _: 4.0)  # over before it could plan
+    assert plan.after == 25 and last <= 26
+
+
+def test_max_steps_bound_it(make_config):
+    plan, last, ended_by = run_by_clock(make_config, "trainer.max_steps=80")
+    assert (plan.steps, last, ended_by) == (80, 80, "max_steps")
+
+
+def test_the_learning_rate_waits_for_the_plan_and_then_goes_by_it(make_config, monkeypatch):
+    FakeClock(monkeypatch)
+    config = make_config(*RUN, *TIMED, "trainer.log_every=1", "trainer.validate_every=1000")
+    run = train(config)
+    assert (run.summary["steps"], run.summary["planned_steps"], run.summary["planned_after"]) == (100, 100, 50)
+    rates = {row["step"]: row["train/lr"] / config.optimizer.lr for row in run.metrics() if "train/lr" in row}
+    assert [rates[step] for step in (21, 30, 51)] == pytest.approx([1, 1, 1])
+    for step in (52, 70, 100):  # a row holds the rate of its step
+        assert rates[step] == pytest.approx(lr_factor(step - 1, config.optimizer, 100))
+    assert rates[100] == pytest.approx(config.optimizer.min_lr_ratio)
+
+
+def test_neither_validation_nor_test_is_training_time(make_config, monkeypatch):
+    clock, validation_step = FakeClock(monkeypatch), Task.validation_step
+
+    def slow(self, *arguments):
+        clock.now += 1000.0
+        return validation_step(self, *arguments)
+
+    monkeypatch.setattr(Task, "validation_step", slow)
+    run = train(make_config(*RUN, *TIMED, "trainer.validate_every=40", "trainer.average_last=2"))
+    assert (run.summary["steps"], run.summary["cost"]["train_seconds"]) == (100, 100.0)
+    assert run.metrics()[-1]["train/seconds"] == 100.0
+
+
+def test_without_a_better_validation_for_so_long_it_ends_and_is_tested_at_its_best(make_config, monkeypatch):
+    log_row = Task.log_row
+
+    def logged(self, values, step, prog_bar):
+        return log_row(
+            self, values | ({"val/loss": abs(step - 4) + 1.0} if "val/loss" in values else {}), step, prog_bar
+        )
+
+    monkeypatch.setattr(Task, "log_row", logged)
+    run = train(make_config(*RUN, "trainer.max_steps=1000", "trainer.validate_every=2", "trainer.patience=3"))
+    assert run.state == "finished" and run.summary["tested"] == "best"
+    assert (run.summary["steps"], run.summary["best_step"], run.summary["ended_by"]) == (10, 4, "patience")
+    assert [row["step"] for row in run.metrics() if "val/loss" in row] == [2, 4, 6, 8, 10]
