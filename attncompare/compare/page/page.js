@@ -125,9 +125,10 @@ function curve(node, figure, hidden) {
   return chart(node, () => {
     const shown = figure.lines.filter(({ label }) => !hidden.has(label));
     const zip = (xs, ys) => xs.map((step, place) => [step, ys[place]]);
-    const ends = (line, sign) => line.x.map((step, place) => [step, line.y[place] + sign * line.half[place]]);
+    const range = figure.range || [0, 1], inside = (value) => Math.min(Math.max(value, range[0]), range[1]);
+    const ends = (line, sign) => line.x.map((step, place) => [step, inside(line.y[place] + sign * line.half[place])]);
     return {
-      x, y: { title: figure.unit, range: figure.range || [0, 1] }, shared: true,
+      x, y: { title: figure.unit, range }, shared: true,
       bands: shown.filter(({ half }) => half && half.length > 1).map((line) => ({ color: line.color, points: [...ends(line, 1), ...ends(line, -1).reverse()] })),
       lines: [
         ...shown.flatMap((line) => line.seeds.map((seed) => ({ points: zip(seed.x, seed.y), color: line.color, width: 0.8, opacity: 0.4 }))),
