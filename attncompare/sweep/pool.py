@@ -165,14 +165,14 @@ def train_here(sweep: Sweep, jobs: Sequence[Job], console: Console, *, workers: 
                     connection.close()
                     board.finish(worker.number, worker.close())
                     if lines := worker.report():
-                        board.print(
-                            "\n".join([f"{names[worker.number]}: {lines[0]}", *(f"  {line}" for line in lines[1:])])
-                        )
+                        board.print("\n  ".join([f"{names[worker.number]}: {lines[0]}", *lines[1:]]))
                     continue
                 if isinstance(message, dict):
                     board.update(worker.number, **message)
+                elif isinstance(message, Path):
+                    worker.record = message
                 else:
-                    worker.hear(message)
+                    worker.state = message
             for worker in running.values() if interrupted else ():
                 worker.process.terminate()  # whether the terminal told it already or not
     if interrupted:
@@ -189,12 +189,6 @@ class _Worker:
     output: Path
     record: Path | None
     state: str = ""
-
-    def hear(self, message: Any) -> None:
-        if isinstance(message, Path):
-            self.record = message
-        else:
-            self.state = message
 
     def close(self) -> str:
         """Return how the run ended; one whose process was killed is closed as failed."""
@@ -265,10 +259,7 @@ def _death(exit_code: int | None) -> str:
     """Return why a process ended that said nothing itself."""
     if exit_code is None or exit_code >= 0:
         return f"exit code {exit_code}"
-    try:
-        name = signal.Signals(-exit_code).name
-    except ValueError:  # most of the real-time ones have no name
-        return f"signal {-exit_code}"
+    name = signal.Signals(-exit_code).name
     return f"{name}: the system may have run out of memory" if name == "SIGKILL" else name
 
 
