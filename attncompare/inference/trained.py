@@ -151,9 +151,11 @@ class TrainedRun:
         prompt: str,
         *,
         tokens: int = 100,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
         seed: int = 0,
         samples: int = 1,
-        **chances: Any,
     ) -> list[str]:
         """Return how the language model continues ``prompt``, ``samples`` times; without the prompt itself.
 
@@ -162,9 +164,11 @@ class TrainedRun:
         Args:
             prompt: the beginning, not empty.
             tokens: how many are added to it; fewer where the model ends the text.
+            temperature: below 1 prefers likely tokens.
+            top_k: draw from the k likeliest tokens alone.
+            top_p: draw from the fewest likeliest tokens with so much probability together (Holtzman et al. 2020).
             seed: the same one gives the same texts for the same number of samples.
             samples: how many continuations.
-            chances: ``temperature``, ``top_k`` and ``top_p`` of :func:`attncompare.decoding.sample_rows`.
 
         Raises:
             Refused: if the run continues no text, the prompt is empty or too long, or nothing can be drawn so.
@@ -183,11 +187,12 @@ class TrainedRun:
                 f"and needs room for one more: at most {longest - 2}"
             )
         generator = torch.Generator().manual_seed(seed)
+        options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "eos": EOS}
         window_NT = torch.tensor([[BOS, *ids]]).expand(samples, -1)
         drawn_NT = window_NT[:, :0]
         while drawn_NT.shape[1] < tokens and not bool((drawn_NT == EOS).any(1).all()):
             rest = tokens - drawn_NT.shape[1]
-            longer_NT = sample_rows(self.task.model, window_NT, rest, longest, generator, eos=EOS, **chances)
+            longer_NT = sample_rows(self.task.model, window_NT, rest, longest, generator, **options)
             drawn_NT = torch.cat((drawn_NT, longer_NT[:, window_NT.shape[1] :]), dim=1)
             window_NT = longer_NT[:, -(longest // 2) :]
         return [self.tokenizer.decode(ids) for ids in drawn_NT.tolist()]

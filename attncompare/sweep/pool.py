@@ -41,9 +41,8 @@ _VISIBLE = "CUDA_VISIBLE_DEVICES"
 class Place:
     """Where a run of a sweep is trained: the sweep's folder, its group in W&B, and what of the machine the run gets.
 
-    Attributes:
-        threads: CPU threads of each of its processes where neither the config nor a begun record says; None: torch's default.
-        devices: the GPUs that it may see, as ``CUDA_VISIBLE_DEVICES`` names them; None: all.
+    These are CPU threads of each process, where no config or record says (None: torch's default), and the GPUs that it may
+    see, as ``CUDA_VISIBLE_DEVICES`` names them (None: all).
     """
 
     folder: Path
@@ -80,17 +79,13 @@ class Share:
 
 
 def share(jobs: Sequence[Job], workers: int | None, cores: int, gpus: Sequence[str]) -> Share:
-    """Divide a machine between the runs of a sweep.
+    """Divide a machine between ``jobs``, or refuse them where it has too few GPUs.
 
     Args:
-        jobs: the runs.
-        workers: how many train at the same time; None: one for each GPU, or for each core where none is used. A run of
-            several processes (``trainer.devices``) needs as many.
+        jobs: the runs; one of several processes (``trainer.devices``) needs as many cores or GPUs.
+        workers: how many train at the same time; None: one for each GPU, or for each core where none is used.
         cores: of the CPU.
         gpus: as ``CUDA_VISIBLE_DEVICES`` names them.
-
-    Raises:
-        Refused: if a run needs a GPU, or more of them, than there are.
     """
     trainers = [job.config.trainer for job in jobs]
     if any(trainer.accelerator == "gpu" for trainer in trainers) and not gpus:
