@@ -54,7 +54,6 @@ REFUSED = {
     "train seed=[1": ["'seed=[1'", "quotes"],
     "train seed=${nothing}": ["seed", "'nothing'"],
     "train seed=1,2": ["seed=1,2", "-m"],
-    "train -m attention=dot,scled seed=1,2": ["attention 'scled'", "did you mean scaled"],
     "train --mutirun": ["option '--mutirun'", "did you mean --multirun"],
     "train --config-dir=elsewhere": ["option '--config-dir'", "--resume"],
     "": ["which command?", "train", "compare", "--help"],
@@ -68,6 +67,7 @@ REFUSED = {
 }
 # What is known only once the parts that it names are imported.
 REFUSED_BY_PARTS = {
+    "train -m attention=dot,scled seed=1,2": ["attention 'scled'", "did you mean scaled"],
     "train -m seed=1,a": ["seed=a", "integer, 0 or more", "in the run seed=a"],
     "train task=language_model data=locale": ["data=locale", "task=language_model", "pydocs"],
     "train data=pairs": ["data.path", "FOLDER"],
@@ -116,7 +116,7 @@ def test_it_is_refused_in_one_line_before_torch_is_imported(results, line):
     assert code == 2
     assert out == ""
     assert not torch_imported or line in REFUSED_BY_PARTS
-    assert files == []
+    assert [file for file in files if not file.startswith(".")] == []  # libraries have their caches
 
 
 @pytest.mark.parametrize("line", HELPED)
