@@ -1,7 +1,9 @@
 """Types of arguments on the command line, and options that several commands share."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def given(text: str) -> str:
@@ -28,6 +30,17 @@ def port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) < 2**16):
         raise argparse.ArgumentTypeError(f"{text}: no port; valid: a whole number up to 65535, 0 for any free one")
     return int(text)
+
+
+def add_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], None], what: str, more: str = ""
+) -> argparse.ArgumentParser:
+    """Add the command ``name`` to the console script's and return its parser; ``what`` it does is its help."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=what, description=f"{what[0].upper()}{what[1:]}. {more}"
+    )
+    parser.set_defaults(command=run)
+    return parser
 
 
 def add_runs(parser: argparse.ArgumentParser) -> None:

@@ -48,8 +48,7 @@ def _command(arguments: list[str]) -> None:
         print(f"attncompare {version('attncompare')}")
         return
     parser = _Parser(
-        prog="attncompare",
-        description="What does the choice of attention do to a model, everything else being equal?",
+        prog="attncompare", description="What does the choice of attention do to a model, everything else being equal?"
     )
     parser.add_argument("--version", action="store_true", help="show the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND")

@@ -3,43 +3,39 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from attncompare.cli.arguments import add_data, add_json, add_run, path
+from attncompare.cli.arguments import add_command, add_data, add_json, add_run, path
 from attncompare.cli.process import importing
 from attncompare.errors import Refused
 
 if TYPE_CHECKING:
     from attncompare.inference import TrainedRun
 
-SEPARATOR = "---"
-"""Stands between several continuations."""
-
 
 def add_commands(commands: Any) -> None:
     """Add the commands to those of the console script."""
-    attend = commands.add_parser("attend", help="show the attention maps of a trained run for a new sentence")
+    attend = add_command(commands, "attend", _attend, "show the attention maps of a trained run for a new sentence")
     add_run(attend)
     attend.add_argument("sentence", help="a source sentence, or a text for a language model")
     attend.add_argument("--layer", type=int, metavar="N", help="layer, from 1 (default: the last)")
     attend.add_argument("--head", type=int, metavar="N", help="head, from 1 (default: all)")
     page = "where to write the page (default: RUN/maps/attend.html)"
     attend.add_argument("--html", type=path, metavar="FILE", help=page)
-    attend.set_defaults(command=_attend)
 
     what = "translate sentences, one a line, from a file or standard input to standard output"
-    translate = commands.add_parser("translate", help=what, description=f"{what[0].upper()}{what[1:]}.")
+    translate = add_command(commands, "translate", _translate, what)
     add_run(translate)
     translate.add_argument("file", nargs="?", type=path, metavar="FILE", help="default: standard input")
-    width = "width of the search; 1: greedy (default: 5)"
-    translate.add_argument("--beam", type=int, default=5, metavar="N", help=width)
+    translate.add_argument(
+        "--beam", type=int, default=5, metavar="N", help="width of the search; 1: greedy (default: 5)"
+    )
     several = "print N translations of each: number of the sentence, score, text, with tabs between"
     translate.add_argument("--n-best", type=int, metavar="N", help=several)
     penalty = "alpha of ((5 + length) / 6)^alpha; 0: none (default: 1)"
     translate.add_argument("--length-penalty", type=float, default=1.0, metavar="A", help=penalty)
     maps = "write a page with the attention maps of the first 20 sentences"
     translate.add_argument("--maps", type=path, metavar="OUT.html", help=maps)
-    translate.set_defaults(command=_translate)
 
-    generate = commands.add_parser("generate", help="let a trained language model continue a text")
+    generate = add_command(commands, "generate", _generate, "let a trained language model continue a text")
     add_run(generate)
     generate.add_argument("--prompt", required=True, metavar="TEXT", help="the beginning of the text")
     generate.add_argument("--tokens", type=int, default=100, metavar="N", help="how many are added (default: 100)")
@@ -50,9 +46,9 @@ def add_commands(commands: Any) -> None:
     generate.add_argument("--top-p", type=float, metavar="P", help=nucleus)
     generate.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws (default: 0)")
     generate.add_argument("--samples", type=int, default=1, metavar="N", help="how many texts (default: 1)")
-    generate.set_defaults(command=_generate)
 
-    evaluate = commands.add_parser("evaluate", help="evaluate a trained run on other data, or with other weights")
+    what = "evaluate a trained run on other data, or with other weights"
+    evaluate = add_command(commands, "evaluate", _evaluate, what)
     add_run(evaluate)
     add_data(evaluate)
     evaluate.add_argument("--split", choices=("val", "test"), default="test", help="default: test")
@@ -61,7 +57,6 @@ def add_commands(commands: Any) -> None:
     stride = "tokens from one window of a text to the next, each scoring what those before left (default: the run's)"
     evaluate.add_argument("--stride", type=int, metavar="N", help=stride)
     add_json(evaluate)
-    evaluate.set_defaults(command=_evaluate)
 
 
 def _load(parsed: argparse.Namespace) -> "TrainedRun":
@@ -99,8 +94,8 @@ def _translate(parsed: argparse.Namespace) -> None:
     trained = _load(parsed).require("translate")
     if parsed.maps is not None:
         writable_page(parsed.maps, "--maps", outside=trained.run.path)
-    options = {"beam": parsed.beam, "n_best": parsed.n_best, "length_penalty": parsed.length_penalty}
-    translate_lines(trained, batches, maps=parsed.maps, **options)
+    options = {name: getattr(parsed, name) for name in ("beam", "n_best", "length_penalty", "maps")}
+    translate_lines(trained, batches, **options)
 
 
 def _generate(parsed: argparse.Namespace) -> None:
@@ -108,7 +103,7 @@ def _generate(parsed: argparse.Namespace) -> None:
 
     options = ("tokens", "temperature", "top_k", "top_p", "seed", "samples")
     texts = _load(parsed).generate(parsed.prompt, **{name: getattr(parsed, name) for name in options})
-    print(f"\n{SEPARATOR}\n".join(harmless(parsed.prompt + text) for text in texts))
+    print("\n---\n".join(harmless(parsed.prompt + text) for text in texts))
 
 
 def _evaluate(parsed: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from attncompare.cli.arguments import add_data, add_json, add_runs, given, path, port
+from attncompare.cli.arguments import add_command, add_data, add_json, add_runs, given, path, port
 from attncompare.cli.process import importing
 
 _RECORDS = "folder of a run or a sweep, config.yaml, reference/NAME, or W&B path entity/project/run"
@@ -13,7 +13,9 @@ _RECORDS = "folder of a run or a sweep, config.yaml, reference/NAME, or W&B path
 
 def add_commands(commands: Any) -> None:
     """Add the commands to those of the console script."""
-    compare = commands.add_parser("compare", help="compare finished runs: a table, and a page with curves and maps")
+    compare = add_command(
+        commands, "compare", _compare, "compare finished runs: a table, and a page with curves and maps"
+    )
     add_runs(compare)
     compare.add_argument("--html", type=path, metavar="FILE", help="where to write the page")
     add_json(compare)
@@ -26,30 +28,27 @@ def add_commands(commands: Any) -> None:
     compare.add_argument("--metric", metavar="NAME", help=only)
     shown = "show page, table and verdicts in W&B, too, as the runs were: online, or in a folder for wandb sync"
     compare.add_argument("--wandb", action="store_true", help=shown)
-    compare.set_defaults(command=_compare)
 
-    again = commands.add_parser("reproduce", help="train a run again from its record and compare the numbers")
+    again = add_command(commands, "reproduce", _reproduce, "train a run again from its record and compare the numbers")
     again.add_argument("record", type=given, metavar="RUN", help=_RECORDS)
     again.add_argument("--steps", type=int, metavar="N", help="train and compare only the first N steps")
     smaller = "relative difference up to which two metrics count as equal (default: 0.001)"
     again.add_argument("--tolerance", type=float, metavar="X", help=smaller)
     add_data(again)
     again.add_argument("--runs", type=given, default="runs", metavar="FOLDER", help="where new runs go (default: runs)")
-    again.set_defaults(command=_reproduce)
 
-    board = commands.add_parser("dashboard", help="watch a folder of runs in a browser while training goes on")
+    what = "watch a folder of runs in a browser while training goes on"
+    board = add_command(commands, "dashboard", _dashboard, what)
     board.add_argument("runs", nargs="?", default=Path("runs"), type=path, metavar="FOLDER", help="default: runs")
     where = "where to listen on this machine; 0: any free one (default: 8321)"
     board.add_argument("--port", type=port, default=8321, metavar="N", help=where)
     board.add_argument("--open", action="store_true", help="open the page in a browser, too")
-    board.set_defaults(command=_dashboard)
 
     what = "build a workspace and a report in W&B for the runs of a sweep"
     absent = "Without a login or a network nothing is created: the plan of both is printed, and the exit code is 0."
-    report = commands.add_parser("wandb-report", help=what, description=f"{what[0].upper()}{what[1:]}. {absent}")
+    report = add_command(commands, "wandb-report", _wandb_report, what, absent)
     add_runs(report)
     report.add_argument("--offline", action="store_true", help="create nothing: print what would be created")
-    report.set_defaults(command=_wandb_report)
 
 
 def _compare(parsed: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attncompare.cli.arguments import path
+from attncompare.cli.arguments import add_command, path
 from attncompare.cli.process import importing
 from attncompare.errors import Refused
 from attncompare.registry import unknown
@@ -24,11 +24,11 @@ _OPTIONS = ("--help", "-h", "--multirun", "-m", "--resolve", "--resume", "--fres
 def add_commands(commands: Any) -> None:
     """Add both commands to those of the console script."""
     commands.add_parser("train", help="train one model, or with -m one for each combination of values", add_help=False)
-    sweeps = commands.add_parser("sweeps", help="list the sweeps in a folder: what each varies, and how far it is")
+    what = "list the sweeps in a folder: what each varies, and how far it is"
+    sweeps = add_command(commands, "sweeps", _sweeps, what)
     where = "folder of runs, or of one sweep (default: runs)"
     sweeps.add_argument("runs", nargs="?", type=path, default=Path("runs"), metavar="RUNS", help=where)
     sweeps.add_argument("--json", action="store_true", help="print all that is known of them as JSON")
-    sweeps.set_defaults(command=_sweeps)
 
 
 def train(arguments: list[str]) -> None:

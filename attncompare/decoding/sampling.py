@@ -10,16 +10,7 @@ from attncompare.model import TextModel
 def sample(
     model: TextModel, prompt_T: Tensor, tokens: int, max_length: int, temperature: float, generator: Generator
 ) -> Tensor:
-    """Return ``prompt_T`` (not empty) continued by ``tokens`` tokens drawn from the model, in all at most ``max_length`` of them.
-
-    Args:
-        model: a language model.
-        prompt_T: token ids (T,).
-        tokens: how many to add.
-        max_length: longest sequence that the model takes.
-        temperature: logits are divided by it; below 1 prefers likely tokens.
-        generator: the source of chance, on the CPU.
-    """
+    """Return one prompt (T,), T > 0, continued as :func:`sample_rows` does."""
     return sample_rows(model, prompt_T[None], tokens, max_length, generator, temperature=temperature)[0]
 
 
@@ -35,7 +26,7 @@ def sample_rows(
     top_p: float | None = None,
     eos: int | None = None,
 ) -> Tensor:
-    """Return each row of ``prompt_NT``, all of one length, continued as :func:`sample` does.
+    """Return each row of ``prompt_NT`` continued by ``tokens`` tokens drawn from the model.
 
     Args:
         model: a language model, in evaluation mode.

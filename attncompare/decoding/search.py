@@ -77,14 +77,7 @@ def length_penalty_of(length: int, alpha: float) -> float:
 
 
 class Ended:
-    """The ``n_best`` best ended hypotheses of each sentence so far. Of equal scores the one that ended first is better.
-
-    Args:
-        sentences: how many there are.
-        n_best: how many of each are kept.
-        max_length: tokens of the longest.
-        device: where.
-    """
+    """The ``n_best`` best ended hypotheses of each sentence so far. Of equal scores the one that ended first is better."""
 
     def __init__(self, sentences: int, n_best: int, max_length: int, device: torch.device) -> None:
         self.score_Bn = torch.full((sentences, n_best), -torch.inf, dtype=torch.float64, device=device)

@@ -52,16 +52,14 @@ def translate_lines(
     length_penalty: float,
     maps: Path | None,
 ) -> None:
-    """Print the translation of each line, an empty line for an empty line.
-
-    Sentences over the run's longest length are cut, and counted on standard error at the end.
+    """Print the translation of each line; sentences that are too long are cut, and counted on standard error.
 
     Args:
         trained: a run that translates.
-        batches: the lines.
+        batches: the lines; an empty one gives an empty one.
         beam: width of the search.
-        n_best: print so many translations of each, as the sentence's number from 0, the score and the text, with tabs
-            between; None: the text of the best one.
+        n_best: print so many translations of each: number of the line from 0, score, text, with tabs between; None: the
+            text of the best one.
         length_penalty: as for :meth:`TrainedRun.translate`.
         maps: where a page with the attention maps of the first sentences goes; None: nowhere.
     """

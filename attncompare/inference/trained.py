@@ -68,15 +68,11 @@ class Translated:
 
 
 class TrainedRun:
-    """The model of a finished run.
+    """The model of a finished run: ``task`` is its LightningModule, in evaluation mode.
 
     Args:
         run: the record.
         checkpoint: which of its weights, a name of :data:`CHECKPOINTS`; None: those that it was tested with.
-
-    Attributes:
-        weights_file: where these stand in the run's folder.
-        task: the LightningModule, in evaluation mode.
 
     Raises:
         Refused: if the run is not finished, has no such weights, or its files are damaged.
@@ -101,11 +97,7 @@ class TrainedRun:
         return int(self.run.summary["best_step" if self.weights_file == BEST_WEIGHTS else "steps"])
 
     def require(self, ability: str) -> "TrainedRun":
-        """Return the run itself if its task can ``translate`` or ``generate``, as asked.
-
-        Raises:
-            Refused: if it cannot.
-        """
+        """Return the run itself, or refuse it if its task cannot ``translate`` or ``generate``, as asked."""
         if not self.task.can(ability):
             what = {"translate": "translates nothing", "generate": "continues no text"}[ability]
             instead = "".join(f"; use {one}" for one in self.task.abilities)
@@ -113,11 +105,7 @@ class TrainedRun:
         return self
 
     def page(self, name: str) -> Path:
-        """Return where a page of maps can stand beside those of the run.
-
-        Raises:
-            Refused: if a symbolic link leads out of the run's folder there.
-        """
+        """Return where a page of maps can stand beside those of the run, or refuse a link that leads out of its folder."""
         folder = self.run.path / "maps"
         if folder.is_symlink():
             raise Refused(f"{folder}: a symbolic link; give the name of a page elsewhere with --html")
@@ -130,12 +118,12 @@ class TrainedRun:
 
         Args:
             sentences: any number of them.
-            beam: how many beginnings beam search keeps; 1: greedy search.
+            beam: width of the search; 1: greedy.
             n_best: how many translations of each, at most ``beam``.
             length_penalty: alpha of Wu et al. 2016, equation 14; 0: longer translations are not preferred.
 
         Raises:
-            Refused: if the run is no translator, a sentence no text, or the search impossible.
+            Refused: if the run does not translate, a sentence is no text, or the search is impossible.
         """
         self.require("translate")
         require_possible(beam, length_penalty, n_best)
@@ -171,12 +159,11 @@ class TrainedRun:
     ) -> list[str]:
         """Return how the language model continues ``prompt``, ``samples`` times; without the prompt itself.
 
-        Where a text fills what the model reads at once, it goes on from the last half of that. It ends before ``tokens``
-        where the model ends it.
+        Where a text fills what the model reads at once, it goes on from the last half of that.
 
         Args:
             prompt: the beginning, not empty.
-            tokens: how many are added to it.
+            tokens: how many are added to it; fewer where the model ends the text.
             temperature: below 1 prefers likely tokens.
             top_k: draw from the k likeliest tokens alone.
             top_p: draw from the fewest likeliest tokens with so much probability together (Holtzman et al. 2020).
@@ -184,16 +171,25 @@ class TrainedRun:
             samples: how many continuations.
 
         Raises:
-            Refused: if the run is no language model, the prompt empty or too long, or nothing can be drawn so.
+            Refused: if the run continues no text, the prompt is empty or too long, or nothing can be drawn so.
         """
         self.require("generate")
         for name, number, least in (("tokens", tokens, 1), ("samples", samples, 1), ("seed", seed, 0)):
             if not least <= number < 2**63:
                 raise Refused(f"{name}={number}: must be a whole number, {least} or more")
-        longest, generator = self.run.config.task.max_length, torch.Generator().manual_seed(seed)
-        window_NT = torch.tensor([self._prompt_ids(prompt, longest)]).expand(samples, -1)
-        drawn_NT = window_NT[:, :0]
+        _require_text(prompt, "the prompt")
+        ids, longest = self.tokenizer.encode(prompt).ids, self.run.config.task.max_length
+        if not ids:
+            raise Refused("the prompt is empty; give the beginning of a text")
+        if len(ids) + 1 >= longest:
+            raise Refused(
+                f"the prompt has {counted(len(ids), 'token')}; this run reads {longest} at once, one of them the beginning, "
+                f"and needs room for one more: at most {longest - 2}"
+            )
+        generator = torch.Generator().manual_seed(seed)
         options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "eos": EOS}
+        window_NT = torch.tensor([[BOS, *ids]]).expand(samples, -1)
+        drawn_NT = window_NT[:, :0]
         while drawn_NT.shape[1] < tokens and not bool((drawn_NT == EOS).any(1).all()):
             rest = tokens - drawn_NT.shape[1]
             longer_NT = sample_rows(self.task.model, window_NT, rest, longest, generator, **options)
@@ -226,14 +222,7 @@ class TrainedRun:
         return probe_maps(self.task, 0, Probe(None, [BOS, *ids, EOS], None, None))
 
     def attention_of(self, translated: Translated, number: int = 0) -> ProbeMaps:
-        """Return the maps of a translated sentence, which is not empty, and the best of its translations.
-
-        They are those of the beam that led there, step by step, computed again from its tokens.
-
-        Args:
-            translated: what :meth:`translate` gave.
-            number: that the maps are shown under.
-        """
+        """Return the maps of a translated sentence, which is not empty, under ``number``: those of the beam that won."""
         target_ids = [BOS, *translated.hypotheses[0].ids]
         return probe_maps(self.task, number, Probe(list(translated.source_ids), target_ids, None, None))
 
@@ -303,18 +292,6 @@ class TrainedRun:
 
         found = translate_all(self.task.model, sources, bos=BOS, eos=EOS, max_length=longest, **options)
         return [tuple(map(text, hypotheses)) for hypotheses in found]
-
-    def _prompt_ids(self, prompt: str, longest: int) -> list[int]:
-        _require_text(prompt, "the prompt")
-        ids = self.tokenizer.encode(prompt).ids
-        if not ids:
-            raise Refused("the prompt is empty; give the beginning of a text")
-        if len(ids) + 1 >= longest:
-            raise Refused(
-                f"the prompt has {counted(len(ids), 'token')}; this run reads {longest} at once, one of them the beginning, "
-                f"and needs room for one more: at most {longest - 2}"
-            )
-        return [BOS, *ids]
 
 
 def load(path: str | Path, checkpoint: str | None = None) -> TrainedRun:

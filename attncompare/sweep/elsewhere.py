@@ -50,12 +50,7 @@ def train_elsewhere(
 ) -> None:
     """Hand ``jobs`` to the launcher that ``config``, Hydra's own of the sweep, asks for; wait, and tell what failed.
 
-    Args:
-        sweep: the sweep.
-        jobs: its runs that are left.
-        console: where to tell.
-        config: names the launcher and what it asks a cluster for.
-        launcher_of: makes a Hydra launcher from such a config and from what it shall call.
+    ``launcher_of`` makes a Hydra launcher from such a config and from what it shall call.
     """
     name = config.hydra.runtime.choices["hydra/launcher"]
     # Other machines are asked for cores; here all runs begin at once.

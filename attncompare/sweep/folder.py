@@ -42,14 +42,11 @@ class Job:
 
 def labels(jobs: Sequence[Job]) -> list[str]:
     """Return a short name for each job; those that would look alike show their overrides too."""
-    names = [
-        f"{c.task.name} {c.attention.name} h{c.attention.heads} seed {c.seed}" for c in (job.config for job in jobs)
-    ]
+    configs = [job.config for job in jobs]
+    names = [f"{c.task.name} {c.attention.name} h{c.attention.heads} seed {c.seed}" for c in configs]
+    more = [f" ({' '.join(job.overrides)})" for job in jobs]
     count = Counter(names)
-    return [
-        name if count[name] == 1 else f"{name} ({' '.join(job.overrides)})"
-        for name, job in zip(names, jobs, strict=True)
-    ]
+    return [name + rest * (count[name] > 1) for name, rest in zip(names, more, strict=True)]
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:

@@ -54,18 +54,14 @@ class Listed:
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain JSON."""
         file = self.sweep.file
-        return {
+        facts: dict[str, Any] = {
             "folder": str(self.sweep.path),
             "started": file.started.isoformat(),
             "training": self.running,
-            "runs": len(file.configs),
-            "states": dict(self.states),
-            "varies": varied(file.runs),
-            "group": self.sweep.group,
-            "command": file.command,
-            "made_with": file.made_with,
-            "damaged": self.damaged,
         }
+        facts |= {"runs": len(file.configs), "states": dict(self.states), "varies": varied(file.runs)}
+        facts |= {"group": self.sweep.group, "command": file.command, "made_with": file.made_with}
+        return facts | {"damaged": self.damaged}
 
 
 def print_sweeps(runs: Path, *, as_json: bool) -> None:

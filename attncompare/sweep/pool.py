@@ -42,9 +42,8 @@ _VISIBLE = "CUDA_VISIBLE_DEVICES"
 class Place:
     """Where a run of a sweep is trained: the sweep's folder, its group in W&B, and what of the machine the run gets.
 
-    Attributes:
-        threads: CPU threads of each of its processes where neither the config nor a begun record says; None: torch's default.
-        devices: the GPUs that it may see, as ``CUDA_VISIBLE_DEVICES`` names them; None: all.
+    These are CPU threads of each process, where no config or record says (None: torch's default), and the GPUs that it may
+    see, as ``CUDA_VISIBLE_DEVICES`` names them (None: all).
     """
 
     folder: Path
@@ -81,17 +80,13 @@ class Share:
 
 
 def share(jobs: Sequence[Job], workers: int | None, cores: int, gpus: Sequence[str]) -> Share:
-    """Divide a machine between the runs of a sweep.
+    """Divide a machine between ``jobs``, or refuse them where it has too few GPUs.
 
     Args:
-        jobs: the runs.
-        workers: how many train at the same time; None: one for each GPU, or for each core where none is used. A run of
-            several processes (``trainer.devices``) needs as many.
+        jobs: the runs; one of several processes (``trainer.devices``) needs as many cores or GPUs.
+        workers: how many train at the same time; None: one for each GPU, or for each core where none is used.
         cores: of the CPU.
         gpus: as ``CUDA_VISIBLE_DEVICES`` names them.
-
-    Raises:
-        Refused: if a run needs a GPU, or more of them, than there are.
     """
     trainers = [job.config.trainer for job in jobs]
     if any(trainer.accelerator == "gpu" for trainer in trainers) and not gpus:
@@ -166,14 +161,14 @@ def train_here(sweep: Sweep, jobs: Sequence[Job], console: Console, *, workers: 
                     connection.close()
                     board.finish(worker.number, worker.close())
                     if lines := worker.report():
-                        board.print(
-                            "\n".join([f"{names[worker.number]}: {lines[0]}", *(f"  {line}" for line in lines[1:])])
-                        )
+                        board.print("\n  ".join([f"{names[worker.number]}: {lines[0]}", *lines[1:]]))
                     continue
                 if isinstance(message, dict):
                     board.update(worker.number, **message)
+                elif isinstance(message, Path):
+                    worker.record = message
                 else:
-                    worker.hear(message)
+                    worker.state = message
             for worker in running.values() if interrupted else ():
                 worker.process.terminate()  # whether the terminal told it already or not
     if interrupted:
@@ -190,12 +185,6 @@ class _Worker:
     output: Path
     record: Path | None
     state: str = ""
-
-    def hear(self, message: Any) -> None:
-        if isinstance(message, Path):
-            self.record = message
-        else:
-            self.state = message
 
     def close(self) -> str:
         """Return how the run ended; one whose process was killed is closed as failed."""
@@ -267,10 +256,7 @@ def _death(exit_code: int | None) -> str:
     """Return why a process ended that said nothing itself."""
     if exit_code is None or exit_code >= 0:
         return f"exit code {exit_code}"
-    try:
-        name = signal.Signals(-exit_code).name
-    except ValueError:  # most of the real-time ones have no name
-        return f"signal {-exit_code}"
+    name = signal.Signals(-exit_code).name
     return f"{name}: the system may have run out of memory" if name == "SIGKILL" else name
 
 

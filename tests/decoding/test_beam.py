@@ -8,14 +8,7 @@ from translators import Recomputing, log_probability, translator
 from variants import VARIANTS
 
 from attncompare.data.tokenizer import BOS, EOS, PAD
-from attncompare.decoding import (
-    beam_search,
-    greedy,
-    length_penalty_of,
-    search,
-    translate_all,
-    translate_batch,
-)
+from attncompare.decoding import beam_search, greedy, length_penalty_of, search, translate_all, translate_batch
 from attncompare.decoding.search import batches_by_length
 from attncompare.errors import Refused
 

@@ -79,8 +79,7 @@ def test_it_stops_when_every_row_has_ended(size, tokens):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{"temperature": 0.0}, {"temperature": float("inf")}, {"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.1}],
+    "options", [{"temperature": 0.0}, {"temperature": float("inf")}, {"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.1}]
 )
 def test_what_nothing_can_be_drawn_with(size, tokens, options):
     with pytest.raises(Refused, match=f"{next(iter(options))}="):
