@@ -4,11 +4,12 @@ import math
 
 import pytest
 from cases import cases
-from config_space import valid_settings
+from config_space import chosen, up_to, valid_settings
 from hypothesis import strategies as st
 
 from attncompare.config import parse
 from attncompare.errors import Refused
+from attncompare.maps import maps_of
 from attncompare.record import Run
 from attncompare.training.run import train
 
@@ -16,15 +17,14 @@ from attncompare.training.run import train
 @pytest.fixture
 def trained(tmp_path):
     """Train with some settings into a new folder, and return the record as another process would open it."""
-
-    def make(settings, **changes):
-        return Run.open(train(parse(settings.values(**changes, runs=str(tmp_path / "runs")))).path)
-
-    return make
+    return lambda settings, **changes: Run.open(
+        train(parse(settings.values(**changes, runs=str(tmp_path / "runs")))).path
+    )
 
 
-def check_record(run, settings):
-    """The record is whole, reads, and says what was trained."""
+@cases(quick=15, long=300, shrink=False, settings=valid_settings(("reverse", "recall")))
+def test_every_valid_config_trains_two_steps_and_leaves_a_whole_record(trained, settings):
+    run = trained(settings)
     values = settings.values(runs=run.config.runs)
     assert run.require_finished().config == parse(values)
     rows, summary = run.metrics(), run.summary
@@ -34,43 +34,28 @@ def check_record(run, settings):
     every = values["trainer"]["validate_every"]
     assert [row["step"] for row in rows if "val/loss" in row] == sorted({*range(every, 3, every), 2})
     assert [row["step"] for row in rows if "train/loss" in row][-1] <= 2
-    assert run.environment()["threads"] == 1
-    assert isinstance(run.predictions(), list)
-    assert all(len(probes) == values["tracking"]["probes"] for _, probes in run.maps())
-
-
-@cases(quick=15, long=300, shrink=False, settings=valid_settings(("reverse", "recall")))
-def test_every_valid_config_trains_two_steps(trained, settings):
-    check_record(trained(settings), settings)
-
-
-@cases(quick=0, long=10, shrink=False, settings=valid_settings(("pydocs", "locale")))
-def test_so_do_those_of_the_larger_corpora(trained, settings):
-    check_record(trained(settings), settings)
+    assert run.environment()["threads"] == 1 and isinstance(run.predictions(), list)
+    assert all(len(probes) == values["tracking"]["probes"] for _, probes in maps_of(run))
 
 
 # Settings of which one does not know beforehand whether data and sizes go together.
 odd_sizes = st.fixed_dictionaries(
     {
-        "data.train_size": st.integers(1, 30),
-        "data.val_size": st.integers(1, 3),
-        "data.test_size": st.integers(1, 3),
-        "data.batch_size": st.integers(1, 40),
+        "data.train_size": up_to(30),
+        "data.val_size": up_to(3),
+        "data.test_size": up_to(3),
+        "data.batch_size": up_to(40),
         "data.batch_tokens": st.none(),
-        "data.tokenizer.kind": st.sampled_from(("word", "character", "bpe", "unigram")),
-        "data.tokenizer.bytes": st.sampled_from((None, True, False)),
-        "data.tokenizer.vocab_size": st.none() | st.integers(1, 300),
-        "data.tokenizer.min_count": st.sampled_from((1, 1, 2, 40)),
-        "task.max_length": st.integers(2, 30),
-        "tracking.probes": st.integers(0, 2),
+        "data.tokenizer.kind": chosen("word", "character", "bpe", "unigram"),
+        "data.tokenizer.bytes": chosen(None, True, False),
+        "data.tokenizer.vocab_size": st.none() | up_to(300),
+        "data.tokenizer.min_count": chosen(1, 1, 2, 40),
+        "task.max_length": up_to(30, 2),
+        "tracking.probes": up_to(2, 0),
     }
 )
-odd_reverse = {
-    "data.symbols": st.integers(2, 5),
-    "data.min_symbols": st.integers(1, 5),
-    "data.max_symbols": st.integers(4, 12),
-}
-odd_recall = {"data.symbols": st.integers(4, 9), "data.pairs": st.integers(1, 3), "data.length": st.integers(8, 14)}
+odd_reverse = {"data.symbols": up_to(5, 2), "data.min_symbols": up_to(5), "data.max_symbols": up_to(12, 4)}
+odd_recall = {"data.symbols": up_to(9, 4), "data.pairs": up_to(3), "data.length": up_to(14, 8)}
 odd_settings = st.sampled_from((("reverse", odd_reverse), ("recall", odd_recall))).flatmap(
     lambda corpus: st.tuples(valid_settings((corpus[0],)), odd_sizes, st.fixed_dictionaries(corpus[1]))
 )
