@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from attncompare import Attention, attend
 from attncompare.attention import causal_mask
-from attncompare.registry import load_score, score_names
+from attncompare.registry import load, names
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 MAGNITUDES = (0.0, 1e-30, 1e-3, 1.0, 20.0, 45.0, 1e4, 1e30)
 LAYOUTS = ("contiguous", "as_the_module_splits", "keys_last", "one_for_all_batches", "every_second", "shifted")
 RELATIONS = ("independent", "opposite", "equal", "one_giant")
+SCORES = names("scores")
 seeds = st.integers(0, 2**32)
 
 
@@ -26,18 +27,14 @@ def normal(seed, *shape):
 
 def laid_out(x_BHTK, layout):
     """Return the numbers of ``x_BHTK``, or of its first batch row for all, in memory as ``layout`` says."""
-    match layout:
-        case "as_the_module_splits":
-            return x_BHTK.transpose(1, 2).contiguous().transpose(1, 2)
-        case "keys_last":
-            return x_BHTK.transpose(2, 3).contiguous().transpose(2, 3)
-        case "one_for_all_batches":
-            return x_BHTK[:1].expand(x_BHTK.shape)
-        case "every_second":
-            return x_BHTK.repeat_interleave(2, dim=-1)[..., ::2]
-        case "shifted":
-            return torch.cat((x_BHTK.new_ones(1), x_BHTK.flatten()))[1:].view(x_BHTK.shape)
-    return x_BHTK.contiguous()
+    if layout == "one_for_all_batches":
+        return x_BHTK[:1].expand(x_BHTK.shape)
+    if layout == "every_second":
+        return x_BHTK.repeat_interleave(2, dim=-1)[..., ::2]
+    if layout == "shifted":
+        return torch.cat((x_BHTK.new_ones(1), x_BHTK.flatten()))[1:].view(x_BHTK.shape)
+    axes = {"as_the_module_splits": (1, 2), "keys_last": (2, 3)}.get(layout, (0, 0))
+    return x_BHTK.transpose(*axes).contiguous().transpose(*axes)
 
 
 @st.composite
@@ -80,7 +77,7 @@ def calls(draw, dtypes=DTYPES):
     """All that a call of ``attend`` takes, and the gradient of the context."""
     q, k, v, g = draw(inputs(dtypes))
     mask = draw(masks(*q.shape[:3], k.shape[2]))
-    scorer = load_score(draw(st.sampled_from(score_names())))(q.shape[1], q.shape[3]).to(q.dtype)
+    scorer = load("scores", draw(st.sampled_from(SCORES)))(q.shape[1], q.shape[3]).to(q.dtype)
     return q, k, v, g, mask, scorer, draw(st.booleans())
 
 
@@ -147,7 +144,7 @@ def test_the_future_changes_no_bit_of_the_past(call, need_weights, data):
     long=5_000,
     sizes=st.tuples(st.integers(1, 33), st.integers(1, 9), st.none() | st.integers(1, 16)),
     lengths=st.tuples(st.integers(0, 3), st.integers(0, 9), st.none() | st.integers(0, 9)),
-    score=st.sampled_from(score_names()),
+    score=st.sampled_from(SCORES),
     causal=st.booleans(),
     seed=seeds,
     data=st.data(),
@@ -175,9 +172,9 @@ def test_the_module_is_its_projections_around_the_formula(sizes, lengths, score,
         torch.testing.assert_close(weights, exact.weights, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("score", score_names())
+@pytest.mark.parametrize("score", SCORES)
 def test_the_formula_itself_on_two_keys_by_hand(score):
-    scorer = load_score(score)(1, 1).double()
+    scorer = load("scores", score)(1, 1).double()
     q, k, v = (torch.tensor(x, dtype=torch.float64).view(1, 1, -1, 1) for x in ([0.5], [1.0, -1.0], [3.0, 7.0]))
     plain = {"additive": lambda k: scorer.v_HK.item() * math.tanh(0.5 + k)}.get(score, lambda k: 0.5 * k)
     first = math.exp(plain(1.0)) / (math.exp(plain(1.0)) + math.exp(plain(-1.0)))

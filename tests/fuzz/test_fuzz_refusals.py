@@ -106,5 +106,5 @@ def test_a_time_is_written_in_seconds_or_as_a_clock_shows_it(make_config):
     for wrong in ("0", "-1", "'1:60:00'", "'00:00:00'", "soon"):
         with pytest.raises(Refused, match=r"trainer\.max_time=.*seconds, HH:MM:SS, or null"):
             make_config(f"trainer.max_time={wrong}")
-    with pytest.raises(Refused, match="max_time=9 with devices=2: .*set devices=1"):
+    with pytest.raises(Refused, match=r"max_time=9 with devices=2: .*set devices=1"):
         make_config("trainer.max_time=9", "trainer.devices=2")
