@@ -18,8 +18,6 @@ HOSTILE = {
     "end-of-script": f"</script><script>{RUN}</script>",
     "handler": f"<img src=x onerror={RUN}>",
     "svg": f"<svg/onload={RUN}>",
-    "comment": f"<!-- --><!--<script>{RUN}</script>",
-    "cdata": f"]]><script>{RUN}</script>",
     "quotes": f"\"'><script>{RUN}</script>`${{{RUN}}}",
     "attribute": f'" onmouseover="{RUN}" autofocus onfocus="{RUN}" x="',
     "line-separators": f"\u2028\u2029{RUN}//\u2028",
@@ -27,10 +25,8 @@ HOSTILE = {
     "style": f"</style><style>*{{display:none}}</style><script>{RUN}</script>",
     "template": "{{ 7 * 7 }}{% raw %}",
     "link": f"javascript:{RUN}",
-    "anchor": f'<a href="javascript:{RUN}"><b>go</b></a><br>',
     "frame": f"<iframe srcdoc='<script>parent.{RUN}</script>'></iframe><base href=//evil.invalid>",
     "refresh": "<meta http-equiv=refresh content='0;url=//evil.invalid'>",
-    "form": "<form action=//evil.invalid><button autofocus>",
 }
 ALL = " ".join(HOSTILE.values())
 

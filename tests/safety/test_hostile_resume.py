@@ -45,7 +45,7 @@ def endless(file, canary):
 
 
 def nested(file, canary):
-    header = b'{"__metadata__":{"format":"1","sha256":"","values":"' + 100_000 * b"[" + b'"}}'
+    header = b'{"__metadata__":{"format":"1","sha256":"","rest":"' + 100_000 * b"[" + b'"}}'
     file.write_bytes(len(header).to_bytes(8, "little") + header)
 
 
