@@ -53,14 +53,16 @@ def in_tokenizer(edit):
     return edited("tokenizer.json", edit)
 
 
-def as_text(name, text, before=lambda file: ""):
-    return lambda folder, canary: (folder / name).write_text(
-        before(folder / name) + text.replace("{canary}", str(canary))
-    )
+def as_text(name, text, behind=False):
+    def change(folder, canary):
+        before = (folder / name).read_text() if behind else ""
+        (folder / name).write_text(before + text.replace("{canary}", str(canary)))
+
+    return change
 
 
 def append(name, text):
-    return as_text(name, text, lambda file: file.read_text())
+    return as_text(name, text, behind=True)
 
 
 def metrics_row(cell):
@@ -89,7 +91,7 @@ def torch_file(name):
 def weights_header(header, length=None):
     text = json.dumps(header).encode()
     content = struct.pack("<Q", len(text) if length is None else length) + text + bytes(64)
-    return lambda folder, canary: (folder / "checkpoints/best.safetensors").write_bytes(content)
+    return lambda folder, _: (folder / "checkpoints/best.safetensors").write_bytes(content)
 
 
 def maps_file(folder):
