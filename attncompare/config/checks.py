@@ -37,12 +37,8 @@ _RESOURCES = (
 _RESOURCE = re.compile(r"[\w.,:=+/-]{0,200}")
 # What the section `hydra` of a file may set, with the only value where one is safe.
 _WRITTEN: dict[str, tuple[Any, ...]] = {
-    "mode": (),
-    "launcher.workers": (),
-    "help.app_name": (),
-    "help.template": (),
-    "output_subdir": (None,),
-    "run.dir": (".",),
+    **dict.fromkeys(("mode", "launcher.workers", "help.app_name", "help.template"), ()),
+    **{"output_subdir": (None,), "run.dir": (".",)},
 }
 _MOST_RUNS = 10_000  # of one range of a sweep, which is written out at once
 
@@ -60,15 +56,9 @@ def check_conf(folder: Path) -> None:
 
 
 def check_conf_file(content: bytes, name: Path, groups: Collection[str]) -> None:
-    """Refuse a file of configs that reaches into Hydra or builds objects.
+    """Refuse a file of configs, yaml, that reaches into Hydra or builds objects; the message names file and key.
 
-    Args:
-        content: yaml.
-        name: its path, which begins with the name of the folder of configs.
-        groups: of which a sweep may name files.
-
-    Raises:
-        Refused: names the file and the key.
+    ``name`` is its path from the folder of configs on, ``groups`` those of which a sweep may name files.
     """
     if "hydra" in map(str.lower, name.parts[1:-1]):
         raise Refused(f"{name}: Hydra's own options come from Hydra and from installed packages, not from files")
@@ -84,22 +74,18 @@ def check_conf_file(content: bytes, name: Path, groups: Collection[str]) -> None
             raise Refused(f"{name}: defaults: {shown(value)} is no group and no file in one")
     for entry in (entry for entry in values.get("defaults") or [] if isinstance(entry, dict)):
         for group, choice in entry.items():
-            valid = {"hydra/launcher": _LAUNCHERS, "hydra/sweeper": ("combinations",)}.get(str(group).split()[-1].lstrip("/"))
+            valid = {"hydra/launcher": _LAUNCHERS, "hydra/sweeper": ("combinations",)}.get(
+                str(group).split()[-1].lstrip("/")
+            )
             if valid and choice not in valid:
                 raise Refused(f"{name}: defaults: {group}: {shown(choice)}; valid: {', '.join(valid)}")
     _check_hydra(values.get("hydra") or {}, name, groups)
 
 
 def check_arguments(overrides: Sequence[str], groups: Collection[str]) -> None:
-    """Refuse overrides that reach into Hydra or build objects.
+    """Refuse overrides of the command line that reach into Hydra or build objects; the message names the override.
 
-    Args:
-        overrides: as they stand on the command line.
-        groups: the names of the groups of configs; their values are names of files.
-
-    Raises:
-        Refused: names the override.
-        OverrideParseException: if one cannot be read.
+    ``groups`` are those of configs, whose values are names of files. OverrideParseException: one cannot be read.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -118,7 +104,11 @@ def check_arguments(overrides: Sequence[str], groups: Collection[str]) -> None:
         if re.match(r"hydra($|[./])", key) and key not in _OPEN:
             _check_resource(key, values, line)
         if key == "hydra/launcher":
-            _check_launcher(values, line)
+            if len(values) != 1 or values[0] not in _LAUNCHERS:
+                raise Refused(unknown("launcher", ",".join(map(str, values)), _LAUNCHERS))
+            module, extra = _LAUNCHERS[values[0]]
+            if importlib.util.find_spec(module) is None:
+                raise Refused(f"{line}: not installed; it comes with the extra: pip install 'attncompare[{extra}]'")
         if "/" in key or key in groups:
             for _, value in leaves(values):
                 if value is not None and not (isinstance(value, str) and _OPTION.fullmatch(value)):
@@ -143,14 +133,6 @@ def _values(value: Any, line: str) -> Iterator[Any]:
         yield from map(plain, value.list)
     else:
         yield plain(value)
-
-
-def _check_launcher(values: list[Any], line: str) -> None:
-    if len(values) != 1 or values[0] not in _LAUNCHERS:
-        raise Refused(unknown("launcher", ",".join(map(str, values)), _LAUNCHERS))
-    module, extra = _LAUNCHERS[values[0]]
-    if importlib.util.find_spec(module) is None:
-        raise Refused(f"{line}: not installed; it comes with the extra: pip install 'attncompare[{extra}]'")
 
 
 def _check_resource(key: str, values: list[Any], line: str) -> None:
