@@ -187,7 +187,7 @@ def _train(source: str, config: RunConfig, options: Options, **more: Any) -> Run
             loss = "" if progress.loss is None else f", loss {progress.loss:.3f}"
             _say(f"{Path(source).name}: {progress.phase}, step {progress.step}/{progress.max_steps}{loss}")
 
-    hooks = {"on_progress": show, "on_folder": lambda path: _say(f"recording in {path}")}
+    hooks: dict[str, Any] = {"on_progress": show, "on_folder": lambda path: _say(f"recording in {path}")}
     return train(config, [f"reproduce={source}"], parent=options.parent, **hooks, **more)
 
 

@@ -25,7 +25,7 @@ from attncompare.training.run import train
 
 READ = (
     *("manifest.json", "summary.json", "config.yaml", "environment.json", "metrics.csv", "predictions.jsonl"),
-    *("items.jsonl", "tokenizer.json", "maps/*.npz", "checkpoints/best.safetensors"),
+    *("items.jsonl", "tokenizer.json", "maps/step-0000002.npz", "checkpoints/best.safetensors"),
 )
 LONGEST = 120  # seconds that one case may take before it counts as hanging
 

@@ -176,7 +176,7 @@ def test_a_row_that_cannot_be_written_leaves_the_rows_before_it(logger, monkeypa
 
 def test_other_ranks_write_nothing(config, monkeypatch):
     monkeypatch.setattr(rank_zero_only, "rank", 1)
-    logger = RecordLogger.create(create_folder(config), config, [])
+    logger = RecordLogger(create_folder(config), config, {})
     logger.log_metrics({"epoch": 0, "train/loss": 0.5}, 1)
     logger.update(a=1)
     logger.items([{"id": 0}])
