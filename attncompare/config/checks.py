@@ -49,10 +49,14 @@ def groups_of(folder: Path) -> set[str]:
 
 
 def check_conf(folder: Path) -> None:
-    """Check every yaml file below ``folder`` as :func:`check_conf_file` does."""
+    """Check every yaml file below ``folder`` as :func:`check_conf_file` does; folders that are links are refused."""
     groups = groups_of(folder)
-    for path in sorted(folder.rglob("*.yaml")):
-        check_conf_file(path.read_bytes(), path.relative_to(folder.parent), groups)
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder.parent)
+        if path.is_symlink() and path.is_dir():  # Hydra would follow it, this search does not
+            raise Refused(f"{name}: a symbolic link to a folder is not followed; put the files here")
+        if path.suffix == ".yaml" and path.is_file():
+            check_conf_file(path.read_bytes(), name, groups)
 
 
 def check_conf_file(content: bytes, name: Path, groups: Collection[str]) -> None:
