@@ -170,8 +170,7 @@ def _train_once(source: str, values: dict[str, Any], options: Options) -> Facts:
     """Train a config of which nothing was recorded, for a second training to be compared with."""
     config, steps = _config(source, values, options), options.steps
     _require_rows(source, steps, min(config.trainer.log_every, config.trainer.validate_every, config.trainer.max_steps))
-    # Training stops before the validation that is due after that step.
-    stop_after = None if steps is None else steps + (steps % config.trainer.validate_every == 0)
+    stop_after = None if steps is None else steps + 1  # training stops before the row of its last step is written
     return facts_of(_train(source, config, options, stop_after=stop_after))
 
 
@@ -213,9 +212,7 @@ def _first_steps(recorded: Facts, steps: int | None) -> tuple[int | None, int | 
     if recorded.state == "finished" and steps >= last:
         return None, None
     last = min(steps, last)
-    # Training stops before the validation that is due after that step, so one more step is needed to have it.
-    validated = any(row["step"] == last and any(key.startswith("val/") for key in row) for row in recorded.rows)
-    return last, last + validated
+    return last, last + 1  # training stops before the row of its last step is written
 
 
 def _require_rows(source: str, steps: int | None, first: int) -> None:

@@ -155,7 +155,9 @@ def valid_settings(draw, corpora):
     corpus = draw(st.sampled_from(corpora))
     task, own = CORPORA[corpus]
     changes = {**draw(st.fixed_dictionaries({}, optional=COMMON)), **draw(own), **SMALL}
+    parts = changes.get("trainer.accumulate", 1)  # each needs a row
+    changes["data.batch_size"] = max(parts, changes.get("data.batch_size", 4))
     if draw(flags):
-        longest = changes["task.max_length"]
+        longest = parts * changes["task.max_length"]
         changes |= {"data.batch_size": None, "data.batch_tokens": draw(up_to(4 * longest, longest))}
     return Settings((f"task={task}", f"data={corpus}", f"attention={draw(st.sampled_from(VARIANTS))}"), changes)

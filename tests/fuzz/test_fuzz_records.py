@@ -150,7 +150,7 @@ def test_a_record_without_a_file_is_not_passed_over(copied, table, file):
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory):
-    """The folder of a run that was stopped after its third step, with the checkpoints of two steps."""
+    """The folder of a run that was stopped after its third step, with its checkpoint."""
     home = tmp_path_factory.mktemp("stopped")
     small = ("trainer.max_steps=5", "trainer.validate_every=1", "tracking=disabled", "tracking.images=0")
     return train(composed_config(home / "runs", [*SMOKE, *small]), stop_after=3).path
@@ -166,6 +166,7 @@ def newest(folder):
 def states(stopped):
     """What the two checkpoints hold, the newest first."""
     first = newest(stopped)
+    shutil.copy(stopped / "checkpoints" / first[0], stopped / "checkpoints" / "resume-0000000.ckpt")
     file = stopped / "checkpoints" / first[0]
     file.rename(stopped / "newer")
     second = newest(stopped)

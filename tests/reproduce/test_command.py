@@ -110,7 +110,7 @@ def test_the_first_steps_of_a_run_that_never_finished(cli, edited):
 
 ASKED = {
     **{("--steps", 0): "--steps 0", ("--tolerance", 1): "--tolerance 1", ("--tolerance", "nan"): "--tolerance nan"},
-    **{("--data", "where=x"): "--data 'where'", ("--data", "name=x"): "--data name"},
+    **{("--data", "where=x"): "--data 'where'", ("--data", "name=x"): "--data 'name'"},
 }
 
 
