@@ -2,7 +2,7 @@
 
 values.py        types of single values, each with its words; sections of parts
 schema.py        the whole run
-compose.py       from Hydra's arguments to configs, and what no config may hold
+checks.py        what no config may hold, whoever wrote it
 messages.py      what is wrong, in one line
 plain_values.py  yaml and JSON of unknown origin as plain values
 """

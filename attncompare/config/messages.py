@@ -2,6 +2,7 @@
 
 import json
 import re
+import traceback
 from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -13,23 +14,20 @@ from attncompare.registry import nearest, unknown
 HYDRA_ERRORS: tuple[type[Exception], ...] = (HydraException, OmegaConfBaseException)
 """The exceptions with which Hydra and OmegaConf refuse a config."""
 
-
 _LONGEST = 200  # characters of a value in a message
 _MOST_PROBLEMS = 5  # in one line
 
 
 def raised_by_hydra(error: Exception) -> bool:
     """Return whether ``error`` comes from Hydra's own checks of odd overrides, such as attention=1, which are bare."""
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith(("hydra.", "omegaconf."))
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_globals.get("__name__", "").startswith(("hydra.", "omegaconf."))
 
 
 def explain(error: ValidationError) -> str:
     """Return the problems of ``error`` in one line: keys that are missing as one, and of many problems the first."""
     problems = error.errors(include_url=False)
-    missing = [_key(problem["loc"]) for problem in problems if problem["type"] == "missing"]
+    missing = [".".join(map(str, problem["loc"])) for problem in problems if problem["type"] == "missing"]
     several = len(missing) > 1
     said = [_problem(problem) for problem in problems if not several or problem["type"] != "missing"]
     if several:
@@ -70,7 +68,7 @@ def _override_problem(text: str, cause: OmegaConfBaseException) -> str:
 
 
 def _problem(problem: Any) -> str:
-    key, value, context = _key(problem["loc"]), problem["input"], problem.get("ctx", {})
+    key, value, context = ".".join(map(str, problem["loc"])), problem["input"], problem.get("ctx", {})
     match problem["type"]:
         case "value_error":
             text = str(context["error"])
@@ -84,7 +82,9 @@ def _problem(problem: Any) -> str:
         case "unknown_part":
             return unknown(f"{key}.name", context["name"], context["valid"].split(","))
         case "literal_error":
-            return f"{key}={shown(value)}: {_one_of(value, context['expected'])}"
+            close = nearest(value, re.findall(r"'([^']+)'", context["expected"]))
+            valid = context["expected"].replace("'", "")
+            return f"{key}={shown(value)}: must be {valid}" + (f" (did you mean {close}?)" if close else "")
     return f"{key}={shown(value)}: {_PLAIN.get(problem['type'], problem['msg'])}"
 
 
@@ -99,19 +99,10 @@ _PLAIN = {
 }
 
 
-def _key(location: tuple[int | str, ...]) -> str:
-    return ".".join(map(str, location))
-
-
 def shown(value: Any) -> str:
     """Return ``value`` as one would write it on the command line, cut where it is long, without control characters."""
     text = value if isinstance(value, str) and value and value.isprintable() else json.dumps(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"
-
-
-def _one_of(value: Any, expected: str) -> str:
-    close = nearest(value, re.findall(r"'([^']+)'", expected))
-    return f"must be {expected.replace(chr(39), '')}" + (f" (did you mean {close}?)" if close else "")
 
 
 def _first_line(text: str) -> str:

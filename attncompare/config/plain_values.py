@@ -22,9 +22,8 @@ _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "
 def safe_json(content: bytes, what: str | Path) -> Any:
     """Return the value of JSON text; ``what`` names its file.
 
-    Raises:
-        Refused: if it is no JSON in UTF-8, is nested beyond reason, or holds a whole number of more than 20 digits
-            or half a character. NaN and Infinity are values: the loss and perplexity of a model that failed.
+    Refused is what is no JSON in UTF-8, nested beyond reason, or holds a whole number of more than 20 digits or half a
+    character. NaN and Infinity are values: the loss and perplexity of a model that failed.
     """
     text = _text(content, what)
     try:
@@ -41,9 +40,8 @@ def safe_json(content: bytes, what: str | Path) -> Any:
 def safe_yaml(content: bytes, what: str | Path) -> Any:
     """Return the value of yaml text that holds plain values alone; ``what`` names its file.
 
-    Raises:
-        Refused: if it is no yaml in UTF-8, holds a tag, an anchor or an alias (a few lines of them can unfold into
-            gigabytes), a key twice, or is nested beyond reason.
+    Refused is what is no yaml in UTF-8, holds a tag, an anchor or an alias (a few lines of them can unfold into
+    gigabytes), a key twice, or is nested beyond reason.
     """
     text = _text(content, what)
     try:
@@ -76,12 +74,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def check_references(values: Any, where: str) -> None:
     """Refuse all but plain references such as ``${seed}``, and every key that would build an object.
 
-    Args:
-        values: unresolved, as plain containers.
-        where: what they are, for the message.
-
-    Raises:
-        Refused: names the key. An environment variable read into a config would end up in a shared record.
+    An environment variable read into a config would end up in a shared record. ``where`` begins the message.
     """
     for key, value in leaves(values):
         here = f"{where}: {key}" if key else where

@@ -16,31 +16,14 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import StringConstraints, ValidationError, field_validator, model_validator
 
 from attncompare import registry
+from attncompare.config import values as fields
 from attncompare.config.messages import HYDRA_ERRORS, explain, explain_hydra, shown
 from attncompare.config.plain_values import check_references, leaves, safe_yaml
-from attncompare.config.values import (
-    NAMES_ALONE,
-    Label,
-    LabelOrNull,
-    NotNegative,
-    NotNegativeFloat,
-    Positive,
-    PositiveFloat,
-    PositiveFloatOrNull,
-    PositiveOrNull,
-    Probability,
-    SecondsOrNull,
-    Share,
-    Strict,
-    part,
-)
+from attncompare.config.values import NAMES_ALONE, Strict
 from attncompare.errors import Refused
 
-CONF_DIR = next(
-    folder
-    for folder in (Path(__file__).parents[1] / "conf", Path(__file__).parents[2] / "conf")  # in a wheel, in a checkout
-    if folder.is_dir()
-)
+_PLACES = (Path(__file__).parents[1] / "conf", Path(__file__).parents[2] / "conf")  # in a wheel, in a checkout
+CONF_DIR = next(folder for folder in _PLACES if folder.is_dir())
 # What names, files or shows a run, and decides none of its numbers.
 PRESENTATION = ("name", "tags", "notes", "runs", "resume", "tracking")
 _LARGEST = 2**63 - 1
@@ -49,12 +32,12 @@ _LARGEST = 2**63 - 1
 class AttentionConfig(Strict):
     """``attention``: the variant, the one thing that a comparison changes."""
 
-    name: Label
-    score: part("scores")  # type: ignore[valid-type]
-    heads: Positive
-    head_dim: PositiveOrNull
+    name: fields.Label
+    score: fields.part("scores")  # type: ignore[valid-type]
+    heads: fields.Positive
+    head_dim: fields.PositiveOrNull
     causal: bool
-    dropout: Probability
+    dropout: fields.Probability
 
     def width(self, d_model: int) -> int:
         """Return the width K of one head: ``head_dim``, by default ceil(d_model / heads)."""
@@ -65,32 +48,32 @@ class OptimizerConfig(Strict):
     """``optimizer=adamw`` (Loshchilov and Hutter 2019) with its learning-rate schedule."""
 
     name: Literal["adamw"]
-    lr: PositiveFloat
-    betas: tuple[Probability, Probability]
-    eps: PositiveFloat
-    weight_decay: NotNegativeFloat
+    lr: fields.PositiveFloat
+    betas: tuple[fields.Probability, fields.Probability]
+    eps: fields.PositiveFloat
+    weight_decay: fields.NotNegativeFloat
     decay_embeddings: bool
-    clip_norm: PositiveFloatOrNull
+    clip_norm: fields.PositiveFloatOrNull
     schedule: Literal["constant", "cosine", "linear", "inverse_sqrt"]
-    warmup_steps: NotNegative
-    min_lr_ratio: Share
+    warmup_steps: fields.NotNegative
+    min_lr_ratio: fields.Share
 
 
 class TrainerConfig(Strict):
     """``trainer``: the budget and the machine."""
 
-    max_steps: Positive
-    max_time: SecondsOrNull
-    patience: PositiveOrNull
-    average_last: PositiveOrNull
-    validate_every: Positive
-    log_every: Positive
-    accumulate: Positive
-    limit_batches: PositiveOrNull
+    max_steps: fields.Positive
+    max_time: fields.SecondsOrNull
+    patience: fields.PositiveOrNull
+    average_last: fields.PositiveOrNull
+    validate_every: fields.Positive
+    log_every: fields.Positive
+    accumulate: fields.Positive
+    limit_batches: fields.PositiveOrNull
     accelerator: Literal["auto", "cpu", "gpu"]
     precision: Literal["32-true", "bf16-mixed"]
-    threads: PositiveOrNull
-    devices: Positive
+    threads: fields.PositiveOrNull
+    devices: fields.Positive
     deterministic: bool
     compile: bool
     callbacks: tuple[str, ...]
@@ -122,26 +105,26 @@ class TrackingConfig(Strict):
     """``tracking``: how W&B sees the run; the local record is always written."""
 
     wandb: Literal["offline", "online", "disabled"]
-    project: Label
-    entity: LabelOrNull
-    probes: NotNegative
-    images: NotNegative
+    project: fields.Label
+    entity: fields.LabelOrNull
+    probes: fields.NotNegative
+    images: fields.NotNegative
 
 
 class _Sections(Strict):
     """The sections and keys of a run, each valid for itself."""
 
-    task: part("tasks")  # type: ignore[valid-type]
-    data: part("datasets")  # type: ignore[valid-type]
+    task: fields.part("tasks")  # type: ignore[valid-type]
+    data: fields.part("datasets")  # type: ignore[valid-type]
     attention: AttentionConfig
-    backbone: part("backbones")  # type: ignore[valid-type]
+    backbone: fields.part("backbones")  # type: ignore[valid-type]
     optimizer: OptimizerConfig
     trainer: TrainerConfig
     tracking: TrackingConfig
-    seed: NotNegative
-    data_seed: NotNegative
-    name: LabelOrNull
-    tags: tuple[Label, ...]
+    seed: fields.NotNegative
+    data_seed: fields.NotNegative
+    name: fields.LabelOrNull
+    tags: tuple[fields.Label, ...]
     notes: str
     runs: Annotated[str, StringConstraints(min_length=1)]
     resume: Annotated[str, StringConstraints(min_length=1)] | None
@@ -154,12 +137,11 @@ class RunConfig(_Sections):
     def _data_fit_task(self) -> "RunConfig":
         task, data = self.task_class, registry.load("datasets", self.data.name)
         if data.kind != task.data_kind:
-            valid = [
-                name for name in registry.names("datasets") if registry.load("datasets", name).kind == task.data_kind
-            ]
+            kinds = {name: registry.load("datasets", name).kind for name in registry.names("datasets")}
+            valid = ", ".join(name for name, kind in kinds.items() if kind == task.data_kind)
             raise ValueError(
                 f"data={self.data.name} does not fit task={self.task.name}, which learns from {task.data_kind}; "
-                f"valid: {', '.join(valid)}"
+                f"valid: {valid}"
             )
         if data.kind == "text" and not self.data.tokenizer.joint:
             raise ValueError("data.tokenizer.joint=false: a text has one vocabulary; two are for pairs of languages")
@@ -219,8 +201,7 @@ class RunConfig(_Sections):
     def model_identity(self) -> str:
         """Return a SHA-256 that two configs share exactly if they train the same model in the same way.
 
-        The variant's name does not count, nor how its head width was spelled, nor a causal mask that the task has
-        anyway.
+        The variant's name does not count, nor how its head width was spelled, nor a causal mask that the task has anyway.
         """
         attention = self.attention
         width, causal = attention.width(self.backbone.d_model), attention.causal or self.task_class.always_causal
@@ -229,11 +210,7 @@ class RunConfig(_Sections):
 
 
 def parse(values: Any) -> RunConfig:
-    """Check ``values``, a config as plain containers, and return it typed.
-
-    Raises:
-        Refused: in one line, with the key, the value and what would be valid.
-    """
+    """Return ``values``, a config as plain containers, typed, or refuse it: the key, the value, what would be valid."""
     for key, value in leaves(values):
         if problem := _unfit(value):
             raise Refused(f"{shown(key)}={shown(value)}: {problem}")
@@ -249,11 +226,7 @@ def parse(values: Any) -> RunConfig:
 
 
 def parse_composed(composed: DictConfig) -> RunConfig:
-    """Check what Hydra composed, resolve its references and return it typed.
-
-    Raises:
-        Refused: in one line, with the key, the value and what would be valid.
-    """
+    """Return what Hydra composed, its references resolved, typed, or refuse it as :func:`parse` does."""
     try:
         check_references(OmegaConf.to_container(composed, resolve=False), "the config")
         values = OmegaConf.to_container(composed, resolve=True)
@@ -267,8 +240,7 @@ def parse_composed(composed: DictConfig) -> RunConfig:
 def with_data(values: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
     """Return the values of a recorded config with others in its section ``data``, as ``--data KEY=VALUE`` asks.
 
-    Raises:
-        Refused: if a change is not ``KEY=VALUE``, or its key none that may change.
+    Refused is a change that is not ``KEY=VALUE``, or whose key is none that may change.
     """
     data = dict(values.get("data") or {})
     valid = [key for key in data if key not in ("name", "tokenizer")]  # the model knows no other tokenizer

@@ -4,17 +4,8 @@ import json
 import re
 from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SerializeAsAny,
-    StringConstraints,
-    ValidationInfo,
-    WrapValidator,
-    model_validator,
-)
+import pydantic
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WrapValidator, model_validator
 from pydantic_core import PydanticCustomError, ValidationError
 
 from attncompare import registry
@@ -41,8 +32,7 @@ _CLOCK = re.compile(r"(\d{1,5}):([0-5]\d):([0-5]\d)")
 
 def _as_seconds(value: Any) -> Any:
     """Return the seconds of a time as a clock shows it; all else as it is."""
-    clock = _CLOCK.fullmatch(value) if isinstance(value, str) else None
-    if clock is None:
+    if not isinstance(value, str) or not (clock := _CLOCK.fullmatch(value)):
         return value
     hours, minutes, seconds = map(int, clock.groups())
     return float(3600 * hours + 60 * minutes + seconds)
@@ -68,15 +58,12 @@ Label = Annotated[
 PositiveOrNull = Annotated[Positive | None, must_be("a positive integer, or null")]
 PositiveFloatOrNull = Annotated[PositiveFloat | None, must_be("a positive number, or null")]
 SplitFractionOrNull = Annotated[SplitFraction | None, must_be("a number between 0 and 0.5, or null")]
-SecondsOrNull = Annotated[
-    PositiveFloat | None,
-    BeforeValidator(_as_seconds),
-    must_be("a positive number of seconds, HH:MM:SS, or null"),
-]
+_SECONDS_WORDS = "a positive number of seconds, HH:MM:SS, or null"
+SecondsOrNull = Annotated[PositiveFloat | None, BeforeValidator(_as_seconds), must_be(_SECONDS_WORDS)]
 LabelOrNull = Annotated[Label | None, must_be("null, or 1 to 63 letters, digits or any of _ . + -")]
 
 
-class Strict(BaseModel):
+class Strict(pydantic.BaseModel):
     """A section of the config: every key known, every type exact, nothing changed afterwards."""
 
     # Other keys are let in so that the rule below can refuse them together with the list of the valid ones.
@@ -106,7 +93,7 @@ def part(kind: str) -> Any:
     The name alone, in place of a section, stands for the part with its default settings.
     """
 
-    def check(values: Any, info: ValidationInfo) -> Any:
+    def check(values: Any, info: pydantic.ValidationInfo) -> Any:
         if isinstance(values, PartConfig):
             return values
         if isinstance(values, str):
@@ -126,4 +113,4 @@ def part(kind: str) -> Any:
         # Through JSON, because strict mode takes lists for tuples only from there.
         return chosen.Config.model_validate_json(json.dumps(values))
 
-    return Annotated[SerializeAsAny[PartConfig], BeforeValidator(check)]
+    return Annotated[pydantic.SerializeAsAny[PartConfig], BeforeValidator(check)]

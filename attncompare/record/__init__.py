@@ -8,50 +8,20 @@ provenance   versions, code and machine; what differs between two of them; no se
 weights      files of weights (safetensors); ``npz`` reads archives of arrays
 archive      finished runs in one compact file, and back
 """
-# ruff: noqa: F401  (what the other rooms use)
+# ruff: noqa: F401, I001  (what the other rooms use)
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 from attncompare.config.plain_values import safe_json, safe_yaml
 from attncompare.record.archive import pack, unpack
-from attncompare.record.files import (
-    LIMIT,
-    MEBIBYTE,
-    WEIGHTS_LIMIT,
-    create_folder,
-    digest,
-    new_folder,
-    read_inside,
-    require_no_way_out,
-    require_replaceable,
-    require_writable,
-    write_bytes,
-    write_json,
-    write_json_lines,
-    write_text,
-    write_yaml,
-)
+from attncompare.record.files import LIMIT, MEBIBYTE, WEIGHTS_LIMIT, create_folder, digest, new_folder, read_inside
+from attncompare.record.files import require_no_way_out, require_replaceable, require_writable
+from attncompare.record.files import write_bytes, write_json, write_json_lines, write_text, write_yaml
 from attncompare.record.log import RunLock, RunLog, is_locked
-from attncompare.record.provenance import Change, changes, cpu_features, environment, git_state, recorded_threads, said
-from attncompare.record.run import (
-    AVERAGED_WEIGHTS,
-    BEST_WEIGHTS,
-    FORMAT,
-    LAST_WEIGHTS,
-    MANIFEST,
-    RUN_MARKS,
-    SWEEP_FILE,
-    SWEEP_LIMIT,
-    Run,
-    State,
-    find_runs,
-    how_to_resume,
-    is_run,
-    mark_lost,
-    not_started,
-    seal,
-)
+from attncompare.record.provenance import Change, changes, environment, recorded_threads, said
+from attncompare.record.run import AVERAGED_WEIGHTS, BEST_WEIGHTS, LAST_WEIGHTS, RUN_MARKS, SWEEP_FILE, SWEEP_LIMIT
+from attncompare.record.run import Run, State, find_runs, how_to_resume, is_run, mark_lost, not_started, seal
 
 if TYPE_CHECKING:
     from attncompare.record.logger import RecordLogger

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attncompare.errors import Refused
 from attncompare.record.files import LIMIT, MEBIBYTE, read_inside, require_relative, write_bytes
-from attncompare.record.run import Run, find_runs
+from attncompare.record.run import find_runs
 
 SUFFIX = ".tar.xz"
 DROPPED = ("checkpoints/*", "maps/*")
@@ -37,10 +37,11 @@ def pack(paths: Iterable[str | Path], archive: Path | str, drop: Sequence[str] =
         raise Refused(f"{archive}: the name of an archive ends with {SUFFIX}")
     files: dict[str, bytes] = {}
     for run in find_runs(paths):
-        folder = f"{archive.name.removesuffix(SUFFIX)}/{_name(run)}"
+        name = f"{run.config.data.name}-{run.config.attention.name}-s{run.config.seed}"
+        folder = f"{archive.name.removesuffix(SUFFIX)}/{name}"
         if f"{folder}/summary.json" in files:
-            raise Refused(f"{run.path}: another run is called {_name(run)}, too")
-        files |= {f"{folder}/{name}": content for name, content in run.without(drop).items()}
+            raise Refused(f"{run.path}: another run is called {name}, too")
+        files |= {f"{folder}/{file}": content for file, content in run.without(drop).items()}
     if sum(map(len, files.values())) > LIMIT:
         raise Refused(f"{archive}: more than {LIMIT} bytes; pack fewer runs, or drop more files")
     buffer = BytesIO()
@@ -55,20 +56,13 @@ def pack(paths: Iterable[str | Path], archive: Path | str, drop: Sequence[str] =
 
 
 def unpack(archive: Path | str, folder: Path, only: str | None = None) -> Path:
-    """Unpack ``archive`` into ``folder`` and return the folder of its runs in there.
+    """Unpack ``archive``, or the one run ``only``, into ``folder`` and return the folder of its runs in there.
 
-    Nothing is written outside of ``folder`` or over what is there, and at most 256 MiB.
-
-    Args:
-        archive: what :func:`pack` wrote, or somebody else.
-        folder: where to.
-        only: the name of the one run to unpack; None: all.
-
-    Raises:
-        Refused: if it is damaged, too large, or holds anything but plain files of runs; if there is no run ``only``.
+    Nothing is written outside of ``folder`` or over what is there, and at most 256 MiB. Refused is what is damaged, too
+    large, or holds anything but plain files of runs.
     """
     archive = Path(archive)
-    packed = read_inside(archive.parent, archive.name)
+    packed, top, runs = read_inside(archive.parent, archive.name), archive.name.removesuffix(SUFFIX), set()
     try:
         decompressor = lzma.LZMADecompressor(memlimit=_MEMORY)
         content = decompressor.decompress(packed, LIMIT + 1)
@@ -78,20 +72,17 @@ def unpack(archive: Path | str, folder: Path, only: str | None = None) -> Path:
             members = tar.getmembers()
             if len(members) > _MOST_FILES:
                 raise Refused(f"{archive}: holds {len(members)} files; at most {_MOST_FILES} are read")
-            top = archive.name.removesuffix(SUFFIX)
-            runs = set()
             for member in members:
                 parts = require_relative(member.name, str(archive)).parts
                 if not member.isreg() or len(parts) < 3 or parts[0] != top:
                     raise Refused(f"{archive}: {member.name!r} is no file of a run in {top}")
                 runs.add(parts[1])
-                if only not in (None, parts[1]):
-                    continue
-                target = folder.joinpath(*parts)
-                target.parent.mkdir(parents=True, exist_ok=True)
                 source = tar.extractfile(member)
-                with target.open("xb") as file:
-                    file.write(source.read() if source else b"")
+                if source is not None and only in (None, parts[1]):
+                    target = folder.joinpath(*parts)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with target.open("xb") as file:
+                        file.write(source.read())
     except (lzma.LZMAError, tarfile.TarError, EOFError, ValueError, OverflowError) as error:
         raise Refused(f"{archive}: damaged ({error})") from None
     except OSError as error:
@@ -99,7 +90,3 @@ def unpack(archive: Path | str, folder: Path, only: str | None = None) -> Path:
     if not runs or (only is not None and only not in runs):
         raise Refused(f"{archive}: holds no run {only or ''}; it holds: {', '.join(sorted(runs))}")
     return folder / top / (only or "")
-
-
-def _name(run: Run) -> str:
-    return f"{run.config.data.name}-{run.config.attention.name}-s{run.config.seed}"

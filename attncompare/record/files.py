@@ -5,7 +5,6 @@ in its folder, is a plain file and not larger than its kind gets; yaml and JSON 
 (:func:`attncompare.config.plain_values.safe_yaml`). Nothing that is read is executed or followed out of the folder.
 """
 
-import contextlib
 import hashlib
 import itertools
 import json
@@ -13,7 +12,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,18 +23,12 @@ from attncompare.config import RunConfig
 from attncompare.errors import Refused
 
 MEBIBYTE = 2**20
-LIMIT = 256 * MEBIBYTE
-"""Bytes of a record's file, unless its kind is known to be larger or smaller."""
-WEIGHTS_LIMIT = 8192 * MEBIBYTE
-"""Bytes of a file of weights: two thousand million parameters."""
+LIMIT = 256 * MEBIBYTE  # bytes of a record's file, unless its kind is known to be larger or smaller
+WEIGHTS_LIMIT = 8192 * MEBIBYTE  # bytes of a file of weights: two thousand million parameters
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path``, whole or not at all.
-
-    Raises:
-        OSError: with ``filename``; what stood at ``path`` is still there, unless only the folder could not be synced.
-    """
+    """Write ``content`` to ``path``, whole or not at all; an OSError has the ``filename``, and the old file is still there."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with _naming(path):
@@ -57,24 +50,19 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, whole or not at all."""
-    write_bytes(path, json_bytes(value))
-
-
 def json_bytes(value: Any) -> bytes:
     """Return ``value`` as indented JSON with a line end."""
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, whole or not at all."""
+    write_bytes(path, json_bytes(value))
+
+
 def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write one JSON object a line, whole or not at all."""
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-
-
-def write_yaml(path: Path, value: Any) -> None:
-    """Write ``value`` as yaml, whole or not at all."""
-    write_bytes(path, yaml_bytes(value))
 
 
 def yaml_bytes(value: Any) -> bytes:
@@ -84,12 +72,13 @@ def yaml_bytes(value: Any) -> bytes:
     return (text if "\x85" not in text else yaml.safe_dump(value, sort_keys=False)).encode()
 
 
-def append_line(path: Path, line: str) -> None:
-    """Append ``line`` and a line end to ``path``, whole or not at all.
+def write_yaml(path: Path, value: Any) -> None:
+    """Write ``value`` as yaml, whole or not at all."""
+    write_bytes(path, yaml_bytes(value))
 
-    Raises:
-        OSError: with ``filename``; the file is as long as before.
-    """
+
+def append_line(path: Path, line: str) -> None:
+    """Append ``line`` and a line end to ``path``; at an OSError, which has the ``filename``, it is as long as before."""
     content = f"{line}\n".encode()
     with _naming(path), path.open("r+b", buffering=0) as file:
         before = file.seek(0, os.SEEK_END)
@@ -111,12 +100,6 @@ def sync(path: Path) -> None:
             os.close(descriptor)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of a process that was killed while it wrote."""
-    for file in [*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp")]:
-        file.unlink()
-
-
 def digest(content: bytes | bytearray) -> str:
     """Return the SHA-256 of ``content`` in hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
@@ -135,9 +118,8 @@ def _naming(path: Path) -> Iterator[None]:
 def read_inside(folder: Path, name: str, limit: int = LIMIT) -> bytes:
     """Return the content of the file ``name``, with ``/`` between folders, below the record's ``folder``.
 
-    Raises:
-        Refused: if it is missing or larger than ``limit`` bytes, if it or a folder between is a symbolic link, if it is
-            no plain file (a pipe, a device), or if ``name`` leads out of ``folder``.
+    Refused is what is missing, larger than ``limit`` bytes, a symbolic link or behind one, no plain file (a pipe, a
+    device), or a ``name`` that leads out of ``folder``.
     """
     path = Path(folder) / require_relative(name, str(folder))
     try:
@@ -192,9 +174,7 @@ def require_replaceable(path: Path, what: str) -> None:
 
 def require_writable(folder: Path, what: str, advice: str = "give another folder") -> None:
     """Refuse a folder, called ``what``, in which nothing can be made; it need not exist, and nothing is left behind."""
-    existing = folder.absolute()
-    while not existing.exists():
-        existing = existing.parent
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     try:
         tempfile.TemporaryDirectory(dir=existing, prefix=".attncompare-").cleanup()
     except OSError as error:
@@ -207,7 +187,7 @@ def new_folder(runs: str, parent: Path, stem: str) -> Path:
     try:
         parent.mkdir(parents=True, exist_ok=True)
         while True:
-            with contextlib.suppress(FileExistsError):
+            with suppress(FileExistsError):
                 folder = parent / next(names)
                 folder.mkdir()
                 return folder

@@ -22,8 +22,7 @@ _LEVELS = {"attncompare": logging.INFO} | dict.fromkeys(
 class RunLock:
     """The lock of the run in ``folder``, held from here until :meth:`release` or the end of the process.
 
-    Raises:
-        Refused: if another process holds it, or nothing can be written there.
+    Refused if another process holds it, or nothing can be written there.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -68,19 +67,12 @@ def _lock(file: IO[bytes], kind: int) -> bool:
     return True
 
 
-class _File(logging.FileHandler):
-    """A log file that leaves out what cannot be written: whatever the run writes beside it fails loudly enough."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name is logging's)
-        """Do nothing; logging itself would print a traceback into the middle of the progress."""
-
-
 class RunLog:
     """Collects messages and warnings inside ``with``; they are written as soon as :meth:`write_to` names a file."""
 
     def __init__(self) -> None:
         self._buffer = MemoryHandler(capacity=sys.maxsize, flushLevel=sys.maxsize, flushOnClose=False)
-        self._file: logging.FileHandler | None = None
+        self._file: logging.Handler = logging.NullHandler()
         self._loggers = [logging.getLogger(name) for name in _LEVELS]
         self._before = [(logger.handlers, logger.level, logger.propagate) for logger in self._loggers]
 
@@ -91,7 +83,9 @@ class RunLog:
 
     def write_to(self, path: Path) -> None:
         """Write to ``path`` what was collected so far, and all that follows."""
-        self._file = _File(path, encoding="utf-8")
+        self._file = logging.FileHandler(path, encoding="utf-8")
+        # What cannot be written is left out: whatever the run writes beside it fails loudly enough.
+        self._file.handleError = lambda record: None  # type: ignore[method-assign]  # noqa: ARG005
         self._file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         self._buffer.setTarget(self._file)
         self._buffer.flush()
@@ -103,8 +97,7 @@ class RunLog:
             logger.handlers, logger.propagate = handlers, propagate
             logger.setLevel(level)
         self._buffer.close()
-        if self._file:
-            self._file.close()
+        self._file.close()
 
     def _send_to(self, handler: logging.Handler) -> None:
         for logger in self._loggers:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
 
 from attncompare.config import RunConfig
@@ -25,18 +24,17 @@ class RecordLogger(Logger):
     Only the process of rank zero writes; in the others every method does nothing. Lightning's ``finalize`` leaves the
     record open: testing and predictions come after it, and :meth:`close` seals.
 
-    Args:
+    Attributes:
         path: the run's folder.
         config: what is trained.
         summary: what ``summary.json`` holds so far.
-
-    Attributes:
-        path, config, summary: as given; the summary with what :meth:`update` added.
     """
 
     def __init__(self, path: Path, config: RunConfig, summary: dict[str, Any]) -> None:
         super().__init__()
         self.path, self.config, self.summary = path, config, summary
+        # Room on the disk that is given back at the end, so that the end can be written where the disk is full.
+        self._reserve = path / ".reserve"
         self._columns = ["step", "epoch"]
         self._bytes, self._sha256 = 0, hashlib.sha256()  # of the rows, see _named
         self._started = time.perf_counter()
@@ -48,44 +46,48 @@ class RecordLogger(Logger):
         settings = files.yaml_bytes(config.to_dict())
         begun = {"format": FORMAT, "state": "running", "task": config.task.name, "label": config.attention.name}
         logger = cls(folder, config, {**begun, "message": None, "config_sha256": files.digest(settings), **facts})
-        logger._begin(settings, list(overrides))
+        files.write_bytes(folder / "config.yaml", settings)
+        files.write_yaml(folder / "overrides.yaml", list(overrides))
+        logger._begin([])
         return logger
 
     @classmethod
     def reopen(
-        cls,
-        run: Run,
-        metrics_bytes: int | None = None,
-        metrics_sha256: str = "",
-        wall_seconds: float = 0.0,
-        resumed: Sequence[Mapping[str, Any]] = (),
+        cls, run: Run, resumed: Sequence[Mapping[str, Any]] = (), *, wall_seconds: float = 0.0, **metrics: Any
     ) -> "RecordLogger":
         """Go on with the record of an unfinished run.
 
         Args:
             run: the record so far.
-            metrics_bytes: how much of the rows of ``metrics.csv`` stays, as :meth:`metrics_so_far` said; None: nothing.
-            metrics_sha256: what that must be.
-            wall_seconds: what the run has taken so far.
             resumed: where it was gone on with, before and now, for the summary.
+            wall_seconds: what the run has taken so far.
+            metrics: which rows of ``metrics.csv`` stay, as :meth:`metrics_so_far` said; without it, none.
 
         Raises:
             Refused: if ``metrics.csv`` holds less, or something else.
         """
         goes_on = {"state": "running", "message": None, "wall_seconds": wall_seconds, "resumed": list(resumed)}
         logger = cls(run.path, run.config, {**run.summary, **goes_on})
-        logger._begin_again(run, metrics_bytes, metrics_sha256)
+        rows, known = [], bytearray()
+        if metrics:
+            header, *lines = run.read("metrics.csv").decode(errors="replace").split("\n")
+            logger._columns = header.split(",")
+            while len(known) < metrics["metrics_bytes"] and lines:
+                rows.append(lines.pop(0))
+                known += _named(logger._columns, rows[-1].split(","))
+            if files.digest(known) != metrics["metrics_sha256"]:
+                file = run.path / "metrics.csv"
+                raise Refused(f"{file}: its rows are not those from before the checkpoint; train a new run")
+        for leftover in [*run.path.glob(".*.tmp"), *run.path.glob("*/.*.tmp")]:  # of a process killed while it wrote
+            leftover.unlink()
+        (run.path / MANIFEST).unlink(missing_ok=True)
+        logger._count(known)
+        logger._begin(rows)
         return logger
 
     # Lightning takes save_dir/name/version together as the run's folder, and save_dir alone as the trainer's log_dir.
     save_dir = log_dir = property(lambda self: str(self.path))
     name = version = property(lambda self: "")  # noqa: ARG005
-
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> "RecordLogger":
-        """What writes: the logger itself."""
-        return self
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
@@ -93,16 +95,17 @@ class RecordLogger(Logger):
 
         Floats are written so that reading gives the same bits. A metric that is new gets a column behind the others.
         """
-        row = {"step": step} | {
-            key: value if isinstance(value, int) else float(value) for key, value in metrics.items()
+        row = {key: value if isinstance(value, int) else float(value) for key, value in metrics.items()} | {
+            "step": step
         }
         if "epoch" in row:
             row["epoch"] = int(row["epoch"])
-        new = [key for key in row if key not in self._columns]
-        if new:
+        if new := [key for key in row if key not in self._columns]:
             if any(character in key for key in new for character in ',"\r\n'):
                 raise ValueError(f"names of metrics hold no commas, quotes or line ends: {new}")
-            self._widen(new)
+            _, *rows = (self.path / "metrics.csv").read_text().splitlines()
+            self._columns += new
+            self._write_rows([before + "," * len(new) for before in rows])
         cells = [repr(row[column]) if column in row else "" for column in self._columns]
         files.append_line(self.path / "metrics.csv", ",".join(cells))
         self._count(_named(self._columns, cells))
@@ -153,42 +156,10 @@ class RecordLogger(Logger):
             seal(self.path, files.json_bytes(self.summary))
         self.update()
 
-    @property
-    def _reserve(self) -> Path:
-        """Room on the disk that is given back at the end, so that the end can be written where the disk is full."""
-        return self.path / ".reserve"
-
-    @rank_zero_only
-    def _begin(self, settings: bytes, overrides: list[str]) -> None:
-        files.write_bytes(self.path / "config.yaml", settings)
-        files.write_yaml(self.path / "overrides.yaml", overrides)
-        self._write_rows([])
-        files.write_bytes(self._reserve, os.urandom(_RESERVE))
-        self.update()
-
-    @rank_zero_only
-    def _begin_again(self, run: Run, metrics_bytes: int | None, metrics_sha256: str) -> None:
-        rows, known = [], bytearray()
-        if metrics_bytes is not None:
-            header, *lines = run.read("metrics.csv").decode(errors="replace").split("\n")
-            self._columns = header.split(",")
-            while len(known) < metrics_bytes and lines:
-                rows.append(lines.pop(0))
-                known += _named(self._columns, rows[-1].split(","))
-            if files.digest(known) != metrics_sha256:
-                file = run.path / "metrics.csv"
-                raise Refused(f"{file}: its rows are not those from before the checkpoint; train a new run")
-        files.remove_leftovers(run.path)
-        (run.path / MANIFEST).unlink(missing_ok=True)
-        self._count(known)
+    def _begin(self, rows: list[str]) -> None:
         self._write_rows(rows)
         files.write_bytes(self._reserve, os.urandom(_RESERVE))
         self.update()
-
-    def _widen(self, columns: list[str]) -> None:
-        _, *rows = (self.path / "metrics.csv").read_text().splitlines()
-        self._columns += columns
-        self._write_rows([row + "," * len(columns) for row in rows])
 
     def _write_rows(self, rows: list[str]) -> None:
         files.write_text(self.path / "metrics.csv", "".join(f"{line}\n" for line in [",".join(self._columns), *rows]))

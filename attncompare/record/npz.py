@@ -12,8 +12,7 @@ from io import BytesIO
 import numpy as np
 from numpy.lib import format as npy
 
-LARGEST = 256 * 2**20
-"""Bytes of all arrays of one archive together, unpacked."""
+LARGEST = 256 * 2**20  # bytes of all arrays of one archive together, unpacked
 _MOST = 20_000  # arrays of one archive
 _DTYPES = ("uint8", "bool", "float16")
 
@@ -27,8 +26,7 @@ def read_arrays(content: bytes, largest: int = LARGEST) -> dict[str, np.ndarray]
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             members = archive.infolist()
-            names = {member.filename for member in members}
-            total = sum(member.file_size for member in members)
+            names, total = {member.filename for member in members}, sum(member.file_size for member in members)
             if total > largest or len(members) > _MOST or len(names) < len(members):
                 raise ValueError(f"{len(members)} arrays of {total} bytes; at most {_MOST} of {largest} are read")
             if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):

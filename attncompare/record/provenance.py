@@ -17,20 +17,48 @@ from attncompare.config.plain_values import flatten
 from attncompare.errors import Refused
 from attncompare.text import counted, printable, shortly
 
-LARGEST_DIFF = 2**20
-"""Characters of one file's diff; larger ones are data rather than code."""
+LARGEST_DIFF = 2**20  # characters of one file's diff; larger ones are data rather than code
 _CODE = Path(__file__).parents[2]
 _CPU_INFO = Path("/proc/cpuinfo")
 _MOST_THREADS = 1024
 # Instructions that libraries choose their way of computing by; another way rounds otherwise.
 _COMPUTES = re.compile(r"sse4_[12]|avx\w*|fma|f16c|amx\w*|\w*bf16\w*|\w*vnni\w*|asimd\w*|sve\w*|i8mm|fphp|sme\d?")
 # What differs is told in this order. Other data gives another run at once; another torch, thread count or processor
-# rounds otherwise; the rest rarely matters.
+# rounds otherwise; the rest, which stands where "" does, rarely matters.
 _ORDER = (
     *("data_fingerprint", "packages.torch", "threads", "device", "cpu_capability", "cpu_features", "cpu", "kernels"),
-    *("git.commit", "git.diff", "git.untracked", "git.left_out", "git", "attncompare", "python"),
+    *(
+        "git.commit",
+        "git.diff",
+        "git.untracked",
+        "git.left_out",
+        "git",
+        "attncompare",
+        "python",
+        "",
+        "cores",
+        "platform",
+    ),
 )
-_LAST = ("cores", "platform")
+# Names of files and folders, in small letters, that may hold secrets.
+_SECRET_NAMES = (
+    *(".env*", "*.env", ".netrc", "_netrc", ".npmrc", ".pypirc", ".git-credentials", ".htpasswd", "credentials*"),
+    *("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.asc", "*.ppk", "*secret*", "id_rsa*"),
+    *("*kubeconfig*", "id_dsa*", "id_ecdsa*", "id_ed25519*", ".ssh", ".aws", ".azure", ".kube", ".gnupg", ".docker"),
+)
+_SECRETS = (
+    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY",
+    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",  # Amazon
+    r"\bgh[pousr]_\w{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}",  # GitHub, GitLab
+    r"\bsk-[\w-]{16,}|\bhf_\w{16,}|\bxox[a-z]-[\w-]{10,}|\bAIza[\w-]{30,}",  # OpenAI, Hugging Face, Slack, Google
+    r"\bpypi-[\w-]{16,}|\bnpm_\w{20,}|\bwandb_v\d_\w{16,}",
+    r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.",  # a JSON web token
+    r"[a-z][a-z0-9+.-]*://[^\s/:@\"'{]+:[^\s/@\"'{]+@",  # user:password@host
+    # A long number behind a telling word, as W&B's 40 digits are, or any quoted word behind one.
+    r"(?i:key|token|passw|pwd|secret|credential)[^\n]{0,40}\b[0-9a-fA-F]{32,}\b",
+    r"(?i:api_?key|access_?key|token|passw(?:or)?d|pwd|secret|credential)s?[\"']?\s*[:=]\s*[\"'][^\"'\s]{8,}[\"']",
+)
+_SECRET = re.compile("|".join(_SECRETS))
 
 log = logging.getLogger("attncompare")
 
@@ -99,77 +127,39 @@ def git_state(folder: Path) -> dict[str, Any] | None:
     diff, left_out = without_secrets(_git(folder, "diff", *plain, "HEAD") or "")
     if left_out:
         log.warning("left out of the recorded diff, as they look like secrets or data: %s", ", ".join(left_out))
-    untracked = _git(folder, "ls-files", "--others", "--exclude-standard") or ""
-    return {
-        "commit": commit.strip(),
-        "diff": diff,
-        "untracked": ", ".join(untracked.splitlines()),
-        "left_out": left_out,
-    }
+    untracked = ", ".join((_git(folder, "ls-files", "--others", "--exclude-standard") or "").splitlines())
+    return {"commit": commit.strip(), "diff": diff, "untracked": untracked, "left_out": left_out}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
     command = ["git", "-C", str(folder), "-c", "core.quotePath=false", *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, check=True)
+        return subprocess.run(command, capture_output=True, check=True).stdout.decode(errors="replace")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.decode(errors="replace")
-
-
-# Names of files and folders, in small letters, that may hold secrets.
-_SECRET_NAMES = (
-    *(".env*", "*.env", ".netrc", "_netrc", ".npmrc", ".pypirc", ".git-credentials", ".htpasswd", "credentials*"),
-    *("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.asc", "*.ppk", "*secret*", "id_rsa*"),
-    *("*kubeconfig*", "id_dsa*", "id_ecdsa*", "id_ed25519*", ".ssh", ".aws", ".azure", ".kube", ".gnupg", ".docker"),
-)
-_SECRET = re.compile(
-    "|".join(
-        (
-            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY",
-            r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",  # Amazon
-            r"\bgh[pousr]_\w{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}",  # GitHub, GitLab
-            r"\bsk-[\w-]{16,}|\bhf_\w{16,}|\bxox[a-z]-[\w-]{10,}|\bAIza[\w-]{30,}",  # OpenAI, Hugging Face, Slack, Google
-            r"\bpypi-[\w-]{16,}|\bnpm_\w{20,}|\bwandb_v\d_\w{16,}",
-            r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.",  # a JSON web token
-            r"[a-z][a-z0-9+.-]*://[^\s/:@\"'{]+:[^\s/@\"'{]+@",  # user:password@host
-            # A long number behind a telling word, as W&B's 40 digits are, or any quoted word behind one.
-            r"(?i:key|token|passw|pwd|secret|credential)[^\n]{0,40}\b[0-9a-fA-F]{32,}\b",
-            r"(?i:api_?key|access_?key|token|passw(?:or)?d|pwd|secret|credential)s?[\"']?\s*[:=]\s*[\"'][^\"'\s]{8,}[\"']",
-        )
-    )
-)
 
 
 def without_secrets(diff: str) -> tuple[str, list[str]]:
-    """Return a diff without the files that look secret or are too large to be code, and the names of those."""
-    kept, left_out = [], []
-    for name, part in split_diff(diff):
+    """Return a diff without the files that look secret or are too large to be code, and the names of those.
+
+    The diff is one that git wrote with ``a/`` and ``b/`` and without renames.
+    """
+    kept, left_out = "", []
+    for part in re.split(r"^(?=diff --git )", diff, flags=re.MULTILINE)[1:]:
+        names = part.partition("\n")[0].removeprefix("diff --git ")  # a/NAME b/NAME, whatever blanks NAME holds
+        name = names[: len(names) // 2].strip().strip('"').removeprefix("a/")
         if len(part) > LARGEST_DIFF or looks_secret(name, part):
             left_out.append(name)
         else:
-            kept.append(part)
-    return "".join(kept), left_out
-
-
-def split_diff(diff: str) -> list[tuple[str, str]]:
-    """Return name and part of each file in a diff that git wrote with ``a/`` and ``b/`` and without renames."""
-    parts = re.split(r"^(?=diff --git )", diff, flags=re.MULTILINE)
-    return [(_name_in(part.partition("\n")[0]), part) for part in parts if part.startswith("diff --git ")]
+            kept += part
+    return kept, left_out
 
 
 def looks_secret(name: str, content: str) -> bool:
     """Return whether a file's name, or what its diff shows of it, looks like a key or a password."""
     parts = [part.lower() for part in PurePosixPath(name).parts]
-    if any(fnmatchcase(part, pattern) for part in parts for pattern in _SECRET_NAMES):
-        return True
-    return _SECRET.search(content) is not None
-
-
-def _name_in(header: str) -> str:
-    """Return NAME of ``diff --git a/NAME b/NAME``, whatever blanks it holds; git puts odd ones into quotes."""
-    names = header.removeprefix("diff --git ")
-    return names[: len(names) // 2].strip().strip('"').removeprefix("a/")
+    telling = any(fnmatchcase(part, pattern) for part in parts for pattern in _SECRET_NAMES)
+    return telling or _SECRET.search(content) is not None
 
 
 @dataclass(frozen=True)
@@ -191,9 +181,7 @@ class Change:
 def changes(recorded: dict[str, Any], now: dict[str, Any]) -> list[Change]:
     """Return what differs between two environments, the most likely to change numbers first.
 
-    Args:
-        recorded: what ``environment.json`` holds, or some of it: what it lacks is not compared.
-        now: the same of this machine (:func:`environment`).
+    What ``recorded``, the content of ``environment.json`` or some of it, lacks is not compared with ``now``.
     """
     before, after = _flat(recorded), _flat({key: value for key, value in now.items() if key in recorded})
     found = [
@@ -201,7 +189,7 @@ def changes(recorded: dict[str, Any], now: dict[str, Any]) -> list[Change]:
         for key in before.keys() | after.keys()
         if (before.get(key) or None) != (after.get(key) or None)
     ]
-    places = {what: place for place, what in enumerate([*_ORDER, "", *_LAST])}
+    places = {what: place for place, what in enumerate(_ORDER)}
     return sorted(found, key=lambda change: (places.get(change.what, places[""]), change.what))
 
 
@@ -228,6 +216,4 @@ def _size_of(key: str, value: Any) -> Any:
     """Return ``value``, or how much it is where nobody could read it all."""
     if key == "git.diff" and value:
         return counted(len(str(value).splitlines()), "line")
-    if key == "git.untracked" and value:
-        return counted(len(str(value).split(", ")), "file")
-    return value
+    return counted(len(str(value).split(", ")), "file") if key == "git.untracked" and value else value

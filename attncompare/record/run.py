@@ -29,8 +29,7 @@ FORMAT = 3
 MANIFEST = "manifest.json"
 RUN_MARKS = ("summary.json", MANIFEST)  # a folder with either is a run, or what is left of one
 SWEEP_FILE = "sweep.yaml"
-SWEEP_LIMIT = 64 * MEBIBYTE
-"""Bytes of a sweep's file: some hundred thousand runs."""
+SWEEP_LIMIT = 64 * MEBIBYTE  # bytes of a sweep's file: some hundred thousand runs
 BEST_WEIGHTS = "checkpoints/best.safetensors"
 LAST_WEIGHTS = "checkpoints/last.safetensors"
 AVERAGED_WEIGHTS = "checkpoints/averaged.safetensors"
@@ -45,18 +44,18 @@ State = Literal["running", "finished", "failed", "interrupted"]
 Figures = dict[str, float | None]
 
 
-class _Wandb(BaseModel):
-    """How the run is called in W&B, whether or not it was shown there."""
+class _Read(BaseModel):
+    """What a file holds at least, each of its type; other keys may stand beside."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
+
+class _Wandb(_Read):
     id: str
 
 
-class Summary(BaseModel):
+class Summary(_Read):
     """What ``summary.json`` holds at least, from the beginning on; a run may add facts of its own."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
 
     format: Literal[3]
     state: State
@@ -83,32 +82,24 @@ class FinishedSummary(Summary):
     weights_sha256: str
 
 
-class _Manifest(BaseModel):
+class _Manifest(_Read):
     """``dropped`` names the files that were left out when the record was packed: their hashes stay part of the seal."""
-
-    model_config = ConfigDict(strict=True)
 
     sha256: dict[str, str]
     seal: str
     dropped: list[str] = []
 
 
-class _Sweep(BaseModel):
-    """What ``sweep.yaml`` holds at least."""
-
+class _Sweep(_Read):
     runs: list[Any]
 
 
-class _Item(BaseModel):
+class _Item(_Read):
     """A line of ``items.jsonl``: besides the id the sums of each metric by its name."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
     __pydantic_extra__: dict[str, list[float]]
 
     id: int
-
-
-_OBJECTS, _ITEMS = list[dict[str, Any]], list[_Item]
 
 
 @dataclass(frozen=True)
@@ -122,10 +113,9 @@ class Run:
     def open(cls, path: str | Path) -> "Run":
         """Read the run in the folder ``path``, or refuse what is no run or a damaged one."""
         path = Path(path)
-        if not path.exists():
-            raise Refused(f"{path}: no such folder")
         if not is_run(path):
-            raise Refused(f"{path}: not a run (a run's folder holds config.yaml and summary.json)")
+            why = "not a run (a run's folder holds config.yaml and summary.json)" if path.exists() else "no such folder"
+            raise Refused(f"{path}: {why}")
         file, content = path / "summary.json", read_inside(path, "summary.json")
         summary = safe_json(content, file)
         if not isinstance(summary, dict) or summary.get("format") != FORMAT:
@@ -177,7 +167,7 @@ class Run:
         """Return whether the run holds the file ``name``; of a finished one, whether it was sealed and not left out."""
         if self._manifest is None:
             return (self.path / name).exists()
-        return name in self._manifest.sha256 and name not in self.dropped
+        return name in self._sealed and name not in self.dropped
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -186,13 +176,12 @@ class Run:
 
     def without(self, patterns: Iterable[str]) -> dict[str, bytes]:
         """Return the files of a finished run by name, but for those that match; the manifest says which are missing."""
-        manifest = self.require_finished()._manifest
-        assert manifest is not None
-        dropped = {name for name in manifest.sha256 for pattern in patterns if fnmatchcase(name, pattern)}
-        dropped |= set(manifest.dropped)
-        sealed = {**manifest.model_dump(), "dropped": sorted(dropped)}
-        files = {name: self.read(name) for name in manifest.sha256 if name not in dropped}
-        return {**files, MANIFEST: json_bytes(sealed)}
+        self.require_finished()
+        matching = {name for name in self._sealed for pattern in patterns if fnmatchcase(name, pattern)}
+        dropped = matching.union(self.dropped)
+        files = {name: self.read(name) for name in self._sealed if name not in dropped}
+        manifest = {"sha256": self._sealed, "seal": _seal_of(self._sealed), "dropped": sorted(dropped)}
+        return {**files, MANIFEST: json_bytes(manifest)}
 
     def metrics(self) -> list[dict[str, float]]:
         """Return the rows of ``metrics.csv`` in order; an empty cell is an absent key."""
@@ -212,26 +201,22 @@ class Run:
 
     def environment(self) -> dict[str, Any]:
         """Return what ``environment.json`` says of versions, code and machine."""
-        facts = safe_json(self.read("environment.json"), self.path / "environment.json")
-        if not isinstance(facts, dict):
-            raise Refused(f"{self.path / 'environment.json'}: damaged (no object of facts)")
-        return facts
+        file = self.path / "environment.json"
+        return _checked(dict[str, Any], safe_json(self.read(file.name), file), file)
 
     def predictions(self) -> list[dict[str, Any]]:
         """Return the rows of ``predictions.jsonl``, none where the run has not got that far or they were left out."""
-        return self._rows("predictions.jsonl", _OBJECTS)
+        return self._rows("predictions.jsonl", list[dict[str, Any]])
 
     def items(self) -> list[dict[str, Any]]:
         """Return the sums of each test item, ``{"id": 3, "loss": [nats, tokens], ...}``, none where there are none."""
-        return self._rows("items.jsonl", _ITEMS)
+        return self._rows("items.jsonl", list[_Item])
 
     def map_files(self) -> list[Path]:
         """Return the files of attention maps, by training step."""
         if self._manifest is None:
             return sorted(self.path.glob(_MAPS))
-        return [
-            self.path / name for name in sorted(self._manifest.sha256) if fnmatchcase(name, _MAPS) and self.has(name)
-        ]
+        return [self.path / name for name in sorted(self._sealed) if fnmatchcase(name, _MAPS) and self.has(name)]
 
     def require_finished(self) -> "Run":
         """Return the run itself, or refuse with its state."""
@@ -251,7 +236,17 @@ class Run:
     @cached_property
     def _manifest(self) -> _Manifest | None:
         """The seal of a finished run; an unfinished one still changes."""
-        return _read_manifest(self.path) if self.state == "finished" else None
+        if self.state != "finished":
+            return None
+        file = self.path / MANIFEST
+        manifest = _checked(_Manifest, safe_json(read_inside(self.path, MANIFEST), file), file)
+        if manifest.seal != _seal_of(manifest.sha256) or not set(manifest.dropped) <= manifest.sha256.keys():
+            raise Refused(f"{file}: damaged (its list of files is not what was sealed)")
+        return manifest
+
+    @property
+    def _sealed(self) -> dict[str, str]:
+        return {} if self._manifest is None else self._manifest.sha256
 
     def _rows(self, name: str, schema: Any) -> list[dict[str, Any]]:
         file = self.path / name
@@ -265,32 +260,21 @@ class Run:
         return rows
 
     def _check(self, name: str, content: bytes) -> None:
-        expected = None if self._manifest is None else self._manifest.sha256.get(name)
-        if self._manifest is not None and digest(content) != expected:
-            why = "not a file of the finished run" if expected is None else "not what the finished run wrote"
+        if self._manifest is not None and digest(content) != self._sealed.get(name):
+            why = "not what the finished run wrote" if name in self._sealed else "not a file of the finished run"
             raise Refused(f"{self.path / name}: {why} (its SHA-256 is not that of {MANIFEST})")
 
 
 def seal(folder: Path, summary: bytes | None = None) -> None:
     """Write ``manifest.json``: the SHA-256 of every file that a reader reads, and one over all of these.
 
-    Args:
-        folder: the run's folder.
-        summary: the ``summary.json`` that is about to be written; None: the one that is there.
+    ``summary`` is the ``summary.json`` that is about to be written; None: the one that is there.
     """
     files = sorted(file for pattern in _SEALED for file in folder.glob(pattern) if file.is_file())
     digests = {file.relative_to(folder).as_posix(): digest(file.read_bytes()) for file in files}
     if summary is not None:
         digests["summary.json"] = digest(summary)
     write_json(folder / MANIFEST, {"sha256": digests, "seal": _seal_of(digests), "dropped": []})
-
-
-def _read_manifest(folder: Path) -> _Manifest:
-    file = folder / MANIFEST
-    manifest = _checked(_Manifest, safe_json(read_inside(folder, MANIFEST), file), file)
-    if manifest.seal != _seal_of(manifest.sha256) or not set(manifest.dropped) <= manifest.sha256.keys():
-        raise Refused(f"{file}: damaged (its list of files is not what was sealed)")
-    return manifest
 
 
 def _seal_of(digests: dict[str, str]) -> str:
@@ -326,7 +310,14 @@ def not_started(paths: Iterable[str | Path]) -> list[str]:
         except Refused as error:  # the runs beside it can be whole
             sentences.append(str(error))
             continue
-        missing = asked - len({_identity(folder) for folder in file.parent.iterdir() if is_run(folder)})
+        # One that failed and was trained again has two folders, and a damaged one has been started, too.
+        started = set()
+        for folder in filter(is_run, file.parent.iterdir()):
+            try:
+                started.add(Run.open(folder).summary["config_sha256"])
+            except Refused:
+                started.add(str(folder))
+        missing = asked - len(started)
         if missing > 0:
             sentences.append(f"{file.parent}: {missing} of its {counted(asked, 'run')} not started; see {SWEEP_FILE}")
     return sentences
@@ -342,14 +333,6 @@ def mark_lost(path: Path, message: str) -> None:
     run = Run.open(path)
     if run.state == "running":
         write_json(path / "summary.json", {**run.summary, "state": "failed", "message": message})
-
-
-def _identity(folder: Path) -> str:
-    """Return what tells the runs of a sweep apart: one that failed and was trained again has two folders."""
-    try:
-        return Run.open(folder).summary["config_sha256"]
-    except Refused:  # a damaged one has been started, too
-        return str(folder)
 
 
 def _checked(schema: Any, value: Any, file: Path) -> Any:

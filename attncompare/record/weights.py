@@ -1,6 +1,5 @@
 """Weights in files that hold nothing but numbers (safetensors)."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,20 @@ from torch import Tensor, nn
 from attncompare.config import RunConfig
 from attncompare.config.plain_values import safe_json
 from attncompare.errors import Refused
-from attncompare.record.files import WEIGHTS_LIMIT, read_inside, write_bytes
+from attncompare.record.files import WEIGHTS_LIMIT, digest, read_inside, write_bytes
 from attncompare.text import counted
 
 _PREFIX = 8  # bytes of a safetensors file that say how long its header is, which is JSON
 _LONGEST_HEADER = 2**24  # bytes; a tensor takes about a hundred
 _LARGEST_TABLE = 2**28  # numbers in what a model computes from its sizes, such as sinusoids
+_DTYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.float64: "F64"}
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
     """Write ``weights`` by parameter name, whole or not at all, and return the SHA-256 of the file."""
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})
     write_bytes(path, content)
-    return hashlib.sha256(content).hexdigest()
+    return digest(content)
 
 
 def load_weights(path: Path, model: nn.Module) -> None:
@@ -46,13 +46,9 @@ def weights_from(content: bytes, path: Path, model: nn.Module) -> None:
 
 
 def require_weights_of(config: RunConfig, build: Callable[[], nn.Module], content: bytes, path: Path) -> None:
-    """Refuse ``content``, a file of weights, if it is damaged or not of ``config``, before memory is taken for a model.
+    """Refuse a file of weights that is damaged or not of ``config``, before memory is taken for a model.
 
-    Args:
-        config: the sizes that somebody wrote beside the weights.
-        build: makes the model; it is called where tensors have shapes and no numbers.
-        content: the weights' file.
-        path: for the message.
+    ``build`` makes the model; it is called where tensors have shapes and no numbers. ``path`` is for the message.
     """
     shapes = _shapes(content, path)
     if config.backbone.layers > len(shapes):
@@ -72,12 +68,8 @@ def _compare(shapes: dict[str, tuple[Any, ...]], model: nn.Module, path: Path) -
     own = {name: (_DTYPES.get(value.dtype), *value.shape) for name, value in model.named_parameters()}
     different = sorted(name for name in own.keys() | shapes.keys() if own.get(name) != shapes.get(name))
     if different:
-        raise Refused(
-            f"{path}: not the weights of this config; {counted(len(different), 'difference')}, first {different[0]}"
-        )
-
-
-_DTYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.float64: "F64"}
+        count = counted(len(different), "difference")
+        raise Refused(f"{path}: not the weights of this config; {count}, first {different[0]}")
 
 
 def _shapes(content: bytes, path: Path) -> dict[str, tuple[Any, ...]]:

@@ -13,17 +13,8 @@ from typing import Any
 
 from attncompare.config import RunConfig, parse, with_data
 from attncompare.errors import AttnCompareError, Refused, RunFailed
-from attncompare.record import (
-    Change,
-    Run,
-    changes,
-    environment,
-    new_folder,
-    recorded_threads,
-    require_writable,
-    said,
-    write_json,
-)
+from attncompare.record import Change, Run, changes, environment, new_folder, recorded_threads, require_writable, said
+from attncompare.record.files import write_json
 from attncompare.reproduce.sources import facts_of, find
 from attncompare.reproduce.verdict import TOLERANCE, Comparison, Difference, Facts, compare
 from attncompare.text import counted, printable
@@ -38,13 +29,9 @@ _LINES = 4  # of training progress
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for.
+    """What was asked for: where new folders go, how many first steps are compared (None: all), and how exactly.
 
-    Attributes:
-        runs: where new folders go.
-        steps: compare only that many first steps; None: all.
-        tolerance: relative difference up to which two metrics count as equal.
-        parent: the folder that holds those of a sweep.
+    ``parent`` is the folder that holds those of a sweep.
     """
 
     runs: str = "runs"
@@ -65,8 +52,8 @@ class Reproduction:
     def __str__(self) -> str:
         comparison = self.comparison
         compared = ", ".join(comparison.compared) or "the data is not that of the record, so nothing was trained"
-        relative = f"tolerance {comparison.tolerance:.4g}, relatively"
-        how = "bit for bit" if comparison.verdict == "identical" else relative
+        identical = comparison.verdict == "identical"
+        how = "bit for bit" if identical else f"tolerance {comparison.tolerance:.4g}, relatively"
         lines = [f"verdict: {comparison.verdict} ({how}; {compared})"]
         if comparison.first:
             lines.append(f"first difference: {comparison.first}")
@@ -103,12 +90,7 @@ class Reproduction:
 
 
 def run(
-    record: str,
-    *,
-    steps: int | None = None,
-    tolerance: float = TOLERANCE,
-    runs: str = "runs",
-    data: Sequence[str] = (),
+    record: str, *, steps: int | None = None, tolerance: float = TOLERANCE, runs: str = "runs", data: Sequence[str] = ()
 ) -> None:
     """Train again what ``record`` names, compare, and print the verdict.
 
@@ -149,18 +131,14 @@ def run(
 def reproduce(recorded: Facts, options: Options) -> Reproduction:
     """Train a recorded run again into a new folder and compare; what differs around it is said before.
 
-    Raises:
-        Refused: if this cannot be trained again as asked; nothing was written.
-        RunFailed: if training fails.
+    Refused is what cannot be trained again as asked, before anything is written; RunFailed tells that training failed.
     """
     import torch
 
     from attncompare.data.module import DataModule
 
-    config, threads = (
-        _config(recorded.source, recorded.values, options),
-        recorded_threads(recorded.environment, recorded.source),
-    )
+    config = _config(recorded.source, recorded.values, options)
+    threads = recorded_threads(recorded.environment, recorded.source)
     last, stop_after = _first_steps(recorded, options.steps)
     if config.trainer.max_time is not None and recorded.course is None:
         raise Refused(f"{recorded.source}: trained by the clock, and its record does not tell for how many steps")
@@ -168,10 +146,10 @@ def reproduce(recorded: Facts, options: Options) -> Reproduction:
     data.prepare()
     now = {**environment(data.fingerprint), "threads": config.trainer.threads or threads or torch.get_num_threads()}
     found = tuple(changes(recorded.environment, now))
-    absent = [key for key in _CHANGE_NUMBERS if key not in recorded.environment]
     _say(
         "\n  ".join(["not as recorded:", *said(found)]) if found else "environment: as recorded, as far as it is known"
     )
+    absent = [key for key in _CHANGE_NUMBERS if key not in recorded.environment]
     if absent:
         _say(f"not in the record: {', '.join(absent)}")
     fingerprint = recorded.environment.get("data_fingerprint")
@@ -182,9 +160,8 @@ def reproduce(recorded: Facts, options: Options) -> Reproduction:
     again = _train(recorded.source, config, options, threads=threads, stop_after=stop_after, course=course)
     comparison = compare(recorded, facts_of(again), steps=last, tolerance=options.tolerance)
     unknown = (f"{key} (not in the record)" for key in absent)
-    outcome = Reproduction(
-        recorded, again.path, replace(comparison, not_compared=(*comparison.not_compared, *unknown)), found
-    )
+    comparison = replace(comparison, not_compared=(*comparison.not_compared, *unknown))
+    outcome = Reproduction(recorded, again.path, comparison, found)
     write_json(again.path / REPORT, outcome.to_dict())
     return outcome
 
@@ -193,8 +170,7 @@ def _train_once(source: str, values: dict[str, Any], options: Options) -> Facts:
     """Train a config of which nothing was recorded, for a second training to be compared with."""
     config, steps = _config(source, values, options), options.steps
     _require_rows(source, steps, min(config.trainer.log_every, config.trainer.validate_every, config.trainer.max_steps))
-    # Training stops before the validation that is due after that step.
-    stop_after = None if steps is None else steps + (steps % config.trainer.validate_every == 0)
+    stop_after = None if steps is None else steps + 1  # training stops before the row of its last step is written
     return facts_of(_train(source, config, options, stop_after=stop_after))
 
 
@@ -202,19 +178,16 @@ def _train(source: str, config: RunConfig, options: Options, **more: Any) -> Run
     from attncompare.training.run import train
 
     told: list[tuple[str, int]] = []
-    name = Path(source).name
 
     def show(progress: Progress) -> None:
         now = progress.phase, _LINES * progress.step // progress.max_steps
         if now not in told and progress.phase != "validating":
             told.append(now)
             loss = "" if progress.loss is None else f", loss {progress.loss:.3f}"
-            _say(f"{name}: {progress.phase}, step {progress.step}/{progress.max_steps}{loss}")
+            _say(f"{Path(source).name}: {progress.phase}, step {progress.step}/{progress.max_steps}{loss}")
 
-    def folder(path: Path) -> None:
-        _say(f"recording in {path}")
-
-    return train(config, [f"reproduce={source}"], parent=options.parent, on_progress=show, on_folder=folder, **more)
+    hooks: dict[str, Any] = {"on_progress": show, "on_folder": lambda path: _say(f"recording in {path}")}
+    return train(config, [f"reproduce={source}"], parent=options.parent, **hooks, **more)
 
 
 def _config(source: str, values: dict[str, Any], options: Options) -> RunConfig:
@@ -239,9 +212,7 @@ def _first_steps(recorded: Facts, steps: int | None) -> tuple[int | None, int | 
     if recorded.state == "finished" and steps >= last:
         return None, None
     last = min(steps, last)
-    # Training stops before the validation that is due after that step, so one more step is needed to have it.
-    validated = any(row["step"] == last and any(key.startswith("val/") for key in row) for row in recorded.rows)
-    return last, last + validated
+    return last, last + 1  # training stops before the row of its last step is written
 
 
 def _require_rows(source: str, steps: int | None, first: int) -> None:
@@ -271,8 +242,7 @@ def _sweep(record: str, recorded: list[Facts], left_out: tuple[str, ...], option
     for reason in left_out:
         print(printable(f"left out: {reason}"))
     print(f"report: {folder / REPORT}")
-    lost = sum(report["verdict"] in ("different", "failed") for report in reports)
-    if lost:
+    if lost := sum(report["verdict"] in ("different", "failed") for report in reports):
         raise RunFailed(f"{record}: {lost} of {counted(len(reports), 'run')} could not be reproduced")
 
 

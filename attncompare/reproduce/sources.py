@@ -29,11 +29,8 @@ _NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 class Found:
     """What there is to train again.
 
-    Attributes:
-        runs: those that can be.
-        left_out: those of a sweep that cannot, with the reason, in words.
-        sweep: whether it is a folder of more than one run.
-        values: a config of which nothing was recorded; then there are no runs.
+    Runs that can be, those of a sweep that cannot, with the reason in words, and whether it is a folder of more than one
+    run; or the values of a config of which nothing was recorded, and no runs.
     """
 
     runs: list[Facts]
@@ -45,13 +42,9 @@ class Found:
 def find(record: str, unfinished: bool) -> Found:
     """Return what ``record`` names: a path that exists, a record that comes with the code, or a run of W&B.
 
-    Args:
-        record: the folder of a run or of a sweep, a ``config.yaml``, ``reference/NAME`` (or a run in it,
-            ``reference/NAME/RUN``), or ``entity/project/run``.
-        unfinished: take a run that has not finished, too.
-
-    Raises:
-        Refused: if there is nothing of that name, or it cannot be read or trained again.
+    That is the folder of a run or of a sweep, a ``config.yaml``, ``reference/NAME`` (or a run in it,
+    ``reference/NAME/RUN``), or ``entity/project/run``. Refused is what cannot be read or trained again, and a run that
+    has not finished unless ``unfinished``.
     """
     if os.path.lexists(record):
         return _at(Path(record), unfinished)
@@ -63,7 +56,10 @@ def find(record: str, unfinished: bool) -> Found:
             runs = [replace(facts, source=facts.source.replace(folder, "reference", 1)) for facts in found.runs]
             return replace(found, runs=runs)
     if _WANDB_PATH.fullmatch(record) and not os.path.lexists(record.partition("/")[0]):  # else a path with a slip
-        return Found([_require_state(_online(record), unfinished)])
+        facts = _online(record)
+        if facts.state != "finished" and not unfinished:
+            raise Refused(f"{record}: the run is {facts.state}, not finished; --steps N compares its first steps")
+        return Found([facts])
     close = nearest(name, references())
     raise Refused(
         f"{printable(record)[:200]}: no such folder{f' (did you mean reference/{close}?)' if close else ''}; records under "
@@ -79,9 +75,7 @@ def references() -> list[str]:
 
 def facts_of(run: Run) -> Facts:
     """Return what the folder of ``run`` holds, finished or not."""
-    values = safe_yaml(run.read("config.yaml"), run.path / "config.yaml")
-    if not isinstance(values, dict):
-        raise Refused(f"{run.path / 'config.yaml'}: no config (it holds no keys)")
+    values = _values(run.read("config.yaml"), run.path / "config.yaml")
     final = {}
     if run.state == "finished":
         tests = {"predictions": run.predictions(), "items": run.items()}
@@ -128,24 +122,18 @@ def _at(path: Path, unfinished: bool) -> Found:
         return Found(facts, tuple(left_out), sweep=len(facts) > 1 or bool(left_out))
     if path.suffix not in (".yaml", ".yml"):
         raise Refused(f"{path}: neither a folder nor a config (.yaml)")
-    values = safe_yaml(read_inside(path.parent, path.name), path)
+    return Found([], values=_values(read_inside(path.parent, path.name), path))
+
+
+def _values(content: bytes, file: Path) -> dict[str, Any]:
+    values = safe_yaml(content, file)
     if not isinstance(values, dict):
-        raise Refused(f"{path}: no config (it holds no keys)")
-    return Found([], values=values)
-
-
-def _require_state(facts: Facts, unfinished: bool) -> Facts:
-    if facts.state != "finished" and not unfinished:
-        raise Refused(f"{facts.source}: the run is {facts.state}, not finished; --steps N compares its first steps")
-    return facts
+        raise Refused(f"{file}: no config (it holds no keys)")
+    return values
 
 
 def _online(path: str) -> Facts:
-    """Return what W&B's server holds of the run ``entity/project/run``: no predictions, and little of the machine.
-
-    Raises:
-        Refused: without a login, without a network, or if there is no such run of attncompare.
-    """
+    """Return what W&B's server holds of the run ``entity/project/run``: no predictions, and little of the machine."""
     import wandb
 
     try:

@@ -14,9 +14,9 @@ MEASURED_BY_CLOCK = ("train/tokens_per_second", "train/seconds")
 FINAL = ("val", "test", "steps", "best_step", "weights_sha256", "training_state_sha256")
 """What a summary holds of the end of a run, in the order in which it is compared."""
 _TEST_FILES = ("predictions", "items")
-ROW_COUNT = "number of logged rows"
+_ROW_COUNT = "number of logged rows"
 # They follow from the metrics, which are judged on their own.
-_FOLLOWING = ("steps", "best_step", "weights_sha256", "training_state_sha256", *_TEST_FILES)
+_FOLLOWING = (*FINAL[2:], *_TEST_FILES)
 
 
 @dataclass(frozen=True)
@@ -68,29 +68,25 @@ class Difference:
     @property
     def of_metric(self) -> bool:
         """Whether it is one of a metric, which has a size; hashes, steps and texts have none."""
-        return self.metric not in (*_FOLLOWING, ROW_COUNT)
+        return self.metric not in (*_FOLLOWING, _ROW_COUNT)
 
     def within(self, tolerance: float) -> bool:
         """Return whether it counts as equal: a metric by its size; what follows from the metrics always."""
         if self.metric in _FOLLOWING:
             return True
-        return self.metric != ROW_COUNT and self.relative is not None and self.relative <= tolerance
+        return self.metric != _ROW_COUNT and self.relative is not None and self.relative <= tolerance
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON, which knows neither NaN nor infinity."""
-        values = {key: repr(value) if _infinite(value) else value for key, value in asdict(self).items()}
-        return {**values, "relative": self.relative}
+        infinite = {k: repr(v) for k, v in asdict(self).items() if isinstance(v, float) and not math.isfinite(v)}
+        return {**asdict(self), **infinite, "relative": self.relative}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs compared.
+    """Two runs compared: their differences, in the order of training and then the final figures.
 
-    Attributes:
-        differences: in the order of training, then the final figures.
-        compared: what was, in words.
-        not_compared: what could not be, in words, with the reason.
-        tolerance: relative.
+    What was compared, and what could not be and why, stands in words; the tolerance is relative.
     """
 
     differences: tuple[Difference, ...]
@@ -117,8 +113,9 @@ class Comparison:
 
     def largest(self) -> list[Difference]:
         """Return the largest difference of each metric that differs, largest first; NaN and infinity come before all."""
+        sized = [(math.inf if one.relative is None else one.relative, one) for one in self.differences if one.of_metric]
         found: dict[str, Difference] = {}
-        for one in sorted(filter(lambda one: one.of_metric, self.differences), key=_size, reverse=True):
+        for _, one in sorted(sized, key=lambda pair: pair[0], reverse=True):
             found.setdefault(one.metric, one)
         return list(found.values())
 
@@ -126,77 +123,50 @@ class Comparison:
 def compare(recorded: Facts, again: Facts, *, steps: int | None = None, tolerance: float = TOLERANCE) -> Comparison:
     """Compare two runs of one config as far as the record goes; what it lacks is named.
 
-    Args:
-        recorded: what was.
-        again: what is now.
-        steps: only the rows up to this training step, and nothing of what comes after training; None: all.
-        tolerance: relative difference up to which two metrics count as equal.
+    ``steps``: only the rows up to this training step, and nothing of what comes after training; None: all.
     """
     before, now = ([row for row in run.rows if steps is None or row["step"] <= steps] for run in (recorded, again))
     columns = {column for row in before for column in row}
     missing = [column for row in now for column in row if before and column not in columns]
-    differences = _row_differences(before, now, columns)
-    last = max((int(row["step"]) for row in before), default=0)
-    compared = [f"{counted(len(before), 'row')} of metrics up to step {last}"]
-    if steps is not None:
-        left_out = [f"anything after step {steps} (only {counted(steps, 'step')} asked for)"]
-        return Comparison(tuple(differences), tuple(compared), (*_absent(missing), *left_out), tolerance)
-    old, new = recorded.final, again.final
-    for key in (*FINAL, *_TEST_FILES):
-        if old.get(key) is None:
-            missing.append(key)
-            continue
-        compared.append(key)
-        if key in _TEST_FILES:
-            differences += _file_difference(key, old[key], new.get(key) or [])
-        elif isinstance(old[key], dict) and isinstance(new.get(key), dict):
-            missing += [f"{key}/{metric}" for metric in new[key] if metric not in old[key]]
-            differences += [
-                Difference(f"{key}/{metric}", None, value, new[key].get(metric))
-                for metric, value in old[key].items()
-                if not _same(value, new[key].get(metric))
-            ]
-        elif not _same(old[key], new.get(key)):
-            differences.append(Difference(key, None, old[key], new.get(key)))
-    return Comparison(tuple(differences), tuple(compared), tuple(_absent(missing)), tolerance)
-
-
-def _row_differences(
-    before: list[dict[str, float]], now: list[dict[str, float]], columns: set[str]
-) -> list[Difference]:
-    found = [
+    differences = [
         Difference(column, int(old["step"]), old.get(column), new.get(column))
         for old, new in zip(before, now, strict=False)
         for column in dict.fromkeys([*old, *new])
         if column in columns and column not in MEASURED_BY_CLOCK and not _same(old.get(column), new.get(column))
     ]
     if len(before) != len(now):
-        found.append(Difference(ROW_COUNT, None, len(before), len(now)))
-    return found
+        differences.append(Difference(_ROW_COUNT, None, len(before), len(now)))
+    last = max((int(row["step"]) for row in before), default=0)
+    compared = [f"{counted(len(before), 'row')} of metrics up to step {last}"]
+    if steps is not None:
+        left_out = f"anything after step {steps} (only {counted(steps, 'step')} asked for)"
+        return Comparison(tuple(differences), tuple(compared), (*_absent(missing), left_out), tolerance)
+    for key in (*FINAL, *_TEST_FILES):
+        old, new = recorded.final.get(key), again.final.get(key)
+        if old is None:
+            missing.append(key)
+            continue
+        compared.append(key)
+        if key in _TEST_FILES and old != (new or []):
+            equal = sum(one == other for one, other in zip(old, new or [], strict=False))
+            now_equal = f"{equal} equal among {counted(len(new or []), 'row')}"
+            differences.append(Difference(key, None, counted(len(old), "row"), now_equal))
+        elif isinstance(old, dict) and isinstance(new, dict):
+            missing += [f"{key}/{metric}" for metric in new if metric not in old]
+            pairs = [(f"{key}/{metric}", value, new.get(metric)) for metric, value in old.items()]
+            differences += [Difference(name, None, *pair) for name, *pair in pairs if not _same(*pair)]
+        elif key not in _TEST_FILES and not _same(old, new):
+            differences.append(Difference(key, None, old, new))
+    return Comparison(tuple(differences), tuple(compared), _absent(missing), tolerance)
 
 
-def _file_difference(key: str, old: list[Any], new: list[Any]) -> list[Difference]:
-    if old == new:
-        return []
-    equal = sum(first == second for first, second in zip(old, new, strict=False))
-    return [Difference(key, None, counted(len(old), "row"), f"{equal} equal among {counted(len(new), 'row')}")]
-
-
-def _absent(names: Sequence[str]) -> list[str]:
-    return [f"{name} (not in the record)" for name in dict.fromkeys(names) if name not in MEASURED_BY_CLOCK]
+def _absent(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{name} (not in the record)" for name in dict.fromkeys(names) if name not in MEASURED_BY_CLOCK)
 
 
 def _same(first: Any, second: Any) -> bool:
     both_nan = all(isinstance(value, float) and math.isnan(value) for value in (first, second))
     return both_nan or first == second
-
-
-def _size(difference: Difference) -> float:
-    return math.inf if difference.relative is None else difference.relative
-
-
-def _infinite(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _finite(value: Any) -> float | None:

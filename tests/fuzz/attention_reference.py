@@ -23,11 +23,7 @@ class Reference:
 def reference(q_BHTK, k_BHSK, v_BHSC, g_BHTC, may_attend, scorer):
     """Return what ``scorer`` should give, in float64, for inputs of any type.
 
-    Args:
-        q_BHTK, k_BHSK, v_BHSC: the inputs.
-        g_BHTC: the gradient of the context.
-        may_attend: boolean (B, H, T, S).
-        scorer: a score function; only its name and, if it is additive, its vector are read.
+    ``g_BHTC`` is the gradient of the context, ``may_attend`` boolean (B, H, T, S).
     """
     q, k, v = (x.detach().double().requires_grad_() for x in (q_BHTK, k_BHSK, v_BHSC))
     g = g_BHTC.double()

@@ -23,24 +23,18 @@ KINDS = ("change", "change", "change", "truncate", "insert", "delete", "append",
 
 def damages(files, kinds=KINDS):
     """Draw what to do to one of ``files``: patterns relative to a folder, each of one file."""
-    return st.builds(
-        Damage,
-        kind=st.sampled_from(kinds),
-        file=st.sampled_from(files),
-        where=st.floats(0, 1, exclude_max=True),
-        bytes=st.binary(min_size=1, max_size=3)
-        | st.sampled_from((b"\n", b"0", b"9", b"-", b'"', b",", b"\0", b"\xff")),
-        other=st.sampled_from(files),
-    )
+    odd = st.binary(min_size=1, max_size=3) | st.sampled_from((b"\n", b"0", b"9", b"-", b'"', b",", b"\0", b"\xff"))
+    kind, file, where = st.sampled_from(kinds), st.sampled_from(files), st.floats(0, 1, exclude_max=True)
+    return st.builds(Damage, kind=kind, file=file, where=where, bytes=odd, other=st.sampled_from(files))
 
 
 @contextmanager
 def damaged(folder, damage):
     """Do ``damage`` to a file of ``folder``, and undo it; gives whether any byte is another one meanwhile."""
     (file,), (other,) = folder.glob(damage.file), folder.glob(damage.other)
-    content, others = file.read_bytes(), other.read_bytes()
-    times = {one: (one.stat().st_atime_ns, one.stat().st_mtime_ns) for one in (file, other)}
-    new = _changed(content, others, damage)
+    before = {one: (one.read_bytes(), (one.stat().st_atime_ns, one.stat().st_mtime_ns)) for one in (file, other)}
+    content = before[file][0]
+    new = _changed(content, before[other][0], damage)
     added = file.with_name(f"step-00000009{file.suffix}")
     try:
         if damage.kind == "copy":
@@ -53,12 +47,10 @@ def damaged(folder, damage):
                 other.write_bytes(content)
         yield damage.kind == "copy" or new != content
     finally:
-        if damage.kind == "copy":
-            added.unlink()
-        file.write_bytes(content)
-        other.write_bytes(others)
-        for one, when in times.items():
-            os.utime(one, ns=when)
+        added.unlink(missing_ok=True)
+        for one, (was, times) in before.items():
+            one.write_bytes(was)
+            os.utime(one, ns=times)
 
 
 def _changed(content, others, damage):

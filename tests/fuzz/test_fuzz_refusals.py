@@ -1,13 +1,13 @@
 """Configs that nobody should train: refused in one line with exit code 2, whatever stands in them."""
 
+import functools
 import math
 
 import pytest
 from cases import cases
+from config_space import base_values
 from hypothesis import strategies as st
-from made_runs import base_values
 
-from attncompare.cli import main
 from attncompare.config import parse
 from attncompare.errors import Refused
 
@@ -34,9 +34,7 @@ def paths(values, prefix=()):
 
 
 def section_of(values, path):
-    for key in path[:-1]:
-        values = values[key]
-    return values
+    return functools.reduce(dict.__getitem__, path[:-1], values)
 
 
 def refusal(values):
@@ -78,17 +76,11 @@ def test_a_missing_key_is_refused_and_named(groups):
 
 
 LABELS = (("name",), ("attention", "name"), ("tracking", "project"), ("tracking", "entity"), ("data", "source"))
+BAD_LABELS = ("..", ".", "../x", "/tmp", "a/b", "a\\b", "~", "a b", "-x", "a\n", "", "x" * 64, "é", "CON:")
+bad_texts = st.text(min_size=1).filter(lambda text: not text.isascii() or not text[0].isalnum() or "/" in text)
 
 
-@cases(
-    quick=200,
-    long=10_000,
-    path=st.sampled_from(LABELS),
-    label=st.sampled_from(
-        ("..", ".", "../x", "/tmp", "a/b", "a\\b", "~", "a b", "-x", "a\n", "", "x" * 64, "é", "CON:")
-    )
-    | st.text(min_size=1).filter(lambda text: not text.isascii() or not text[0].isalnum() or "/" in text),
-)
+@cases(quick=200, long=10_000, path=st.sampled_from(LABELS), label=st.sampled_from(BAD_LABELS) | bad_texts)
 def test_no_label_leads_out_of_the_runs_folder(path, label):
     values = base_values()
     section_of(values, path)[path[-1]] = label
@@ -96,33 +88,23 @@ def test_no_label_leads_out_of_the_runs_folder(path, label):
 
 
 LEAVES = [".".join(path) for path in sorted(paths(base_values())) if len(path) < 3]
-written = (
-    st.text(max_size=12)
-    | st.text("${}[]():,=\\'\"/.~+@ \tab1", max_size=12)
-    | st.sampled_from([str(odd) for odd in ODD])
-)
+keys, signs = st.sampled_from(LEAVES) | st.text(max_size=8), st.sampled_from(("", "+", "++", "~"))
+written = st.text("${}[]():,=\\'\"/.~+@ \tab1", max_size=12) | st.text(max_size=12) | st.sampled_from(ODD).map(str)
 
 
-@pytest.fixture
-def empty_folder(tmp_path, monkeypatch):
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-    return tmp_path / "work"
-
-
-@cases(
-    quick=25,
-    long=2_000,
-    key=st.sampled_from(LEAVES) | st.text(max_size=8),
-    sign=st.sampled_from(("", "+", "++", "~")),
-    value=written,
-)
-def test_whatever_is_typed_beside_something_wrong_ends_with_2_and_one_line(empty_folder, capfd, key, sign, value):
+@cases(quick=25, long=2_000, key=keys, sign=signs, value=written)
+def test_whatever_is_typed_beside_something_wrong_ends_with_2_and_one_line(cli, key, sign, value):
     argument = f"{sign}{key}={value}".replace("\0", "").encode("utf-8", "ignore").decode()
-    if argument.startswith("-"):
-        return  # an option, such as --help
-    capfd.readouterr()
-    assert main(["train", "trainer.max_steps=0", argument]) == 2
-    out, err = capfd.readouterr()
-    assert out == "" and err.startswith("error: ") and err.count("\n") == 1, err
-    assert list(empty_folder.iterdir()) == []
+    if not argument.startswith("-"):  # an option, such as --help
+        code, out, err = cli("train", "trainer.max_steps=0", argument)
+        assert (code, out, err.count("\n")) == (2, "", 1) and err.startswith("error: "), err
+
+
+def test_a_time_is_written_in_seconds_or_as_a_clock_shows_it(make_config):
+    for text in ("'01:02:03'", "3723", "3723.0"):
+        assert make_config(f"trainer.max_time={text}").trainer.max_time == 3723.0
+    for wrong in ("0", "-1", "'1:60:00'", "'00:00:00'", "soon"):
+        with pytest.raises(Refused, match=r"trainer\.max_time=.*seconds, HH:MM:SS, or null"):
+            make_config(f"trainer.max_time={wrong}")
+    with pytest.raises(Refused, match=r"max_time=9 with devices=2: .*set devices=1"):
+        make_config("trainer.max_time=9", "trainer.devices=2")

@@ -19,17 +19,12 @@ def archive(finished_run, tmp_path_factory):
 
 
 def test_an_unpacked_run_tells_the_same_without_weights_and_maps(finished_run, archive, tmp_path):
-    folder = unpack(archive, tmp_path)
-    (path,) = folder.iterdir()
+    (path,) = unpack(archive, tmp_path).iterdir()
     assert path == tmp_path / "small" / "reverse-multihead-s1"
     run = Run.open(path).require_finished()
-    assert (run.config, run.metrics(), run.summary) == (
-        finished_run.config,
-        finished_run.metrics(),
-        finished_run.summary,
-    )
-    assert (run.predictions(), run.items()) == (finished_run.predictions(), finished_run.items())
-    assert run.maps() == [] and "checkpoints/best.safetensors" in run.dropped
+    for told in (lambda run: run.config, lambda run: run.summary, Run.metrics, Run.predictions, Run.items):
+        assert told(run) == told(finished_run)
+    assert run.map_files() == [] and "checkpoints/best.safetensors" in run.dropped
     with pytest.raises(Refused, match="left out"):
         run.read("checkpoints/best.safetensors")
     (path / "metrics.csv").write_text("step,epoch\n")
@@ -57,8 +52,6 @@ def test_only_finished_runs_with_names_of_their_own_are_packed(finished_run, tmp
     write_json(tmp_path / "runs" / "one" / "summary.json", {**finished_run.summary, "state": "failed"})
     with pytest.raises(Refused, match="not finished"):
         pack([tmp_path / "runs" / "one"], tmp_path / "a.tar.xz")
-    with pytest.raises(Refused, match=r"\.tar\.xz"):
-        pack([finished_run.path], tmp_path / "a.zip")
 
 
 def member(name, kind=tarfile.REGTYPE, link="", size=0):
@@ -67,36 +60,31 @@ def member(name, kind=tarfile.REGTYPE, link="", size=0):
     return entry
 
 
-def hostile(*members):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for entry in members:
-            tar.addfile(entry, io.BytesIO(bytes(entry.size)))
-    return buffer.getvalue()
-
-
 HOSTILE = {
-    "upwards": hostile(member("evil/run/../../../out")),
-    "absolute": hostile(member("/evil/run/out")),
-    "another-top": hostile(member("other/run/out")),
-    "no-run": hostile(member("evil/out")),
-    "symbolic-link": hostile(member("evil/run/out", tarfile.SYMTYPE, "/etc/passwd")),
-    "hard-link": hostile(member("evil/run/a"), member("evil/run/out", tarfile.LNKTYPE, "evil/run/a")),
-    "link-then-file": hostile(member("evil/run", tarfile.SYMTYPE, "/tmp"), member("evil/run/out")),
-    "device": hostile(member("evil/run/out", tarfile.CHRTYPE)),
-    "pipe": hostile(member("evil/run/out", tarfile.FIFOTYPE)),
-    "folder": hostile(member("evil/run/out", tarfile.DIRTYPE)),
-    "twice": hostile(member("evil/run/a"), member("evil/run/a")),
-    "for-a-terminal": hostile(member("evil/run/\x1b[2J")),
-    "cut": hostile(member("evil/run/a", size=10_000))[:2000],
-    "empty": b"",
-    "bomb": hostile(member("evil/run/a", size=257 * 2**20)),
+    "upwards": [member("evil/run/../../../out")],
+    "absolute": [member("/evil/run/out")],
+    "another-top": [member("other/run/out")],
+    "no-run": [member("evil/out")],
+    "symbolic-link": [member("evil/run/out", tarfile.SYMTYPE, "/etc/passwd")],
+    "hard-link": [member("evil/run/a"), member("evil/run/out", tarfile.LNKTYPE, "evil/run/a")],
+    "link-then-file": [member("evil/run", tarfile.SYMTYPE, "/tmp"), member("evil/run/out")],
+    "device": [member("evil/run/out", tarfile.CHRTYPE)],
+    "pipe": [member("evil/run/out", tarfile.FIFOTYPE)],
+    "folder": [member("evil/run/out", tarfile.DIRTYPE)],
+    "twice": [member("evil/run/a"), member("evil/run/a")],
+    "for-a-terminal": [member("evil/run/\x1b[2J")],
+    "bomb": [member("evil/run/a", size=257 * 2**20)],
+    "empty": [],
 }
 
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_archive_is_refused_in_one_line_and_writes_nothing_outside(case, tmp_path):
-    (tmp_path / "evil.tar.xz").write_bytes(lzma.compress(HOSTILE[case], preset=0))
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for entry in HOSTILE[case]:
+            tar.addfile(entry, io.BytesIO(bytes(entry.size)))
+    (tmp_path / "evil.tar.xz").write_bytes(lzma.compress(buffer.getvalue(), preset=0))
     with pytest.raises(Refused) as refused:
         unpack(tmp_path / "evil.tar.xz", tmp_path / "into")
     assert str(refused.value).isprintable() and "evil.tar.xz" in str(refused.value)

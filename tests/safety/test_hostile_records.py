@@ -1,5 +1,6 @@
 """Records from strangers: files that would run something, unfold without end, or lead out of their folder."""
 
+import functools
 import io
 import json
 import os
@@ -27,66 +28,53 @@ class Payload:
         return (os.system, (f"touch {self.canary}",))
 
 
-def in_config(**changes):
-    """Return a change of the recorded config, by dotted key."""
-
+# Each of these returns a change of a record's folder; {canary} in a text stands for the canary's path.
+def edited(name, edit, read=json.loads, write=json.dumps):
     def change(folder, canary):
-        values = yaml.safe_load((folder / "config.yaml").read_text())
-        for key, value in changes.items():
-            *sections, last = key.split("__")
-            section = values
-            for name in sections:
-                section = section[name]
-            section[last] = value
-        (folder / "config.yaml").write_text(yaml.safe_dump(values))
+        values = read((folder / name).read_text())
+        edit(values)
+        (folder / name).write_text(write(values))
 
     return change
 
 
-def as_text(name, text):
-    """Return a change that writes ``text``, in which {canary} stands for the canary's path."""
+def in_config(**changes):
+    """Change the config by dotted key, with ``__`` for the dot."""
 
+    def edit(values):
+        for key, value in changes.items():
+            *sections, last = key.split("__")
+            functools.reduce(dict.__getitem__, sections, values)[last] = value
+
+    return edited("config.yaml", edit, yaml.safe_load, yaml.safe_dump)
+
+
+def in_tokenizer(edit):
+    return edited("tokenizer.json", edit)
+
+
+def as_text(name, text, behind=False):
     def change(folder, canary):
-        (folder / name).write_text(text.replace("{canary}", str(canary)))
+        before = (folder / name).read_text() if behind else ""
+        (folder / name).write_text(before + text.replace("{canary}", str(canary)))
 
     return change
 
 
 def append(name, text):
-    def change(folder, canary):
-        (folder / name).write_text((folder / name).read_text() + text.replace("{canary}", str(canary)))
-
-    return change
+    return as_text(name, text, behind=True)
 
 
 def metrics_row(cell):
     def change(folder, canary):
         text = (folder / "metrics.csv").read_text()
-        columns = text.partition("\n")[0].count(",") + 1
-        (folder / "metrics.csv").write_text(text + ",".join(columns * [cell]) + "\n")
-
-    return change
-
-
-def in_tokenizer(edit):
-    def change(folder, canary):
-        values = json.loads((folder / "tokenizer.json").read_text())
-        edit(values)
-        (folder / "tokenizer.json").write_text(json.dumps(values))
-
-    return change
-
-
-def in_summary(**values):
-    def change(folder, canary):
-        summary = json.loads((folder / "summary.json").read_text())
-        (folder / "summary.json").write_text(json.dumps({**summary, **values}))
+        cells = [cell] * (text.partition("\n")[0].count(",") + 1)
+        (folder / "metrics.csv").write_text(text + ",".join(cells) + "\n")
 
     return change
 
 
 def pickled(name):
-    """Return a change that puts a pickled command where data should be."""
     return lambda folder, canary: (folder / name).write_bytes(pickle.dumps(Payload(canary)))
 
 
@@ -96,18 +84,14 @@ def torch_file(name):
     def change(folder, canary):
         with zipfile.ZipFile(folder / name, "w") as archive:
             archive.writestr("archive/data.pkl", pickle.dumps(Payload(canary), protocol=2))
-            archive.writestr("archive/version", "3\n")
 
     return change
 
 
 def weights_header(header, length=None):
-    def change(folder, canary):
-        text = json.dumps(header).encode()
-        content = struct.pack("<Q", len(text) if length is None else length) + text + bytes(64)
-        (folder / "checkpoints/best.safetensors").write_bytes(content)
-
-    return change
+    text = json.dumps(header).encode()
+    content = struct.pack("<Q", len(text) if length is None else length) + text + bytes(64)
+    return lambda folder, _: (folder / "checkpoints/best.safetensors").write_bytes(content)
 
 
 def maps_file(folder):
@@ -116,7 +100,7 @@ def maps_file(folder):
 
 
 def with_member(name, content):
-    """Return a change that adds a member to the archive of maps."""
+    """Add a member to the archive of maps."""
 
     def change(folder, canary):
         data = content(canary) if callable(content) else content
@@ -139,7 +123,7 @@ def object_array(canary):
 
 
 def replaced_weights(header):
-    """Return a change: the first map's weights get another header."""
+    """Give the weights of the first map another header."""
 
     def change(folder, canary):
         with zipfile.ZipFile(maps_file(folder)) as archive:
@@ -153,7 +137,7 @@ def replaced_weights(header):
 
 
 def linked(name):
-    """Return a change that makes ``name`` a link to somebody's secret."""
+    """Make ``name`` a link to somebody's secret."""
 
     def change(folder, canary):
         secret = folder.parent / "secret"
@@ -185,7 +169,6 @@ SEALED = {
     "config-with-a-target": (append("config.yaml", EVIL_TARGET), COMPARE),
     "config-with-a-target-inside": (in_config(attention___target_="os.system"), ATTEND),
     "config-with-an-object": (as_text("config.yaml", "!!python/object/apply:os.system ['touch {canary}']\n"), COMPARE),
-    "config-with-a-new-object": (append("config.yaml", "x: !!python/object/new:os.system [touch]\n"), ATTEND),
     "config-with-a-bomb-of-anchors": (as_text("config.yaml", BOMB), COMPARE),
     "config-nested-deeply": (as_text("config.yaml", 100_000 * "["), COMPARE),
     "config-with-an-environment-variable": (in_config(notes="${oc.env:HOME}"), COMPARE),
@@ -194,17 +177,14 @@ SEALED = {
     "config-with-a-label-of-html": (in_config(attention__name="<script>alert(1)</script>"), COMPARE),
     "config-with-a-label-for-a-terminal": (in_config(attention__name="\x1b]0;x\x07"), COMPARE),
     "config-with-a-huge-width": (in_config(backbone__d_model=10**9), ATTEND),
-    "config-with-an-impossible-width": (in_config(backbone__d_model=10**18), ATTEND),
     "config-with-many-layers": (in_config(backbone__layers=10**9), ATTEND),
     "config-with-many-heads": (in_config(attention__heads=10**17), ATTEND),
     "config-with-a-long-sequence": (in_config(task__max_length=10**12), ATTEND),
     "config-with-a-number-beyond-64-bits": (in_config(seed=10**30), COMPARE),
     "summary-nested-deeply": (append("summary.json", 100_000 * "["), COMPARE),
-    "summary-deep": (as_text("summary.json", 100_000 * "["), COMPARE),
-    "summary-with-a-huge-number": (in_summary(x=10**4000), COMPARE),
+    "summary-with-a-huge-number": (edited("summary.json", lambda v: v.update(x=10**4000)), COMPARE),
     "metrics-with-a-giant-field": (append("metrics.csv", "1,0," + 200_000 * "1" + "\n"), COMPARE),
     "metrics-with-huge-numbers": (metrics_row(4000 * "9"), COMPARE),
-    "metrics-with-huger-numbers": (metrics_row(5000 * "9"), COMPARE),
     "predictions-nested-deeply": (append("predictions.jsonl", 100_000 * '{"a":' + "\n"), COMPARE),
     "predictions-as-a-pickle": (pickled("predictions.jsonl"), COMPARE),
     "predictions-linked-to-a-secret": (linked("predictions.jsonl"), COMPARE),
@@ -241,7 +221,6 @@ SEALED = {
         COMPARE,
     ),
     "maps-with-a-path-upwards": (with_member("../../x.npy", b"x"), COMPARE),
-    "maps-with-an-absolute-path": (with_member("/etc/x.npy", b"x"), COMPARE),
     "maps-with-a-program": (with_member("setup.py", b"x"), COMPARE),
     "maps-with-one-more-array": (
         with_member("9/x.npy", npy("{'descr': '|u1', 'fortran_order': False, 'shape': ()}", b"1")),
@@ -260,34 +239,30 @@ def test_a_hostile_record_is_refused(case, downloaded, refused, canary):
     assert not (downloaded.parent / "report.html").exists()
 
 
-def pipe(name):
-    def change(folder):
-        (folder / name).unlink()
-        os.mkfifo(folder / name)
-
-    return change
+def pipe(folder, name):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
 
 
-def terabyte(name):
-    return lambda folder: os.truncate(folder / name, 2**40)  # takes no room on the disk
+def terabyte(folder, name):
+    os.truncate(folder / name, 2**40)  # takes no room on the disk
 
 
 # What cannot be sealed: these would never end.
-ENDLESS = {
-    "metrics-as-a-pipe": (pipe("metrics.csv"), COMPARE),
-    "weights-as-a-pipe": (pipe("checkpoints/best.safetensors"), ATTEND),
-    "tokenizer-as-a-pipe": (pipe("tokenizer.json"), ATTEND),
-    "predictions-of-a-terabyte": (terabyte("predictions.jsonl"), COMPARE),
-    "summary-of-a-terabyte": (terabyte("summary.json"), COMPARE),
-    "weights-of-a-terabyte": (terabyte("checkpoints/best.safetensors"), ATTEND),
-    "manifest-of-a-terabyte": (terabyte("manifest.json"), COMPARE),
-}
+ENDLESS = [
+    (pipe, "metrics.csv", COMPARE),
+    (pipe, "checkpoints/best.safetensors", ATTEND),
+    (pipe, "tokenizer.json", ATTEND),
+    (terabyte, "predictions.jsonl", COMPARE),
+    (terabyte, "summary.json", COMPARE),
+    (terabyte, "checkpoints/best.safetensors", ATTEND),
+    (terabyte, "manifest.json", COMPARE),
+]
 
 
-@pytest.mark.parametrize("case", ENDLESS)
-def test_a_file_without_end_is_refused(case, downloaded, refused):
-    change, command = ENDLESS[case]
-    change(downloaded)
+@pytest.mark.parametrize(("change", "name", "command"), ENDLESS)
+def test_a_file_without_end_is_refused(change, name, command, downloaded, refused):
+    change(downloaded, name)
     assert str(downloaded) in refused(*(word.format(run=downloaded) for word in command))
 
 
