@@ -10,7 +10,7 @@ PIP := -m pip install --quiet --constraint constraints.txt --build-constraint co
 CPU_TORCH := torch==2.13.0+cpu
 CPU_TORCH_HASH := sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 
-.PHONY: compare reproduce test test-long bench bench-gpu lint audit constraints clean
+.PHONY: compare reproduce pictures test test-long bench bench-gpu lint audit constraints clean
 
 # The five variants on both embedded corpora; prints a table for each task and the path of one page. OVERRIDES="seed=1,2,3" changes it.
 compare: $(VENV)/installed
@@ -20,6 +20,11 @@ compare: $(VENV)/installed
 REFERENCE ?= reverse-additive
 reproduce: $(VENV)/installed
 	@$(BIN)/attncompare reproduce reference/$(REFERENCE)
+
+# The picture of the README: five variants on strings read backwards, the cross-attention of each on the same one.
+pictures: $(VENV)/installed
+	@runs=$$($(BIN)/attncompare train -m data=reverse data.max_symbols=8 attention=additive,dot,scaled,causal,multihead trainer.max_steps=600 \
+	    trainer.validate_every=600 tracking=disabled tracking.probes=2 runs=build/runs) && $(BIN)/python docs/pictures.py docs/variants.png "$$runs"/*-translation-*
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest

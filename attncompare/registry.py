@@ -121,11 +121,8 @@ def _problem(kind: str, name: str, part: Any) -> str | None:
         return f"{getattr(part, '__name__', part)} must be a class derived from {module}.{base}"
     methods = [one for one in dir(part) if getattr(getattr(part, one, None), "__isabstractmethod__", False)]
     unset = [one for one in KINDS[kind].declares if getattr(part, one, None) is None]
-    if methods or unset:
-        wanted = [f"the method{'s' * (len(methods) > 1)} {', '.join(methods)}"] * bool(methods) + [
-            ", ".join(unset)
-        ] * bool(unset)
-        return f"the class {part.__name__} must define {' and '.join(wanted)}"
+    if lacking := [*unset, *methods]:
+        return f"the class {part.__name__} must define {', '.join(lacking)}"
     if kind == "metrics" and (own := getattr(part, "name", None)) != name:
         return f"the class {part.__name__} must have the name under which it is installed, not '{own}'"
     return None

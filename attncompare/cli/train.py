@@ -60,6 +60,7 @@ def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
+    from yaml import YAMLError
 
     from attncompare.config import CONF_DIR
     from attncompare.config.checks import check_arguments, check_conf, groups_of
@@ -93,6 +94,8 @@ def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
             if not raised_by_hydra(error):
                 raise
             raise Refused(f"cannot compose the config: {shown(str(error))}") from None
+        except YAMLError as error:  # in a config of an installed package; ours are read before
+            raise Refused(f"no yaml: {' '.join(str(error).split())}") from None
         except RecursionError:
             raise Refused("the config is nested too deeply, or its references go in a circle") from None
         finally:

@@ -40,7 +40,7 @@ def once(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
         equal.setdefault((run.config.attention.name, model(run), run.config.seed), []).append(run)
     counted, notes = [], []
     for group in equal.values():
-        newest = max(reversed(group), key=lambda run: (run.path / "summary.json").stat().st_mtime_ns)
+        newest = max(reversed(group), key=_written)
         counted.append(newest)
         notes += [
             f"{run.path} has the config and seed of {newest.path}, which is newer, and is counted once"
@@ -48,6 +48,12 @@ def once(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
             if run is not newest
         ]
     return counted, notes
+
+
+def _written(run: Run) -> int:
+    """Return when the record was written, by its file; of equally new ones the last counts."""
+    file = run.path / "summary.json"
+    return file.stat().st_mtime_ns if file.is_file() else 0
 
 
 def labels(runs: Sequence[Run], hidden: Sequence[str] = (), shown: Sequence[str] = ()) -> list[str]:

@@ -226,7 +226,7 @@ def _feed(digest: Any, values: pa.ChunkedArray, numbers_of: Callable[[pa.Array],
     total = 0
     for chunk in _short_chunks(values):
         if chunk.null_count:
-            raise ValueError("a corpus holds no null values")
+            raise Refused("a column of the data has rows without a value")
         numbers = numbers_of(chunk).to_numpy(zero_copy_only=False).astype("<i8")
         digest.update(numbers.tobytes())
         total += int(numbers.sum())

@@ -86,7 +86,7 @@ class ResumeCheckpoint(Checkpoint):
     """Writes a checkpoint before each validation, stops training where that is asked for, and goes on from there.
 
     A checkpoint stands before its validation, so a run stopped while it validates loses nothing; a resumed run validates
-    first. The checkpoint before is removed once the new one is written.
+    first. The one before it stays too, for the case that a disk damages the newest.
 
     Args:
         folder: the run's folder.
@@ -146,7 +146,7 @@ class ResumeCheckpoint(Checkpoint):
                 _log_row(pl_module.row, trainer)
                 pl_module.row = {}
             trainer.save_checkpoint(checkpoint_file(self._folder, step))
-            for older in checkpoint_files(self._folder)[1:]:
+            for older in checkpoint_files(self._folder)[2:]:
                 trainer.strategy.remove_checkpoint(older)
         if stopping:
             raise TrainingStopped

@@ -132,11 +132,6 @@ def test_axes_can_be_chosen_and_values_are_told_under_the_pointer(seeds, page_of
         lengths = page.locator("[data-lengths]")
         lengths.get_by_label("Quality", exact=True).select_option("bits per byte")
         assert "bits per byte" in lengths.locator("text.axis").all_text_contents()
-        heads = page.locator("[data-heads]")
-        cells = heads.locator("td").all_inner_texts()
-        assert len(cells) == 2 + 2 + 8  # two layers; multihead has four heads
-        heads.get_by_label("Number", exact=True).select_option("largest weight")
-        assert heads.locator("td").all_inner_texts() != cells
         assert problems == []
 
 

@@ -4,7 +4,6 @@ import json
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from sample_maps import sample_probe
 
@@ -26,7 +25,6 @@ from attncompare.compare.page.maps import evenly, page_maps
 from attncompare.compare.page.record import record
 from attncompare.compare.page.samples import difference, samples
 from attncompare.compare.table import result_table
-from attncompare.maps import head_numbers
 
 NOISE = [0.1, -0.2, 0.3, 0.0, -0.1, 0.2, 0.15, -0.05]
 
@@ -301,33 +299,19 @@ def probed(steps, probes=5, heads=1):
 
 
 def test_a_small_comparison_keeps_its_steps_and_four_sentences(make_run):
-    found = page_maps(compared([make_run("a", maps=probed([10, 20, 30]))]))
-    steps = found.viewer["series"][0]["steps"]
+    viewer, _ = page_maps(compared([make_run("a", maps=probed([10, 20, 30]))]))
+    steps = viewer["series"][0]["steps"]
     assert [step["step"] for step in steps] == [10, 20, 30] and [len(step["probes"]) for step in steps] == [4] * 3
 
 
 def test_what_does_not_fit_is_left_out_evenly_and_said(make_run):
     comparison = compared([make_run("a", maps=probed(range(10, 410, 10))), make_run("s2", "seed=2")])
-    found = page_maps(comparison)
-    assert [step["step"] for step in found.viewer["series"][0]["steps"]][::11] == [10, 400]
-    assert "first seed" in found.note and "12 of 40 validation steps" in found.note
-    assert len(page_maps(comparison, 20_000).viewer["series"][0]["steps"]) < 12
-    nothing = page_maps(comparison, 100)
-    assert nothing.viewer["series"] == [] and "the maps of scaled are left out" in nothing.note
-
-
-def test_numbers_of_heads_are_means_over_the_sentences_of_the_last_step(make_run):
-    given = probed([10, 20], heads=2)
-    run = make_run("a", "attention=multihead", "attention.heads=2", maps=given)
-    heads = page_maps(compared([run])).heads["series"][0]
-    assert heads["about"] == "seed 1, step 20"
-    sites = [site for probe in given[-1][1] for site in probe.sites if site.site == "cross"]
-    expected = [[(n.entropy, n.aer) for n in head_numbers(site)] for site in sites]
-    tables = heads["sites"]["cross"]
-    assert np.shape(tables["entropy"]) == (2, 2)  # layers, heads
-    assert np.ravel(tables["entropy"]) == pytest.approx(np.mean(expected, 0)[:, 0], abs=1e-3)
-    assert np.ravel(tables["aer"]) == pytest.approx(np.mean(expected, 0)[:, 1], abs=1e-3)
-    assert heads["sites"]["encoder_self"]["aer"] == [[None, None], [None, None]]
+    viewer, note = page_maps(comparison)
+    assert [step["step"] for step in viewer["series"][0]["steps"]][::11] == [10, 400]
+    assert "first seed" in note and "12 of 40 validation steps" in note
+    assert len(page_maps(comparison, 20_000)[0]["series"][0]["steps"]) < 12
+    viewer, note = page_maps(comparison, 100)
+    assert viewer["series"] == [] and "the maps of scaled are left out" in note
 
 
 # Samples.

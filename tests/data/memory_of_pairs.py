@@ -52,7 +52,7 @@ def steps(path, changes):
 
     from attncompare.data.corpus import fingerprint, overlap
     from attncompare.data.encoding import EncodedCorpus
-    from attncompare.data.order import Loader, Order
+    from attncompare.data.order import BatchLoader
     from attncompare.data.sets import PairSet
 
     changes = {"tokenizer": {"vocab_size": 300}, **changes}
@@ -72,7 +72,7 @@ def steps(path, changes):
     for tokens in (None, 4096):
         plan = rows.train_plan(1, 0, None if tokens else 64, tokens)
         rows.padding(plan)
-        for _ in islice(Loader(rows, Order(lambda _, plan=plan: plan)), 300):
+        for _ in islice(BatchLoader(rows, lambda _, plan=plan: plan), 300):
             pass
     yield "batches"
 

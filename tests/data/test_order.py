@@ -8,58 +8,64 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.utils.data import Dataset
 
-from attncompare.data.order import Loader, Order, bucketed, budgeted, generator, padding, shuffled, within_budget
+from attncompare.data.batches import PairBatch
+from attncompare.data.order import BatchLoader, bucketed, budgeted, generator, padding, shuffled, within_budget
 
 
 def flat(lists):
     return list(chain.from_iterable(lists))
 
 
-class Keys(Dataset):
-    """Gives the keys themselves."""
+class Keys:
+    """Gives the keys themselves as a batch of pairs: each row predicts two tokens."""
 
     def __getitem__(self, keys):
-        return torch.tensor(keys)
-
-    def __len__(self):
-        return 23
+        rows = torch.tensor(keys)
+        return PairBatch(rows[:, None] + 9, torch.full((len(keys), 3), 7), rows)
 
 
 def plan(epoch, seed=1, size=4):
     return list(shuffled(range(23), size, generator(seed, epoch)))
 
 
-def batches(**options):
-    return [batch.tolist() for batch in Loader(Keys(), Order(plan, **options))]
+def epochs(loader, count):
+    return [[batch.index_B.tolist() for batch in loader] for _ in range(count)]
 
 
-def test_each_epoch_has_its_own_order_at_whatever_step_one_begins():
-    whole = batches(last=18)  # epochs have six batches
-    first, second = whole[:6], whole[6:12]
-    assert whole == [batch for epoch in range(3) for batch in plan(epoch)]
-    assert first != second
+def test_each_epoch_has_its_own_order():
+    first, second, _ = whole = epochs(BatchLoader(Keys(), plan), 3)
+    assert whole == [plan(epoch) for epoch in range(3)] and first != second
     assert sorted(flat(first)) == sorted(flat(second)) == list(range(23))
-    assert all(batches(first=step, last=18) == whole[step:] for step in range(19))
-    assert batches() == first
-    other = Loader(Keys(), Order(lambda epoch: plan(epoch, seed=2)))
-    assert [batch.tolist() for batch in other] != first
+    assert epochs(BatchLoader(Keys(), lambda epoch: plan(epoch, seed=2)), 1) != [first]
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_from_any_place_it_goes_on_with_the_very_next_part(parts):
+    loader, states, found = BatchLoader(Keys(), plan, parts=parts), [], []
+    for _ in range(2):
+        for batch in loader:
+            found.append(batch.index_B.tolist())
+            states.append(loader.state_dict())
+    for place, state in enumerate(states[:-1]):
+        resumed = BatchLoader(Keys(), plan, parts=parts)
+        resumed.load_state_dict(state)
+        assert next(iter(resumed)).index_B.tolist() == found[place + 1]
 
 
 def test_a_limit_makes_shorter_epochs():
-    assert batches(last=5, limit=2) == [*plan(0)[:2], *plan(1)[:2], plan(2)[0]]
-    assert batches(limit=2) == plan(0)[:2]
-    assert batches(limit=99) == plan(0)
+    loader = BatchLoader(Keys(), plan, limit=2)
+    assert len(loader) == 2 and epochs(loader, 2) == [plan(0)[:2], plan(1)[:2]]
+    assert epochs(BatchLoader(Keys(), plan, limit=99), 1) == [plan(0)]
 
 
 def test_the_global_random_state_is_neither_read_nor_moved():
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    first = batches(last=8)
+    first = epochs(BatchLoader(Keys(), plan), 2)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
-    assert batches(last=8) == first
+    assert epochs(BatchLoader(Keys(), plan), 2) == first
 
 
 def test_buckets_hold_rows_of_like_length_once_each():
@@ -118,20 +124,13 @@ def test_padding_is_the_share_of_places_without_a_token():
     assert padding(plan, [np.array([4, 2, 1]), np.array([1, 2, 1])]) == 1 - 11 / 14
 
 
-@pytest.mark.parametrize("world", [2, 3, 5])
-def test_processes_share_every_batch(world):
-    whole = list(Order(plan))
-    parts = [list(Order(plan, rank=rank, world=world)) for rank in range(world)]
-    assert {len(part) for part in parts} == {len(whole)}
-    for i, batch in enumerate(whole):
-        shared = [part[i] for part in parts]
-        assert all(shared)  # no process goes without
-        assert set(flat(shared)) == set(batch)
-
-
-def test_a_row_that_a_process_only_repeats_is_known_to_it():
-    orders = [Order(plan, last=12, rank=rank, world=4) for rank in range(4)]
-    for order in orders:
-        list(order)
-    assert len(plan(0)[5]) == 3  # the last batch of an epoch
-    assert [order.repeated for order in orders] == [set(), set(), set(), {5, 11}]
+@pytest.mark.parametrize("parts, world", [(2, 1), (1, 2), (2, 2), (5, 1), (1, 5)])
+def test_parts_and_ranks_share_every_batch(parts, world):
+    ranks = [list(BatchLoader(Keys(), plan, parts=parts, rank=rank, world=world)) for rank in range(world)]
+    assert {len(part) for part in ranks} == {len(plan(0)) * parts}
+    for number, keys in enumerate(plan(0)):
+        shares = [part for rank in ranks for part in rank[number * parts : (number + 1) * parts]]
+        assert sorted(flat(part.index_B.tolist() for part in shares if part.share)) == sorted(keys)
+        assert sum(part.share for part in shares) == pytest.approx(1)
+        assert {part.step_tokens for part in shares} == {2 * len(keys)}
+        assert all(len(part.index_B) for part in shares)  # no rank goes without a row

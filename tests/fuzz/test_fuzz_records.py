@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from attncompare.cli import main
 from attncompare.errors import Refused
-from attncompare.inference.trained import load
+from attncompare.inference import load
+from attncompare.maps import maps_of
 from attncompare.record import Run, write_yaml
 from attncompare.reproduce.sources import facts_of
 from attncompare.reproduce.verdict import compare
-from attncompare.training.checkpoint import load_checkpoint, state_digest
+from attncompare.training.checkpoint import newest_checkpoint
 from attncompare.training.run import train
 
 READ = (
@@ -51,7 +52,7 @@ def copied(finished_run, tmp_path):
 
 
 def plain_maps(run):
-    return [(step, [_plain_probe(probe) for probe in probes]) for step, probes in run.maps()]
+    return [(step, [_plain_probe(probe) for probe in probes]) for step, probes in maps_of(run)]
 
 
 def _plain_probe(probe):
@@ -169,16 +170,16 @@ def checkpoints(folder):
 def states(stopped):
     """What the two checkpoints hold, the newest first: step and digest of each."""
     older, newer = checkpoints(stopped)
-    found = [described(load_checkpoint(stopped))]
+    found = [described(newest_checkpoint(stopped))]
     (stopped / newer).rename(stopped / "newer")
-    found.append(described(load_checkpoint(stopped)))
+    found.append(described(newest_checkpoint(stopped)))
     (stopped / "newer").rename(stopped / newer)
     assert found[0][0] > found[1][0] and older != newer
     return found
 
 
 def described(checkpoint):
-    return None if checkpoint is None else (checkpoint[0], state_digest(checkpoint[1]))
+    return None if checkpoint is None else (checkpoint[1]["global_step"], str(checkpoint[1]))
 
 
 @cases(quick=60, long=2_000, damage=damages(("older", "newer"), (*KINDS[:7], "swap", "empty")))
@@ -187,7 +188,7 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_it_used(stopped, sta
     damage = damage._replace(file=names[damage.file], other=names[damage.other])
     signal.alarm(LONGEST)
     with damaged(stopped, damage) as changed:
-        found = described(load_checkpoint(stopped))
+        found = described(newest_checkpoint(stopped))
     assert found in states or (
         found is None and damage.kind == "swap"
     )  # then both are damaged, and training begins anew

@@ -3,7 +3,6 @@
 import math
 
 import pytest
-from attncompare.config.older import ADDED, ADDED_TO
 from cases import cases
 from hypothesis import strategies as st
 from made_runs import base_values
@@ -74,9 +73,6 @@ def test_an_unknown_key_is_refused_and_named(groups, name, value, data):
 def test_a_missing_key_is_refused_and_named(groups):
     for path in paths(base_values(*groups)):
         values = base_values(*groups)
-        later = ADDED_TO.get((path[0], str(values[path[0]].get("name"))), {}) if len(path) > 1 else {}
-        if path in ADDED or (path[1:2] and path[1] in later):  # an older record lacks it
-            continue
         del section_of(values, path)[path[-1]]
         assert path[-1] in refusal(values) or path[-1] == "name"
 

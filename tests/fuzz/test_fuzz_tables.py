@@ -5,18 +5,23 @@ import math
 from fractions import Fraction
 
 import pytest
-from attncompare.compare.curves import curve_figures, thin
-from attncompare.compare.terminal import as_text
 from cases import cases
 from hypothesis import strategies as st
 from made_runs import made_run
 from rich.cells import cell_len
 
-from attncompare.compare.groups import compare_groups
-from attncompare.compare.table import result_table
+from attncompare.compare import as_text, compare_groups
+from attncompare.compare.page.charts import curve_figures, drawn_variants, thin
+from attncompare.compare.table import TABLE_COSTS, result_table
 from attncompare.config import CONF_DIR
-from attncompare.text import COSTS, METRICS, TABLE_COSTS, TABLE_METRICS
+from attncompare.tasks.metrics import Bleu, ChrF, ExactMatch, Loss, Perplexity, TokenAccuracy
+from attncompare.text import COSTS
 
+METRICS = {
+    "translation": ("bleu", "chrf", "exact_match", "loss"),
+    "language_model": ("loss", "bits_per_byte", "token_accuracy"),
+}
+WRITTEN = (Bleu, ChrF, ExactMatch, Loss, Perplexity, TokenAccuracy, *COSTS.values())
 VARIANTS = sorted(file.stem for file in (CONF_DIR / "attention").glob("*.yaml"))
 SPECIAL = (0.0, -0.0, 30.001, 30.002, 999.6, 1e21, 1.7e308, -1.7e308, math.inf, -math.inf, math.nan)
 numbers = st.sampled_from(SPECIAL) | st.floats() | st.floats(0, 1)
@@ -43,7 +48,7 @@ changes = st.fixed_dictionaries(
 @st.composite
 def comparable_runs(draw):
     """Finished runs of one task."""
-    task = draw(st.sampled_from(sorted(TABLE_METRICS)))
+    task = draw(st.sampled_from(sorted(METRICS)))
     rows = st.lists(
         st.dictionaries(st.sampled_from(("train/loss", "val/loss", "val/token_accuracy", "val/bleu")), numbers),
         max_size=5,
@@ -54,7 +59,7 @@ def comparable_runs(draw):
             number,
             (f"task={task}", f"attention={draw(st.sampled_from(VARIANTS))}"),
             {"seed": draw(st.integers(0, 3)), **draw(changes)},
-            test={key: draw(figures) for key in TABLE_METRICS[task] if draw(st.integers(0, 9))},
+            test={key: draw(figures) for key in METRICS[task] if draw(st.integers(0, 9))},
             cost={key: draw(figures) for key in TABLE_COSTS if draw(st.integers(0, 9))},
             rows=[{"step": step, "epoch": 0, **row} for step, row in enumerate(draw(rows))],
         )
@@ -81,10 +86,10 @@ def test_every_mean_is_exact_and_every_table_prints(runs):
     table = result_table(comparison)
     for row, variant in zip(table.rows, comparison.variants, strict=True):
         for column in table.columns:
-            part = "cost" if column.key in COSTS else "test"
-            expected = exact_mean([run.summary[part].get(column.key) for run in variant.runs])
-            found = row.values[column.key]
-            assert same(found, expected), f"{column.key}: {found}, exactly {expected}"
+            part = "cost" if column in COSTS else "test"
+            expected = exact_mean([run.summary[part].get(column) for run in variant.runs])
+            found = row.values[column]
+            assert same(found, expected), f"{column}: {found}, exactly {expected}"
             assert table.cell(row, column)
     lines = as_text([comparison], 100).splitlines()
     assert "\x1b" not in "".join(lines) and len(lines) > len(runs) / 4
@@ -95,16 +100,16 @@ def test_the_best_are_no_worse_than_any_other_and_somebody_is_worse(runs):
     (comparison,) = compare_groups(runs, force=True)
     table = result_table(comparison)
     for column in table.columns:
-        sign = 1 if column.higher_is_better else -1
-        ranked = [row for row in table.rows if row.ranked and row.values[column.key] is not None]
-        rivals = [row for row in ranked if not math.isnan(row.values[column.key])]
+        sign = 1 if table.columns[column].higher_is_better else -1
+        ranked = [row for row in table.rows if row.ranked and row.values[column] is not None]
+        rivals = [row for row in ranked if not math.isnan(row.values[column])]
         best = [row for row in table.rows if table.is_best(row, column)]
         shown = {table.cell(row, column) for row in rivals}
         assert bool(best) == (len(shown) > 1)
         if best:
-            top = max(sign * row.values[column.key] for row in rivals)
+            top = max(sign * row.values[column] for row in rivals)
             assert all(row in rivals for row in best)
-            assert any(sign * row.values[column.key] == top for row in best)
+            assert any(sign * row.values[column] == top for row in best)
             assert len({table.cell(row, column) for row in best}) == 1
             assert [row for row in rivals if table.cell(row, column) == table.cell(best[0], column)] == best
 
@@ -137,7 +142,7 @@ def _without_seed(run):
 @cases(quick=30, long=400, runs=comparable_runs())
 def test_curves_are_plain_json_without_what_is_no_number(runs):
     (comparison,) = compare_groups(runs, force=True)
-    json.dumps(curve_figures(comparison), allow_nan=False)
+    json.dumps(curve_figures(drawn_variants(comparison), comparison.drawn), allow_nan=False)
 
 
 @cases(quick=100, long=5_000, values=st.lists(numbers, min_size=1, max_size=40), times=st.integers(1, 90))
@@ -149,11 +154,11 @@ def test_thinned_curves_keep_their_ends_and_order(values, times):
     assert len(points) > 600 or kept == points
 
 
-@cases(quick=300, long=20_000, value=numbers, metric=st.sampled_from((*METRICS.values(), *COSTS.values())))
+@cases(quick=300, long=20_000, value=numbers, metric=st.sampled_from(WRITTEN))
 def test_every_figure_is_written_in_a_few_characters(value, metric):
     text = metric.format(value)
     assert text == text.strip() and "\n" not in text
-    if abs(value) < 1e21 and metric.key in ("parameters", "peak_memory_bytes"):
+    if abs(value) < 1e21 and metric in (COSTS["parameters"], COSTS["peak_memory_bytes"]):
         assert cell_len(text) <= len("-1.23 M") + 1, text
 
 

@@ -3,7 +3,7 @@
 report.py   the file, from page.html.j2, page.css and page.js
 answer.py   which variant is better, whether that is real, what it costs
 charts.py   training curves, quality against cost, quality by length
-maps.py     the attention maps that fit, and the numbers of every head
+maps.py     the attention maps that fit
 samples.py  test items with the answers of all variants
 record.py   configs, environments, and how to repeat each run
 """

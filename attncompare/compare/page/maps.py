@@ -1,12 +1,11 @@
 """The attention maps that a page holds: of each variant's first seed, as many steps and sentences as its size allows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attncompare.compare.groups import Comparison, Variant
-from attncompare.maps.maps import ProbeMaps, SiteMap, head_numbers, maps_from
+from attncompare.compare.groups import Comparison
+from attncompare.maps.maps import ProbeMaps, maps_from
 from attncompare.maps.page import MapSeries, viewer_data
 from attncompare.record import Run
 
@@ -14,22 +13,12 @@ BYTES = 4_000_000
 """Bytes of all maps on one page, as base64."""
 # Steps and sentences: the first choice that fits is taken.
 _CHOICES = ((12, 4), (9, 4), (7, 4), (6, 3), (5, 3), (4, 3), (4, 2), (3, 1), (1, 1))
-_NUMBERS = ("entropy", "distance", "largest", "aer")
 
 Steps = list[tuple[int, list[ProbeMaps]]]
 
 
-@dataclass(frozen=True)
-class PageMaps:
-    """What the viewer shows, what the heads' table shows, and in words what of the records is not on the page."""
-
-    viewer: dict[str, Any]
-    heads: dict[str, Any] | None
-    note: str
-
-
-def page_maps(comparison: Comparison, most_bytes: int = BYTES) -> PageMaps:
-    """Choose the maps of ``comparison`` that fit into ``most_bytes`` of a page.
+def page_maps(comparison: Comparison, most_bytes: int = BYTES) -> tuple[dict[str, Any], str]:
+    """Return the maps of ``comparison`` that fit into ``most_bytes``, for the viewer, and what of the records they are not.
 
     Raises:
         Refused: if a run's maps are damaged.
@@ -60,7 +49,7 @@ def page_maps(comparison: Comparison, most_bytes: int = BYTES) -> PageMaps:
     parts += [f"at most {probes} sentences"] if (steps, probes) != _CHOICES[0] else []
     parts += [f"the maps of {', '.join(left_out)} are left out to keep the file small"] if left_out else []
     note = f"{'; '.join(parts)}. All maps of a run are in its folder, maps/index.html." if parts else ""
-    return PageMaps(viewer_data(series), _heads(comparison.ranked, last), note)
+    return viewer_data(series), note
 
 
 def evenly(count: int, most: int) -> list[int]:
@@ -72,36 +61,3 @@ def evenly(count: int, most: int) -> list[int]:
 
 def _read(run: Run, files: Sequence[Path]) -> Steps:
     return sorted((maps_from(run.read(f"maps/{file.name}"), file) for file in files), key=lambda pair: pair[0])
-
-
-def _heads(variants: Sequence[Variant], last: dict[str, Steps]) -> dict[str, Any] | None:
-    """Return the numbers of every head at the last step, as means over its sentences, for each site.
-
-    Each number is a table of layers by heads, with None where no sentence has it.
-    """
-    titles: dict[str, str] = {}
-    series = []
-    for variant in variants:
-        for step, probes in last[variant.label]:
-            by_site: dict[str, list[SiteMap]] = {}
-            for site in (site for probe in probes for site in probe.sites):
-                titles[site.site] = site.title
-                by_site.setdefault(site.site, []).append(site)
-            tables = {name: _tables(maps) for name, maps in by_site.items()}
-            about = f"seed {variant.seeds[0]}, step {step}"
-            series.append({"label": variant.label, "color": variant.color, "about": about, "sites": tables})
-    return {"siteTitles": titles, "series": series} if series else None
-
-
-def _tables(maps: Sequence[SiteMap]) -> dict[str, list[list[float | None]]]:
-    layers, heads = maps[0].layers, maps[0].heads
-    numbers = [head_numbers(one) for one in maps if (one.layers, one.heads) == (layers, heads)]
-
-    def mean(name: str, place: int) -> float | None:
-        values = [value for one in numbers if (value := getattr(one[place], name)) is not None]
-        return round(sum(values) / len(values), 4) if values else None
-
-    return {
-        name: [[mean(name, layer * heads + head) for head in range(heads)] for layer in range(layers)]
-        for name in _NUMBERS
-    }

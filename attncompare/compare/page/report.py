@@ -72,12 +72,12 @@ def page_js() -> Markup:
 def _section(comparison: Comparison, map_bytes: int) -> dict[str, Any]:
     """Return what the template shows of one task."""
     table, found = result_table(comparison), verdicts(comparison)
-    maps, items = page_maps(comparison, map_bytes), samples(comparison)
+    maps, maps_note = page_maps(comparison, map_bytes)
+    items = samples(comparison)
     charts = {
         "curves": curve_figures(drawn_variants(comparison), comparison.drawn),
         "pareto": pareto_data(comparison, table),
         "lengths": length_data(comparison),
-        "heads": maps.heads,
     }
     return {
         "id": comparison.task,
@@ -94,8 +94,8 @@ def _section(comparison: Comparison, map_bytes: int) -> dict[str, Any]:
         "left_out": comparison.left_out,
         "charts": charts,
         "json": {name: script_json(data) for name, data in charts.items()},
-        "maps_json": script_json(maps.viewer),
-        "maps_note": maps.note,
+        "maps_json": script_json(maps),
+        "maps_note": maps_note,
         "samples": items,
         "marked": any("reference" in sample.given for sample in items),
         "record": record(comparison),
