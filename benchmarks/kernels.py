@@ -6,7 +6,6 @@ lower end of some interval is above 5 %.
 
 import importlib
 import itertools
-import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +17,7 @@ from attncompare.attention.kernels.heap import keep_freed_memory
 from attncompare.config import RunConfig
 from attncompare.data.tokenizer import BOS, EOS, PAD
 from attncompare.decoding import translate_all
-from benchmarks.measure import Pause, arguments, parsed, ratio, shown, table, turns_apart
+from benchmarks.measure import Pause, arguments, clock, parsed, ratio, shown, table, turns_apart
 from benchmarks.models import batches_of, config_of, fix_lengths, loop, pair_corpus, prepared, text_corpus
 
 _SECONDS = 0.1  # of a turn, about
@@ -91,7 +90,7 @@ def _steps(setting: str, folder: Path) -> Callable[[], None]:
 
 
 def _work(pause: Pause, setting: str, without: str | None) -> None:
-    """Do steps; one thread is timed by the processor's clock, which other processes disturb little."""
+    """Do steps, for about as long in each turn."""
     torch.manual_seed(1)
     if without != "memory":
         keep_freed_memory()
@@ -100,7 +99,6 @@ def _work(pause: Pause, setting: str, without: str | None) -> None:
         module.serves = lambda _: False
     with TemporaryDirectory() as folder:
         step = _steps(setting, Path(folder))
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     seconds = None
     while True:
         pause(seconds)

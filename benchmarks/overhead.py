@@ -12,21 +12,24 @@ import torch
 
 from attncompare.config import RunConfig
 from attncompare.training import Progress, train
-from benchmarks.measure import Pause, arguments, difference, median, parsed, shown, table, turns_apart
+from benchmarks.measure import Pause, arguments, clock, difference, median, parsed, shown, table, turns_apart
 from benchmarks.models import endless, loop, nanogpt, prepared
 
 _HAND = "the loop by hand"
-_SMALL = ("backbone.d_model=64", "backbone.layers=2", "backbone.d_ff=256", "data.batch_size=8")
+_SMALL = ("backbone.d_model=64", "backbone.layers=2", "backbone.d_ff=256", "data.batch_size=4")
 _WARM_UP = 3  # turns
 
 
 def _by_hand(pause: Pause, config: RunConfig, steps: int) -> None:
     data, task = prepared(config)
     step = loop(config, task, task.loss, task.configure_optimizers(), endless(data))
+    seconds = None
     while True:
-        pause()
+        pause(seconds)
+        began = clock()
         for _ in range(steps):
             step()
+        seconds = clock() - began
 
 
 def _by_command(pause: Pause, config: RunConfig, shown_as: Any, wandb: str) -> None:
@@ -34,9 +37,13 @@ def _by_command(pause: Pause, config: RunConfig, shown_as: Any, wandb: str) -> N
     tracking = config.tracking.model_copy(update={"wandb": wandb})
     _into_terminal()
 
+    began: float | None = None
+
     def between_rows(progress: Progress) -> None:
+        nonlocal began
         if progress.phase == "training":
-            pause()
+            pause(None if began is None else clock() - began)
+            began = clock()
 
     pause()
     train(
@@ -89,7 +96,7 @@ def main(words: list[str] | None = None) -> None:
         rows.append((name, shown(median(step), "s"), beyond))
     rows += [(f"{name}: {reason}", "", "") for name, reason in left_out.items()]
     notes = (
-        f"2 layers, 4 heads, width 64, context 64, batch 8, fp32; a row of metrics every {rows_every} steps; no validation.",
+        f"2 layers, 4 heads, width 64, context 64, batch 4, fp32; a row of metrics every {rows_every} steps; no validation.",
         "The loop by hand runs twice: what the second seems to add is chance.",
     )
     table("Overhead of a step", ("training", "step", "beyond the loop by hand"), rows, *notes)

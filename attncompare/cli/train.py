@@ -121,6 +121,7 @@ def _with_resume_as_override(arguments: list[str]) -> list[str]:
 def _train_one(config: "RunConfig", overrides: list[str]) -> None:
     """Train one run and print its folder; further processes of ``ddp``, which run this command again, print nothing."""
     with importing():
+        from attncompare.attention.kernels.heap import keep_freed_memory
         from attncompare.record import how_to_resume
         from attncompare.sweep.pool import wandb_problem
         from attncompare.training import train as train_run
@@ -135,6 +136,7 @@ def _train_one(config: "RunConfig", overrides: list[str]) -> None:
     def say(text: str) -> None:
         print(text, file=sys.stderr)
 
+    keep_freed_memory()  # here and not in train(): it changes the whole process, which is ours
     shown, began = "bar" if sys.stderr.isatty() else "lines", time.monotonic()
     try:
         run = train_run(config, overrides, progress=shown, on_folder=on_folder, on_message=say)

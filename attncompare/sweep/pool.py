@@ -23,6 +23,7 @@ from typing import Any
 
 from rich.console import Console
 
+from attncompare.attention.kernels.heap import keep_freed_memory
 from attncompare.errors import AttnCompareError, Refused, RunFailed
 from attncompare.record import Run, is_run, mark_lost
 from attncompare.sweep.folder import Job, Sweep, labels
@@ -246,6 +247,7 @@ def work(job: Job, place: Place, output: Path, connection: Connection) -> None:
                 os.dup2(file.fileno(), sys.stderr.fileno())
             if place.devices is not None:
                 os.environ[_VISIBLE] = place.devices  # before anything asks for a GPU
+            keep_freed_memory()
             train_member(job, place, on_progress=lambda progress: send(asdict(progress)), on_folder=send)
             state = "finished"
         except KeyboardInterrupt:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from attncompare import Attention, attend
 from attncompare.attention import causal_mask
-from attncompare.registry import load, names
+from attncompare.attention.scores.base import make_score
+from attncompare.registry import names
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 MAGNITUDES = (0.0, 1e-30, 1e-3, 1.0, 20.0, 45.0, 1e4, 1e30)
@@ -80,7 +81,7 @@ def calls(draw, dtypes=DTYPES):
     """All that a call of ``attend`` takes, and the gradient of the context."""
     q, k, v, g = draw(inputs(dtypes))
     mask = draw(masks(*q.shape[:3], k.shape[2]))
-    scorer = load("scores", draw(st.sampled_from(names("scores"))))(q.shape[1], q.shape[3]).to(q.dtype)
+    scorer = make_score(draw(st.sampled_from(names("scores"))), q.shape[1], q.shape[3]).to(q.dtype)
     return q, k, v, g, mask, scorer, draw(st.booleans())
 
 
@@ -177,7 +178,7 @@ def test_the_module_is_its_projections_around_the_formula(sizes, lengths, score,
 
 @pytest.mark.parametrize("score", names("scores"))
 def test_the_formula_itself_on_two_keys_by_hand(score):
-    scorer = load("scores", score)(1, 1).double()
+    scorer = make_score(score, 1, 1).double()
     q, k, v = (torch.tensor(x, dtype=torch.float64).view(1, 1, -1, 1) for x in ([0.5], [1.0, -1.0], [3.0, 7.0]))
     plain = {"additive": lambda k: scorer.v_HK.item() * math.tanh(0.5 + k)}.get(score, lambda k: 0.5 * k)
     first = math.exp(plain(1.0)) / (math.exp(plain(1.0)) + math.exp(plain(-1.0)))

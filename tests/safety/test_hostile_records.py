@@ -111,7 +111,7 @@ def weights_header(header, length=None):
 
 
 def maps_file(folder):
-    (file,) = folder.glob("maps/step-*.npz")
+    *_, file = sorted(folder.glob("maps/step-*.npz"))
     return file
 
 
