@@ -192,6 +192,12 @@ class Window(ScoreFunction):
     class Config(PartConfig):
         size: Positive = 8
 
+    def forward(self, q_BHTK, k_BHSK):
+        return q_BHTK @ k_BHSK.transpose(-2, -1)
+
+    def flops_per_score(self):
+        return 2 * self.head_dim
+
 
 def test_an_installed_part_brings_settings_of_its_own(installed):
     installed(entry("window", f"{__name__}:Window"))

