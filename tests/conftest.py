@@ -6,6 +6,8 @@ from pathlib import Path
 
 # Tests run side by side, so each process has one thread; read when torch is imported, here and in child processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where a run has two threads all the same, they shall not spin while they wait for each other on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Without a GPU, Triton's kernels are interpreted on the CPU; read when triton is imported, whoever does that first.
 if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")

@@ -205,10 +205,9 @@ class Task(LightningModule):
         self._loss_sum += value * batch.share
         if self.trainer.world_size == 1 and not math.isfinite(value):  # several ranks see it in the shared gradient
             raise NotFinite(f"step {self.global_step}: the training loss is {value}")
-        if batch.share == 1:
-            return loss
         # Lightning takes the mean over the parts, and ddp over the ranks; each counts by its tokens.
-        return loss * (batch.share * self.trainer.accumulate_grad_batches * self.trainer.world_size)
+        parts = self.trainer.accumulate_grad_batches * self.trainer.world_size
+        return loss if parts == 1 else loss * (batch.share * parts)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         """Go on counting seconds."""

@@ -146,8 +146,11 @@ class ResumeCheckpoint(Checkpoint):
                 _log_row(pl_module.row, trainer)
                 pl_module.row = {}
             trainer.save_checkpoint(checkpoint_file(self._folder, step))
-            for older in checkpoint_files(self._folder)[2:]:
-                trainer.strategy.remove_checkpoint(older)
+            files = checkpoint_files(self._folder)
+            up_to_here = [file for file in files if _step_of(file) <= step]
+            # Newer ones were damaged, so that the run went on from before them.
+            for other in [*set(files).difference(up_to_here), *up_to_here[2:]]:
+                trainer.strategy.remove_checkpoint(other)
         if stopping:
             raise TrainingStopped
 

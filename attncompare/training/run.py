@@ -436,7 +436,8 @@ def _fail(
     """Close the record of a run that did not finish, and raise what ended it, in words where there are some."""
     stopped = isinstance(error, TrainingStopped | KeyboardInterrupt)
     if _rank():
-        raise SystemExit(130 if stopped else 1) from None
+        # Where all ranks end alike, the first has yet to close the record: Lightning kills it once another exit code is known.
+        raise SystemExit(0 if stopped or isinstance(error, NotFinite) else 1) from None
     step = task.global_step if task._trainer is not None else 0
     as_asked = isinstance(error, TrainingStopped) and stop.reason is None
     if as_asked:

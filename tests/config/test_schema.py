@@ -8,6 +8,7 @@ import pytest
 from commands import SMOKE, base_values, changed, composed_config
 
 from attncompare import registry
+from attncompare.attention import ScoreFunction
 from attncompare.config import parse
 from attncompare.config.values import PartConfig, Positive
 from attncompare.errors import Refused
@@ -185,11 +186,17 @@ def test_a_package_that_cannot_be_imported_is_named(installed):
         parse(changed(base_values(), {"attention.score": "broken"}))
 
 
-class Window:
+class Window(ScoreFunction):
     """A score with a setting of its own."""
 
     class Config(PartConfig):
         size: Positive = 8
+
+    def forward(self, q_BHTK, k_BHSK):
+        return q_BHTK @ k_BHSK.transpose(-2, -1)
+
+    def flops_per_score(self):
+        return 2 * self.head_dim
 
 
 def test_an_installed_part_brings_settings_of_its_own(installed):

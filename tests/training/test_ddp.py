@@ -116,7 +116,7 @@ def stopped_by(number, folder, *overrides):
 @needs_proc
 def test_sigterm_stops_both_after_a_step_and_they_go_on_as_the_same_run(tmp_path, of_two):
     stopped = stopped_by(signal.SIGTERM, tmp_path, *PAIRS)
-    (file,) = checkpoint_files(stopped.path)
+    file, *_ = checkpoint_files(stopped.path)
     first, other = SafeCheckpointIO().load_checkpoint(file)["random"]
     assert not (first["cpu"] == other["cpu"]).all()  # each drops out in its own way
     done = attncompare("train", "--resume", stopped.path, cwd=tmp_path)
@@ -124,6 +124,7 @@ def test_sigterm_stops_both_after_a_step_and_they_go_on_as_the_same_run(tmp_path
     assert_same(Run.open(stopped.path), of_two[0])
 
 
+@pytest.mark.long
 @needs_proc
 def test_ctrl_c_ends_all_processes(tmp_path):
     started = Started("train", *DROPOUT, "trainer.max_steps=1000000", cwd=tmp_path)

@@ -143,6 +143,7 @@ def may_mount():
     return subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not may_mount(), reason="only root may mount a small disk")
 def test_a_real_disk_that_fills_up(tmp_path, undisturbed):
     (tmp_path / "disk").mkdir()

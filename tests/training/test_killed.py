@@ -22,19 +22,21 @@ def test_killed_in_the_middle_of_a_write_and_resumed_it_is_the_same_run(make_con
     assert_same(resume(folder), uninterrupted)
 
 
-STOPS = {
-    "SIGTERM in the first steps": (signal.SIGTERM, ("training", 1)),
+STOPS = {  # the first five in every test run
     "SIGTERM in training": (signal.SIGTERM, ("training", 70)),
     "Ctrl-C in training": (signal.SIGINT, ("training", 33)),
     "Ctrl-C in a validation": (signal.SIGINT, ("validating", 60)),
-    "Ctrl-C in the last validation": (signal.SIGINT, ("validating", 120)),
     "SIGKILL in training": (signal.SIGKILL, ("training", 70)),
-    "SIGKILL in a validation": (signal.SIGKILL, ("validating", 80)),
     "SIGKILL in the test": (signal.SIGKILL, ("testing", 120)),
+    "SIGTERM in the first steps": (signal.SIGTERM, ("training", 1)),
+    "Ctrl-C in the last validation": (signal.SIGINT, ("validating", 120)),
+    "SIGKILL in a validation": (signal.SIGKILL, ("validating", 80)),
 }
 
 
-@pytest.mark.parametrize("stop", STOPS)
+@pytest.mark.parametrize(
+    "stop", [*list(STOPS)[:5], *(pytest.param(one, marks=pytest.mark.long) for one in list(STOPS)[5:])]
+)
 def test_a_real_signal_in_another_process_then_resumed_it_is_the_same_run(make_config, longer, stop):
     number, at = STOPS[stop]
     folder, _, ended = train_until_killed(make_config(*LONGER), at=at, number=number)

@@ -10,11 +10,18 @@ from attncompare.record import Run
 
 # Small, but large enough for two threads to share its matrices.
 SMALL = (
-    *("data=reverse", "data.train_size=2000", "data.val_size=16", "data.test_size=16", "data.batch_size=64"),
+    *(
+        "data=reverse",
+        "data.train_size=2000",
+        "data.val_size=4",
+        "data.test_size=4",
+        "task.max_length=16",
+        "data.batch_size=64",
+    ),
     *("backbone.d_model=64", "backbone.layers=2", "backbone.dropout=0.1", "attention.dropout=0.1", "trainer=cpu"),
     *(
-        "trainer.max_steps=10",
-        "trainer.validate_every=5",
+        "trainer.max_steps=6",
+        "trainer.validate_every=3",
         "tracking=disabled",
         "tracking.probes=1",
         "tracking.images=0",

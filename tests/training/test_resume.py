@@ -58,8 +58,8 @@ def test_stopped_after_step_upon_step_and_resumed_it_is_the_same_run(tmp_path, r
     for step, following in zip(steps, [*steps[1:], None], strict=True):
         assert (run.state, run.summary["message"]) == ("interrupted", f"stopped after step {step}, as asked")
         assert not run.alive() and not run.has("predictions.jsonl")
-        (file,) = checkpoint_files(run.path)
-        assert SafeCheckpointIO().load_checkpoint(file)["global_step"] == step
+        file, *older = checkpoint_files(run.path)
+        assert SafeCheckpointIO().load_checkpoint(file)["global_step"] == step and len(older) <= 1
         run = resume(run.path, stop_after=following)
     assert [entry["step"] for entry in run.summary["resumed"]] == list(steps)
     assert checkpoint_files(run.path) == []
@@ -175,23 +175,31 @@ def test_ctrl_c_after_the_record_was_closed_changes_nothing(make_config, monkeyp
     assert train(make_config(*RUN)).state == "finished"
 
 
-@pytest.mark.parametrize("damage", ["a byte", "half of it", "all of it", "a pickle"])
-def test_with_a_damaged_checkpoint_it_begins_anew(make_config, uninterrupted, damage):
+@pytest.mark.parametrize("damage", ["a byte", "half of it", "a pickle"])
+def test_with_a_damaged_checkpoint_it_goes_on_from_the_one_before(make_config, uninterrupted, damage):
     stopped = train(make_config(*RUN), stop_after=7)
-    (file,) = checkpoint_files(stopped.path)
+    file, _ = checkpoint_files(stopped.path)
     content = file.read_bytes()
     damaged = {
         "a byte": content[:-100] + bytes([content[-100] ^ 1]) + content[-99:],
         "half of it": content[: len(content) // 2],
-        "all of it": b"",
         "a pickle": b"\x80\x04cos\nsystem\n(S'touch owned'\ntR.",
     }
     file.write_bytes(damaged[damage])
-    messages = []
-    resumed = resume(stopped.path, on_message=messages.append)
-    assert "begins anew at step 0" in messages[0]
-    assert [entry["step"] for entry in resumed.summary["resumed"]] == [0]
+    resumed = resume(stopped.path)
+    assert [entry["step"] for entry in resumed.summary["resumed"]] == [4]
     assert_same(resumed, uninterrupted)
+
+
+def test_without_any_whole_checkpoint_it_begins_anew_and_forgets_the_damaged_ones(make_config, uninterrupted):
+    stopped = resume(train(make_config(*RUN), stop_after=5).path, stop_after=7)
+    for file in checkpoint_files(stopped.path):
+        file.write_bytes(b"damaged")
+    messages = []
+    again = resume(stopped.path, stop_after=3, on_message=messages.append)
+    assert "begins anew at step 0" in messages[0]
+    assert [file.stem for file in checkpoint_files(again.path)] == ["resume-0000003"]
+    assert_same(resume(stopped.path), uninterrupted)
 
 
 def test_a_run_moved_elsewhere_goes_on_there(make_config, uninterrupted, tmp_path):
@@ -219,7 +227,7 @@ def test_from_the_checkpoint_before_the_last_validation_the_average_is_the_same(
     reference = train(make_config(*overrides))
     assert reference.summary["averaged"]["steps"] == [6, 8, 9]
     stopped = train(make_config(*overrides), stop_after=7)
-    (file,) = checkpoint_files(stopped.path)
+    file, _ = checkpoint_files(stopped.path)
     before = file.read_bytes()
     press_ctrl_c_at(8, monkeypatch, Weights, "on_validation_end")
     with pytest.raises(KeyboardInterrupt):
