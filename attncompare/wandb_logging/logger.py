@@ -86,12 +86,9 @@ class GuardedWandbLogger(WandbLogger):
         # W&B would otherwise write tables and its log into the home folder.
         self._undo.enter_context(environment_set(WANDB_DATA_DIR=own, WANDB_CACHE_DIR=own))
         self._undo.callback(_end_process)
-        limits: Any = {
-            "init_timeout": START_SECONDS / 3,
-            "finish_timeout": self._patience,
-            "finish_timeout_raises": True,
-        }
-        settings = wandb.Settings(silent=self._mode == "offline", console="off", **limits)
+        limits: Any = {"init_timeout": START_SECONDS / 3, "finish_timeout": self._patience}
+        silent = self._mode == "offline"
+        settings = wandb.Settings(silent=silent, console="off", finish_timeout_raises=True, **limits)
         with environment_set(TMPDIR=str(temporary)):  # for W&B's service process, which starts here
             run = wandb.init(**self._wandb_init, settings=settings)
         run.define_metric(STEP, hidden=True)
