@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from commands import SMOKE, attncompare, inspect
+from wandb_server import log_out
 
 from attncompare.errors import Refused, RunFailed
 from attncompare.record import Run
@@ -37,11 +38,6 @@ def records(finished_run):
     return inspect(finished_run)
 
 
-def file_of(run, shown):
-    (folder,) = run.path.glob("wandb/offline-run-*")
-    return folder / "files" / shown["path"]
-
-
 def test_config_names_and_tags(records, finished_run):
     (start,) = records["run"]
     assert {key: value for key, value in start["config"]["update"].items() if key != "_wandb"} == (
@@ -52,7 +48,9 @@ def test_config_names_and_tags(records, finished_run):
     assert set(start["tags"]) == {"multihead", "reverse", "tests"}
 
 
-def test_the_curves_are_those_of_the_record_against_the_training_step(records, finished_run):
+def test_the_curves_are_those_of_the_record_against_the_training_step_and_say_which_way_is_better(
+    records, finished_run
+):
     keys = ("step", "train/loss", "val/loss", "val/bleu", "val/token_accuracy")
     shown, kept = (
         [[row.get(key) for key in keys] for row in rows] for rows in (curves_of(records), finished_run.metrics())
@@ -60,35 +58,27 @@ def test_the_curves_are_those_of_the_record_against_the_training_step(records, f
     assert shown == kept and len(shown) > 1
     defined = {metric.get("name") or metric["glob_name"]: metric for metric in records["metric"]}
     assert {defined[name]["step_metric"] for name in ("train/*", "val/*", "maps/*", "val/loss")} == {"step"}
-
-
-def test_each_metric_of_the_task_says_which_way_is_better(records):
-    known = {metric.get("name"): metric.get("summary", {}) for metric in records["metric"]}
-    lower, higher = ({name for name, summary in known.items() if summary.get(best)} for best in ("min", "max"))
+    lower, higher = (
+        {name for name in defined if defined[name].get("summary", {}).get(best)} for best in ("min", "max")
+    )
     assert lower == {"train/loss", "val/loss", "val/perplexity", "val/ter"}
     assert higher == {"val/bleu", "val/chrf", "val/exact_match", "val/token_accuracy"}
 
 
-def test_pictures_of_the_maps_at_every_validation(records, finished_run):
+def test_pictures_page_predictions_and_numbers_of_the_heads(records, finished_run):
     validated = {row["step"] for row in finished_run.metrics() if "val/loss" in row}
     for site in ("encoder_self", "decoder_self", "cross"):
         pictures = shown_media(records, f"maps/{site}/probe0")
         assert validated <= {picture["step"] for picture in pictures}
-        for picture in pictures:
-            assert picture["_type"] == "images/separated" and picture["width"] > 100
-
-
-def test_page_predictions_and_numbers_of_the_heads(records, finished_run):
-    (page,) = shown_media(records, "attention")
-    assert file_of(finished_run, page).read_text() == (finished_run.path / "maps" / "index.html").read_text()
-    tables = {}
-    for name in ("predictions", "heads"):
-        (table,) = shown_media(records, name)
-        tables[name] = json.loads(file_of(finished_run, table).read_text())
-    rows = finished_run.predictions()
-    assert tables["predictions"]["columns"] == list(rows[0])
-    assert tables["predictions"]["data"] == [list(row.values()) for row in rows]
-    assert len(tables["heads"]["data"]) == 4 * 3 * 2  # probes, sites, heads of the one layer
+        assert all(one["_type"] == "images/separated" and one["width"] > 100 for one in pictures)
+    (folder,) = finished_run.path.glob("wandb/offline-run-*")
+    page, predictions, heads = (
+        (folder / "files" / shown_media(records, name)[0]["path"]).read_text() for name in PAGES
+    )
+    assert page == (finished_run.path / "maps" / "index.html").read_text()
+    rows, table = finished_run.predictions(), json.loads(predictions)
+    assert table["columns"] == list(rows[0]) and table["data"] == [list(row.values()) for row in rows]
+    assert len(json.loads(heads)["data"]) == 4 * 3 * 2  # probes, sites, heads of the one layer
 
 
 def test_the_summary_holds_the_final_figures_and_the_run_has_ended(records, finished_run):
@@ -133,9 +123,7 @@ def test_an_interrupted_record_is_logged_as_failed(finished_run, tmp_path):
 
 
 def test_without_a_login_a_record_cannot_be_sent(finished_run, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("WANDB_API_KEY", "NETRC"):
-        monkeypatch.delenv(name, raising=False)
+    log_out(monkeypatch, tmp_path)
     with pytest.raises(Refused, match="wandb login"):
         log_run(finished_run.path, "online")
 

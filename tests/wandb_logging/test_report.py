@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from commands import inspect
-from wandb_server import log_in, wandb_server
+from wandb_server import log_in, log_out, wandb_server
 
 from attncompare.errors import Refused, RunFailed
 from attncompare.wandb_logging import report
@@ -54,9 +54,7 @@ def test_without_a_login_or_a_network_nothing_is_created(finished_run, monkeypat
     if known:
         log_in(monkeypatch, "http://127.0.0.1:9")  # a port where nothing listens
     else:
-        monkeypatch.setenv("HOME", str(tmp_path))
-        for name in ("WANDB_API_KEY", "WANDB_BASE_URL", "NETRC"):
-            monkeypatch.delenv(name, raising=False)
+        log_out(monkeypatch, tmp_path)
     monkeypatch.setattr(report, "_REACH_SECONDS", 2)
     report.build([finished_run], [], ["the command"])
     first, *_, last = capsys.readouterr().out.splitlines()
