@@ -16,7 +16,7 @@ CPU_TORCH_HASH := sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa
 compare: $(VENV)/installed
 	@runs=$$($(BIN)/attncompare train experiment=five_variants $(OVERRIDES)) && $(BIN)/attncompare compare "$$runs"
 
-# docs/variants.png: what the five variants attend to in one sentence; they are trained for it.
+# docs/variants.png: what the five variants attend to in one sentence; they are trained for it, in some minutes.
 VARIANTS := additive dot scaled causal multihead
 comma := ,
 pictures: $(VENV)/installed
