@@ -27,6 +27,7 @@ def main() -> None:
         sites = {site.site: site for site in probes[given.probe].sites}
         site = sites[given.site or ("cross" if "cross" in sites else next(iter(sites)))]
         title = f"{site.title} after {step} steps: rows are queries, columns keys"
+        title += "" if site.sure_TS is None else "; outlined is the gold alignment"
         series.append((run.config.attention.name, site))
     picture = side_by_side(series, title=title)
     given.out.write_bytes(picture)

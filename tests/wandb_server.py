@@ -20,6 +20,13 @@ def log_in(monkeypatch, url):
         monkeypatch.setenv(f"WANDB_{name}", value)
 
 
+def log_out(monkeypatch, home):
+    """Let W&B know no account."""
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("WANDB_API_KEY", "WANDB_BASE_URL", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def plain(row):
     """A row of history without what W&B adds to it, and without the random names of its tables."""
     if not isinstance(row, dict):
@@ -61,44 +68,35 @@ class WandbServer:
             self.runs[put[1]].files[put[2]] = body
         return {}
 
-    def _graphql(self, operation, given, url):
+    def _graphql(self, operation, given, url):  # noqa: PLR0911  (an answer for each operation)
+        project = {"id": "p", "internalId": "1", "name": given.get("projectName", "p"), "entity": _ENTITY}
         match operation:
             case "RunResumeStatus":
-                bucket = self._bucket(given["name"]) if given["name"] in self.runs else None
-                return {"model": {"id": "p", "name": "p", "entity": _ENTITY, "bucket": bucket}}
+                return {
+                    "model": {**project, "bucket": self._bucket(given["name"]) if given["name"] in self.runs else None}
+                }
             case "UpsertBucket":
                 run = self.runs.setdefault(given["name"], ServedRun())
                 run.told |= {key: value for key, value in given.items() if value is not None}
-                project = {"id": "p", "name": "p", "entity": _ENTITY}
                 bucket = {"id": "r", "name": given["name"], "displayName": "r", "project": project, "config": "{}"}
                 return {"upsertBucket": {"bucket": bucket, "inserted": True}}
             case "CreateRunFiles":
                 files = [{"name": name, "uploadUrl": f"{url}/put/{given['run']}/{name}"} for name in given["files"]]
                 return {"createRunFiles": {"runID": "r", "uploadHeaders": [], "files": files}}
-            case "Viewer":
+            case "Viewer" | "GetDefaultEntity":
                 return {"viewer": {"id": "u", "username": "me", "entity": "me", "flags": "{}", "teams": {"edges": []}}}
             case "CreateArtifact":  # tables are kept as artifacts too; it says that it has them
                 sequence = {"id": "s", "latestArtifact": {"id": "a", "versionIndex": 0}}
                 return {"createArtifact": {"artifact": {"id": "a", "state": "COMMITTED", "artifactSequence": sequence}}}
-        return self._views(operation, given)
-
-    def _views(self, operation, given):
-        match operation:
             case "UpsertView2" | "upsertView":
                 self.views.append(given)
-                project = {"id": "p", "name": given["projectName"], "entityName": given["entityName"]}
                 known = {key: given.get(key) for key in ("name", "type", "displayName", "description", "spec")}
-                view = {
-                    "id": f"Vmlld{len(self.views)}",
-                    "project": project,
-                    "updatedAt": "2026-01-01T00:00:00",
-                    **known,
+                place = {"id": f"Vmlld{len(self.views)}", "project": {**project, "entityName": given["entityName"]}}
+                return {
+                    "upsertView": {"view": {**known, **place, "updatedAt": "2026-01-01T00:00:00"}, "inserted": True}
                 }
-                return {"upsertView": {"view": view, "inserted": True}}
-            case "GetDefaultEntity":
-                return {"viewer": {"id": "u", "entity": "me"}}
             case "ProjectInternalId":
-                return {"project": {"id": "p", "internalId": "1"}}
+                return {"project": project}
             case "GetProjects":
                 return {"models": {"edges": [], "pageInfo": {"endCursor": None, "hasNextPage": False}}}
         return {"project": {"artifact": None}}

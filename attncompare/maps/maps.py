@@ -46,11 +46,9 @@ class SiteMap:
         size_TS = (len(self.queries), len(self.keys))
         if self.weights_LHTS.ndim != 4 or self.weights_LHTS.shape[2:] != size_TS:
             raise ValueError(f"{self.site}: weights have shape {self.weights_LHTS.shape}, labels say {size_TS}")
-        if (self.sure_TS is None) != (self.possible_TS is None):
-            raise ValueError(f"{self.site}: a gold alignment needs both sure and possible links")
-        for gold_TS in (self.sure_TS, self.possible_TS):
-            if gold_TS is not None and gold_TS.shape != size_TS:
-                raise ValueError(f"{self.site}: the gold alignment has shape {gold_TS.shape}, labels say {size_TS}")
+        gold = [gold_TS.shape for gold_TS in (self.sure_TS, self.possible_TS) if gold_TS is not None]
+        if gold not in ([], [size_TS] * 2):
+            raise ValueError(f"{self.site}: labels say {size_TS}, the gold alignment's sure and possible links {gold}")
 
     @property
     def layers(self) -> int:
@@ -105,9 +103,10 @@ def head_numbers(site_map: SiteMap) -> list[HeadNumbers]:
     T, S = w_LHTS.shape[2:]
     positions_T = np.arange(T) * (S - 1) / max(T - 1, 1)
     gaps_TS = np.abs(positions_T[:, None] - np.arange(S)[None, :])
-    entropy_LH = _mean(-(w_LHTS * log_LHTS).sum(-1), attends_LHT)
-    distance_LH = _mean((w_LHTS * gaps_TS).sum(-1), attends_LHT)
-    largest_LH = _mean(w_LHTS.max(-1), attends_LHT)
+    entropy_LH, distance_LH, largest_LH = (
+        (values_LHT * attends_LHT).sum(-1) / np.maximum(attends_LHT.sum(-1), 1)
+        for values_LHT in (-(w_LHTS * log_LHTS).sum(-1), (w_LHTS * gaps_TS).sum(-1), w_LHTS.max(-1))
+    )
     return [
         HeadNumbers(
             layer=layer + 1,
@@ -117,8 +116,7 @@ def head_numbers(site_map: SiteMap) -> list[HeadNumbers]:
             largest=float(largest_LH[layer, head]),
             aer=alignment_error_rate(w_LHTS[layer, head], site_map.sure_TS, site_map.possible_TS),
         )
-        for layer in range(site_map.layers)
-        for head in range(site_map.heads)
+        for layer, head in np.ndindex(w_LHTS.shape[:2])
     ]
 
 
@@ -171,9 +169,8 @@ def load_maps(path: Path) -> tuple[int, list[ProbeMaps]]:
 
 def maps_of(run: Run) -> list[tuple[int, list[ProbeMaps]]]:
     """Return the attention maps in the record of a run: the step of each capture, and its sentences."""
-    return sorted(
-        (maps_from(run.read(f"maps/{file.name}"), file) for file in run.map_files()), key=lambda pair: pair[0]
-    )
+    captures = (maps_from(run.read(f"maps/{file.name}"), file) for file in run.map_files())
+    return sorted(captures, key=lambda one: one[0])
 
 
 def maps_from(content: bytes, path: Path) -> tuple[int, list[ProbeMaps]]:
@@ -214,7 +211,3 @@ def _site(arrays: dict[str, np.ndarray], name: str, site: dict[str, Any]) -> Sit
         possible_TS=None if possible is None else possible.astype(bool),
         title=str(site["title"]),
     )
-
-
-def _mean(values_LHT: np.ndarray, counted_LHT: np.ndarray) -> np.ndarray:
-    return (values_LHT * counted_LHT).sum(-1) / np.maximum(counted_LHT.sum(-1), 1)

@@ -47,18 +47,15 @@ def viewer_data(series: list[MapSeries]) -> dict[str, Any]:
     A weight w travels as one byte ``q = round(255 sqrt(w))`` in base64 and is shown as ``(q / 255)^2``: off by about
     ``sqrt(w) / 255`` at most, so below 0.004 everywhere and finer for the many small weights of a long sentence.
     """
-    return {
-        "ramp": list(RAMP),
-        "gold": GOLD,
-        "series": [
-            {
-                "label": one.label,
-                "color": one.color or series_color(index),
-                "steps": [{"step": step, "probes": [_probe(probe) for probe in probes]} for step, probes in one.steps],
-            }
-            for index, one in enumerate(series)
-        ],
-    }
+    shown = [
+        {
+            "label": one.label,
+            "color": one.color or series_color(index),
+            "steps": [{"step": step, "probes": [_probe(probe) for probe in probes]} for step, probes in one.steps],
+        }
+        for index, one in enumerate(series)
+    ]
+    return {"ramp": list(RAMP), "gold": GOLD, "series": shown}
 
 
 @cache
@@ -106,16 +103,10 @@ def _probe(probe: ProbeMaps) -> dict[str, Any]:
 def _site(site: SiteMap) -> dict[str, Any]:
     weights = np.clip(site.weights_LHTS.astype(np.float32), 0, 1)
     numbers = [astuple(one)[2:] for one in head_numbers(site)]
+    gold = {"sure": site.sure_TS, "possible": site.possible_TS}
     return {
-        "site": site.site,
-        "title": site.title,
-        "queries": list(site.queries),
-        "keys": list(site.keys),
-        "layers": site.layers,
-        "heads": site.heads,
-        "causal": site.causal,
+        **{name: getattr(site, name) for name in ("site", "title", "queries", "keys", "layers", "heads", "causal")},
         "weights": base64.b64encode(np.round(255 * np.sqrt(weights)).astype(np.uint8).tobytes()).decode("ascii"),
-        "sure": None if site.sure_TS is None else np.argwhere(site.sure_TS).tolist(),
-        "possible": None if site.possible_TS is None else np.argwhere(site.possible_TS).tolist(),
+        **{name: None if gold_TS is None else np.argwhere(gold_TS).tolist() for name, gold_TS in gold.items()},
         "numbers": [[None if value is None else round(value, 4) for value in row] for row in numbers],
     }

@@ -50,31 +50,19 @@ def heatmap_png(site_map: SiteMap, title: str) -> bytes:
     are gray; gold alignments, where known, are outlined (thick: sure, thin: possible).
     """
     columns = -(-site_map.heads // -(-site_map.heads // _COLUMNS))  # rows of about the same length
-    panels = [
-        (site_map, layer, head, f"layer {layer + 1} · head {head + 1}")
-        for layer in range(site_map.layers)
-        for head in range(site_map.heads)
-    ]
     rows = []
     for layer in range(site_map.layers):
-        heads = panels[layer * site_map.heads : (layer + 1) * site_map.heads]
+        heads = [(site_map, layer, head, f"layer {layer + 1} · head {head + 1}") for head in range(site_map.heads)]
         rows += [heads[start : start + columns] for start in range(0, len(heads), columns)]
     return _draw(rows, title)
 
 
 def side_by_side(series: Sequence[tuple[str, SiteMap]], layer: int = -1, head: int = 0, title: str = "") -> bytes:
-    """Draw one head of each of several models in one row and return the picture as PNG.
+    """Draw one head of each of several models, given with their labels, in one row and return the picture as PNG.
 
-    Args:
-        series: label and map of each model; a model with fewer heads or layers shows its last.
-        layer: which layer; -1: the last.
-        head: which head.
-        title: above all of them.
+    Of a model with fewer layers (from 0; -1: the last) or heads the last is drawn.
     """
-    row = []
-    for label, site_map in series:
-        place = range(site_map.layers)[layer] if -site_map.layers <= layer < site_map.layers else site_map.layers - 1
-        row.append((site_map, place, min(head, site_map.heads - 1), label))
+    row = [(site, min(layer, site.layers - 1), min(head, site.heads - 1), label) for label, site in series]
     return _draw([row], title)
 
 
@@ -87,35 +75,33 @@ def _draw(rows: list[list[_Panel]], title: str) -> bytes:
     T, S = max(len(site.queries) for site in sites), max(len(site.keys) for site in sites)
     columns = max(map(len, rows))
     cell = int(np.clip(1000 // max(columns * S, len(rows) * T), 12, 28))
-    font = _font(min(13, cell - 2))
+    font, heading = _font(min(13, cell - 2)), _font(13, bold=True)
     # Where every panel has the same labels they stand once; models compared may have read different tokens.
     shared = len({(site.queries, site.keys) for site in sites}) == 1
     beside = max(_width(font, label) for site in sites for label in site.queries) + 6
     above = max(_width(font, label) for site in sites for label in site.keys) + 6
-    lefts, x = [], _GAP + beside
-    for _ in range(columns):
-        lefts.append(x)
-        x += S * cell + _GAP + (0 if shared else beside)
-    tops, y = [], _GAP + (_LINE + 6 if title else 0)
+    step = S * cell + _GAP + (0 if shared else beside)
+    lefts = [_GAP + beside + place * step for place in range(columns)]
+    tops, bottom = [], _GAP + (_LINE + 6 if title else 0)
     for place in range(len(rows)):
-        y += _LINE + (above if place == 0 or not shared else 0)
-        tops.append(y)
-        y += T * cell + _GAP
-    title_width = int(_font(13, bold=True).getlength(_clean(title))) + 2 * _GAP
-    image = Image.new("RGB", (max(x - (0 if shared else beside) + _SCALE, title_width), max(y, tops[0] + 110)), "white")
+        tops.append(bottom + _LINE + (above if place == 0 or not shared else 0))
+        bottom = tops[-1] + T * cell + _GAP
+    scale = lefts[-1] + S * cell + _GAP
+    width = max(scale + _SCALE, int(heading.getlength(_clean(title))) + 2 * _GAP)
+    image = Image.new("RGB", (width, max(bottom, tops[0] + 110)), "white")
     draw = ImageDraw.Draw(image)
-    draw.text((_GAP, _GAP), _clean(title), "black", _font(13, bold=True))
+    draw.text((_GAP, _GAP), _clean(title), "black", heading)
     for top, row in zip(tops, rows, strict=True):
         for left, (site, layer, head, caption) in zip(lefts, row, strict=False):
             keys_here = top == tops[0] or not shared
             _panel(image, site, layer, head, left, top, cell)
-            caption_y = top - (above if keys_here else 0) - _LINE
-            draw.text((left, caption_y), _fitting(caption, S * cell), _SOFT, _font(12))
+            most = max(4, int(S * cell / _font(12).getlength("m")))
+            draw.text((left, top - keys_here * above - _LINE), _clean(caption, most), _SOFT, _font(12))
             if left == lefts[0] or not shared:
                 for t, label in enumerate(site.queries):
-                    draw.text((left - 4, top + (t + 0.5) * cell), _short(label), _INK, font, anchor="rm")
+                    draw.text((left - 4, top + (t + 0.5) * cell), _clean(label, _LONGEST), _INK, font, anchor="rm")
             for s, label in enumerate(site.keys if keys_here else ()):
-                _upwards(image, _short(label), font, left + s * cell + cell // 2, top - 4)
+                _upwards(image, _clean(label, _LONGEST), font, left + s * cell + cell // 2, top - 4)
     _scale(draw, image.width - _SCALE + 10, tops[0], any(site.causal for site in sites))
     buffer = BytesIO()
     image.save(buffer, "PNG", compress_level=3)
@@ -153,14 +139,10 @@ def _scale(draw: ImageDraw.ImageDraw, left: int, top: int, blocked: bool) -> Non
 
 def _upwards(image: Image.Image, text: str, font: ImageFont.FreeTypeFont, center: int, bottom: int) -> None:
     """Write ``text`` from ``bottom`` upwards."""
-    box = Image.new("RGB", (_width(font, text), _LINE), "white")
-    ImageDraw.Draw(box).text((0, _LINE / 2), text, _INK, font, anchor="lm")
+    box = Image.new("L", (_width(font, text), _LINE))
+    ImageDraw.Draw(box).text((0, _LINE / 2), text, 255, font, anchor="lm")
     turned = box.rotate(90, expand=True)
-    image.paste(
-        turned,
-        (center - _LINE // 2, bottom - turned.height),
-        turned.convert("L").point(lambda value: 255 * (value < 250)),
-    )
+    image.paste(_INK, (center - _LINE // 2, bottom - turned.height), turned)
 
 
 def _colors(weights: np.ndarray) -> np.ndarray:
@@ -176,26 +158,15 @@ def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     """Return the fixed-width font that comes with matplotlib, so that pictures are the same everywhere."""
     name = "DejaVuSansMono-Bold.ttf" if bold else "DejaVuSansMono.ttf"
     # Without kerning and ligatures, so that the result does not depend on optional libraries of Pillow.
-    return ImageFont.truetype(
-        Path(matplotlib.get_data_path()) / "fonts/ttf" / name, size, layout_engine=ImageFont.Layout.BASIC
-    )
+    path = Path(matplotlib.get_data_path()) / "fonts/ttf" / name
+    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
 
 
 def _width(font: ImageFont.FreeTypeFont, label: str) -> int:
-    return max(1, int(np.ceil(font.getlength(_short(label)))))
+    return max(1, int(np.ceil(font.getlength(_clean(label, _LONGEST)))))
 
 
-def _fitting(caption: str, width: int) -> str:
-    most = max(4, int(width / _font(12).getlength("m")))
-    caption = _clean(caption)
-    return caption if len(caption) <= most else caption[: most - 1] + "…"
-
-
-def _short(label: str) -> str:
-    label = _clean(label)
-    return label if len(label) <= _LONGEST else label[: _LONGEST - 1] + "…"
-
-
-def _clean(text: str) -> str:
-    """Show control characters and lone surrogates, which no font can draw, as a replacement character."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+def _clean(text: str, most: int | None = None) -> str:
+    """Show what no font can draw as a replacement character, and cut what is longer than ``most`` characters."""
+    text = "".join(c if c.isprintable() else "\ufffd" for c in text)
+    return text if most is None or len(text) <= most else text[: most - 1] + "…"

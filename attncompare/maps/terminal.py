@@ -23,11 +23,7 @@ _CELL = 2  # columns of a weight: about square on most terminals
 def print_maps(console: Console, probe: ProbeMaps, layer: int | None, head: int | None) -> None:
     """Print every site's maps for one sentence; a map wider than the console continues below.
 
-    Args:
-        console: where to print.
-        probe: the maps.
-        layer: which layer, from 1; None: the last.
-        head: which head, from 1; None: each.
+    ``layer`` and ``head`` count from 1; None: the last layer, each head.
 
     Raises:
         Refused: if there is no such layer or head; the message says how many there are.
@@ -67,11 +63,9 @@ def _draw(site: SiteMap, numbers: HeadNumbers, width: int) -> Text:
             for s in range(start, start + len(block)):
                 text.append(*_cell(weights_TS[t][s], masked=site.causal and s > t))
             text.append("\n")
-    text.append(
-        f"entropy {numbers.entropy:.2f}\ndistance {numbers.distance:.1f}\nlargest {numbers.largest:.2f}\n", "dim"
-    )
-    if numbers.aer is not None:
-        text.append(f"AER {numbers.aer:.2f}\n", "dim")
+    figures = [f"entropy {numbers.entropy:.2f}", f"distance {numbers.distance:.1f}", f"largest {numbers.largest:.2f}"]
+    figures += [] if numbers.aer is None else [f"AER {numbers.aer:.2f}"]
+    text.append("\n".join(figures) + "\n", "dim")
     return text
 
 

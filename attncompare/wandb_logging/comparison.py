@@ -4,7 +4,6 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +27,9 @@ class Table:
 class ShownComparison:
     """What the run of a comparison holds.
 
-    Attributes:
-        run_id: the same for the same comparison, so that showing it again replaces the one run.
-        project: W&B's project.
-        entity: W&B's account, None for the one that is logged in.
-        group: the sweep that was compared, if it is one.
-        name: for people.
-        notes: for people, in sentences.
-        config: what was compared.
-        summary: figures.
-        page: the report.
-        tables: by name.
+    ``run_id`` is the same for the same comparison, so that showing it again replaces the one run; ``entity`` is W&B's
+    account, None for the one that is logged in; ``group`` is the sweep that was compared, if it is one; ``notes`` are
+    sentences; ``config`` says what was compared; ``page`` is the report.
     """
 
     run_id: str
@@ -54,12 +45,7 @@ class ShownComparison:
 
 
 def show_comparison(folder: Path, shown: ShownComparison, *, online: bool) -> str:
-    """Show a comparison in W&B and return where, in words; what W&B has of it already is replaced.
-
-    Args:
-        folder: W&B keeps its own files in ``wandb/`` there.
-        shown: the comparison.
-        online: whether to send it to W&B's server now.
+    """Show a comparison in W&B, sent now or in ``folder/wandb``, and return where, in words; it replaces what was there.
 
     Raises:
         Refused: if it should be sent and there is no login.
@@ -71,7 +57,6 @@ def show_comparison(folder: Path, shown: ShownComparison, *, online: bool) -> st
         folder,
         "online" if online else "offline",
         {},
-        beside=True,
         project=shown.project,
         entity=shown.entity,
         group=shown.group,
@@ -82,13 +67,13 @@ def show_comparison(folder: Path, shown: ShownComparison, *, online: bool) -> st
         tags=[JOB_TYPE],
         config=dict(shown.config),
     )
+    state = "interrupted"
     try:
-        tables = {name: partial(table, one.columns, one.rows) for name, one in shown.tables.items()}
-        logger.log({"report": partial(html, shown.page), **tables})
-    except BaseException:
-        logger.finish("interrupted", {})
-        raise
-    logger.finish("finished", shown.summary)
+        tables = {name: table(one.columns, one.rows) for name, one in shown.tables.items()}
+        logger.log({"report": html(shown.page), **tables})
+        state = "finished"
+    finally:
+        logger.finish(state, shown.summary)
     if logger.problem:
         raise RunFailed(f"the comparison is not in W&B: {logger.problem}")
     if online:

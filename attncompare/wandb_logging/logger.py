@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import astuple
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, Literal
 
 from PIL import Image
@@ -38,7 +37,7 @@ STEP = "step"
 """W&B's name of the optimizer steps done, the x axis of every curve."""
 START_SECONDS, CALL_SECONDS, UPLOAD_SECONDS, STOPPED_SECONDS = 90.0, 60.0, 300.0, 10.0
 """How long W&B may take to start, for one call, for the last uploads, and for the end of a run that was stopped."""
-_PREDICTIONS = 100  # rows of W&B's table; the record has all
+_ROWS = 100  # of W&B's table of predictions; the record has all
 _HEADS = ("probe", "site", "layer", "head", "entropy", "distance", "largest", "aer")
 _ENDS = ("best_step", "steps", "ended_by", "planned_after", "planned_steps", "tested")
 _PICTURE = re.compile(r"step-(\d+)-probe(\d+)-([A-Za-z0-9_-]+)\.png")
@@ -51,37 +50,23 @@ class GuardedWandbLogger(WandbLogger):
     KeyboardInterrupt passes through. The W&B run lasts until :meth:`finish`, over ``fit``, ``test`` and what follows, and
     W&B's service process ends with it. All files of W&B lie in ``wandb/`` in the run's folder.
 
-    Args:
-        folder: the run's folder; its ``wandb/`` is made anew.
-        mode: whether to send everything to W&B's server now.
-        best: "min" or "max" for each metric whose best value W&B's summary shows, by the metric's name.
-        upload_seconds: how long :meth:`finish` waits for the last uploads.
-        beside: whether ``wandb/`` may hold other W&B runs; then only the one of this id is replaced.
-        init: further arguments of ``wandb.init``.
+    ``folder`` is the run's: what its ``wandb/`` holds is removed, except for W&B runs of other ids. ``mode`` online sends
+    everything to W&B's server now. ``best`` holds "min" or "max" for each metric whose best value W&B's summary shows.
+    :meth:`finish` waits ``patience`` seconds for the last uploads. ``init`` are further arguments of ``wandb.init``.
 
-    Attributes:
-        problem: what went wrong, in one line.
-        url: where W&B shows the run, if it is online.
+    ``problem`` says what went wrong, in one line; ``url`` is where W&B shows the run, if it is online.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        mode: Mode,
-        best: Mapping[str, str],
-        upload_seconds: float = UPLOAD_SECONDS,
-        beside: bool = False,
-        **init: Any,
+        self, folder: Path, mode: Mode, best: Mapping[str, str], patience: float = UPLOAD_SECONDS, **init: Any
     ) -> None:
         super().__init__(save_dir=str(Path(folder).absolute()), mode=mode, resume=None, reinit="create_new", **init)
         del self._wandb_init["anonymous"]  # W&B warns of it
         self.problem: str | None = None
         self.url: str | None = None
-        self._folder, self._mode, self._best = Path(folder).absolute() / "wandb", mode, best
-        self._upload_seconds, self._beside = upload_seconds, beside
-        self._started = self._ended = False
-        self._environment = contextlib.ExitStack()
-        self._calls = _Calls()
+        self._folder, self._mode, self._best, self._patience = Path(folder).absolute() / "wandb", mode, best, patience
+        self._ended = False
+        self._undo = contextlib.ExitStack()  # ends W&B's process, which writes until then, and what was set for it
 
     @property
     @rank_zero_experiment
@@ -94,19 +79,16 @@ class GuardedWandbLogger(WandbLogger):
     def _start(self) -> None:
         import wandb
 
-        _clear(self._folder, f"*run-*-{self._id}" if self._beside else "*")
-        self._started = True
-        temporary = self._folder / "tmp"
+        _clear(self._folder, str(self._id))
+        temporary, own = self._folder / "tmp", str(self._folder)
+        self._undo.callback(shutil.rmtree, temporary, ignore_errors=True)
         _keep_temporary_files_in(temporary)
-        own = str(self._folder)  # W&B would otherwise write tables and its log into the home folder
-        self._environment.enter_context(environment_set(WANDB_DATA_DIR=own, WANDB_CACHE_DIR=own))
-        settings = wandb.Settings(
-            silent=self._mode == "offline",
-            console="off",
-            init_timeout=START_SECONDS / 3,
-            finish_timeout=self._upload_seconds,
-            finish_timeout_raises=True,
-        )
+        # W&B would otherwise write tables and its log into the home folder.
+        self._undo.enter_context(environment_set(WANDB_DATA_DIR=own, WANDB_CACHE_DIR=own))
+        self._undo.callback(_end_process)
+        limits: Any = {"init_timeout": START_SECONDS / 3, "finish_timeout": self._patience}
+        silent = self._mode == "offline"
+        settings = wandb.Settings(silent=silent, console="off", finish_timeout_raises=True, **limits)
         with environment_set(TMPDIR=str(temporary)):  # for W&B's service process, which starts here
             run = wandb.init(**self._wandb_init, settings=settings)
         run.define_metric(STEP, hidden=True)
@@ -131,39 +113,21 @@ class GuardedWandbLogger(WandbLogger):
     @rank_zero_only
     def log_image(self, key: str, images: list[Any], step: int | None = None, **kwargs: Any) -> None:
         """Log pictures: PIL images, arrays or files; ``kwargs`` as Lightning's logger has them."""
-
-        def pictures() -> list[Any]:
-            import wandb
-
-            settings = [{name: values[place] for name, values in kwargs.items()} for place in range(len(images))]
-            return [wandb.Image(image, **one) for image, one in zip(images, settings, strict=True)]
-
-        self.log({key: pictures} if step is None else {STEP: lambda: step, key: pictures})
+        self._call(lambda: super(GuardedWandbLogger, self).log_image(key, images, step, **kwargs))
 
     @rank_zero_only
     def log_results(
         self, predictions: list[dict[str, Any]], maps: list[tuple[int, list[ProbeMaps]]], page: str | None
     ) -> None:
-        """Log what came out of the run as tables and as an interactive page.
-
-        Args:
-            predictions: the rows of ``predictions.jsonl``.
-            maps: the sentences' maps by step; the numbers of each head are those of the last.
-            page: all maps as a page.
-        """
+        """Log the rows of ``predictions.jsonl``, the numbers of each head at the last step, and the page of all maps."""
         if predictions:
-            rows = [list(row.values()) for row in predictions[:_PREDICTIONS]]
-            self.log({"predictions": lambda: table(list(predictions[0]), rows)})
+            self.log({"predictions": table(list(predictions[0]), [list(row.values()) for row in predictions[:_ROWS]])})
         if maps:
-            heads = [
-                [probe.probe, site.site, *astuple(head)]
-                for probe in maps[-1][1]
-                for site in probe.sites
-                for head in head_numbers(site)
-            ]
-            self.log({"heads": lambda: table(_HEADS, heads)})
+            sites = [(probe.probe, site) for probe in maps[-1][1] for site in probe.sites]
+            heads = [[probe, site.site, *astuple(head)] for probe, site in sites for head in head_numbers(site)]
+            self.log({"heads": table(_HEADS, heads)})
         if page is not None:
-            self.log({"attention": lambda: html(page)})
+            self.log({"attention": html(page)})
 
     def log_record(self, run: Run) -> None:
         """Log the rows and pictures of ``run``'s record so far.
@@ -188,30 +152,30 @@ class GuardedWandbLogger(WandbLogger):
 
         Any state but ``finished`` ends it as failed. Only the first call does something.
         """
-        if self._ended:
-            return
-        self._ended = True
-        limit = CALL_SECONDS + (self._upload_seconds if self._mode == "online" else 0)
-        run, self._experiment = self._experiment, None
-        try:
+        limit = CALL_SECONDS + (self._patience if self._mode == "online" else 0)
+        run, self._experiment, self._ended = self._experiment, None, True
+
+        def end() -> None:
+            run.summary.update({**figures, "state": state})
+            run.finish(exit_code=0 if state == "finished" else 1)
+
+        with self._undo:
             if run is not None:
-
-                def end() -> None:
-                    run.summary.update({**figures, "state": state})
-                    run.finish(exit_code=0 if state == "finished" else 1)
-
                 self._guard("W&B could not finish", end, STOPPED_SECONDS if state == "interrupted" else limit)
-        finally:
-            self._clean_up()
 
     @rank_zero_only
-    def log(self, values: Mapping[str, Callable[[], Any]]) -> None:
-        """Log values that W&B makes: functions by name, each of which returns a table, a page or a picture."""
-        self._call(lambda: self._experiment.log({name: make() for name, make in values.items()}))
+    def log(self, values: Mapping[str, Callable[[Any], Any]]) -> None:
+        """Log tables, pages and pictures: by name, a function that makes one with the module ``wandb``."""
+
+        def logged() -> None:
+            import wandb
+
+            self._experiment.log({name: make(wandb) for name, make in values.items()})
+
+        self._call(logged)
 
     def _call(self, work: Callable[[], Any]) -> None:
-        """Make one call to the W&B run, which starts where it has not yet."""
-        _ = self.experiment
+        _ = self.experiment  # starts the W&B run where it has not yet
         if self._experiment is not None:
             self._guard("W&B stopped taking what was logged", work, CALL_SECONDS)
 
@@ -220,25 +184,11 @@ class GuardedWandbLogger(WandbLogger):
         if self.problem is not None:
             return
         try:
-            self._calls.make(work, seconds)
+            _within(seconds, work)
         except (Exception, SystemExit) as error:
             self.problem = f"{failure}: {one_line(error)}"
             log.warning("%s; the record is complete without it", self.problem)
-            self._clean_up()
-
-    def _clean_up(self) -> None:
-        """End W&B's process, which writes until then, and undo what was set for it."""
-        if not self._started:
-            return
-        self._started = False
-        import wandb
-
-        # It complains if its process is dead already; nothing else can be wrong with a run that has ended. In a thread of
-        # its own, as a call may still hang in the other one: else Python would wait for W&B's process when it ends.
-        with contextlib.suppress(Exception, SystemExit):
-            _Calls().make(wandb.teardown, STOPPED_SECONDS)
-        self._environment.close()
-        shutil.rmtree(self._folder / "tmp", ignore_errors=True)
+            self._undo.close()
 
 
 def make_wandb_logger(
@@ -252,13 +202,8 @@ def make_wandb_logger(
 ) -> GuardedWandbLogger | None:
     """Return the logger of a run, started; None where ``tracking.wandb=disabled``.
 
-    Args:
-        config: the run; stored in W&B as plain nested values.
-        folder: the run's folder.
-        run_id: W&B's name for the run, at least 8 characters; what W&B has under it is replaced.
-        group: the sweep that the run belongs to, if any.
-        mode: where to log; None: as ``config`` says.
-        patience: seconds that :meth:`GuardedWandbLogger.finish` waits for the last uploads.
+    ``run_id`` is W&B's name for the run, at least 8 characters; what W&B has under it is replaced. ``group`` is the sweep
+    that the run belongs to, if any. ``mode`` says where to log, by default as ``config`` does.
     """
     chosen = mode or config.tracking.wandb
     if chosen == "disabled":
@@ -287,11 +232,9 @@ def make_wandb_logger(
 
 
 def log_run(path: str | Path, mode: Mode = "offline") -> str:
-    """Log a record in W&B again, through the same logger, and return where W&B shows it.
+    """Log the record in the folder ``path`` in W&B again, through the same logger, and return where W&B shows it.
 
-    Args:
-        path: the run's folder, whose ``wandb/`` is written anew; nothing else in it changes.
-        mode: "offline" writes a folder for ``wandb sync``; "online" sends everything now.
+    Offline, ``wandb/`` there is written anew, for ``wandb sync``; online, everything is sent now. Nothing else changes.
 
     Raises:
         Refused: if there is no login, the record is damaged, or the run is being trained right now.
@@ -303,21 +246,20 @@ def log_run(path: str | Path, mode: Mode = "offline") -> str:
     if mode == "online":
         require_login("logging a record in W&B online", "log it offline")
     figures, run_id = final_figures(run.summary, run.environment()), run.summary["wandb"]["id"]
-    # A record that says "running" without a process that trains it was left by one that was killed.
-    state = "interrupted" if run.state == "running" else run.state
     logger = make_wandb_logger(run.config, run.path, run_id, run.summary.get("group"), mode=mode, patience=3600.0)
     assert logger is not None
+    state = "interrupted"
     try:
         logger.log_record(run)
-        if state == "finished":
+        if run.state == "finished":
             maps = maps_of(run)
             # Drawn anew: the page in a record of unknown origin could hold anything.
             page = maps_page(run.path.resolve().name, [MapSeries(run.config.attention.name, maps)]) if maps else None
             logger.log_results(run.predictions(), maps, page)
-    except BaseException:
-        logger.finish("interrupted", figures)
-        raise
-    logger.finish(state, figures)
+        if run.state != "running":  # without a process that trains it, it was left by one that was killed
+            state = run.state
+    finally:
+        logger.finish(state, figures)
     if logger.problem:
         raise RunFailed(f"{run.path}: not logged in W&B; {logger.problem}")
     return logger.url or str(run.path / "wandb")
@@ -325,11 +267,9 @@ def log_run(path: str | Path, mode: Mode = "offline") -> str:
 
 def final_figures(summary: Mapping[str, Any], environment: Mapping[str, Any]) -> dict[str, Any]:
     """Return what W&B's summary shows at the end of a run, from ``summary.json`` and ``environment.json``."""
-    figures = {f"{kind}/{name}": value for kind in ("test", "cost") for name, value in summary.get(kind, {}).items()}
-    signatures = {f"signature/{name}": text for name, text in summary.get("signatures", {}).items()}
+    kinds = {"test": "test", "cost": "cost", "signatures": "signature"}
     return {
-        **figures,
-        **signatures,
+        **{f"{kind}/{name}": value for key, kind in kinds.items() for name, value in summary.get(key, {}).items()},
         **{key: summary[key] for key in _ENDS if key in summary},
         "message": summary.get("message"),
         "weights_sha256": summary.get("weights_sha256"),
@@ -339,14 +279,10 @@ def final_figures(summary: Mapping[str, Any], environment: Mapping[str, Any]) ->
 
 
 def require_login(asked: str = "tracking=online", instead: str = "train with tracking=offline") -> None:
-    """Refuse what needs W&B's server where W&B knows no account. Whether the server can be reached is not asked.
-
-    Args:
-        asked: what needs the login.
-        instead: what can be done without one.
+    """Refuse ``asked``, which needs W&B's server, where W&B knows no account; the server itself is not asked.
 
     Raises:
-        Refused: says how to log in.
+        Refused: says how to log in, and what can be done ``instead``.
     """
     import wandb
 
@@ -363,58 +299,44 @@ def require_login(asked: str = "tracking=online", instead: str = "train with tra
 
 
 def one_line(error: BaseException) -> str:
-    """Return what ``error`` says as one line, with its kind in front where that says more."""
-    text = " ".join(str(error).split())
-    plain = text and (isinstance(error, TimeoutError) or type(error).__module__.startswith("wandb"))
-    return text if plain else f"{type(error).__name__}: {text}".rstrip(": ")
+    """Return the kind of ``error`` and what it says as one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
-    """Return a table as W&B takes it; a cell is a text, a number, a truth value or None."""
-    import wandb
-
-    return wandb.Table(columns=list(columns), data=[list(row) for row in rows], allow_mixed_types=True)
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Callable[[Any], Any]:
+    """Return what makes a table of W&B; a cell is a text, a number, a truth value or None."""
+    return lambda wandb: wandb.Table(columns=list(columns), data=[list(row) for row in rows], allow_mixed_types=True)
 
 
-def html(page: str) -> Any:
-    """Return a page as W&B takes it, without the link to a style sheet that W&B would otherwise add."""
-    import wandb
-
-    return wandb.Html(page, inject=False)
+def html(page: str) -> Callable[[Any], Any]:
+    """Return what makes a page of W&B, without the link to a style sheet that W&B would otherwise add."""
+    return lambda wandb: wandb.Html(page, inject=False)
 
 
-class _Calls:
-    """One thread that makes every call to W&B, so that a call that hangs can be left behind.
+def _within(seconds: float, work: Callable[[], Any]) -> None:
+    """Do ``work`` in a thread that can be left behind: W&B waits for its service process, which may hang, without a limit."""
+    done: Future[Any] = Future()
 
-    W&B waits without a limit for its service process: one that was killed is noticed at once, one that hangs never.
-    """
-
-    def __init__(self) -> None:
-        self._calls: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-
-    def make(self, work: Callable[[], Any], seconds: float) -> Any:
-        """Return what ``work()`` returns, or raise what it raises, or TimeoutError."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="wandb-calls", daemon=True)
-            self._thread.start()
-        done: Future[Any] = Future()
-        self._calls.put((work, done))
+    def call() -> None:
         try:
-            return done.result(seconds)
-        except TimeoutError:
-            if done.done():
-                raise
-            raise TimeoutError(f"no answer within {seconds:g} s") from None
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
 
-    def _work(self) -> None:
-        while True:
-            work, done = self._calls.get()
-            try:
-                done.set_result(work())
-            except BaseException as error:
-                done.set_exception(error)
-            del work, done  # nothing of them stays in memory until the next call
+    thread = threading.Thread(target=call, name="wandb-call", daemon=True)  # Python ends although one hangs
+    thread.start()
+    thread.join(seconds)
+    if not done.done():
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    done.result()
+
+
+def _end_process() -> None:
+    """End W&B's process; it complains if that is dead already, and nothing else can be wrong with a run that has ended."""
+    import wandb
+
+    with contextlib.suppress(Exception, SystemExit):
+        _within(STOPPED_SECONDS, wandb.teardown)
 
 
 @contextlib.contextmanager
@@ -431,14 +353,14 @@ def environment_set(**values: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _clear(folder: Path, pattern: str) -> None:
-    """Remove what fits ``pattern`` in W&B's folder, and every link there: a record of unknown origin may lead anywhere."""
+def _clear(folder: Path, run_id: str) -> None:
+    """Remove what W&B's folder holds but runs of other ids, and every link: a record of unknown origin may lead anywhere."""
     if folder.is_symlink():
         raise OSError(f"{folder} is a symbolic link")
     for path in sorted(folder.glob("*")):
         if path.is_symlink() or path.is_file():
             path.unlink()
-        elif path.match(pattern):
+        elif path.name.endswith(run_id) or not path.match("*run-*"):
             shutil.rmtree(path)
 
 

@@ -7,7 +7,7 @@ import contextlib
 import io
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from attncompare.errors import Refused, RunFailed
 from attncompare.maps.maps import maps_from
@@ -19,17 +19,18 @@ from attncompare.wandb_logging.logger import STEP, one_line, require_login
 
 VARIANT = "attention.name"
 _PLAIN = re.compile(r"[\w.-]+")  # the library writes a group into an expression without quoting it
-_REACH_SECONDS, _SENTENCES, _COLUMNS = 10, 30, 24  # to W&B's server; of a report; of W&B's grid
-# Width and height of each kind of panel in the grid.
+_REACH_SECONDS, _SENTENCES = 10, 30  # to W&B's server; of a report
+# Width and height of each kind of panel in W&B's grid of 24 columns.
 _SIZES = {"line": (8, 8), "bar": (8, 6), "scatter": (8, 8), "media": (24, 14), "table": (24, 12)}
 
 
 class Panel(NamedTuple):
-    """A picture or table of the values that W&B has under ``keys``; those of a scatter plot are the cost and the quality."""
+    """A picture or table of what W&B has under ``key``; a scatter plot sets it against ``cost``."""
 
-    kind: Literal["line", "bar", "scatter", "media", "table"]
+    kind: str
     title: str
-    keys: tuple[str, ...]
+    key: str
+    cost: str = ""
 
 
 class Section(NamedTuple):
@@ -52,58 +53,40 @@ class Plan(NamedTuple):
     sections: tuple[Section, ...]
     commands: tuple[str, ...]
 
-    def lines(self) -> list[str]:
-        """Return the plan for a terminal."""
-        runs = f"group {self.group}" if self.group else ", ".join(self.run_ids)
-        lines = [
-            f"project: {self.entity or '<your account>'}/{self.project}",
-            f"runs: {runs}, grouped by config {VARIANT}",
-        ]
-        lines.append(f"workspace: {self.name}")
-        for section in self.sections:
-            lines.append(f"  section: {section.name} (job type {section.job_type})")
-            lines += [f"    {one.kind}: {one.title} ({' against '.join(one.keys[::-1])})" for one in section.panels]
-        lines += [f"report: {self.name}", "  the verdicts:", *(f"    {sentence}" for sentence in self.sentences)]
-        return [
-            *lines,
-            "  the sections of the workspace",
-            "  how to repeat it:",
-            *(f"    {one}" for one in self.commands),
-        ]
-
 
 def build(runs: Sequence[Run], sentences: Sequence[str], commands: Sequence[str], *, offline: bool = False) -> None:
     """Create a workspace and a report in W&B for ``runs``, and print where they are.
 
-    Without a login or a network, or if ``offline`` says so, nothing is created and the plan is printed.
-
-    Args:
-        runs: what was compared.
-        sentences: the verdicts.
-        commands: how to get the same comparison again.
-        offline: create nothing.
+    Both show the verdicts (``sentences``) and the ``commands`` that give the same comparison again. Without a login or a
+    network, or if ``offline`` says so, nothing is created and what would be is printed.
 
     Raises:
         Refused: if the library wandb-workspaces is missing where it is needed.
         RunFailed: if W&B's server is there and does not take them.
     """
+    import wandb
+
     plan = plan_of(runs, sentences, commands)
     try:
         if offline:
             raise Refused("wandb-report --offline creates nothing")
         require_login("wandb-report", "read here what it would create")
-        entity = plan.entity or _account()
+        entity = plan.entity or _asked("gives no account", lambda: wandb.Api(timeout=_REACH_SECONDS).default_entity)
+        if not entity:
+            raise RunFailed("W&B gives no account: the login has none; set tracking.entity")
     except (Refused, RunFailed) as error:
-        print("\n".join(printable(line) for line in (f"{error}. It would be:", *plan.lines())))
+        of = f"of {plan.group or ', '.join(plan.run_ids)} in {plan.entity or '<your account>'}/{plan.project}"
+        lines = [f"{error}. It would be a workspace and a report, {plan.name}, {of}, grouped by {VARIANT}:"]
+        lines += [f"  {one.name}: {', '.join(panel.title for panel in one.panels)}" for one in plan.sections]
+        print("\n".join(printable(line) for line in (*lines, *plan.sentences, *plan.commands)))
         return
     try:
-        import wandb_workspaces  # noqa: F401
+        made, written = workspace(plan, entity), report(plan, entity)
     except ImportError:
         raise Refused("wandb-report needs the library wandb-workspaces: pip install 'attncompare[wandb]'") from None
-    made, written = workspace(plan, entity), report(plan, entity)
-    _save("report", written.save)  # first, as it makes the project where there is none
+    _asked("did not take the report", written.save)  # first, as it makes the project where there is none
     print(f"report: {written.url}")
-    _save("workspace", made.save)
+    _asked("did not take the workspace", made.save)
     print(f"workspace: {made.url}")
     if not any(run.config.tracking.wandb == "online" for run in runs):
         print("These runs are not in W&B yet; send them with: wandb sync RUN/wandb/offline-run-*")
@@ -115,11 +98,8 @@ def plan_of(runs: Sequence[Run], sentences: Sequence[str], commands: Sequence[st
     group = groups.pop() if len(groups) == 1 else None
     if not (isinstance(group, str) and _PLAIN.fullmatch(group)):
         group = None
-    comparison = (
-        Panel("media", "the report page", ("report",)),
-        Panel("table", "figures", ("results",)),
-        Panel("table", "verdicts", ("verdicts",)),
-    )
+    page, tables = Panel("media", "the report page", "report"), {"figures": "results", "verdicts": "verdicts"}
+    comparison = Section("The comparison", JOB_TYPE, (page, *(Panel("table", *table) for table in tables.items())))
     first_of_each_task = {run.config.task.name: run for run in reversed(runs)}
     return Plan(
         name=f"attncompare {group}" if group else f"attncompare, {len(runs)} runs",
@@ -128,10 +108,7 @@ def plan_of(runs: Sequence[Run], sentences: Sequence[str], commands: Sequence[st
         group=group,
         run_ids=tuple(run.summary["wandb"]["id"] for run in runs),
         sentences=tuple(sentences[:_SENTENCES]),
-        sections=(
-            *(section for run in reversed(first_of_each_task.values()) for section in _sections(run)),
-            Section("The comparison", JOB_TYPE, comparison),
-        ),
+        sections=(*(one for run in reversed(first_of_each_task.values()) for one in _sections(run)), comparison),
         commands=tuple(commands),
     )
 
@@ -139,29 +116,24 @@ def plan_of(runs: Sequence[Run], sentences: Sequence[str], commands: Sequence[st
 def _sections(run: Run) -> list[Section]:
     """Return the sections of a task, of which ``run`` is one."""
     task, metrics = run.config.task.name, list(metrics_of(run.config).values())
-    leading, shown = metrics[0], [metric for metric in metrics if metric.in_table]
-    files = run.map_files()
+    best, files = metrics[0], run.map_files()
     sites = maps_from(run.read(f"maps/{files[-1].name}"), files[-1])[1][0].sites if files else ()
+    test = f"test/{best.name}"
     panels = {
-        "on test": [Panel("bar", f"test {metric.title}", (f"test/{metric.name}",)) for metric in shown],
+        "on test": [Panel("bar", f"test {one.title}", f"test/{one.name}") for one in metrics if one.in_table],
         "against cost": [
-            Panel(
-                "scatter", f"test {leading.title} against {COSTS[cost].title}", (f"cost/{cost}", f"test/{leading.name}")
-            )
+            Panel("scatter", f"test {best.title} against {COSTS[cost].title}", test, f"cost/{cost}")
             for cost in TABLE_COSTS
         ],
         "over training": [
-            Panel("line", "training loss", ("train/loss",)),
-            *(Panel("line", f"validation {metric.title}", (f"val/{metric.name}",)) for metric in metrics),
+            Panel("line", "training loss", "train/loss"),
+            *(Panel("line", f"validation {one.title}", f"val/{one.name}") for one in metrics),
         ],
         "attention": [
-            *(Panel("media", f"attention maps: {site.title}", (f"maps/{site.site}/probe0",)) for site in sites),
-            Panel("media", "all maps, to choose from", ("attention",)),
+            *(Panel("media", f"attention maps: {site.title}", f"maps/{site.site}/probe0") for site in sites),
+            Panel("media", "all maps, to choose from", "attention"),
         ],
-        "outputs": [
-            Panel("table", "predictions", ("predictions",)),
-            Panel("table", "numbers of each head", ("heads",)),
-        ],
+        "outputs": [Panel("table", "predictions", "predictions"), Panel("table", "numbers of each head", "heads")],
     }
     title = task.replace("_", " ").capitalize()
     return [Section(f"{title}: {name}", task, tuple(shown)) for name, shown in panels.items()]
@@ -172,15 +144,13 @@ def workspace(plan: Plan, entity: str) -> Any:
     import wandb_workspaces.workspaces as ws
     from wandb_workspaces import expr
 
-    sections = [
-        ws.Section(name=section.name, panels=_panels(section), is_open=place == 0)
-        for place, section in enumerate(plan.sections)
-    ]
     return ws.Workspace(
         entity=entity,
         project=plan.project,
         name=plan.name,
-        sections=sections,
+        sections=[
+            ws.Section(name=one.name, panels=_panels(one), is_open=one is plan.sections[0]) for one in plan.sections
+        ],
         settings=ws.WorkspaceSettings(x_axis=STEP, max_runs=100),
         runset_settings=ws.RunsetSettings(filters=[_which(plan)], groupby=[expr.Config(VARIANT)]),
     )
@@ -203,14 +173,9 @@ def report(plan: Plan, entity: str) -> Any:
         runset = wr.Runset(entity=entity, project=plan.project, name=section.name, filters=filters, groupby=groups)
         blocks += [wr.H2(section.name), wr.PanelGrid(runsets=[runset], panels=_panels(section))]
     blocks += [wr.H2("How to repeat it"), wr.CodeBlock(code="\n".join(plan.commands), language="markdown")]
-    return wr.Report(
-        project=plan.project,
-        entity=entity,
-        title=plan.name[:128],
-        description=f"{len(plan.run_ids)} runs, compared by attncompare",
-        blocks=blocks,
-        width="fluid",
-    )
+    what = f"{len(plan.run_ids)} runs, compared by attncompare"
+    place = {"project": plan.project, "entity": entity}
+    return wr.Report(**place, title=plan.name[:128], description=what, blocks=blocks, width="fluid")
 
 
 def _which(plan: Plan) -> Any:
@@ -220,54 +185,29 @@ def _which(plan: Plan) -> Any:
 
 
 def _panels(section: Section) -> list[Any]:
-    """Return the panels of a section, placed from left to right and from top to bottom."""
+    """Return the panels of a section with their sizes; the library places them."""
     import wandb_workspaces.reports.v2 as wr
 
-    placed: list[Any] = []
-    x = y = row = 0
-    for panel in section.panels:
-        width, height = _SIZES[panel.kind]
-        if x + width > _COLUMNS:
-            x, y, row = 0, y + row, 0
-        layout = wr.Layout(x=x, y=y, w=width, h=height)
-        place = {"title": panel.title, "layout": layout}
-        match panel.kind:
-            case "line":
-                placed.append(wr.LinePlot(x=STEP, y=list(panel.keys), groupby_rangefunc="stddev", **place))
-            case "bar":
-                placed.append(wr.BarPlot(metrics=list(panel.keys), **place))
-            case "scatter":
-                cost, quality = (wr.SummaryMetric(key) for key in panel.keys)
-                placed.append(wr.ScatterPlot(x=cost, y=quality, **place))
-            case "media":
-                placed.append(wr.MediaBrowser(media_keys=list(panel.keys), **place))
-            case "table":
-                placed.append(wr.WeavePanelSummaryTable(table_name=panel.keys[0], layout=layout))
-        x, row = x + width, max(row, height)
-    return placed
+    makers: dict[str, Callable[[Panel, Any], Any]] = {
+        "line": lambda one, place: wr.LinePlot(
+            title=one.title, x=STEP, y=[one.key], groupby_rangefunc="stddev", **place
+        ),
+        "bar": lambda one, place: wr.BarPlot(title=one.title, metrics=[one.key], **place),
+        "scatter": lambda one, place: wr.ScatterPlot(
+            title=one.title, x=wr.SummaryMetric(one.cost), y=wr.SummaryMetric(one.key), **place
+        ),
+        "media": lambda one, place: wr.MediaBrowser(title=one.title, media_keys=[one.key], **place),
+        "table": lambda one, place: wr.WeavePanelSummaryTable(table_name=one.key, **place),
+    }
+    sizes = [_SIZES[one.kind] for one in section.panels]
+    places = [{"layout": wr.Layout(w=width, h=height)} for width, height in sizes]
+    return [makers[one.kind](one, place) for one, place in zip(section.panels, places, strict=True)]
 
 
-def _account() -> str:
-    """Return the account that W&B's server knows the login as.
-
-    Raises:
-        RunFailed: if the server cannot be reached or does not take the login: W&B tells the two apart in words alone.
-    """
-    import wandb
-
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):
-            entity = wandb.Api(timeout=_REACH_SECONDS).default_entity
-    except Exception as error:  # whatever the network does
-        raise RunFailed(f"W&B gives no account: {one_line(error)}") from None
-    if not entity:
-        raise RunFailed("W&B gives no account: the login has none; set tracking.entity")
-    return entity
-
-
-def _save(what: str, save: Callable[[], Any]) -> None:
+def _asked(failure: str, ask: Callable[[], Any]) -> Any:
+    """Return what W&B's server answers; whatever goes wrong, W&B tells its reasons apart in words alone."""
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # W&B says where it is, and so do we
-            save()
+            return ask()
     except Exception as error:
-        raise RunFailed(f"W&B did not take the {what}: {one_line(error)}") from None
+        raise RunFailed(f"W&B {failure}: {one_line(error)}") from None

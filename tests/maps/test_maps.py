@@ -21,18 +21,12 @@ def test_uniform_weights_have_the_entropy_of_their_number():
         assert numbers.largest == pytest.approx(1 / keys)
 
 
-def test_one_hot_weights_have_no_entropy_and_their_distance_is_the_shift():
+def test_the_distance_of_one_hot_weights_is_their_shift_from_the_diagonal_whatever_the_lengths():
     (own,) = head_numbers(site_of(np.eye(6)))
     assert (own.entropy, own.distance, own.largest) == (0, 0, 1)
-    (previous,) = head_numbers(site_of(np.eye(6)[[0, 0, 1, 2, 3, 4]]))
-    assert previous.distance == pytest.approx(5 / 6)
-
-
-def test_cross_attention_along_the_diagonal_has_no_distance_whatever_the_lengths():
-    (numbers,) = head_numbers(site_of(np.eye(5)[[0, 2, 4]], "cross"))
-    assert numbers.distance == 0
-    (numbers,) = head_numbers(site_of(np.eye(5)[[4, 2, 0]], "cross"))
-    assert numbers.distance == pytest.approx(8 / 3)
+    for rows, shift in (([0, 0, 1, 2, 3, 4], 5 / 6), ([0, 3, 5], 1 / 6), ([5, 3, 0], 10.5 / 3)):
+        (numbers,) = head_numbers(site_of(np.eye(6)[rows], "cross"))
+        assert numbers.distance == pytest.approx(shift)
 
 
 def test_a_query_that_attends_to_nothing_does_not_count():
@@ -91,25 +85,24 @@ def test_maps_come_back_from_their_file(tmp_path):
                 assert getattr(one, gold) is None or (getattr(one, gold) == getattr(other, gold)).all()
 
 
-@pytest.mark.parametrize("damage", ["cut", "text", "empty", "gone", "flipped", "header", "pickle"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "gone", "flipped", "header", "pickle"])
 def test_a_damaged_file_is_refused_in_one_line(tmp_path, damage):
     file = tmp_path / "step-1.npz"
     save_maps(file, 1, [sample_probe()])
-    content = bytearray(file.read_bytes())
-    if damage == "cut":
-        file.write_bytes(content[: len(content) // 2])
-    elif damage == "flipped":
-        middle = content.index(b"weights.npy") + 60
-        content[middle : middle + 40] = bytes(40)
-        file.write_bytes(content)
-    elif damage == "header":
-        np.savez(file, header=np.frombuffer(json.dumps({"format": 2, "step": 1, "probes": [{}]}).encode(), np.uint8))
-    elif damage == "pickle":
-        np.savez(file, header=np.array([{"format": 1}], dtype=object))
-    elif damage == "gone":
-        file.unlink()
-    else:
-        file.write_bytes(b"" if damage == "empty" else b"not an archive")
+    content = file.read_bytes()
+    middle = content.index(b"weights.npy") + 60
+    header = json.dumps({"format": 2, "step": 1, "probes": [{}]}).encode()
+    match damage:
+        case "cut" | "empty":
+            file.write_bytes(content[: len(content) // 2 * (damage == "cut")])
+        case "flipped":
+            file.write_bytes(content[:middle] + bytes(40) + content[middle + 40 :])
+        case "header":
+            np.savez(file, header=np.frombuffer(header, np.uint8))
+        case "pickle":
+            np.savez(file, header=np.array([{"format": 1}], dtype=object))
+        case "gone":
+            file.unlink()
     with pytest.raises(Refused, match=r"step-1\.npz: ") as refusal:
         load_maps(file)
     assert "\n" not in str(refusal.value)

@@ -89,16 +89,13 @@ def test_every_control_changes_the_picture(page_of):
         page.get_by_label("Head", exact=True).select_option("head 3")
         assert changed() and page.locator("canvas").count() == 2
         assert page.get_by_text("Has no head 3; shown is its only head.").count() == 1
-        page.get_by_label("Layer", exact=True).select_option("layer 1")
-        assert changed()
         page.get_by_label("gold alignment").uncheck()
         assert changed()
         page.locator("input[type=range]").fill("0")
         assert changed() and page.get_by_text("Training step 100").count() == 1
-        page.get_by_label("Site", exact=True).select_option("decoder self-attention")
-        assert changed()
-        page.get_by_label("Sentence").select_option("two")
-        assert changed()
+        for label, option in (("Layer", "layer 1"), ("Site", "decoder self-attention"), ("Sentence", "two")):
+            page.get_by_label(label, exact=True).select_option(option)
+            assert changed()
         assert problems == []
 
 
@@ -125,10 +122,12 @@ def test_the_steps_are_played_until_somebody_stops_it(page_of):
 
 
 @needs_browser
-def test_with_very_many_maps_one_head_of_each_is_shown_at_first(page_of):
+def test_none_and_very_many_maps(page_of):
+    with page_of(MapSeries("lost", [])) as (page, problems):
+        assert page.get_by_text("There are no attention maps.").count() == 1 and problems == []
     with page_of(*(one_series(f"v{n}", 8, steps=(1,)) for n in range(6))) as (page, problems):
         page.wait_for_selector("canvas")
-        assert page.locator("canvas").count() == 6
+        assert page.locator("canvas").count() == 6  # one head of each
         page.get_by_label("Head", exact=True).select_option("all heads")
         assert page.locator("canvas").count() == 48 and problems == []
 
@@ -167,9 +166,3 @@ def test_every_cell_has_the_color_of_its_weight(page_of, dark):
         cells = image[height - 2 - 3 * 26 + 13 :: 26, width - 2 - 4 * 26 + 13 :: 26]
         expected = [[ramp_color(float(1 - w if dark else w)) for w in row] for row in weights[0, 0]]
         assert np.abs(cells - np.array(expected)).max() <= 4 and problems == []
-
-
-@needs_browser
-def test_without_any_maps_the_page_says_so(page_of):
-    with page_of(MapSeries("lost", [])) as (page, problems):
-        assert page.get_by_text("There are no attention maps.").count() == 1 and problems == []

@@ -74,18 +74,8 @@ def test_what_the_server_does_not_take_is_an_error_of_log_run(record, monkeypatc
 
 
 def test_a_comparison_is_shown_once_however_often_it_is_logged(monkeypatch, tmp_path):
-    shown = ShownComparison(
-        "comparison-0123",
-        "p",
-        None,
-        "g",
-        "it",
-        "notes",
-        {"runs": ["a"]},
-        {"decided": 1},
-        "<p>page",
-        {"results": Table(["a", "b"], [[1, None], ["x", True]])},
-    )
+    tables, told = {"results": Table(["a", "b"], [[1, None], ["x", True]])}, ("p", None, "g", "it", "notes")
+    shown = ShownComparison("comparison-0123", *told, {"runs": ["a"]}, {"decided": 1}, "<p>page", tables)
     with wandb_server(monkeypatch) as server:
         for _ in range(2):
             assert show_comparison(tmp_path, shown, online=True).endswith("comparison-0123")

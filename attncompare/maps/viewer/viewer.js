@@ -14,10 +14,6 @@ function element(tag, className = '', text = '') {
   return node;
 }
 
-function unique(values) {
-  return [...new Set(values)];
-}
-
 function shorten(label) {
   const characters = [...label.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd')];
   return characters.length > LONGEST ? `${characters.slice(0, LONGEST - 1).join('')}…` : characters.join('');
@@ -79,21 +75,26 @@ function drawMap(entry, { theme, cell, gold }, row) {
   Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
   context.setTransform(ratio, 0, 0, ratio, left * ratio, top * ratio);
   const color = (weight) => `rgb(${theme.ramp(weight)})`;
+  context.strokeStyle = theme.line;
+  context.beginPath(); // a hatching of the keys that a causal mask blocks: these are no small weights, there are none
   for (let t = 0; t < T; t++) {
     rowOf(entry, t).forEach((weight, s) => {
-      if (site.causal && s > t) return;
+      if (site.causal && s > t) {
+        context.moveTo(s * cell, (t + 1) * cell);
+        context.lineTo((s + 1) * cell, t * cell);
+        return;
+      }
       context.fillStyle = color(weight);
       context.fillRect(s * cell, t * cell, cell, cell);
     });
   }
-  context.strokeStyle = theme.line;
-  if (site.causal) hatch(context, T, cell);
+  context.stroke();
   context.lineWidth = 1;
   context.strokeRect(-0.5, -0.5, S * cell + 1, T * cell + 1);
   if (gold && site.sure) {
     context.strokeStyle = theme.gold;
     const sure = new Set(site.sure.map(String));
-    for (const [t, s] of [...site.possible.filter((pair) => !sure.has(String(pair))), ...site.sure]) {
+    for (const [t, s] of [...site.possible, ...site.sure]) { // a sure link is drawn over its dashes
       const isSure = sure.has(`${t},${s}`);
       context.lineWidth = isSure ? 2 : 1;
       context.setLineDash(isSure ? [] : [3, 2]);
@@ -116,7 +117,7 @@ function drawMap(entry, { theme, cell, gold }, row) {
     context.fillStyle = theme.ink;
     if (row >= 0 && !(site.causal && s > row)) { // a key takes the color of its weight in the marked row
       const [r, g, b] = theme.ramp(rowOf(entry, row)[s]);
-      context.fillStyle = `rgb(${r},${g},${b})`;
+      context.fillStyle = color(rowOf(entry, row)[s]);
       context.fillRect(-3, -cell / 2, top - 2, cell);
       context.fillStyle = 0.3 * r + 0.59 * g + 0.11 * b > 120 ? '#000' : '#fff';
     }
@@ -129,21 +130,6 @@ function drawMap(entry, { theme, cell, gold }, row) {
   context.strokeRect(0, row * cell, S * cell, cell);
 }
 
-/** Hatch the keys that a causal mask blocks: these are no small weights, there are none. */
-function hatch(context, T, cell) {
-  context.save();
-  context.beginPath();
-  for (let t = 0; t < T - 1; t++) context.rect((t + 1) * cell, t * cell, (T - 1 - t) * cell, cell);
-  context.clip();
-  context.beginPath();
-  for (let x = -T * cell; x < T * cell; x += 6) {
-    context.moveTo(x, T * cell);
-    context.lineTo(x + T * cell, 0);
-  }
-  context.stroke();
-  context.restore();
-}
-
 class AttentionMaps {
   constructor(root, data) {
     const steps = data.series.flatMap((series) => series.steps), probes = steps.flatMap((step) => step.probes);
@@ -153,7 +139,7 @@ class AttentionMaps {
       root.append(element('p', 'am-note', 'There are no attention maps.'));
       return;
     }
-    this.steps = unique(steps.map((one) => one.step)).sort((a, b) => a - b);
+    this.steps = [...new Set(steps.map((one) => one.step))].sort((a, b) => a - b);
     this.buildControls(probes, sites);
     this.text = element('p', 'am-text');
     this.legend = element('div', 'am-legend');
@@ -283,16 +269,17 @@ class AttentionMaps {
   }
 
   numbers([entropy, distance, largest, aer]) {
-    const list = element('div', 'am-numbers');
-    const add = (name, value, unit, title) => {
+    const list = element('div', 'am-numbers'), rows = [
+      ['entropy', entropy, ' nats', 'entropy of the weights, mean over queries'],
+      ['distance', distance, ' tokens', 'mean distance between query and key, along the diagonal in cross-attention'],
+      ['largest', largest, '', 'largest weight, mean over queries'],
+      ['AER', aer, '', 'alignment error rate against the gold alignment; 0 is perfect'],
+    ];
+    for (const [name, value, unit, title] of rows.filter((row) => row[1] !== null)) {
       const item = Object.assign(element('span', '', `${name} `), { title });
       item.append(element('b', '', value.toFixed(2)), unit);
       list.append(item);
-    };
-    add('entropy', entropy, ' nats', 'entropy of the weights, mean over queries');
-    add('distance', distance, ' tokens', 'mean distance between query and key, along the diagonal in cross-attention');
-    add('largest', largest, '', 'largest weight, mean over queries');
-    if (aer !== null) add('AER', aer, '', 'alignment error rate against the gold alignment; 0 is perfect');
+    }
     return list;
   }
 
