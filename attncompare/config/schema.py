@@ -140,7 +140,7 @@ class RunConfig(_Sections):
             kinds = {name: registry.load("datasets", name).kind for name in registry.names("datasets")}
             valid = ", ".join(name for name, kind in kinds.items() if kind == task.data_kind)
             raise ValueError(
-                f"data={self.data.name} does not fit task={self.task.name}, which learns from {task.data_kind}; "
+                f"data={self.data.name} does not fit task={self.task.name}, which learns from {task.data_kind} data; "
                 f"valid: {valid}"
             )
         if data.kind == "text" and not self.data.tokenizer.joint:

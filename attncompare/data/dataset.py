@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from attncompare.data.corpus import Corpus
 
 SPLITS = ("train", "val", "test")
-COLUMNS = {"pairs": ("source", "target"), "text": ("text",)}
+COLUMNS = {"parallel": ("source", "target"), "text": ("text",)}
 """The columns of text that each kind of rows has."""
 PathOrNull = Annotated[
     Annotated[str, StringConstraints(min_length=1)] | None, must_be("null, or a path of a folder or file")
@@ -101,11 +101,11 @@ class Dataset(ABC):
         data_seed: what generated data, and splits that are drawn, follow from.
 
     Attributes:
-        kind: what its rows are: ``pairs`` of source and target, or ``text``.
+        kind: what its rows are: ``parallel`` text of source and target, or ``text``.
         Config: the schema of its settings.
     """
 
-    kind: ClassVar[Literal["pairs", "text"]]
+    kind: ClassVar[Literal["parallel", "text"]]
     Config: ClassVar[type[DatasetConfig]] = DatasetConfig
     config: DatasetConfig
 

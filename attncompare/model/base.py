@@ -140,12 +140,12 @@ class Backbone:
 
 
 def new_model(
-    kind: Literal["text", "pairs"], config: Any, vocabulary: Vocabulary, make_attention: MakeAttention
+    kind: Literal["text", "parallel"], config: Any, vocabulary: Vocabulary, make_attention: MakeAttention
 ) -> Any:
     """Return a fresh model of the backbone that the section ``config`` names.
 
     Args:
-        kind: what it reads; ``text``: a :class:`TextModel`, ``pairs``: a :class:`PairModel`.
+        kind: what it reads; ``text``: a :class:`TextModel`, ``parallel``: a :class:`PairModel`.
         config: the section ``backbone``.
         vocabulary: the tokens.
         make_attention: called once for each attention module.

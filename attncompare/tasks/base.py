@@ -71,7 +71,7 @@ class Task(LightningModule):
 
     Attributes:
         title: what tables call the task.
-        data_kind: the kind of datasets that it learns from: ``pairs`` or ``text``.
+        data_kind: the kind of datasets that it learns from: ``parallel`` or ``text``.
         outputs: what :meth:`evaluate_batch` returns, for metrics to choose from.
         fixed_shapes: whether all training batches have one shape, so that compiled kernels repeat their bits.
         always_causal: whether each self-attention is causal whatever the variant says.
@@ -85,7 +85,7 @@ class Task(LightningModule):
 
     Config: ClassVar[type[TaskConfig]]
     title: ClassVar[str]
-    data_kind: ClassVar[Literal["pairs", "text"]]
+    data_kind: ClassVar[Literal["parallel", "text"]]
     outputs: ClassVar[tuple[str, ...]]
     fixed_shapes: ClassVar[bool] = False
     always_causal: ClassVar[bool] = False

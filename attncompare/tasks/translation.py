@@ -23,7 +23,7 @@ class Translation(Task):
     """
 
     title = "Translation"
-    data_kind = "pairs"
+    data_kind = "parallel"
     outputs = ("nats_N", "correct_N", "items_N", "hypotheses", "references", "sentence_items")
     abilities = ("translate",)
 

@@ -257,7 +257,7 @@ def test_datasets_are_found_and_declare_themselves_without_torch():
     }
     for name in names("datasets"):
         one = load("datasets", name)
-        assert one.kind in ("pairs", "text") and "tokenizer" in one.Config.model_fields
+        assert one.kind in ("parallel", "text") and "tokenizer" in one.Config.model_fields
     with pytest.raises(Refused, match=r"unknown dataset 'pair' \(did you mean pairs\?\); valid: .*recall"):
         load("datasets", "pair")
     code = (

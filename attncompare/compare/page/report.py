@@ -84,7 +84,7 @@ def _section(comparison: Comparison, map_bytes: int) -> dict[str, Any]:
         "styles": styles(comparison),
         "seeds": max(len(variant.runs) for variant in comparison.variants),
         "headline": headline(comparison, found),
-        "pairs": pairs_by_metric(found),
+        "by_metric": pairs_by_metric(found),
         "tests": [NUMBERS, *map(numbers, found)] if found else [],
         "costs": cost_sentences(table),
         "table": table,

@@ -20,7 +20,7 @@ Language = Literal["en", "de", "fr", "cs"]
 class Multi30k(FileData):
     """``data=multi30k``: from a folder, or fetched once."""
 
-    kind = "pairs"
+    kind = "parallel"
 
     class Config(DatasetConfig):
         """Which languages, in which form, and which test set."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Pairs(OwnData):
     """``data=pairs``: two text files for each split, a table for each, or one table."""
 
-    kind = "pairs"
+    kind = "parallel"
 
     class Config(OwnDataConfig):
         """The names of two columns, and whether empty sentences may be."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Reverse(Dataset):
     """``data=reverse``: the gold alignment is the other diagonal."""
 
-    kind = "pairs"
+    kind = "parallel"
 
     class Config(GeneratedConfig):
         """How many letters are in use, and how long the strings are."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Locale(Dataset):
     """``data=locale``: dates, times, numbers, units, currencies, names, and lists of them."""
 
-    kind = "pairs"
+    kind = "parallel"
 
     class Config(GeneratedConfig):
         """Which two locales."""
