@@ -2,9 +2,11 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -49,6 +51,9 @@ def _fitting(labels: Sequence[str], size: int) -> tuple[str, ...]:
     return tuple(labels if len(labels) == size else map(str, range(1, size + 1)))
 
 
+_MEMORY = 64 * 2**20  # bytes of maps that a callback holds; those of further steps are read from their files at the end
+
+
 class AttentionMaps(Callback):
     """Keeps the attention maps of the same sentences before training and at each of its validations, as files and pictures.
 
@@ -61,11 +66,14 @@ class AttentionMaps(Callback):
         self.probes, self.images = list(probes), images
         self.page: str | None = None
         self._folder = Path(folder)
+        self._held: dict[int, list[ProbeMaps]] = {}
+        self._room = _MEMORY
 
     @property
     def maps(self) -> list[tuple[int, list[ProbeMaps]]]:
-        """The maps of all steps in order, also of those before the run was resumed, from their files."""
-        return sorted(map(load_maps, (self._folder / "maps").glob("step-*.npz")), key=lambda one: one[0])
+        """The maps of all steps in order; of files only those are read that were written before the run was resumed."""
+        steps = {int(file.stem.removeprefix("step-")): file for file in (self._folder / "maps").glob("step-*.npz")}
+        return [(step, self._held[step] if step in self._held else load_maps(steps[step])[1]) for step in sorted(steps)]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Capture the maps of the untrained model."""
@@ -85,6 +93,10 @@ class AttentionMaps(Callback):
         folder = self._folder / "maps"
         folder.mkdir(exist_ok=True)
         save_maps(folder / f"step-{step:07d}.npz", step, maps)
+        held = [_rounded(one) for one in maps]
+        self._room -= sum(site.weights_LHTS.nbytes for one in held for site in one.sites)
+        if self._room > 0:
+            self._held[step] = held
         for one in maps[: self.images]:
             for site in one.sites:
                 png = heatmap_png(site, f"{self._label(task)}, {site.title}, step {step}")
@@ -103,3 +115,10 @@ class AttentionMaps(Callback):
         """Return the name of the attention variant, or that of the run for a module without a config of ours."""
         config: Any = getattr(task, "config", None)
         return str(config.attention.name) if hasattr(config, "attention") else self._folder.name
+
+
+def _rounded(one: ProbeMaps) -> ProbeMaps:
+    """Return the maps with the precision of their files, so that a page shows what is read from there."""
+    return replace(
+        one, sites=tuple(replace(site, weights_LHTS=site.weights_LHTS.astype(np.float16)) for site in one.sites)
+    )
