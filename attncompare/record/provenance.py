@@ -69,7 +69,7 @@ def environment(data_fingerprint: str) -> dict[str, Any]:
 
     from attncompare.attention.kernels.build import identity
 
-    packages = {dist.name: dist.version for dist in sorted(distributions(), key=lambda dist: dist.name.lower())}
+    packages = _packages()
     return {
         "attncompare": packages.get("attncompare"),
         "python": platform.python_version(),
@@ -86,6 +86,13 @@ def environment(data_fingerprint: str) -> dict[str, Any]:
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "data_fingerprint": data_fingerprint,
     }
+
+
+@cache
+def _packages() -> dict[str, str]:
+    """Return the versions of all installed packages; each name is read from a file, which adds up."""
+    found = [(dist.name, dist.version) for dist in distributions()]
+    return dict(sorted(found, key=lambda package: package[0].lower()))
 
 
 def recorded_threads(environment: dict[str, Any], source: str | Path) -> int | None:
