@@ -36,12 +36,9 @@ def test_the_commands_of_the_readme_run(block, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_python_of_the_readme_runs(tmp_path):
-    first, score = blocks("python")
-    exec(compile(first, "README.md", "exec"), {})
-    names = {"__name__": "readme"}
-    exec(compile(score, "README.md", "exec"), names)
-    assert names["Cosine"](2, 8).flops_per_score() == 48
+def test_the_python_of_the_readme_runs():
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), {})
 
 
 def test_make_compare_trains_compares_and_writes_the_page(tmp_path):

@@ -25,7 +25,7 @@ def installed(tmp_path_factory):
 
 def run(installed, cwd, *arguments):
     environment = {**os.environ, "PYTHONPATH": str(installed)}
-    command = [sys.executable, "-m", "attncompare.cli", *arguments]
+    command = [sys.executable, "-m", "attncompare", *arguments]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 

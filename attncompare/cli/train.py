@@ -113,6 +113,10 @@ def _with_resume_as_override(arguments: list[str]) -> list[str]:
             folder = folder if equals else next(rest, "")
             if not folder or folder.startswith("-"):
                 raise Refused("--resume: give the folder of an unfinished run")
+            try:
+                path(folder)
+            except argparse.ArgumentTypeError as error:
+                raise Refused(f"--resume {error}") from None
             word = "resume='" + folder.replace("\\", "\\\\").replace("'", "\\'") + "'"  # noqa: PLW2901
         words.append(word)
     return words

@@ -11,7 +11,7 @@ terminal.py  maps in the terminal
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from attncompare.maps.maps import ProbeMaps, SiteMap, alignment_error_rate, head_numbers, load_maps, save_maps
+from attncompare.maps.maps import ProbeMaps, SiteMap, alignment_error_rate, head_numbers, load_maps, maps_of, save_maps
 
 if TYPE_CHECKING:
     from attncompare.maps.capture import AttentionMaps, probe_maps

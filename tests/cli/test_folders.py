@@ -76,7 +76,7 @@ def test_a_folder_that_is_no_run(refused, arguments):
             Path("empty").mkdir()
         given = (command, *rest, name) if command == "train" else (command, name, *rest)
         line = refused(*given)
-        assert name in line and words in line
+        assert name[:40] in line and words in line
 
 
 @pytest.mark.parametrize("state", ["running", "failed"])
@@ -122,7 +122,7 @@ def test_a_run_goes_on_where_it_stands_and_a_finished_one_is_left_as_it_is(cli, 
 
 
 def test_the_runs_of_a_sweep_that_were_not_started_are_counted(cli, sweep):
-    words = "2 of its 4 runs have no record yet"
+    words = "2 of its 4 runs not started"
     code, out, err = cli("compare", sweep)
     assert code == 0 and words in err and "sweep/b" in out
     code, out, _ = cli("reproduce", sweep)
@@ -152,7 +152,7 @@ def test_runs_that_cannot_be_written_are_refused_before_any_work(refused, runs):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"val.de": None}, ["val.de", "No such file"]),
+        ({"val.de": None}, ["val.de", "no such file"]),
         ({"train.de": b"ein Mann geht\n"}, ["train.en", "3", "train.de", "1"]),
         ({"train.en": b"a man walks\nthe d\xffg sleeps\nok\n"}, ["train.en, line 2", "UTF-8"]),
     ],

@@ -2,6 +2,7 @@
 
 import json
 
+import torch
 import yaml
 
 from attncompare.config import CONF_DIR
@@ -20,3 +21,9 @@ def data_config(name, **changes):
 def dataset(name, data_seed=1, **changes):
     """Return the dataset of such a section."""
     return load("datasets", name)(data_config(name, **changes), data_seed)
+
+
+def same_batch(one, other):
+    """Return whether two batches hold the same tensors and the same share of their step."""
+    pairs = zip(one, other, strict=True)
+    return all(torch.equal(*pair) if isinstance(pair[0], torch.Tensor) else pair[0] == pair[1] for pair in pairs)

@@ -9,6 +9,7 @@ from pathlib import Path
 import datasets
 import pytest
 import torch
+from dataset_configs import same_batch
 
 from attncompare.data import encoding
 from attncompare.data.cache import cache_folder
@@ -192,7 +193,7 @@ def test_from_the_cache_come_the_same_batches_and_probes(make_module, name, monk
         assert large.tokenizer.to_text() == small.tokenizer.to_text()
         assert batches_of(large, 1) == batches_of(small, 1)
         for one, other in zip(large.test_dataloader(), small.test_dataloader(), strict=True):
-            assert all(torch.equal(*parts) for parts in zip(one, other, strict=True))
+            assert same_batch(one, other)
         assert [probe.target_ids for probe in large.probes(3)] == [probe.target_ids for probe in small.probes(3)]
     assert sum(one.is_dir() for one in cache_folder().iterdir()) == (7 if name in ("locale", "pairs") else 4)
 

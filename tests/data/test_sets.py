@@ -40,7 +40,7 @@ def stream_set(documents, max_length):
 
 def test_pairs_are_framed_and_padded():
     pairs = pair_set(["a b", "a"], ["c", "c d a"], 10, cut=False)
-    source_BS, target_BT, index_B = pairs[[1, 0]]
+    source_BS, target_BT, index_B, *_ = pairs[[1, 0]]
     assert source_BS.tolist() == [[*ids("a"), EOS, PAD], [*ids("a b"), EOS]]
     assert target_BT.tolist() == [[BOS, *ids("c d a"), EOS], [BOS, *ids("c"), EOS, PAD, PAD]]
     assert index_B.tolist() == [1, 0]

@@ -22,14 +22,14 @@ TIMED = (
 
 @pytest.fixture
 def timed(tmp_path, monkeypatch):
-    """A run that planned 100 steps, became slow, and was ended by its time at step 61; and its clock."""
+    """A run that planned 100 steps, became slow, and was ended by its time at step 62; and its clock."""
     clock = FakeClock(monkeypatch)
 
     def slower(progress):
         clock.pace = 10.0 if progress.step >= 56 else 1.0
 
     run = train(composed_config(tmp_path / "runs", TIMED), on_progress=slower)
-    assert (run.summary["planned_steps"], run.summary["planned_after"], run.summary["steps"]) == (100, 50, 61)
+    assert (run.summary["planned_steps"], run.summary["planned_after"], run.summary["steps"]) == (100, 50, 62)
     assert run.summary["ended_by"] == "max_time"
     return run, clock
 
@@ -47,8 +47,8 @@ def test_it_comes_out_identical_on_a_machine_of_any_speed(cli, timed, pace):
     assert code == 0 and out.startswith("verdict: identical"), err
     report, again = reproduction("runs")
     assert report["verdict"] == "identical"
-    assert again.summary["steps"] == 61 and again.summary["ended_by"] == "max_time"
-    assert facts_of(again).course == facts_of(run).course == {"planned_after": 50, "planned_steps": 100, "last": 61}
+    assert again.summary["steps"] == 62 and again.summary["ended_by"] == "max_time"
+    assert facts_of(again).course == facts_of(run).course == {"planned_after": 50, "planned_steps": 100, "last": 62}
 
 
 def test_its_repetition_can_be_interrupted_too(timed, tmp_path):

@@ -175,6 +175,7 @@ def test_several_processes_are_refused_where_no_command_can_be_run_again(make_co
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     monkeypatch.delattr("sys.ps1")
+    monkeypatch.setattr("sys.argv", [__file__])
     with pytest.raises(Refused, match=r"trainer.devices=2: valid here: 1 to 1.*trainer.accelerator=cpu"):
         train(make_config(*SMOKE, *NO_TRACKING, "trainer.devices=2", "trainer.accelerator=auto"))
 
