@@ -28,7 +28,9 @@ def environment():
     return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-@pytest.mark.parametrize("block", blocks("bash"))
+@pytest.mark.parametrize(
+    "block", [pytest.param(block, marks=[] if "make" in block else pytest.mark.long) for block in blocks("bash")]
+)
 def test_the_commands_of_the_readme_run(block, tmp_path):
     done = subprocess.run(
         ["bash", "-c", PRELUDE + block], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
@@ -43,7 +45,7 @@ def test_the_python_of_the_readme_runs():
 
 def test_make_compare_trains_compares_and_writes_the_page(tmp_path):
     prefix = Path(sys.prefix)
-    overrides = f"trainer=smoke attention=dot,scaled runs={tmp_path / 'runs'}"
+    overrides = f"trainer=smoke attention=dot runs={tmp_path / 'runs'}"
     command = ["make", "compare", f"VENV={prefix}", "-o", str(prefix / "installed"), f"OVERRIDES={overrides}"]
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

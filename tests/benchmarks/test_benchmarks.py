@@ -201,6 +201,7 @@ def test_a_library_that_is_not_there_is_named_with_what_installs_it(monkeypatch)
         models.XDecoder(SIZES)
 
 
+@pytest.mark.long
 def test_scripts_print_their_tables_in_markdown(capfd):
     attention.main(["--quick", "--threads", "1", "--scores", "dot", "--lengths", "16"])
     decode.main(["--quick", "--threads", "1"])

@@ -17,6 +17,9 @@ QUICK = (*SMOKE, "tracking=disabled", "tracking.probes=0")
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
 
 
+LONGER = [pytest.param(line, marks=pytest.mark.long) for line in ("train --cfg job", "translate run run/config.yaml")]
+
+
 def shell(line, cwd):
     """Run a line of a shell in which ``attncompare`` is the command; give the exit codes of its pipe, and what it said."""
     called = shlex.join(command())
@@ -30,7 +33,7 @@ def shell(line, cwd):
     return [int(code) for code in codes.split()[1:]], out, done.stderr
 
 
-@pytest.mark.parametrize("sweep", [(), ("-m", "seed=1,2")], ids=["run", "sweep"])
+@pytest.mark.parametrize("sweep", [(), pytest.param(("-m", "seed=1,2"), marks=pytest.mark.long)], ids=["run", "sweep"])
 def test_training_goes_on_when_nobody_reads_its_progress_any_more(tmp_path, sweep):
     train = shlex.join(["train", *sweep, *QUICK])
     codes, _, _ = shell(f"attncompare {train} 2>&1 >path | head -1", tmp_path)
@@ -39,6 +42,7 @@ def test_training_goes_on_when_nobody_reads_its_progress_any_more(tmp_path, swee
     assert (tmp_path / (tmp_path / "path").read_text().strip()).is_dir()
 
 
+@pytest.mark.long
 @FULL
 def test_training_goes_on_where_its_progress_cannot_be_written_and_its_path_is_a_result(tmp_path):
     train = shlex.join(["train", *QUICK])
@@ -50,13 +54,14 @@ def test_training_goes_on_where_its_progress_cannot_be_written_and_its_path_is_a
     assert err.endswith("\nerror: standard output cannot be written (No space left on device)\n")
 
 
-@pytest.mark.parametrize("line", ["train --cfg job", "compare run", "translate run run/config.yaml", "--help"])
+@pytest.mark.parametrize("line", ["compare run", "--help", *LONGER])
 def test_a_result_that_nobody_reads_is_a_quiet_failure(finished_run, tmp_path, line):
     shutil.copytree(finished_run.path, tmp_path / "run")
     codes, _, err = shell(f"(sleep 0.2; attncompare {line}) | exec true", tmp_path)
     assert (codes, err) == ([1, 0], "")
 
 
+@pytest.mark.long
 @FULL
 @pytest.mark.parametrize("line", ["train --cfg job", "compare run"])
 def test_a_result_that_cannot_be_written_is_a_failure_in_one_line(finished_run, tmp_path, line):
@@ -65,6 +70,7 @@ def test_a_result_that_cannot_be_written_is_a_failure_in_one_line(finished_run, 
     assert (codes, err) == ([1], "error: standard output cannot be written (No space left on device)\n")
 
 
+@pytest.mark.long
 def test_streams_that_were_closed_from_outside_are_no_files_of_the_run(tmp_path):
     codes, out, err = shell(f"attncompare {shlex.join(['train', *QUICK])} <&- >&- 2>&-", tmp_path)
     assert (codes, out, err) == ([0], [], "")

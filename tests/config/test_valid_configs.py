@@ -38,7 +38,7 @@ def check_record(run, settings):
     assert len(run.items()) == values["data"]["test_size"] or values["trainer"]["limit_batches"]
 
 
-@cases(quick=6, long=300, shrink=False, settings=valid_settings(("reverse", "recall")))
+@cases(quick=3, long=300, shrink=False, settings=valid_settings(("reverse", "recall")))
 def test_every_valid_config_trains_two_steps(trained, settings):
     check_record(trained(settings), settings)
 

@@ -49,7 +49,7 @@ def refusal(values):
     return None
 
 
-@cases(quick=400, long=5_000, groups=st.sampled_from(WHOLE), value=odd_values, data=st.data())
+@cases(quick=150, long=5_000, groups=st.sampled_from(WHOLE), value=odd_values, data=st.data())
 def test_any_value_anywhere_is_taken_as_it_is_or_refused(groups, value, data):
     values = base_values(*groups)
     path = data.draw(st.sampled_from(sorted(paths(values))))
@@ -57,7 +57,7 @@ def test_any_value_anywhere_is_taken_as_it_is_or_refused(groups, value, data):
     refusal(values)
 
 
-@cases(quick=150, long=2_000, groups=st.sampled_from(WHOLE), name=st.text(max_size=8), value=odd_values, data=st.data())
+@cases(quick=60, long=2_000, groups=st.sampled_from(WHOLE), name=st.text(max_size=8), value=odd_values, data=st.data())
 def test_an_unknown_key_is_refused_and_named(groups, name, value, data):
     values = base_values(*groups)
     path = data.draw(st.sampled_from([(name,), *((*path[:-1], name) for path in sorted(paths(values)))]))
@@ -80,7 +80,7 @@ BAD_LABELS = ("..", ".", "../x", "/tmp", "a/b", "a\\b", "~", "a b", "-x", "a\n",
 bad_texts = st.text(min_size=1).filter(lambda text: not text.isascii() or not text[0].isalnum() or "/" in text)
 
 
-@cases(quick=200, long=10_000, path=st.sampled_from(LABELS), label=st.sampled_from(BAD_LABELS) | bad_texts)
+@cases(quick=80, long=10_000, path=st.sampled_from(LABELS), label=st.sampled_from(BAD_LABELS) | bad_texts)
 def test_no_label_leads_out_of_the_runs_folder(path, label):
     values = base_values()
     section_of(values, path)[path[-1]] = label

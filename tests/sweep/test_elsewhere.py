@@ -29,6 +29,7 @@ def needs(launcher):
     return pytest.mark.skipif(missing, reason=f"needs the extra {extra}")
 
 
+@pytest.mark.long
 @needs("submitit_local")
 def test_submitit_trains_two_runs_of_which_one_fails(tmp_path):
     diverging = ("optimizer.clip_norm=null", "optimizer.warmup_steps=0", "optimizer.lr=0.001,1e30")

@@ -46,34 +46,35 @@ def wait_until(condition, seconds=60):
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
-    """Two seeds with two learning rates, of which one is beyond all reason: its loss becomes NaN."""
+    """Two learning rates, of which one is beyond all reason: its loss becomes NaN."""
     folder = tmp_path_factory.mktemp("sweep")
     diverging = ("optimizer.clip_norm=null", "optimizer.warmup_steps=0", "optimizer.lr=0.001,1e30")
-    return folder, attncompare("train", "-m", *SMOKE, *diverging, "seed=1,2", cwd=folder)
+    return folder, attncompare("train", "-m", *SMOKE, *diverging, cwd=folder)
 
 
 def test_each_run_has_a_folder_and_a_wandb_run_of_its_own(sweep):
     folder, done = sweep
     (sweep_folder,) = folder.glob("runs/*/*-sweep")
     runs = find_runs([folder])
-    assert len(runs) == 4 and all(run.path.parent == sweep_folder for run in runs)
+    assert len(runs) == 2 and all(run.path.parent == sweep_folder for run in runs)
     asked = yaml.safe_load((sweep_folder / "sweep.yaml").read_text())["runs"]
-    assert len(asked) == 4 and all("trainer=smoke" in overrides for overrides in asked)
-    assert f"4 runs, {min(4, len(os.sched_getaffinity(0)))} at a time, in runs/" in done.stderr
+    assert len(asked) == 2 and all("trainer=smoke" in overrides for overrides in asked)
+    assert f"2 runs, {min(2, len(os.sched_getaffinity(0)))} at a time, in runs/" in done.stderr
     starts = [inspect(run)["run"][0] for run in runs]
     assert {start["run_group"] for start in starts} == {f"{sweep_folder.parent.name}-{sweep_folder.name}"}
-    assert len({start["run_id"] for start in starts}) == 4
+    assert len({start["run_id"] for start in starts}) == 2
 
 
 def test_a_failing_run_stops_no_other_and_is_told_at_the_end(sweep):
     folder, done = sweep
     states = sorted((run.config.optimizer.lr, run.state) for run in find_runs([folder]))
-    assert states == [*[(0.001, "finished")] * 2, *[(1e30, "failed")] * 2]
+    assert states == [(0.001, "finished"), (1e30, "failed")]
     assert (done.returncode, done.stdout) == (1, "") and "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("error: 2 of 4 runs did not finish: ")
-    assert done.stderr.count("failed; its last lines:") == 2 and "loss is nan" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: 1 of 2 runs did not finish: ")
+    assert done.stderr.count("failed; its last lines:") == 1 and "loss is nan" in done.stderr
 
 
+@pytest.mark.long
 def test_ctrl_c_closes_every_run_and_the_same_command_goes_on(tmp_path):
     command = ("train", "-m", *BEGUN, "trainer.max_steps=800,801,802", "hydra.launcher.workers=2")
     started = Started(*command, cwd=tmp_path)
@@ -96,6 +97,7 @@ def test_ctrl_c_closes_every_run_and_the_same_command_goes_on(tmp_path):
     assert "all 3 runs finished already" in again.stderr and len(find_runs([tmp_path])) == 3
 
 
+@pytest.mark.long
 def test_ctrl_c_before_the_first_step_leaves_no_run_that_seems_to_go_on(tmp_path):
     started = Started(
         "train", "-m", *ENDLESS, "tracking=disabled", "seed=1,2,3", "hydra.launcher.workers=2", cwd=tmp_path
@@ -109,6 +111,7 @@ def test_ctrl_c_before_the_first_step_leaves_no_run_that_seems_to_go_on(tmp_path
     assert {Run.open(file.parent).state for file in sweep_folder.rglob("summary.json")} <= {"interrupted"}
 
 
+@pytest.mark.long
 @linux
 def test_a_run_that_is_killed_has_failed_and_the_next_one_is_trained(tmp_path):
     one_by_one = ("hydra.launcher.workers=1", "trainer.max_steps=1000000,2")
@@ -133,6 +136,7 @@ def test_a_sweep_that_is_killed_stops_its_runs_and_they_can_go_on(tmp_path):
         assert list(run.path.glob("checkpoints/resume-*"))
 
 
+@pytest.mark.long
 @linux
 def test_a_sweep_of_runs_of_two_processes_starts_nothing_twice(tmp_path):
     two = ("trainer.devices=2", "tracking=disabled", "tracking.probes=1", "seed=1,2")

@@ -113,6 +113,7 @@ def stopped_by(number, folder, *overrides):
     return run
 
 
+@pytest.mark.long
 @needs_proc
 def test_sigterm_stops_both_after_a_step_and_they_go_on_as_the_same_run(tmp_path, of_two):
     stopped = stopped_by(signal.SIGTERM, tmp_path, *PAIRS)

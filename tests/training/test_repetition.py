@@ -42,6 +42,7 @@ def repeat(home, variant, threads, times):
         assert runs[-1].summary["training_state_sha256"] == runs[0].summary["training_state_sha256"]
 
 
+@pytest.mark.long
 def test_a_repetition_with_two_threads_is_identical(tmp_path):
     repeat(tmp_path, "additive", 2, 2)
 
