@@ -63,7 +63,7 @@ def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
     from yaml import YAMLError
 
     from attncompare.config import CONF_DIR
-    from attncompare.config.checks import check_arguments, check_conf, groups_of
+    from attncompare.config.checks import check_arguments, groups_of
     from attncompare.config.messages import HYDRA_ERRORS, explain_hydra, raised_by_hydra, shown
 
     for word in arguments:
@@ -85,7 +85,6 @@ def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
     with tempfile.TemporaryDirectory() as scratch:
         sys.argv = ["attncompare train", *options, *overrides, f"hydra.sweep.dir='{scratch}'"]
         try:
-            check_conf(CONF_DIR)
             check_arguments(overrides, groups_of(CONF_DIR))
             hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(collect)()
         except HYDRA_ERRORS as error:
@@ -94,7 +93,7 @@ def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
             if not raised_by_hydra(error):
                 raise
             raise Refused(f"cannot compose the config: {shown(str(error))}") from None
-        except YAMLError as error:  # in a config of an installed package; ours are read before
+        except YAMLError as error:  # in a file of conf/ or of an installed package
             raise Refused(f"no yaml: {' '.join(str(error).split())}") from None
         except RecursionError:
             raise Refused("the config is nested too deeply, or its references go in a circle") from None

@@ -1,24 +1,23 @@
-"""What no config may hold, whoever wrote it: nothing that Hydra would run.
+"""What no command line may ask of Hydra: nothing that it would run.
 
 Hydra instantiates ``_target_`` in its own section and configures logging, which can name any callable, before a job
-function is called; so the files of ``conf/`` and the command line are checked before Hydra sees them.
+function is called; so arguments are checked before Hydra sees them. The files of ``conf/`` are code's neighbours and as
+trusted as the code.
 """
 
 import importlib.util
 import re
-import shlex
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from attncompare.config.messages import shown
-from attncompare.config.plain_values import CALLS, check_references, flatten, leaves, safe_yaml
+from attncompare.config.plain_values import CALLS, check_references, leaves
 from attncompare.errors import Refused
 from attncompare.registry import unknown
 
 _NAME = r"[A-Za-z0-9_][\w.+-]*"
 _OPTION = re.compile(rf"{_NAME}(?:/{_NAME})*")
-_DEFAULT = re.compile(rf"(?:(?:override|optional) )*/?{_NAME}(?:/{_NAME})*(?:@_global_(?:\.(?!hydra\b)\w+)*)?")
 _OPEN = ("hydra/launcher", "hydra.launcher.workers", "hydra.sweeper.fresh", "hydra.mode")
 # Each launcher with the module that it needs, and the extra of attncompare that brings it.
 _LAUNCHERS = {
@@ -35,64 +34,12 @@ _RESOURCES = (
     *("ray.remote.num_cpus", "ray.remote.num_gpus"),
 )
 _RESOURCE = re.compile(r"[\w.,:=+/-]{0,200}")
-# What the section `hydra` of a file may set, with the only value where one is safe.
-_WRITTEN: dict[str, tuple[Any, ...]] = {
-    "mode": (),
-    "launcher.workers": (),
-    "help.app_name": (),
-    "help.template": (),
-    "output_subdir": (None,),
-    "run.dir": (".",),
-}
 _MOST_RUNS = 10_000  # of one range of a sweep, which is written out at once
 
 
 def groups_of(folder: Path) -> set[str]:
     """Return the names of the groups of configs in ``folder``."""
     return {entry.name for entry in folder.iterdir() if entry.is_dir()}
-
-
-def check_conf(folder: Path) -> None:
-    """Check every yaml file below ``folder`` as :func:`check_conf_file` does."""
-    groups = groups_of(folder)
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink() and path.is_dir():  # Hydra would read what stands there, unchecked
-            raise Refused(f"{path}: a symbolic link; configs stand in the folder itself")
-        if path.suffix == ".yaml":
-            check_conf_file(path.read_bytes(), path.relative_to(folder.parent), groups)
-
-
-def check_conf_file(content: bytes, name: Path, groups: Collection[str]) -> None:
-    """Refuse a file of configs that reaches into Hydra or builds objects.
-
-    Args:
-        content: yaml.
-        name: its path, which begins with the name of the folder of configs.
-        groups: of which a sweep may name files.
-
-    Raises:
-        Refused: names the file and the key.
-    """
-    if "hydra" in map(str.lower, name.parts[1:-1]):
-        raise Refused(f"{name}: Hydra's own options come from Hydra and from installed packages, not from files")
-    for line in content.decode(errors="replace").splitlines():
-        if re.match(r"\s*#\s*@", line) and line.split() != ["#", "@package", "_global_"]:
-            raise Refused(f"{name}: the header '{line.strip()}' is not read; valid: # @package _global_")
-    values = safe_yaml(content, name)
-    check_references(values, str(name))
-    if not isinstance(values, dict):
-        return
-    for _, value in leaves(values.get("defaults") or []):
-        if isinstance(value, str) and not _DEFAULT.fullmatch(value):
-            raise Refused(f"{name}: defaults: {shown(value)} is no group and no file in one")
-    for entry in (entry for entry in values.get("defaults") or [] if isinstance(entry, dict)):
-        for group, choice in entry.items():
-            valid = {"hydra/launcher": _LAUNCHERS, "hydra/sweeper": ("combinations",)}.get(
-                str(group).split()[-1].lstrip("/")
-            )
-            if valid and choice not in valid:
-                raise Refused(f"{name}: defaults: {group}: {shown(choice)}; valid: {', '.join(valid)}")
-    _check_hydra(values.get("hydra") or {}, name, groups)
 
 
 def check_arguments(overrides: Sequence[str], groups: Collection[str]) -> None:
@@ -167,24 +114,3 @@ def _check_resource(key: str, values: list[Any], line: str) -> None:
         )
     if len(values) != 1 or not _RESOURCE.fullmatch(str(values[0])):
         raise Refused(f"{line}: must be one number or name, of letters, digits and any of . , : = + / - _")
-
-
-def _check_hydra(section: Any, name: Path, groups: Collection[str]) -> None:
-    if not isinstance(section, dict):
-        raise Refused(f"{name}: hydra: must be a section with keys of its own")
-    sweeper = section.get("sweeper") or {}
-    params, cases = (sweeper.get("params", {}), sweeper.get("cases", [])) if isinstance(sweeper, dict) else (None, None)
-    if not isinstance(params, dict) or not isinstance(cases, list) or set(sweeper) - {"params", "cases"}:
-        valid = "params, a section of keys and their values, and cases, a list of lines of overrides"
-        raise Refused(f"{name}: hydra.sweeper: valid: {valid}")
-    try:
-        check_arguments([f"{key}={value}" for key, value in params.items()], groups)
-        for case in cases:
-            check_arguments(shlex.split(str(case)), groups)
-    except (Refused, ValueError) as error:
-        raise Refused(f"{name}: hydra.sweeper: {error}") from None
-    for key, value in flatten({key: value for key, value in section.items() if key != "sweeper"}).items():
-        allowed = _WRITTEN.get(key)
-        if allowed is None or (allowed and value not in allowed):
-            valid = ", ".join(f"hydra.{one}" for one in (*_WRITTEN, "sweeper.params"))
-            raise Refused(f"{name}: hydra.{key}={value}: this part of Hydra is not open to configs; valid: {valid}")
