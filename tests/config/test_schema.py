@@ -165,7 +165,9 @@ def installed(monkeypatch):
     """Let some entry points be those of installed packages."""
 
     def install(*entries):
-        monkeypatch.setattr(registry, "entry_points", lambda group: [one for one in entries if one.group == group])
+        monkeypatch.setattr(
+            registry, "_installed", lambda kind, _: [one for one in entries if one.group == f"attncompare.{kind}"]
+        )
 
     return install
 
