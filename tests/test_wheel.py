@@ -37,6 +37,7 @@ def test_the_wheel_holds_every_config_and_template(installed):
                 assert target.read_bytes() == file.read_bytes()
 
 
+@pytest.mark.long
 def test_a_sweep_runs_from_the_wheel_into_the_current_folder(installed, tmp_path):
     overrides = ("trainer=smoke", "data=reverse", "attention=dot,additive", "tracking=disabled")
     done = run(installed, tmp_path, "train", "-m", *overrides)

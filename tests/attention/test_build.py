@@ -75,6 +75,7 @@ def test_a_folder_that_others_may_write_to_is_not_loaded_from(call, tmp_path):
     assert not compiled and f"{folder}: others may write there" in said
 
 
+@pytest.mark.long
 def test_a_compiler_without_threads_serves_too(call, tmp_path):
     compiler = tmp_path / "without-openmp"
     compiler.write_text('#!/bin/sh\ncase "$*" in *-fopenmp*) exit 1;; esac\nexec c++ "$@"\n')

@@ -48,7 +48,7 @@ for name, tile in tiles.items():
 
 
 @needs_triton
-@pytest.mark.parametrize(("capability", "width"), [(80, 32), (90, 200)])
+@pytest.mark.parametrize(("capability", "width"), [(80, 32), pytest.param(90, 200, marks=pytest.mark.long)])
 def test_every_kernel_can_be_compiled_and_adds_nothing_by_atomics(capability, width, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", COMPILE, str(capability), str(width)],

@@ -100,7 +100,7 @@ def right(copied):
     return answers
 
 
-@cases(quick=70, long=2_000, damage=damages(READ))
+@cases(quick=40, long=2_000, damage=damages(READ))
 def test_every_reader_gives_the_right_answer_or_refuses(copied, right, damage):
     signal.alarm(LONGEST)
     with damaged(copied, damage):
@@ -137,7 +137,7 @@ def require_right(copied, table, damage):
         assert (code, shown, err.count("\n")) == (2, ("", b""), 1) and err.startswith("error: "), err
 
 
-@cases(quick=16, long=200, damage=damages(READ))
+@cases(quick=8, long=200, damage=damages(READ))
 def test_the_command_compares_rightly_or_says_what_it_left_out(copied, table, damage):
     signal.alarm(LONGEST)
     require_right(copied, table, damage)
@@ -175,7 +175,7 @@ def states(stopped):
     return first, second
 
 
-@cases(quick=60, long=2_000, damage=damages((0, 1), (*KINDS[:7], "swap", "empty")))
+@cases(quick=25, long=2_000, damage=damages((0, 1), (*KINDS[:7], "swap", "empty")))
 def test_a_damaged_checkpoint_is_noticed_and_the_one_before_it_used(stopped, states, damage):
     names = [f"checkpoints/{name}" for name, _ in states]
     signal.alarm(LONGEST)

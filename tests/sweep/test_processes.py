@@ -126,6 +126,7 @@ def test_a_run_that_is_killed_has_failed_and_the_next_one_is_trained(tmp_path):
     assert "SIGKILL" in killed.summary["message"]
 
 
+@pytest.mark.long
 def test_a_sweep_that_is_killed_stops_its_runs_and_they_can_go_on(tmp_path):
     started = Started("train", "-m", *BEGUN, "trainer.max_steps=1000000,2000000", cwd=tmp_path)
     started.wait_for("training step", times=2)

@@ -21,7 +21,7 @@ EASY = (
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(
     "variant",
-    [name if name in ("additive", "multihead") else pytest.param(name, marks=pytest.mark.long) for name in VARIANTS],
+    [name if name == "multihead" else pytest.param(name, marks=pytest.mark.long) for name in VARIANTS],
 )
 def test_every_variant_learns_to_reverse_strings(variant, make_config):
     config = make_config(f"attention={variant}", *EASY)
