@@ -10,7 +10,7 @@ PIP := -m pip install --quiet --constraint constraints.txt --build-constraint co
 CPU_TORCH := torch==2.13.0+cpu
 CPU_TORCH_HASH := sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 
-.PHONY: compare pictures reproduce test test-long bench bench-gpu lint audit constraints clean
+.PHONY: compare pictures tables reproduce test test-long bench bench-gpu lint audit constraints clean
 
 # The five variants on both embedded corpora; prints a table for each task and the path of one page. OVERRIDES="seed=1,2,3" changes it.
 compare: $(VENV)/installed
@@ -24,6 +24,10 @@ pictures: $(VENV)/installed
 	@sweep=$$($(BIN)/attncompare train -m attention=$(subst $() ,$(comma),$(VARIANTS)) data=locale trainer.max_steps=400 \
 	    data.val_size=40 data.test_size=40 tracking=disabled runs=build/pictures) && \
 	    $(BIN)/python docs/pictures.py docs/variants.png $$(for name in $(VARIANTS); do echo "$$sweep"/*-$$name-*; done)
+
+# The tables of the README and docs/reference.md, from the records that come with the code.
+tables: $(VENV)/installed
+	$(BIN)/python docs/tables.py
 
 # Trains the record that comes with the code again and says whether the numbers are the same; REFERENCE=name takes another one.
 REFERENCE ?= reverse-additive
