@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -44,11 +45,21 @@ def call(tmp_path):
 def test_it_is_compiled_once_and_says_what_that_took(call, tmp_path):
     compiled, number, said = call()
     assert compiled and "compiled the kernels of attention in " in said
-    (library,) = (tmp_path / "attncompare" / "native").iterdir()
+    (library,) = (tmp_path / "attncompare" / "native").glob("*.so")
     assert library.parent.stat().st_mode & 0o777 == 0o700
     before = library.stat().st_mtime_ns
     assert call() == (True, number, "")
     assert library.stat().st_mtime_ns == before
+    for damage in (b"", b"no library", library.read_bytes()[:-100]):
+        library.write_bytes(damage)
+        assert call()[:2] == (True, number)
+
+
+@pytest.mark.long
+def test_several_new_processes_compile_once(call):
+    with ThreadPoolExecutor() as pool:
+        said = [one[2] for one in pool.map(lambda _: call(), range(4))]
+    assert "".join(said).count("compiled the kernels") == 1
 
 
 @pytest.mark.parametrize(
@@ -70,9 +81,16 @@ def test_without_it_a_slower_form_gives_the_same_and_one_line_says_so(call, vari
 def test_a_folder_that_others_may_write_to_is_not_loaded_from(call, tmp_path):
     folder = tmp_path / "attncompare" / "native"
     folder.mkdir(parents=True)
-    folder.chmod(0o777)
-    compiled, _, said = call()
-    assert not compiled and f"{folder}: others may write there" in said
+    for place in (folder, folder.parent):
+        place.chmod(0o777)
+        compiled, _, said = call()
+        assert not compiled and f"{place}: others may write there" in said
+        place.chmod(0o700)
+
+
+def test_without_a_home_folder_nothing_is_written(call):
+    compiled, _, said = call(HOME="", XDG_CACHE_HOME="")
+    assert not compiled and said.count("\n") == 1 and "HOME" in said
 
 
 @pytest.mark.long
@@ -80,7 +98,7 @@ def test_a_compiler_without_threads_serves_too(call, tmp_path):
     compiler = tmp_path / "without-openmp"
     compiler.write_text('#!/bin/sh\ncase "$*" in *-fopenmp*) exit 1;; esac\nexec c++ "$@"\n')
     compiler.chmod(0o755)
-    assert call(CXX=str(compiler))[0]
+    assert call(CXX=f"env {compiler}")[0]
 
 
 def test_what_the_wheel_must_hold_is_beside_the_module():

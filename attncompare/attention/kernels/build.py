@@ -1,7 +1,7 @@
 """The compiled form of the C++ files beside this one, how tensors reach it, and whether Triton is installed.
 
 The library is compiled at first use and stored in the user's cache under a hash of the sources, the compiler, its flags
-and the processor, so nothing stale is ever loaded.
+and the processor, and one of its content: nothing stale or damaged is loaded.
 """
 
 import ctypes
@@ -9,7 +9,9 @@ import hashlib
 import logging
 import os
 import platform
+import shlex
 import shutil
+import stat
 import subprocess
 import tempfile
 import time
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 log = logging.getLogger("attncompare")
@@ -47,18 +50,18 @@ def library() -> ctypes.CDLL | None:
         log.info("no C++ compiler (CXX, %s): attention runs without compiled kernels", ", ".join(_COMPILERS))
         return None
     try:
-        file = _folder() / f"{_identity(compiler)}.so"
-        if not file.exists():
-            _compile(compiler, file)
+        folder, name = private_folder("native"), _identity(compiler)
+        with FileLock(folder / "lock", timeout=_TIMEOUT):  # of several new processes, one compiles
+            file = _stored(folder, name) or _compile(compiler, folder, name)
         return ctypes.CDLL(str(file))
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
         log.warning("attention runs without compiled kernels: %s", error or type(error).__name__)
         return None
 
 
 def identity() -> str | None:
     """Return the hash that names the compiled library, for a run's record; None where there is none."""
-    return Path(found._name).stem if (found := library()) is not None else None
+    return Path(found._name).name.partition("-")[0] if (found := library()) is not None else None
 
 
 def sources() -> list[Path]:
@@ -66,25 +69,54 @@ def sources() -> list[Path]:
     return sorted(_HERE.glob("*.cpp"))
 
 
-def cpp_compiler() -> str | None:
-    """Return the path of a C++ compiler: that of the variable ``CXX``, else the first that is found; None without one."""
-    chosen = os.environ.get("CXX")
-    return next(filter(None, map(shutil.which, (chosen,) if chosen else _COMPILERS)), None)
+def cpp_compiler() -> list[str] | None:
+    """Return the command of a C++ compiler: that of the variable ``CXX``, else the first that is found; None without one."""
+    chosen = shlex.split(os.environ.get("CXX", ""))
+    for command in [chosen] if chosen else [[name] for name in _COMPILERS]:
+        if found := shutil.which(command[0]):
+            return [found, *command[1:]]
+    return None
 
 
-def _folder() -> Path:
-    """Return the folder of compiled libraries; as they are executed, nobody else may write there (OSError)."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "attncompare" / "native"
+def private_folder(name: str) -> Path:
+    """Return a folder for what this package has compiled. As that is executed, nobody else may write there.
+
+    Raises:
+        OSError: if others could write there or put another folder in its place, or there is no home folder.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("HOME") and os.path.expanduser("~/.cache"))  # noqa: PTH111
+    if not home:
+        raise OSError("no folder for compiled code: neither HOME nor XDG_CACHE_HOME is set")
+    folder = Path(home).resolve() / "attncompare" / name
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.stat()
-    if found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise OSError(f"{folder}: others may write there")
+    for place in (folder, *folder.parents):
+        found = place.lstat()
+        # Where the sticky bit is set, as in /tmp, each may rename only what is their own.
+        shared = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not (
+            place != folder and found.st_mode & stat.S_ISVTX
+        )
+        if shared or found.st_uid not in (os.getuid(), 0) or not stat.S_ISDIR(found.st_mode):
+            raise OSError(f"{place}: others may write there")
     return folder
 
 
-def _identity(compiler: str) -> str:
-    version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=_TIMEOUT).stdout
-    parts = [compiler.encode(), version, " ".join((*_FLAGS, _THREADS)).encode(), _processor()]
+def _stored(folder: Path, name: str) -> Path | None:
+    """Return the library of this name if it is whole: its file is called ``<name>-<hash of its content>.so``."""
+    for file in folder.glob(f"{name}-*.so"):
+        if file.stem.partition("-")[2] == _content_hash(file):
+            return file
+        file.unlink()
+    return None
+
+
+def _content_hash(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()[:32]
+
+
+def _identity(compiler: list[str]) -> str:
+    version = subprocess.run([*compiler, "--version"], capture_output=True, check=True, timeout=_TIMEOUT).stdout
+    parts = ["\0".join(compiler).encode(), version, " ".join((*_FLAGS, _THREADS)).encode(), _processor()]
     parts += [file.read_bytes() for file in (*sorted(_HERE.glob("*.h")), *sources())]
     return hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:32]
 
@@ -98,19 +130,21 @@ def _processor() -> bytes:
     return b"\n".join(sorted({line for line in lines if line.startswith((b"model name", b"flags", b"Features"))}))
 
 
-def _compile(compiler: str, file: Path) -> None:
+def _compile(compiler: list[str], folder: Path, name: str) -> Path:
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
-        made = Path(folder) / file.name
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        made = Path(scratch) / "library.so"
         for flags in ((*_FLAGS, _THREADS), _FLAGS):  # a compiler without OpenMP: one thread
-            command = [compiler, *flags, *map(str, sources()), "-o", str(made)]
+            command = [*compiler, *flags, *map(str, sources()), "-o", str(made)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
             if done.returncode == 0:
-                made.replace(file)  # atomic: another process that compiles at the same time makes the same file
+                with made.open("rb") as content:
+                    os.fsync(content.fileno())  # before it gets its name: else a loss of power could leave half of it
+                file = made.rename(folder / f"{name}-{_content_hash(made)}.so")
                 log.info("compiled the kernels of attention in %.1f s", time.perf_counter() - began)
-                return
+                return file
     errors = (line for line in done.stderr.splitlines() if "error" in line)
-    raise OSError(next(errors, f"{compiler} ended with {done.returncode}"))
+    raise OSError(next(errors, f"{compiler[0]} ended with {done.returncode}"))
 
 
 def serves(tensor: Tensor) -> bool:
@@ -168,7 +202,12 @@ def before_compiling() -> None:
     """Tell torch.compile which functions to leave alone.
 
     ``torch.compiler.disable`` imports the compiler, which takes seconds, so only a process that compiles calls this.
+
+    Raises:
+        OSError: if there is no folder for what it compiles (:func:`private_folder`).
     """
+    # By default torch executes what stands in a folder of /tmp that anybody could have made before.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(private_folder("torch")))
     for name, function in _left_alone.items():
         if not hasattr(function, "_torchdynamo_orig_callable"):
             _left_alone[name] = torch.compiler.disable(function)
