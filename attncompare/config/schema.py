@@ -72,7 +72,7 @@ class TrainerConfig(Strict):
     limit_batches: fields.PositiveOrNull
     accelerator: Literal["auto", "cpu", "gpu"]
     precision: Literal["32-true", "bf16-mixed"]
-    threads: fields.PositiveOrNull
+    threads: fields.ThreadsOrNull
     devices: fields.Positive
     deterministic: bool
     compile: bool

@@ -56,6 +56,8 @@ Label = Annotated[
     must_be("1 to 63 letters, digits or any of _ . + -, a letter or digit first"),
 ]
 PositiveOrNull = Annotated[Positive | None, must_be("a positive integer, or null")]
+# More than any processor has cores; of a million, the library that makes them would end the process.
+ThreadsOrNull = Annotated[Annotated[int, Field(ge=1, le=1024)] | None, must_be("an integer from 1 to 1024, or null")]
 PositiveFloatOrNull = Annotated[PositiveFloat | None, must_be("a positive number, or null")]
 SplitFractionOrNull = Annotated[SplitFraction | None, must_be("a number between 0 and 0.5, or null")]
 _SECONDS_WORDS = "a positive number of seconds, HH:MM:SS, or null"

@@ -31,6 +31,7 @@ REFUSED = {
     "score.unknown": ({"attention.score": "scled"}, ["attention.score", "'scled'", "did you mean scaled", "additive"]),
     "callback.unknown": ({"trainer.callbacks": ["Nothing"]}, ["trainer.callbacks", "Nothing"]),
     "range": ({"attention.heads": 0}, ["attention.heads=0", "positive integer"]),
+    "threads": ({"trainer.threads": 5_000_000_000}, ["trainer.threads=5000000000", "1 to 1024"]),
     "type": ({"attention.causal": "maybe"}, ["attention.causal=maybe", "true or false"]),
     "fraction": ({"attention.heads": 1.5}, ["attention.heads=1.5", "positive integer"]),
     "probability": ({"attention.dropout": 1}, ["attention.dropout=1", "from 0 to below 1"]),
