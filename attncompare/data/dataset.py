@@ -60,20 +60,17 @@ class DatasetConfig(PartConfig):
     @model_validator(mode="after")
     def _one_size(self) -> "DatasetConfig":
         if (self.batch_size is None) == (self.batch_tokens is None):
-            size, tokens = ("null" if one is None else one for one in (self.batch_size, self.batch_tokens))
+            size, tokens = self.batch_size or "null", self.batch_tokens or "null"
             raise ValueError(
-                f"batch_size={size} and batch_tokens={tokens}: one of the two says how large a batch is, and the other "
-                "must be null"
+                f"batch_size={size} and batch_tokens={tokens}: one of the two says how large a batch is, the other is null"
             )
         return self
 
     @property
     def batch(self) -> tuple[str, int]:
         """The key that says how large a batch is, and its number."""
-        if self.batch_tokens is None:
-            assert self.batch_size is not None
-            return "data.batch_size", self.batch_size
-        return "data.batch_tokens", self.batch_tokens
+        key = "batch_size" if self.batch_tokens is None else "batch_tokens"
+        return f"data.{key}", getattr(self, key)
 
     def rows_of(self, length: int) -> int:
         """Return how many rows of so many tokens a batch holds."""

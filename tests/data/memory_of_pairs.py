@@ -50,10 +50,9 @@ def steps(path, changes):
     """Yield the name of each step of loading and encoding pairs after it was done."""
     from dataset_configs import data_config, dataset
 
+    from attncompare.data.batches import BatchLoader
     from attncompare.data.corpus import fingerprint, overlap
-    from attncompare.data.encoding import EncodedCorpus
-    from attncompare.data.order import BatchLoader
-    from attncompare.data.sets import PairSet
+    from attncompare.data.encoding import EncodedCorpus, PairSet
 
     changes = {"tokenizer": {"vocab_size": 300}, **changes}
     corpus = dataset("pairs", path=str(path), **changes).load()

@@ -12,13 +12,14 @@ from attncompare.data import encoding
 from attncompare.data.cache import cache_folder, cached_arrays, in_memory
 from attncompare.data.corpus import corpus
 from attncompare.data.dataset import TokenizerConfig
-from attncompare.data.encoding import EncodedCorpus, encode_lines, encode_stream
-from attncompare.data.sets import TokenRows
+from attncompare.data.encoding import EncodedCorpus, TokenRows, encode_lines, encode_stream
 from attncompare.data.tokenizer import BOS, EOS, Tokenizer
 
 WORDS = ["to be, or not\tto be", "that\n\n  is 12345 ", "größer — als 1.234,5 €", "二千二十四年三月", " x"]
 TOKENIZERS = {
-    kind: Tokenizer.train(WORDS, TokenizerConfig(kind=kind, vocab_size=size, min_count=1, bytes=None, joint=True))
+    kind: Tokenizer.train(
+        lambda: WORDS, TokenizerConfig(kind=kind, vocab_size=size, min_count=1, bytes=None, joint=True)
+    )
     for kind, size in {"word": None, "character": None, "bpe": 300}.items()
 }
 
@@ -104,7 +105,7 @@ def test_the_vocabulary_of_a_large_corpus_is_learned_once(text, monkeypatch):
     told = []
     corpora = [EncodedCorpus(text, "print", told.append) for _ in range(2)]
     found = [one.tokenizer(["source", "target"], config).to_text() for one in corpora]
-    assert found[0] == found[1] == Tokenizer.train(WORDS * 10, config).to_text()
+    assert found[0] == found[1] == Tokenizer.train(lambda: WORDS * 10, config).to_text()
     assert told == ["learning the vocabulary of the train split"]
     for columns, size in ((["source"], 290), (["source", "target"], 280)):
         corpora[0].tokenizer(columns, config.model_copy(update={"vocab_size": size}))

@@ -12,7 +12,7 @@ import pytest
 from dataset_configs import data_config, dataset
 from pydantic import ValidationError
 
-from attncompare.data import hub
+from attncompare.data import reading
 from attncompare.data.corpora import multi30k, tinyshakespeare
 from attncompare.data.corpus import fingerprint, overlap
 from attncompare.data.dataset import SPLITS
@@ -144,7 +144,7 @@ def test_what_cannot_be_fetched_is_told_in_one_line(served, name, capfd):
 
 def test_an_address_that_is_silent_is_not_waited_for(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(hub, "_ANSWER", 0.2)
+        monkeypatch.setattr(reading, "_ANSWER", 0.2)
         monkeypatch.setattr(tinyshakespeare, "ADDRESS", f"http://127.0.0.1:{silent.getsockname()[1]}/input.txt")
         with pytest.raises(Refused, match="cannot be fetched"):
             dataset("tinyshakespeare").load()

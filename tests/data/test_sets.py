@@ -7,8 +7,7 @@ import torch
 
 from attncompare.data.cache import in_memory
 from attncompare.data.dataset import TokenizerConfig
-from attncompare.data.encoding import encode_lines, encode_rows, encode_stream
-from attncompare.data.sets import PairSet, RowSet, StreamSet
+from attncompare.data.encoding import PairSet, RowSet, StreamSet, encode_lines, encode_rows, encode_stream
 from attncompare.data.tokenizer import BOS, EOS, PAD, Tokenizer
 
 DOCUMENTS = ["Ein größerer Text, mit Umlauten.", "a", "", "Some more text\nover two lines.", "€uro — 1.234"] * 3

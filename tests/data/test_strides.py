@@ -9,9 +9,8 @@ from dataset_configs import same_batch
 
 from attncompare.data.cache import in_memory
 from attncompare.data.dataset import TokenizerConfig
-from attncompare.data.encoding import encode_stream
+from attncompare.data.encoding import StreamSet, encode_stream
 from attncompare.data.module import DataModule
-from attncompare.data.sets import StreamSet
 from attncompare.data.tokenizer import PAD, Tokenizer
 from attncompare.errors import Refused
 from attncompare.tasks.language_model import LanguageModel

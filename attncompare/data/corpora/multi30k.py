@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import model_validator
 
 from attncompare.data.dataset import DatasetConfig, PathOrNull
-from attncompare.data.files import FileData, Source, listed, origin_of, two_texts
+from attncompare.data.files import FileData, Source, Sources, listed, origin_of, two_texts
 from attncompare.errors import Refused
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Multi30k(FileData):
             for split, (source, target) in self.file_names().items()
         }
 
-    def sources(self) -> dict[str, tuple[Source, ...]]:
+    def sources(self) -> Sources:
         """Return the files in ``path``.
 
         Raises:
@@ -70,9 +70,7 @@ class Multi30k(FileData):
         folder = Path(self.config.path)
         if not folder.is_dir():
             raise Refused(f"data.path={folder} is no folder")
-        sources: dict[str, tuple[Source, ...]] = {
-            split: two_texts(folder, *names) for split, names in self.file_names().items()
-        }
+        sources: Sources = {split: two_texts(folder, *names) for split, names in self.file_names().items()}
         for path in (source.paths[0] for pair in sources.values() for source in pair):
             if not path.exists():
                 raise Refused(f"data.path={folder} lacks {path.name}: {listed(folder)}")
@@ -87,7 +85,7 @@ class Multi30k(FileData):
         from datasets import DatasetDict
 
         from attncompare.data.corpus import Corpus
-        from attncompare.data.hub import fetched
+        from attncompare.data.reading import fetched
 
         sources, addresses = self.sources(), self.addresses()
         origin = origin_of(sources) if sources else {"addresses": [one for pair in addresses.values() for one in pair]}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from attncompare.config.values import SplitFraction, SplitFractionOrZero
 from attncompare.data.dataset import DatasetConfig, PathOrNull
-from attncompare.data.files import FileData, Source, origin_of
+from attncompare.data.files import FileData, Source, Sources, origin_of
 
 if TYPE_CHECKING:
     from attncompare.data.corpus import Corpus
@@ -28,7 +28,7 @@ class Tinyshakespeare(FileData):
 
     config: Config
 
-    def sources(self) -> dict[str, tuple[Source, ...]]:
+    def sources(self) -> Sources:
         """Return the one file, which is ``path`` or stands in it."""
         if self.config.path is None:
             return {}
@@ -45,7 +45,7 @@ class Tinyshakespeare(FileData):
         With ``test_fraction=0`` there is no text for test, and val is read again in its place.
         """
         from attncompare.data.corpus import Corpus, with_fractions
-        from attncompare.data.hub import fetched
+        from attncompare.data.reading import fetched
 
         sources = self.sources()
         origin = origin_of(sources) if sources else {"addresses": [ADDRESS]}
