@@ -84,7 +84,7 @@ def test_a_large_corpus_is_encoded_once_for_all_runs_and_tells_how_far_it_is(tex
     monkeypatch.setattr(encoding, "_LARGE", 1)
     large, told = arrays(text)
     again, told_again = arrays(text)
-    assert told == ["encoding train, source, 0 %"] and told_again == []
+    assert told[0] == "encoding train, source, 0 %" and told_again == []
     for name in small:
         assert small[name].tolist() == large[name].tolist() == again[name].tolist()
         assert small[name].dtype == large[name].dtype
@@ -126,29 +126,22 @@ def same(one, other):
         assert one[name].tolist() == other[name].tolist()
 
 
-def never():
-    raise AssertionError("it was there already")
-
-
 @pytest.mark.parametrize("count", [1, 3])
 def test_arrays_are_made_once_and_mapped(count, empty_cache):
     same(cached_arrays("key", lambda: iter(PARTS[:count])), in_memory(PARTS[:count]))
-    found = cached_arrays("key", never)
+    found = cached_arrays("key", lambda: pytest.fail("it was there already"))
     same(found, in_memory(PARTS[:count]))
     assert not found["ids"].flags.writeable or count == 1
     assert len(list(empty_cache.iterdir())) == 1
 
 
-@pytest.mark.parametrize("damage", ["an array cut short", "an array gone", "half a header"])
-def test_what_a_cleaner_damaged_is_made_anew(damage, empty_cache):
+@pytest.mark.parametrize(("file", "content"), [("ids", b"\5\0"), ("ends", None), ("header.json", b"{")])
+def test_what_a_cleaner_damaged_is_made_anew(file, content, empty_cache):
     cached_arrays("key", lambda: PARTS)
     (folder,) = empty_cache.iterdir()
-    if damage == "half a header":
-        (folder / "header.json").write_text("{")
-    elif damage == "an array gone":
-        (folder / "ends").unlink()
-    else:
-        (folder / "ids").write_bytes((folder / "ids").read_bytes()[:-2])
+    (folder / file).unlink()
+    if content is not None:
+        (folder / file).write_bytes(content)
     same(cached_arrays("key", lambda: PARTS), in_memory(PARTS))
     assert list(empty_cache.iterdir()) == [folder]
 
