@@ -20,8 +20,9 @@ from attncompare.data.corpus import Corpus
 from attncompare.data.dataset import TokenizerConfig
 from attncompare.data.tokenizer import BOS, EOS, UNK, Tokenizer, overlaps, token_bytes
 
-Spans = Sequence[Sequence[int]]  # [start, end] of characters
 Tell = Callable[[str], None]
+Rows = Iterable[tuple[Any, ...]]
+Encode = Callable[[Rows, Tokenizer], Iterable[Arrays]]
 
 _LARGE = 2**25  # bytes of text, some millions of tokens: more is kept in the cache
 _FORM = 2  # of what is kept there
@@ -60,32 +61,12 @@ class EncodedCorpus:
         arrays = cached_arrays(self._key("vocabulary", config.model_dump(), *columns), learned)
         return Tokenizer.parse(arrays["vocabulary"].tobytes(), "the cached vocabulary")
 
-    def lines(self, split: str, column: str, tokenizer: Tokenizer) -> Arrays:
-        """Return a side of a translation split (:func:`encode_lines`)."""
-        return self._arrays(split, [column], tokenizer, lambda rows: encode_lines((row[0] for row in rows), tokenizer))
-
-    def stream(self, split: str, tokenizer: Tokenizer) -> Arrays:
-        """Return a split that is one long text (:func:`encode_stream`)."""
-        return self._arrays(split, ["text"], tokenizer, lambda rows: encode_stream((row[0] for row in rows), tokenizer))
-
-    def rows(self, split: str, tokenizer: Tokenizer) -> Arrays:
-        """Return a split whose rows stand for themselves (:func:`encode_rows`)."""
-        columns = [name for name in ("text", "scored") if name in self._corpus.splits[split].column_names]
-        return self._arrays(
-            split, columns, tokenizer, lambda rows: encode_rows(((*row, None)[:2] for row in rows), tokenizer)
-        )
-
-    def _arrays(
-        self,
-        split: str,
-        columns: Sequence[str],
-        tokenizer: Tokenizer,
-        parts: Callable[[Iterator[tuple[Any, ...]]], Iterable[Arrays]],
-    ) -> Arrays:
+    def arrays(self, split: str, columns: Sequence[str], tokenizer: Tokenizer, encode: Encode) -> Arrays:
+        """Return what ``encode``, one of the functions below, makes of the rows of these columns."""
         if self._corpus.text_bytes(split) < _LARGE:
-            return in_memory(parts(self._corpus.rows(split, columns)))
-        kind = [self._corpus.stream, tokenizer.to_text(), split, *columns]
-        return cached_arrays(self._key(*kind), lambda: parts(self._told(split, columns)))
+            return in_memory(encode(self._corpus.rows(split, columns), tokenizer))
+        key = self._key(encode.__name__, tokenizer.to_text(), split, *columns)
+        return cached_arrays(key, lambda: encode(self._told(split, columns), tokenizer))
 
     def _told(self, split: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Yield the rows, and tell of each tenth of them."""
@@ -100,43 +81,44 @@ class EncodedCorpus:
         return [_FORM, self._fingerprint, version("tokenizers"), *settings]
 
 
-def encode_lines(lines: Iterable[str], tokenizer: Tokenizer) -> Iterator[Arrays]:
-    """Yield ``ids`` and ``ends`` of ``lines``, part by part, without special tokens."""
+def encode_lines(rows: Rows, tokenizer: Tokenizer) -> Iterator[Arrays]:
+    """Yield ``ids`` and ``ends`` of rows of one text, part by part, without special tokens."""
     end = 0
     yield _part(tokenizer, [])
-    for texts in portions(lines):
+    for texts in portions(text for (text,) in rows):
         found = _part(tokenizer, tokenizer.encode_ids(texts), before=end)
         end += len(found["ids"])
         yield found
 
 
-def encode_rows(rows: Iterable[tuple[str, Spans | None]], tokenizer: Tokenizer) -> Iterator[Arrays]:
-    """Yield the same of texts with the spans of characters that count (None: all do), and for each token ``bytes`` and
-    whether it is ``scored``.
+def encode_rows(rows: Rows, tokenizer: Tokenizer) -> Iterator[Arrays]:
+    """Yield the same, and for each token ``bytes`` and whether it is ``scored``.
+
+    A row is a text, alone or with the spans of characters that count.
     """
     end = 0
     yield {**_part(tokenizer, [], []), "scored": np.zeros(0, dtype=np.uint8)}
     for group in portions(rows, size=lambda row: len(row[0])):
-        encoded = tokenizer.encode_batch([text for text, _ in group])
-        sizes = [token_bytes(text, tokens.offsets) for (text, _), tokens in zip(group, encoded, strict=True)]
+        encoded = tokenizer.encode_batch([text for text, *_ in group])
+        sizes = [token_bytes(text, tokens.offsets) for (text, *_), tokens in zip(group, encoded, strict=True)]
         found = _part(tokenizer, [tokens.ids for tokens in encoded], sizes, end)
         end += len(found["ids"])
         scored = [
-            spans is None or any(overlaps(text, offset, start, stop) for start, stop in spans)
-            for (text, spans), tokens in zip(group, encoded, strict=True)
+            not spans or any(overlaps(text, offset, start, stop) for start, stop in spans[0])
+            for (text, *spans), tokens in zip(group, encoded, strict=True)
             for offset in tokens.offsets
         ]
         yield {**found, "scored": np.array(scored, dtype=np.uint8)}
 
 
-def encode_stream(documents: Iterable[str], tokenizer: Tokenizer) -> Iterator[Arrays]:
+def encode_stream(rows: Rows, tokenizer: Tokenizer) -> Iterator[Arrays]:
     """Yield ``ids`` and ``bytes`` of BOS, document, EOS, document, EOS, ..., and where each document ends (its EOS is in).
 
     A long document is cut where the tokenizer cuts anyway, so that no part is large and the tokens are the same.
     """
     yield {**_part(tokenizer, [[BOS]], [[0]]), "ends": np.zeros(0, dtype=np.int64)}
     end = 1
-    for group in portions(pieces(documents), size=lambda piece: len(piece[0])):
+    for group in portions(pieces(text for (text,) in rows), size=lambda piece: len(piece[0])):
         encoded = tokenizer.encode_batch([text for text, _ in group])
         ids, sizes, ends = [], [], []
         for (text, last), tokens in zip(group, encoded, strict=True):

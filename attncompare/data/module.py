@@ -14,7 +14,17 @@ from attncompare.data.batches import BatchLoader, Plan
 from attncompare.data.corpora import load_corpus
 from attncompare.data.corpus import Corpus, fingerprint, overlap, text_columns
 from attncompare.data.dataset import SPLITS
-from attncompare.data.encoding import EncodedCorpus, PairSet, RowsByLength, RowSet, StreamSet, Tell
+from attncompare.data.encoding import (
+    EncodedCorpus,
+    PairSet,
+    RowsByLength,
+    RowSet,
+    StreamSet,
+    Tell,
+    encode_lines,
+    encode_rows,
+    encode_stream,
+)
 from attncompare.data.tokenizer import Offset, Tokenizer, overlaps
 from attncompare.errors import Refused
 from attncompare.text import counted
@@ -201,16 +211,18 @@ class DataModule(LightningDataModule):
         longest, cut = self.config.task.max_length, split != "train"
         stride: int | None = getattr(self.config.task, "eval_stride", None)
         if "source" in corpus.splits[split].column_names:
-            source = encoded.lines(split, "source", self.source_tokenizer or self.tokenizer)
-            return PairSet(source, encoded.lines(split, "target", self.tokenizer), longest, cut)
+            source = encoded.arrays(split, ["source"], self.source_tokenizer or self.tokenizer, encode_lines)
+            return PairSet(source, encoded.arrays(split, ["target"], self.tokenizer, encode_lines), longest, cut)
         if corpus.stream:
-            return StreamSet(encoded.stream(split, self.tokenizer), longest, stride if cut else None)
+            text = encoded.arrays(split, ["text"], self.tokenizer, encode_stream)
+            return StreamSet(text, longest, stride if cut else None)
         if stride is not None:
             raise Refused(
                 f"task.eval_stride={stride}: data={self.config.data.name} has rows that stand for themselves, and no "
                 "windows; leave task.eval_stride=null"
             )
-        return RowSet(encoded.rows(split, self.tokenizer), longest, cut)
+        columns = [name for name in ("text", "scored") if name in corpus.splits[split].column_names]
+        return RowSet(encoded.arrays(split, columns, self.tokenizer, encode_rows), longest, cut)
 
     def _count(self, corpus: Corpus, sets: dict[str, SplitSet]) -> dict[str, Any]:
         report: dict[str, Any] = {"vocab_size": self.tokenizer.vocab_size}

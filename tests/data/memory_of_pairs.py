@@ -46,7 +46,7 @@ def steps(path, changes):
 
     from attncompare.data.batches import BatchLoader
     from attncompare.data.corpus import fingerprint, overlap
-    from attncompare.data.encoding import EncodedCorpus, PairSet
+    from attncompare.data.encoding import EncodedCorpus, PairSet, encode_lines
 
     changes = {"tokenizer": {"vocab_size": 300}, **changes}
     corpus = dataset("pairs", path=str(path), **changes).load()
@@ -59,7 +59,9 @@ def steps(path, changes):
         return
     encoded = EncodedCorpus(corpus, print_of_data, lambda _: None)
     tokenizer = encoded.tokenizer(["source", "target"], data_config("pairs", path="x", **changes).tokenizer)
-    rows = PairSet(*(encoded.lines("train", side, tokenizer) for side in ("source", "target")), 64, cut=False)
+    rows = PairSet(
+        *(encoded.arrays("train", [side], tokenizer, encode_lines) for side in ("source", "target")), 64, cut=False
+    )
     rows.counts()
     yield "encoding"
     for tokens in (None, 4096):

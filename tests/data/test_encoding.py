@@ -31,7 +31,7 @@ def test_a_long_document_in_pieces_has_the_same_tokens(kind, document, piece):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(encoding, "_PIECE", piece)
         patched.setattr(cache_module, "_PORTION", 7)
-        found = in_memory(encode_stream([document, "ab"], tokenizer))
+        found = in_memory(encode_stream([(document,), ("ab",)], tokenizer))
         parts = [text for text, _ in encoding.pieces([document])]
     assert "".join(parts) == document
     whole = [tokenizer.encode(text).ids for text in (document, "ab")]
@@ -50,7 +50,7 @@ def test_lines_in_portions_are_the_lines(lines, portion):
     tokenizer = TOKENIZERS["character"]
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(cache_module, "_PORTION", portion)
-        found = in_memory(encode_lines(lines, tokenizer))
+        found = in_memory(encode_lines(zip(lines), tokenizer))
     rows = TokenRows(found["ids"], found["ends"], 100)
     assert [rows[row].tolist() for row in range(len(rows))] == [tokenizer.encode(line).ids for line in lines]
     assert rows.lengths.tolist() == [len(tokenizer.encode(line).ids) for line in lines]
@@ -75,7 +75,7 @@ def arrays(text, **changes):
     options = {"fingerprint": "print", "split": "train", "column": "source", "kind": "bpe", **changes}
     told = []
     found = EncodedCorpus(text, options["fingerprint"], told.append)
-    return found.lines(options["split"], options["column"], TOKENIZERS[options["kind"]]), told
+    return found.arrays(options["split"], [options["column"]], TOKENIZERS[options["kind"]], encode_lines), told
 
 
 def test_a_large_corpus_is_encoded_once_for_all_runs_and_tells_how_far_it_is(text, empty_cache, monkeypatch):

@@ -38,19 +38,19 @@ def ids(text):
 
 
 def pair_set(sources, targets, max_length, cut):
-    return PairSet(*(in_memory(encode_lines(side, WORD)) for side in (sources, targets)), max_length, cut)
+    return PairSet(*(in_memory(encode_lines(zip(side), WORD)) for side in (sources, targets)), max_length, cut)
 
 
 def row_set(texts, spans, max_length, cut):
-    return RowSet(in_memory(encode_rows(zip(texts, spans, strict=True), WORD)), max_length, cut)
+    return RowSet(in_memory(encode_rows(zip(texts, *spans, strict=True), WORD)), max_length, cut)
 
 
 def stream_set(documents, max_length):
-    return StreamSet(in_memory(encode_stream(documents, BPE)), max_length)
+    return StreamSet(in_memory(encode_stream(zip(documents), BPE)), max_length)
 
 
 def stream_of(letters, stride):
-    return StreamSet(in_memory(encode_stream(["".join(DOCUMENTS)[:letters]], LETTERS)), LENGTH, stride)
+    return StreamSet(in_memory(encode_stream([("".join(DOCUMENTS)[:letters],)], LETTERS)), LENGTH, stride)
 
 
 def test_pairs_are_framed_and_padded():
@@ -113,7 +113,7 @@ def test_training_windows_are_full_and_move_with_the_epoch():
 
 def test_only_scored_symbols_of_a_row_count():
     texts = [" a b c b", " d d"]
-    rows = row_set(texts, [[[7, 8]], []], 10, cut=False)
+    rows = row_set(texts, [[[[7, 8]], []]], 10, cut=False)
     batch = rows[[0, 1]]
     assert batch.input_BT[0].tolist() == [BOS, *ids(" a b c")]
     assert batch.target_BT[0].tolist() == ids(" a b c b")
@@ -124,13 +124,13 @@ def test_only_scored_symbols_of_a_row_count():
 
 
 def test_rows_without_spans_count_whole():
-    batch = row_set(["a b", "a"], [None, None], 10, cut=False)[[0, 1]]
+    batch = row_set(["a b", "a"], [], 10, cut=False)[[0, 1]]
     assert batch.scored_BT.tolist() == [[True, True], [True, False]]
     assert batch.bytes_BT.tolist() == [[1, 2], [1, 0]]
 
 
 def test_long_rows_are_left_out_of_training_and_cut_elsewhere():
-    texts, spans = ["a b c d", "a b"], [[[0, 1], [6, 7]], [[2, 3]]]
+    texts, spans = ["a b c d", "a b"], [[[[0, 1], [6, 7]], [[2, 3]]]]
     train = row_set(texts, spans, 3, cut=False)
     assert (train.kept.tolist(), train.left_out, train.truncated) == ([1], 1, 0)
     val = row_set(texts, spans, 3, cut=True)
