@@ -92,10 +92,7 @@ def padded(rows: Sequence[np.ndarray], value: int = PAD) -> Tensor:
 class Plan:
     """The batches of an epoch, each a list of keys: arrays, however many rows there are.
 
-    Args:
-        keys: the keys of all batches, one batch after the other.
-        cuts: where each batch begins in ``keys``, and at last where the keys end.
-        order: which batch comes when; None: as they stand.
+    ``cuts`` are where each batch begins in ``keys``, and at last where the keys end; ``order``: which batch comes when.
     """
 
     def __init__(self, keys: np.ndarray, cuts: np.ndarray, order: np.ndarray | None = None) -> None:

@@ -31,11 +31,8 @@ class Corpus:
     ``target_spans``: lists of [start, end, field], half-open in characters; what lies in the same field is aligned. Text
     columns are ``text`` (str) and, where only spans count, ``scored``: lists of [start, end].
 
-    Attributes:
-        splits: train, val and test.
-        stream: True: rows are pieces of one long text; False: each row is a sequence of its own.
-        test_is_val: the test split holds the rows of val, because the corpus has no test data of its own.
-        origin: where the data come from, as plain JSON, for the record: names, addresses, revisions.
+    ``stream``: rows are pieces of one long text, and not each a sequence of its own. ``test_is_val``: the test split holds
+    the rows of val, because the corpus has no test data. ``origin``: where the data come from, as plain JSON, for the record.
     """
 
     splits: datasets.DatasetDict
@@ -86,8 +83,7 @@ class Pair(NamedTuple):
 def generated_pairs(draw: Callable[[], Pair], sizes: tuple[int, int, int], rng: random.Random, what: str) -> Corpus:
     """Return a corpus of what ``draw`` gives, in which no two pairs share a source or a target.
 
-    Raises:
-        Refused: if ``draw`` keeps repeating itself; ``what`` is the dataset's name for the message.
+    Refused if ``draw`` keeps repeating itself; ``what`` is the dataset's name for the message.
     """
     pairs: list[Pair] = []
     known: tuple[set[str], set[str]] = set(), set()
@@ -116,10 +112,7 @@ def with_fractions(
 
     Of many rows each is assigned to a split by a hash of its content and ``data_seed``: equal rows stay together, so that
     no row stands in two splits, and the order of rows stays. Of one row, a long text, the beginning is train, then comes
-    val, then test. Val stands for test where test has neither data nor a share.
-
-    Raises:
-        Refused: if there is too little to take from.
+    val, then test. Val stands for test where test has neither data nor a share. Refused if there is too little to take from.
     """
     shares = {split: share for split in SPLITS if split not in given and (share := fractions[split]) is not None}
     train = given["train"]

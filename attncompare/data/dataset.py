@@ -93,13 +93,8 @@ class GeneratedConfig(DatasetConfig):
 class Dataset(ABC):
     """A dataset: the base class of every ``data=NAME``.
 
-    Args:
-        config: the section ``data``, checked by :attr:`Config`.
-        data_seed: what generated data, and splits that are drawn, follow from.
-
-    Attributes:
-        kind: what its rows are: ``parallel`` text of source and target, or ``text``.
-        Config: the schema of its settings.
+    ``kind`` says what its rows are: ``parallel`` text of source and target, or ``text``; ``Config`` is the schema of its
+    settings, the section ``data``. Generated data, and splits that are drawn, follow from ``data_seed``.
     """
 
     kind: ClassVar[Literal["parallel", "text"]]
@@ -111,16 +106,8 @@ class Dataset(ABC):
 
     @abstractmethod
     def load(self) -> "Corpus":
-        """Return the corpus; the same config, seed and library versions give the same one.
-
-        Raises:
-            Refused: in one line, if it cannot be had.
-        """
+        """Return the corpus, or refuse in one line; the same config, seed and library versions give the same one."""
 
     def files(self) -> list[Path]:
-        """Return the local files that :meth:`load` reads, after checking them; none for what is fetched or generated.
-
-        Raises:
-            Refused: if a file is missing, damaged or does not hold what the config names.
-        """
+        """Return the local files that :meth:`load` reads, after checking them; none for what is fetched or generated."""
         return []

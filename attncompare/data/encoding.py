@@ -35,10 +35,8 @@ _CUT = re.compile(r"(?<=\S)(?=[ \n])")
 class EncodedCorpus:
     """Learns vocabularies of ``corpus`` and encodes its splits; of a large one once for all runs, in the cache.
 
-    Args:
-        corpus: the text.
-        fingerprint: of the corpus; what is cached is found by it, the tokenizer and what is encoded.
-        tell: told in words how far it is, where that takes long.
+    What is cached is found by the corpus's ``fingerprint``, the tokenizer and what is encoded. ``tell`` is told in words
+    how far it is, where that takes long.
     """
 
     def __init__(self, corpus: Corpus, fingerprint: str, tell: Tell) -> None:
@@ -147,13 +145,10 @@ def _part(tokenizer: Tokenizer, ids: Sequence[Sequence[int]], sizes: Any = None,
 
 
 class TokenRows:
-    """A column of encoded rows; ``rows[n]`` is row n, int64, cut and framed.
+    """A column of encoded rows; ``rows[n]`` is row n, int64, cut to the ``longest`` and framed.
 
-    Args:
-        flat: the numbers of all rows, one row after the other.
-        ends: where each row ends in ``flat``.
-        longest: a longer row is cut to so many numbers.
-        before, after: what stands around each row, whatever was cut.
+    ``flat`` are the numbers of all rows, one row after the other, ``ends`` where each row ends in it; ``before`` and
+    ``after`` stand around each row, whatever was cut.
     """
 
     def __init__(
@@ -194,17 +189,10 @@ class TokenRows:
 
 
 class RowsByLength:
-    """The bookkeeping of a split whose rows stand for themselves.
+    """The bookkeeping of a split whose rows stand for themselves; ``kept`` are those that batches are made of, ascending.
 
-    Args:
-        sides: tokens of each row, as the model sees it: the target's, and the source's where there is one.
-        max_length: the most that the model may see on either side.
-        cut: True (val, test): longer rows are truncated. False (train): they are left out. Both are counted.
-
-    Attributes:
-        kept: the row numbers that batches are made of, ascending.
-        left_out: how many rows are not.
-        truncated: how many rows are cut.
+    ``sides`` are the tokens of each row, as the model sees it: the target's, and the source's where there is one. Rows
+    that are longer than ``max_length`` on a side are ``truncated`` if ``cut`` (val, test), else (train) ``left_out``.
     """
 
     def __init__(self, sides: Sequence[np.ndarray], max_length: int, cut: bool) -> None:
@@ -312,11 +300,8 @@ class RowSet(RowsByLength, Dataset[TextBatch]):
 class StreamSet(Dataset[TextBatch]):
     """All documents in one line (:func:`encode_stream`); ``stream[starts]`` is the batch of windows that begin there.
 
-    Args:
-        stream: ``ids``, ``bytes`` and ``ends`` of the line.
-        max_length: tokens in a window.
-        stride: tokens from one fixed window to the next; the targets that it shares with those before are not scored
-            again. None: ``max_length``.
+    A window has ``max_length`` tokens, from one fixed window to the next there are ``stride`` (None: as many); the targets
+    that it shares with those before are not scored again.
     """
 
     left_out = truncated = 0  # a stream has no row that could be too long

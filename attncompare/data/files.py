@@ -39,15 +39,11 @@ HubName = Annotated[
 
 
 class Source(NamedTuple):
-    """Files of one kind that hold the rows of one split, one after another.
-
-    Attributes:
-        kind: ``lines``: each line is a row; ``document``: each file is a row; ``arrow``: the files of one folder that
-            ``save_to_disk`` of ``datasets`` wrote; else tables with named columns.
-        paths: in the order of their rows.
-    """
+    """Files of one kind that hold the rows of one split, in the order of their rows."""
 
     kind: Kind
+    """``lines``: each line is a row; ``document``: each file is a row; ``arrow``: the files of one folder that
+    ``save_to_disk`` of ``datasets`` wrote; else tables with named columns."""
     paths: tuple[Path, ...]
 
 
@@ -102,15 +98,10 @@ class OwnDataConfig(DatasetConfig):
 
 
 class FileData(Dataset):
-    """Rows that are read from files.
+    """Rows that are read from files."""
 
-    Attributes:
-        blank: whether a text may be blank.
-        first: at most so many rows of each split are read; None: all.
-    """
-
-    blank: bool = True
-    first: int | None = None
+    blank: bool = True  # whether a text may be blank
+    first: int | None = None  # at most so many rows of each split are read; None: all
 
     def sources(self) -> Sources:
         """Return the local files of each split that has files of its own; empty: the data are elsewhere."""
@@ -171,13 +162,8 @@ def origin_of(sources: Sources) -> dict[str, Any]:
 def split_files(path: Path, names: Mapping[str, str | None], sides: Iterable[str] | None = None) -> Sources:
     """Return the files of each split that has files of its own.
 
-    Args:
-        path: a folder, a file, or for text a pattern.
-        names: of the splits; those of pairs are told by name in a folder, and text without any name is all in train.
-        sides: of pairs, the endings of two text files.
-
-    Raises:
-        Refused: if there are none, or if it is not clear which.
+    ``path`` is a folder, a file, or for text a pattern; ``sides``, of pairs, are the endings of two text files. Text without
+    any name of a split is all in train. Refused if there are none, or if it is not clear which.
     """
     if sides and path.is_file() and _kind(path) not in TABLES.values():
         raise Refused(f"data.path={path}: one file of pairs must be a table; valid endings: {', '.join(TABLES)}")
@@ -210,7 +196,7 @@ def two_texts(folder: Path, source: str, target: str) -> tuple[Source, Source]:
 
 def listed(folder: Path) -> str:
     """Return the names in a folder for a message, cut where they are many."""
-    names = sorted(path.name for path in folder.iterdir())
+    names = sorted(path.name for path in folder.glob("*"))
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     return f"it holds {', '.join(names[:_MOST_NAMES])}{more}" if names else "it is empty"
 

@@ -40,21 +40,17 @@ _FIELDS = 3  # aligned fields that make a map worth looking at
 
 @dataclass(frozen=True)
 class Probe:
-    """One example. The decoder reads ``target_ids[:-1]``; its position t predicts ``target_ids[t + 1]``.
-
-    Attributes:
-        source_ids: the source's tokens and EOS; None for text.
-        target_ids: BOS, the target's tokens and EOS; for text, the tokens as they stand in their window.
-        sure_TS: gold alignment, boolean: row t is the position that predicts ``target_ids[t + 1]``, column s is
-            ``source_ids[s]``. True where a field is one token on both sides, and for EOS. None where no alignment is
-            known.
-        possible_TS: likewise, True wherever both tokens lie in the same field (Och and Ney 2003, section 2).
-    """
+    """One example. The decoder reads ``target_ids[:-1]``; its position t predicts ``target_ids[t + 1]``."""
 
     source_ids: list[int] | None
+    """The source's tokens and EOS; None for text."""
     target_ids: list[int]
+    """BOS, the target's tokens and EOS; for text, the tokens as they stand in their window."""
     sure_TS: np.ndarray | None
+    """Gold alignment, boolean, of ``target_ids[t + 1]`` and ``source_ids[s]``; None where none is known. True where a field
+    is one token on both sides, and for EOS."""
     possible_TS: np.ndarray | None
+    """Likewise, True wherever both tokens lie in the same field (Och and Ney 2003, section 2)."""
 
 
 class DataModule(LightningDataModule):
@@ -88,11 +84,7 @@ class DataModule(LightningDataModule):
         self._texts: dict[str, list[tuple[str, str]]] = {}
 
     def prepare(self) -> None:
-        """Load, tokenize and count, once; further calls do nothing.
-
-        Raises:
-            Refused: if the corpus cannot be had, or holds nothing to train on or to evaluate.
-        """
+        """Load, tokenize and count, once; refused if the corpus cannot be had, or has nothing to train or evaluate on."""
         if self._sets:
             return
         corpus: Corpus = load_corpus(self.config.data, self.config.data_seed)
@@ -161,10 +153,7 @@ class DataModule(LightningDataModule):
 
         Of pairs first those of moderate length that hold several aligned fields, where these are known, and before all
         those whose fields stand in another order on the other side, where attention has to jump. Of one long text the
-        beginnings of windows, spread over it.
-
-        Raises:
-            Refused: if val holds fewer.
+        beginnings of windows, spread over it. Refused if val holds fewer.
         """
         val = self._set("val")
         if count > len(val):
@@ -266,15 +255,11 @@ def align(
     spans: tuple[Sequence[Span], Sequence[Span]],
     offsets: tuple[Sequence[Offset], Sequence[Offset]],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return which target tokens (rows) say what which source tokens (columns) say.
+    """Return which target tokens surely, and possibly, say what which source tokens say: boolean, (target, source tokens).
 
     Arguments are pairs: source, target. The space that a token carries does not count, so that " March" lies in the field
-    of "March".
-
-    Returns:
-        (sure, possible): boolean, (target tokens, source tokens). Possible: in the same field. Sure: in the same field,
-        and the field is a single token on both sides (the kinds of Och and Ney 2003, section 2; here by rule and not by
-        annotators).
+    of "March". Possible: in the same field. Sure: the field is a single token on both sides, too (the kinds of Och and Ney
+    2003, section 2; here by rule and not by annotators).
     """
     source, target = (
         [{field for start, end, field in fields if overlaps(whole, offset, start, end)} for offset in tokens]

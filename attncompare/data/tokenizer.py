@@ -70,9 +70,7 @@ class Tokenizer:
     def train(cls, texts: Texts, config: TokenizerConfig, whose: str = "the train split") -> "Tokenizer":
         """Learn a vocabulary from the texts that each call of ``texts`` begins anew; the same texts give the same ids.
 
-        Raises:
-            Refused: if ``config.vocab_size`` is more than the texts can give, or less than the kind needs; the message
-                says ``whose`` they are.
+        Refused if ``config.vocab_size`` is more than the texts, ``whose`` they are, can give, or less than the kind needs.
         """
         kind, asked = config.kind, config.vocab_size
         smallest = len(SPECIALS) + (256 if config.byte_level else 1)
@@ -130,13 +128,10 @@ class Tokenizer:
 
     @classmethod
     def parse(cls, content: bytes, path: str | os.PathLike[str]) -> "Tokenizer":
-        """Return the tokenizer in ``content``, :meth:`to_text` as it stands in the file ``path``.
+        """Return the tokenizer in ``content``, :meth:`to_text` as it stands in the file ``path``, or refuse it.
 
         A file brings a vocabulary and nothing else. The library's format can name normalizers, regular expressions and
         templates, each a way to make a reader hang or to change texts unseen; how texts are cut is code.
-
-        Raises:
-            Refused: if it is damaged, or holds anything but what attncompare writes.
         """
         what = f"{os.fspath(path)}: not a tokenizer written by attncompare"
         if len(content) > _LARGEST:
@@ -144,8 +139,10 @@ class Tokenizer:
         values = safe_json(content, os.fspath(path))
         try:
             vocab, rest = _by_token(values["model"]["vocab"]), _without_vocabulary(values)
-            known = [_without_vocabulary(json.loads(_with_specials(_blank(*kind)).to_str())) for kind in _KINDS]
-            if rest not in known:
+            blanks = [_blank(*kind) for kind in _KINDS]
+            for blank in blanks:
+                blank.add_special_tokens(list(SPECIALS))
+            if rest not in [_without_vocabulary(json.loads(blank.to_str())) for blank in blanks]:
                 raise ValueError("it holds more than a vocabulary")
             if sorted(vocab.values()) != list(range(len(vocab))) or not all(type(i) is int for i in vocab.values()):
                 raise ValueError("its ids are not 0, 1, 2, ...")
@@ -216,11 +213,6 @@ def _blank(kind: str, byte_level: bool) -> Backend:
     return backend
 
 
-def _with_specials(backend: Backend) -> Backend:
-    backend.add_special_tokens(list(SPECIALS))
-    return backend
-
-
 def _counted(texts: Texts, config: TokenizerConfig, room: int) -> Backend:
     """Train a tokenizer whose vocabulary follows from counts; for bpe (Sennrich et al. 2016) from counts of merges."""
     backend = _blank(config.kind, config.byte_level)
@@ -236,7 +228,8 @@ def _unigram(texts: Texts, config: TokenizerConfig, room: int) -> Backend:
     pieces = train_unigram(words, counts, alphabet, room - len(SPECIALS), config.min_count)
     backend = _blank(config.kind, config.byte_level)
     backend.model = models.Unigram([*((special, 0.0) for special in SPECIALS), *pieces], UNK, byte_fallback=False)
-    return _with_specials(backend)
+    backend.add_special_tokens(list(SPECIALS))
+    return backend
 
 
 def _words(texts: Texts, config: TokenizerConfig) -> tuple[list[str], np.ndarray]:
@@ -337,12 +330,9 @@ def _probabilities(seen: np.ndarray, alive: np.ndarray) -> np.ndarray:
 
 
 class Lattice:
-    """All ways to cut texts into pieces: an edge wherever a piece stands in a text.
+    """All ways to cut texts into pieces: an edge wherever a piece, of which each has its number, stands in a text.
 
-    Args:
-        texts: what is cut.
-        number_of: each piece with its number.
-        whole: False: a text of several characters is no piece of itself.
+    ``whole=False``: a text of several characters is no piece of itself.
     """
 
     def __init__(self, texts: Sequence[str], number_of: dict[str, int], whole: bool = True) -> None:

@@ -11,11 +11,7 @@ if TYPE_CHECKING:
 
 
 def load_corpus(config: DatasetConfig, data_seed: int) -> "Corpus":
-    """Return the corpus that a section ``data`` names (:meth:`attncompare.data.dataset.Dataset.load`).
-
-    Raises:
-        Refused: if it cannot be had, or lacks a split or a column.
-    """
+    """Return the corpus that a section ``data`` names; refused if it cannot be had, or lacks a split or a column."""
     dataset = load("datasets", config.name)
     corpus: Corpus = dataset(config, data_seed).load()
     for split in SPLITS:

@@ -44,12 +44,9 @@ class Multi30k(FileData):
 
     def file_names(self) -> dict[str, tuple[str, str]]:
         """Return the names of the source's and the target's file of each split."""
-        config = self.config
-        form = "" if config.form == "raw" else f"{config.form}."
+        config, form = self.config, "" if self.config.form == "raw" else f"{self.config.form}."
         splits = {"train": "train", "val": "val", "test": config.test}
-        return {
-            name: (f"{file}.{form}{config.source}", f"{file}.{form}{config.target}") for name, file in splits.items()
-        }
+        return {one: (f"{name}.{form}{config.source}", f"{name}.{form}{config.target}") for one, name in splits.items()}
 
     def addresses(self) -> dict[str, tuple[str, str]]:
         """Return where these files are published: the raw ones are packed, the others are not."""
@@ -60,16 +57,10 @@ class Multi30k(FileData):
         }
 
     def sources(self) -> Sources:
-        """Return the files in ``path``.
-
-        Raises:
-            Refused: if it is no folder, or lacks one of them.
-        """
+        """Return the files in ``path``; refused if it lacks one of them."""
         if self.config.path is None:
             return {}
         folder = Path(self.config.path)
-        if not folder.is_dir():
-            raise Refused(f"data.path={folder} is no folder")
         sources: Sources = {split: two_texts(folder, *names) for split, names in self.file_names().items()}
         for path in (source.paths[0] for pair in sources.values() for source in pair):
             if not path.exists():

@@ -75,8 +75,7 @@ _DURATIONS = {
 class Language:
     """What the makers of phrases need to know of a locale such as ``de`` or ``pt_BR``.
 
-    Raises:
-        Refused: if CLDR does not know the locale or num2words cannot spell its numbers; ``key`` is the config's.
+    Refused if CLDR does not know the locale or num2words cannot spell its numbers; ``key`` is the config's.
     """
 
     def __init__(self, code: str, key: str) -> None:
