@@ -46,15 +46,9 @@ _BLANK = "blank (remove the row, or keep such pairs with data.keep_empty=true)"
 def read(sources: Sequence[Source], columns: Columns, blank: bool, first: int | None = None) -> datasets.Dataset:
     """Return the rows of one split, mapped into memory.
 
-    Args:
-        sources: one, or two texts of lines that translate each other line by line.
-        columns: those that are wanted.
-        blank: whether a text may be blank.
-        first: at most so many rows, of which no more are read; None: all.
-
-    Raises:
-        Refused: if a file is missing, empty or damaged, has no such column, or holds something else than text there; in
-            one line, with the number of the file's line where it is known.
+    ``sources`` are one, or two texts of lines that translate each other line by line; ``blank``: whether a text may be
+    blank; ``first``: at most so many rows, of which no more are read. Refused in one line, with the number of the file's
+    line, if a file is missing, empty or damaged, has no such column, or holds something else than text there.
     """
     paths = [path for source in sources for path in source.paths]
     states = []
@@ -80,10 +74,7 @@ def read(sources: Sequence[Source], columns: Columns, blank: bool, first: int | 
 class HubData:
     """A dataset of the Hugging Face hub, at the revision that it has now, or the cache's where HF_HUB_OFFLINE=1 is set.
 
-    ``origin`` is plain JSON for the record.
-
-    Raises:
-        Refused: if the hub cannot be reached, or has no such dataset or subset.
+    ``origin`` is plain JSON for the record. Refused if the hub cannot be reached, or has no such dataset or subset.
     """
 
     def __init__(self, name: str, subset: str | None) -> None:
@@ -135,8 +126,7 @@ def _revision(name: str, where: str) -> str | None:
 def fetched(address: str, what: str) -> Path:
     """Return the local copy of the file at an address; what was fetched before needs no network.
 
-    Raises:
-        Refused: if it cannot be fetched; the message begins with ``what`` and names the local alternative.
+    Refused if it cannot be fetched; the message begins with ``what`` and names the local alternative.
     """
     name = f"{hashlib.sha256(address.encode()).hexdigest()[:16]}-{address.rpartition('/')[2]}"
     copy = cache_folder() / "fetched" / name

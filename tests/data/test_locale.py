@@ -55,7 +55,10 @@ def test_months_and_weekdays_are_those_of_cldr(pair):
     both, rng = languages_of(pair), random.Random(0)
     months = [get_month_names("wide", "stand-alone", language.locale) for language in both]
     days = [get_day_names("wide", "format", language.locale) for language in both]
-    for maker, names, field in ((phrases.month, months, "month"), (phrases.weekday, days, "weekday")):
+    for maker, names, field in (
+        (phrases.MAKERS["month"][1], months, "month"),
+        (phrases.MAKERS["weekday"][1], days, "weekday"),
+    ):
         numbers = [{name: number for number, name in table.items()} for table in names]
         said = [[numbers[i][by_field(side)[field][0]] for i, side in enumerate(maker(rng, both))] for _ in range(60)]
         assert all(source == target for source, target in said)
@@ -78,7 +81,7 @@ def test_spelled_and_written_numbers_agree(pair):
     both, rng = languages_of(pair), random.Random(1)
     value = {str(language.locale): {language.say(n): n for n in range(1000)} for language in both}
     for _ in range(150):
-        source, target = phrases.spelled(rng, both)
+        source, target = phrases.MAKERS["cardinal"][1](rng, both)
         known = value[str(both[0].locale)].get(render(source))
         if known is not None:
             assert render(target) == both[1].say(known)

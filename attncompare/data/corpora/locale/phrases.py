@@ -62,13 +62,8 @@ _UNITS = (
 )
 # Each unit of time with its seconds, and the largest amount that is drawn.
 _DURATIONS = {
-    "year": (31_536_000, 200),
-    "month": (2_592_000, 36),
-    "week": (604_800, 60),
-    "day": (86_400, 400),
-    "hour": (3600, 100),
-    "minute": (60, 100),
-    "second": (1, 100),
+    **{"year": (31_536_000, 200), "month": (2_592_000, 36), "week": (604_800, 60), "day": (86_400, 400)},
+    **{"hour": (3600, 100), "minute": (60, 100), "second": (1, 100)},
 }
 
 
@@ -187,8 +182,7 @@ def _can_say(spoken: str, kind: str) -> bool:
 def phrase(rng: random.Random, both: Both) -> Said:
     """Draw a phrase; its fields carry the number of their item ("0.month", "1.number") or the name "list"."""
     count = rng.choices((1, 2, 3), (3, 5, 3))[0]
-    makers = _makers(both, alone=count == 1)
-    items = [rng.choices(list(makers), list(makers.values()))[0](rng, both) for _ in range(count)]
+    items = [rng.choices(*_makers(both, alone=count == 1))[0](rng, both) for _ in range(count)]
     style: Literal["standard", "or"] = rng.choice(("standard", "or"))
     slots = [f"{{{i}}}" for i in range(count)]
     source, target = (
@@ -203,27 +197,12 @@ def date(rng: random.Random, both: Both) -> Said:
     return said(both, _draw(rng, both, "date"), _moment(rng))
 
 
-def time(rng: random.Random, both: Both) -> Said:
-    """A time of the day, by 12 or 24 hours."""
-    return said(both, _draw(rng, both, "time"), _moment(rng))
-
-
 def moment(rng: random.Random, both: Both) -> Said:
     """A date with its time, in CLDR's order."""
-    day, hour = date(rng, both), time(rng, both)
+    day, hour = date(rng, both), said(both, _draw(rng, both, "time"), _moment(rng))
     glues = (get_datetime_format("long", one.locale).replace("'", "") for one in both)
     source, target = (fill(glue, (at, on), "glue") for glue, at, on in zip(glues, hour, day, strict=True))
     return source, target
-
-
-def weekday(rng: random.Random, both: Both) -> Said:
-    """The name of a weekday."""
-    return said(both, "EEEE", _moment(rng))
-
-
-def month(rng: random.Random, both: Both) -> Said:
-    """The name of a month."""
-    return said(both, "LLLL", _moment(rng))
 
 
 def between(rng: random.Random, both: Both) -> Said:
@@ -235,21 +214,6 @@ def between(rng: random.Random, both: Both) -> Said:
         for one, a, b in zip(both, first, last, strict=True)
     )
     return source, target
-
-
-def spelled(rng: random.Random, both: Both) -> Said:
-    """A number in words, mostly below a thousand, because long ones make long strings."""
-    return _in_words(both, _below(rng, (100, 3), (1000, 5), (10_000, 2)) + 1, "cardinal")
-
-
-def ordinal(rng: random.Random, both: Both) -> Said:
-    """An ordinal in words."""
-    return _in_words(both, _below(rng, (100, 3), (1000, 1)) + 1, "ordinal")
-
-
-def year(rng: random.Random, both: Both) -> Said:
-    """A year as it is read aloud."""
-    return _in_words(both, rng.randrange(1100, 2100), "year")
 
 
 def digits(rng: random.Random, both: Both) -> Said:
@@ -315,41 +279,37 @@ def relative(rng: random.Random, both: Both) -> Said:
     return _counted(both, rng.randrange(1, most), rng, say)
 
 
-def language(rng: random.Random, both: Both) -> Said:
-    """The name of a language."""
-    return _named(rng, both, "languages")
-
-
-def territory(rng: random.Random, both: Both) -> Said:
-    """The name of a country or territory."""
-    return _named(rng, both, "territories")
-
-
 def variety(rng: random.Random, both: Both) -> Said:
     """A language as it is spoken somewhere: "German (Austria)"."""
-    spoken, place = language(rng, both), territory(rng, both)
+    spoken, place = _named(rng, both, "languages"), _named(rng, both, "territories")
     source, target = (fill("{0} ({1})", (what, where), "variety") for what, where in zip(spoken, place, strict=True))
     return source, target
 
 
-# How often each kind of item is drawn. Those in the first table stand in lists too; the second are long or rich enough
-# alone.
-_ITEMS: dict[Maker, int] = {
-    **{date: 16, time: 7, weekday: 3, month: 3},
-    **{spelled: 10, ordinal: 6, year: 4, digits: 4, percent: 3},
-    **{currency: 10, price: 4, unit: 11, duration: 7, relative: 9, language: 5, territory: 6},
+# Kinds of items, how often each is drawn, and what makes it. Long numbers in words are rare, because they make long strings.
+MAKERS: dict[str, tuple[int, Maker]] = {
+    "date": (16, date),
+    "time": (7, lambda rng, both: said(both, _draw(rng, both, "time"), _moment(rng))),
+    "weekday": (3, lambda rng, both: said(both, "EEEE", _moment(rng))),
+    "month": (3, lambda rng, both: said(both, "LLLL", _moment(rng))),
+    "cardinal": (10, lambda rng, both: _in_words(both, _below(rng, (100, 3), (1000, 5), (10_000, 2)) + 1, "cardinal")),
+    "ordinal": (6, lambda rng, both: _in_words(both, _below(rng, (100, 3), (1000, 1)) + 1, "ordinal")),
+    "year": (4, lambda rng, both: _in_words(both, rng.randrange(1100, 2100), "year")),
+    **{"digits": (4, digits), "percent": (3, percent), "currency": (10, currency), "price": (4, price)},
+    **{"unit": (11, unit), "duration": (7, duration), "relative": (9, relative)},
+    "language": (5, lambda rng, both: _named(rng, both, "languages")),
+    "territory": (6, lambda rng, both: _named(rng, both, "territories")),
+    **{"moment": (14, moment), "between": (6, between), "variety": (6, variety)},
 }
-_ALONE: dict[Maker, int] = {moment: 14, between: 6, variety: 6}
+_ALONE = ("moment", "between", "variety")  # long or rich enough alone
 
 
 @functools.cache
-def _makers(both: Both, alone: bool) -> dict[Maker, int]:
-    """Return what both languages can say."""
-    makers = _ITEMS | _ALONE if alone else dict(_ITEMS)
-    for kind, maker in {"ordinal": ordinal, "year": year}.items():
-        if not all(kind in one.kinds for one in both):
-            del makers[maker]
-    return makers
+def _makers(both: Both, alone: bool) -> tuple[list[Maker], list[int]]:
+    """Return what both languages can say, and how often each is drawn."""
+    lacking = [kind for kind in ("ordinal", "year") if not all(kind in one.kinds for one in both)]
+    chosen = [made for kind, made in MAKERS.items() if kind not in lacking and (alone or kind not in _ALONE)]
+    return [maker for _, maker in chosen], [weight for weight, _ in chosen]
 
 
 def said(both: Both, name: str, value: dt.datetime) -> Said:
