@@ -117,6 +117,17 @@ class FileData(Dataset):
 
         return {split: read(found, self.columns(), self.blank, self.first) for split, found in sources.items()}
 
+    def read(self, elsewhere: Mapping[str, tuple[str, ...]], kind: Kind) -> tuple[dict[str, "Rows"], dict[str, Any]]:
+        """Return the rows of each split and their origin for the record: local files, or else addresses, fetched once."""
+        from attncompare.data.reading import fetched
+
+        if sources := self.sources():
+            names = {split: [path.name for one in found for path in one.paths] for split, found in sources.items()}
+            return self.rows(sources), {"files": names}
+        for split, addresses in elsewhere.items():
+            sources[split] = tuple(Source(kind, (fetched(one, f"data={self.config.name}"),)) for one in addresses)
+        return self.rows(sources), {"addresses": [one for addresses in elsewhere.values() for one in addresses]}
+
     def files(self) -> list[Path]:
         """Return the local files, after they were read into the cache; see :meth:`Dataset.files`."""
         sources = self.sources()
@@ -140,8 +151,7 @@ class OwnData(FileData):
         from attncompare.data.corpus import Corpus, with_fractions
 
         if self.config.hub is None:
-            sources = self.sources()
-            rows, origin = self.rows(sources), origin_of(sources)
+            rows, origin = self.read({}, "lines")
         else:
             from attncompare.data.reading import HubData
 
@@ -152,11 +162,6 @@ class OwnData(FileData):
             }
         fractions = {"val": self.config.val_fraction, "test": self.config.test_fraction}
         return Corpus(with_fractions(rows, fractions, self.data_seed), stream=self.kind == "text", origin=origin)
-
-
-def origin_of(sources: Sources) -> dict[str, Any]:
-    """Return the names of local files by split, for the record."""
-    return {"files": {split: [path.name for one in found for path in one.paths] for split, found in sources.items()}}
 
 
 def split_files(path: Path, names: Mapping[str, str | None], sides: Iterable[str] | None = None) -> Sources:

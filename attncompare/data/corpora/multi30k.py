@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import model_validator
 
 from attncompare.data.dataset import DatasetConfig, PathOrNull
-from attncompare.data.files import FileData, Source, Sources, listed, origin_of, two_texts
+from attncompare.data.files import FileData, Sources, listed, two_texts
 from attncompare.errors import Refused
 
 if TYPE_CHECKING:
@@ -76,10 +76,6 @@ class Multi30k(FileData):
         from datasets import DatasetDict
 
         from attncompare.data.corpus import Corpus
-        from attncompare.data.reading import fetched
 
-        sources, addresses = self.sources(), self.addresses()
-        origin = origin_of(sources) if sources else {"addresses": [one for pair in addresses.values() for one in pair]}
-        for split, pair in ({} if sources else addresses).items():
-            sources[split] = tuple(Source("lines", (fetched(one, "data=multi30k"),)) for one in pair)
-        return Corpus(DatasetDict(self.rows(sources)), origin=origin)
+        rows, origin = self.read(self.addresses(), "lines")
+        return Corpus(DatasetDict(rows), origin=origin)
