@@ -3,6 +3,7 @@
 import json
 import logging
 import random
+import sys
 
 import datasets
 import pytest
@@ -11,6 +12,7 @@ from dataset_configs import same_batch
 
 from attncompare.data import encoding
 from attncompare.data.cache import cache_folder
+from attncompare.data.corpora import pydocs
 from attncompare.data.module import DataModule
 from attncompare.data.tokenizer import BOS, EOS, PAD, UNK
 from attncompare.errors import Refused
@@ -26,6 +28,7 @@ SMALL = {
     "multi30k": ["data.tokenizer.vocab_size=270"],
     "text": ["data.tokenizer.vocab_size=270", "task.max_length=8", "data.val_fraction=0.2", "data.test_fraction=0.2"],
     "tinyshakespeare": ["task.max_length=8"],
+    "pydocs": ["data.tokenizer.vocab_size=400", "task.max_length=32"],
 }
 READ = {"pairs": "", "multi30k": "", "text": "*.txt", "tinyshakespeare": "input.txt"}  # what of the folder is read
 
@@ -33,6 +36,8 @@ READ = {"pairs": "", "multi30k": "", "text": "*.txt", "tinyshakespeare": "input.
 @pytest.fixture
 def make_module(make_config, tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    few = {"argparse", "ast", "bisect", "calendar", "cmd", "csv", "heapq", "json", "random", "shelve", "statistics"}
+    monkeypatch.setattr(pydocs, "_LEFT_OUT", pydocs._LEFT_OUT | (sys.stdlib_module_names - few))
     for split, count in {"train": 40, "val": 6, "test": 6}.items():
         for language, word in {"en": "number", "de": "Zahl"}.items():
             lines = "".join(f"{word} {i} in {split}\n" for i in range(count))
