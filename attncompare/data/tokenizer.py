@@ -120,7 +120,14 @@ class Tokenizer:
 
     def labels(self, ids: Sequence[int]) -> list[str]:
         """Return a readable name for each token: space ``▁``, line end ``⏎``, a byte that is no character ``⟨E2⟩``."""
-        return [self._label(i) for i in ids]
+        labels = []
+        for i in ids:
+            token = self._token(i)
+            if self._byte_level and i >= len(SPECIALS):
+                text = _bytes_of(token).decode(errors="surrogateescape")
+                token = "".join(f"⟨{ord(c) - 0xDC00:02X}⟩" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in text)
+            labels.append(token.replace(" ", "▁").replace("\n", "⏎").replace("\t", "⇥"))
+        return labels
 
     def to_text(self) -> str:
         """Return the tokenizer as JSON, which :meth:`parse` reads."""
@@ -159,15 +166,6 @@ class Tokenizer:
         if token is None:
             raise ValueError(f"id {token_id} is not in the vocabulary of {self.vocab_size}")
         return token
-
-    def _label(self, token_id: int) -> str:
-        token = self._token(token_id)
-        if token_id < len(SPECIALS):
-            return token
-        if self._byte_level:
-            text = _bytes_of(token).decode(errors="surrogateescape")
-            token = "".join(f"⟨{ord(c) - 0xDC00:02X}⟩" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in text)
-        return token.replace(" ", "▁").replace("\n", "⏎").replace("\t", "⇥")
 
 
 def overlaps(text: str, offset: Offset, start: int, end: int) -> bool:
