@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from attncompare.config import RunConfig, parse, with_data
-from attncompare.data.module import DataModule
-from attncompare.data.probes import Probe
+from attncompare.data.module import DataModule, Probe
 from attncompare.data.tokenizer import BOS, EOS, Tokenizer
 from attncompare.decoding import Hypothesis, require_possible, sample_rows, translate_all
 from attncompare.errors import Refused
