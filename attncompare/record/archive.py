@@ -29,8 +29,7 @@ def pack(paths: Iterable[str | Path], archive: Path | str, drop: Sequence[str] =
         archive: ``NAME.tar.xz``; its runs are called ``NAME/<data>-<variant>-s<seed>``.
         drop: patterns of files to leave out; add ``predictions.jsonl`` where the data must not be copied.
 
-    Raises:
-        Refused: if a run is not finished or damaged, two runs would have one name, or the archive is too large.
+    Raises Refused if a run is not finished or damaged, two runs would have one name, or the archive is too large.
     """
     archive = Path(archive)
     if not archive.name.endswith(SUFFIX):

@@ -47,10 +47,7 @@ class ShownComparison:
 def show_comparison(folder: Path, shown: ShownComparison, *, online: bool) -> str:
     """Show a comparison in W&B, sent now or in ``folder/wandb``, and return where, in words; it replaces what was there.
 
-    Raises:
-        Refused: if it should be sent and there is no login.
-        RunFailed: if W&B does not take it.
-    """
+    Raises Refused if it should be sent and there is no login; RunFailed if W&B does not take it."""
     if online:
         require_login("compare --wandb of runs that were logged online", "show it later, once you are logged in")
     logger = GuardedWandbLogger(
