@@ -216,15 +216,12 @@ class TrainedRun:
         Raises Refused if a key is none of the data's, the data cannot be had, or an argument does not fit the run.
         """
         values = with_data(self.run.config.to_dict(), changes)
-        for key, value, what in (
-            ("beam", beam, "translates nothing"),
-            ("eval_stride", stride, "has no windows of a text"),
-        ):
+        asked = (("beam", beam, "translates nothing"), ("eval_stride", stride, "has no windows of a text"))
+        for key, value, what in asked:
             if value is not None:
                 if key not in values["task"]:
-                    raise Refused(
-                        f"{key}={value}: {self.run.path} is a run of task={values['task']['name']}, which {what}"
-                    )
+                    task_name = values["task"]["name"]
+                    raise Refused(f"{key}={value}: {self.run.path} is a run of task={task_name}, which {what}")
                 values["task"][key] = value
         config = parse(values)
         if beam is not None:

@@ -140,9 +140,8 @@ def reproduce(recorded: Facts, options: Options) -> Reproduction:
     data.prepare()
     now = {**environment(data.fingerprint), "threads": config.trainer.threads or threads or torch.get_num_threads()}
     found = tuple(changes(recorded.environment, now))
-    _say(
-        "\n  ".join(["not as recorded:", *said(found)]) if found else "environment: as recorded, as far as it is known"
-    )
+    as_recorded = "environment: as recorded, as far as it is known"
+    _say("\n  ".join(["not as recorded:", *said(found)]) if found else as_recorded)
     absent = [key for key in _CHANGE_NUMBERS if key not in recorded.environment]
     if absent:
         _say(f"not in the record: {', '.join(absent)}")
