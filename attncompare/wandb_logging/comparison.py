@@ -47,26 +47,12 @@ class ShownComparison:
 def show_comparison(folder: Path, shown: ShownComparison, *, online: bool) -> str:
     """Show a comparison in W&B, sent now or in ``folder/wandb``, and return where, in words; it replaces what was there.
 
-    Raises:
-        Refused: if it should be sent and there is no login.
-        RunFailed: if W&B does not take it.
-    """
+    Raises Refused if it should be sent and there is no login; RunFailed if W&B does not take it."""
     if online:
         require_login("compare --wandb of runs that were logged online", "show it later, once you are logged in")
-    logger = GuardedWandbLogger(
-        folder,
-        "online" if online else "offline",
-        {},
-        project=shown.project,
-        entity=shown.entity,
-        group=shown.group,
-        job_type=JOB_TYPE,
-        id=shown.run_id,
-        name=shown.name,
-        notes=shown.notes,
-        tags=[JOB_TYPE],
-        config=dict(shown.config),
-    )
+    init: dict[str, Any] = {"id": shown.run_id, "job_type": JOB_TYPE, "tags": [JOB_TYPE], "config": dict(shown.config)}
+    init |= {name: getattr(shown, name) for name in ("project", "entity", "group", "name", "notes")}
+    logger = GuardedWandbLogger(folder, "online" if online else "offline", {}, **init)
     state = "interrupted"
     try:
         tables = {name: table(one.columns, one.rows) for name, one in shown.tables.items()}

@@ -15,10 +15,9 @@ from attncompare.errors import RunFailed
 from attncompare.record import Run, RunLock, find_runs
 from attncompare.sweep import elsewhere
 from attncompare.sweep.elsewhere import Member, train_elsewhere
-from attncompare.sweep.folder import Members
+from attncompare.sweep.folder import Members, start
 from attncompare.sweep.listing import Listed
 from attncompare.sweep.pool import Place
-from attncompare.sweep.start import start
 
 QUIET = (*SMOKE, "tracking=disabled")
 

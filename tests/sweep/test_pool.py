@@ -18,8 +18,7 @@ from rich.console import Console
 from attncompare import training
 from attncompare.errors import Refused, RunFailed
 from attncompare.sweep import pool
-from attncompare.sweep.folder import Sweep
-from attncompare.sweep.start import start
+from attncompare.sweep.folder import Sweep, start
 
 
 @pytest.fixture

@@ -164,7 +164,7 @@ def test_fresh_without_a_sweep_is_refused(cli):
 
 def test_cases_are_trained_one_after_another(cli, monkeypatch):
     given = []
-    monkeypatch.setattr("attncompare.sweep.start.start", lambda jobs, *_, **__: given.extend(jobs))
+    monkeypatch.setattr("attncompare.sweep.folder.start", lambda jobs, *_, **__: given.extend(jobs))
     code, _, err = cli("train", "experiment=negative_control", "task=translation", "trainer=smoke")
     assert code == 0, err
     assert [(job.config.attention.name, job.config.seed) for job in given] == [
