@@ -175,11 +175,12 @@ def split_files(path: Path, names: Mapping[str, str | None], sides: Iterable[str
     if sides and not path.exists():
         raise Refused(f"data.path={path} is no folder and no file")
     alone = _saved(path) is not None or not path.is_dir()
-    for split in SPLITS[1:]:
+    for split in SPLITS[1:] if sides else SPLITS:  # of pairs, train has a name by default
         if alone and names[split]:
+            instead = f"data.splits.{split}=null" + (f" data.{split}_fraction=0.05" if split != "train" else "")
             raise Refused(
                 f"data.splits.{split}={names[split]}: names of splits need a folder of files, and data.path={path} is one "
-                f"table or text; take {split} from it with data.splits.{split}=null data.{split}_fraction=0.05"
+                f"table or text; use {instead}"
             )
     given = {split: name for split, name in names.items() if name is not None}
     if alone or not (given or sides):

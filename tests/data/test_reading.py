@@ -248,7 +248,7 @@ def test_places_without_the_files_say_what_they_hold_and_what_is_needed(folder):
         pairs(folder, splits={"val": "dev"})
     with pytest.raises(Refused, match=r"data\.path=.*nowhere is no folder"):
         pairs(folder / "nowhere")
-    with pytest.raises(Refused, match=r"data\.splits\.val=val: .* is one table or text; take val from it"):
+    with pytest.raises(Refused, match=r"data\.splits\.val=val: .* is one table or text; use .*val_fraction"):
         write(folder, "all", "csv", [("a", "b")])
         pairs(folder / "all.csv")
     with pytest.raises(Refused, match=r"must be a table; valid endings: tsv, csv"):
@@ -380,8 +380,9 @@ def test_places_that_hold_no_text_are_refused(folder):
     (folder / "a.txt").write_text("x")
     with pytest.raises(Refused, match=r"data\.column=body: .*a\.txt is plain text"):
         texts(folder / "a.txt", "train", column="body")
-    with pytest.raises(Refused, match=r"names of splits need a folder"):
-        texts(folder / "a.txt", "train", splits={"val": "dev"}, val_fraction=None)
+    for split, more in {"train": {}, "val": {"val_fraction": None}}.items():
+        with pytest.raises(Refused, match=rf"data\.splits\.{split}=dev: names of splits need a folder"):
+            texts(folder / "a.txt", "train", splits={split: "dev"}, **more)
     with pytest.raises(Refused, match=r"data\.splits\.train=null: .* name its files of the train split"):
         texts(folder, "train", splits={"val": "a"}, val_fraction=None)
     with pytest.raises(Refused, match=r"data\.splits\.val=dev: no file for it .* it holds a\.bin, a\.txt"):
