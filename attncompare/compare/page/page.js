@@ -55,7 +55,7 @@ function written(value) {
 
 /**
  * Draw a chart into `node`, and again whenever its size changes; returns a function that draws it.
- * `describe({width, height})` gives {x, y, bands, lines, bars, marks, labels, shared}: an axis is {title, range, ticks: [[value, text]]},
+ * `describe({width, height})` gives {x, y, bands, lines, bars, marks, labels, shared}: an axis is {title, range},
  * points are [x, y] with null for a gap; a mark is {x, y, color, symbol, size, name, text}. With `shared`, the tip shows all marks at
  * one x, else the nearest mark alone.
  */
@@ -75,14 +75,13 @@ function chart(node, describe) {
     node.append(tip);
     tip.hidden = true;
     const bottom = height - margin.bottom, right = width - margin.right;
-    for (const [value, text] of y.ticks || ticks(y.range, inner.height / 50).map((one) => [one, written(one)])) {
+    for (const value of ticks(y.range, inner.height / 50)) {
       draw(svg, 'line', { class: 'grid', x1: margin.left, x2: right, y1: fy(value), y2: fy(value) });
-      draw(svg, 'text', { class: 'tick', x: margin.left - 6, y: fy(value) + 4, 'text-anchor': 'end' }, text);
+      draw(svg, 'text', { class: 'tick', x: margin.left - 6, y: fy(value) + 4, 'text-anchor': 'end' }, written(value));
     }
-    for (const [value, text] of x.ticks || ticks(x.range, inner.width / 90).map((one) => [one, written(one)])) {
+    for (const value of ticks(x.range, inner.width / 90)) {
       draw(svg, 'line', { class: 'grid', x1: fx(value), x2: fx(value), y1: margin.top, y2: bottom });
-      const place = draw(svg, 'text', { class: 'tick', 'text-anchor': 'middle' });
-      text.split('\n').forEach((line, row) => draw(place, 'tspan', { x: fx(value), y: bottom + 15 + 12 * row }, line));
+      draw(svg, 'text', { class: 'tick', x: fx(value), y: bottom + 15, 'text-anchor': 'middle' }, written(value));
     }
     draw(svg, 'text', { class: 'axis', x: margin.left + inner.width / 2, y: height - 5, 'text-anchor': 'middle' }, x.title);
     draw(svg, 'text', { class: 'axis', transform: `translate(13 ${margin.top + inner.height / 2}) rotate(-90)`, 'text-anchor': 'middle' }, y.title);
@@ -172,13 +171,11 @@ function pareto(holder) {
 
 /** For each point the side on which its label covers no point and no label before it, else the first side. */
 function placed(pixels, labels, width) {
-  const context = make('canvas').getContext('2d');
-  context.font = '12px system-ui, sans-serif';
   const taken = pixels.map(([left, top]) => [left - 6, top - 6, left + 6, top + 6]);
   const apart = (a, b) => a[2] < b[0] || b[2] < a[0] || a[3] < b[1] || b[3] < a[1];
   return pixels.map(([left, top], place) => {
-    const wide = context.measureText(labels[place]).width;
-    const sides = [[9, 4], [-9 - wide, 4], [-wide / 2, -10], [-wide / 2, 19], [7, -8], [7, 16], [-7 - wide, -8], [-7 - wide, 16]]
+    const wide = 7 * labels[place].length;
+    const sides = [[9, 4], [-9 - wide, 4], [-wide / 2, -10], [-wide / 2, 19]]
       .map(([dx, dy]) => ({ dx, dy, box: [left + dx, top + dy - 11, left + dx + wide, top + dy + 3] }));
     const free = ({ box }) => box[0] >= 0 && box[2] <= width && taken.every((other, index) => index === place || apart(box, other));
     const { dx, dy, box } = sides.find(free) || sides[0];
@@ -187,29 +184,7 @@ function placed(pixels, labels, width) {
   });
 }
 
-/** Quality by length: one line for each variant over buckets of length, with intervals, side by side inside a bucket. */
-function lengths(holder, hidden) {
-  const { unit, labels, counts, charts } = dataOf(holder.dataset.lengths);
-  let redraw = () => {};
-  const select = choice(holder.querySelector('.choices'), 'Quality', charts.map(({ key, title }) => [key, title]), () => redraw());
-  redraw = chart(holder.querySelector('.chart'), () => {
-    const { unit: axis, range, lines } = charts[select.selectedIndex];
-    const shown = lines.filter(({ label }) => !hidden.has(label));
-    const across = (bucket, place) => bucket + (shown.length > 1 ? 0.5 * (place / (shown.length - 1) - 0.5) : 0);
-    const points = shown.map((line, place) => line.mean.map((mean, bucket) => ({ line, bucket, mean, x: across(bucket, place), low: line.low[bucket], high: line.high[bucket] })));
-    const all = points.flat().filter(({ mean }) => mean !== null);
-    return {
-      x: { title: `${unit}; items`, range: [-0.5, labels.length - 0.5], ticks: labels.map((label, place) => [place, `${label}\nn ${counts[place]}`]) },
-      y: { title: axis, range: range || [0, 1] },
-      lines: points.map((own, place) => ({ points: own.map(({ x, mean }) => [x, mean]), color: shown[place].color, dash: shown[place].dash, width: 1.4 })),
-      bars: all.filter(({ low }) => low !== null).map(({ line, x, low, high }) => ({ from: [x, Math.max(low, range[0])], to: [x, high], color: line.color })),
-      marks: all.map(({ line, bucket, x, mean }) => ({ x, y: mean, color: line.color, symbol: line.symbol, size: 0.7, text: `${line.label}, ${labels[bucket]}: ${written(mean)}` })),
-    };
-  });
-  return redraw;
-}
-
-// The buttons above the curves show and hide a variant in them and in the chart by length.
+// The buttons above the curves show and hide a variant in them.
 for (const block of document.querySelectorAll('[data-charts]')) {
   const off = block.querySelectorAll('.keys [aria-pressed="false"]');
   const hidden = new Set([...off].map((button) => button.dataset.label));
@@ -218,7 +193,6 @@ for (const block of document.querySelectorAll('[data-charts]')) {
     return [...holder.querySelectorAll('.chart')].map((node, place) => curve(node, figures[place], hidden));
   });
   block.querySelectorAll('[data-pareto]').forEach(pareto);
-  redraw.push(...[...block.querySelectorAll('[data-lengths]')].map((holder) => lengths(holder, hidden)));
   for (const button of block.querySelectorAll('.keys button')) {
     button.addEventListener('click', () => {
       const { label } = button.dataset, shown = hidden.delete(label) || !hidden.add(label);

@@ -34,16 +34,16 @@ def correct(differences: Sequence[Difference], metrics: Sequence[str]) -> list[D
     the block of all paired ones, and every p is multiplied by the number of these blocks (Bonferroni); without any pairs
     it is Holm's correction.
 
-    Args:
-        differences: all of one family: all pairs of different models in all metrics of one comparison.
-        metrics: the metric of each.
+    A family is all pairs of different models in all ``metrics`` of one comparison, of which each difference has one.
     """
     tested = [place for place, one in enumerate(differences) if one.p is not None]
     joint = [place for place in tested if differences[place].paired]
     by_holm = dict(zip(tested, holm_p([differences[place].p or 0.0 for place in tested]), strict=True))
     by_family, blocks, comparisons = by_holm, independent_blocks(differences), 1.0
     if joint:
-        matrix_NM = _matrix([differences[place] for place in joint])
+        gaps = [differences[place].by_seed for place in joint]
+        seeds = sorted({seed for one in gaps for seed in one})
+        matrix_NM = np.array([[one.get(seed, 0.0) for one in gaps] for seed in seeds])  # no sign changes 0
         stepped = step_down_p(matrix_NM[None], np.array([metrics[place] for place in joint]))[0].tolist()
         bare = {place: differences[place].p or 0.0 for place in tested} | dict(zip(joint, stepped, strict=True))
         by_family = {place: min(1.0, p * blocks) for place, p in bare.items()}
@@ -112,9 +112,3 @@ def _weighted(differences_XNM: Floats, metrics_M: NDArray[np.str_]) -> Floats:
         scale = np.sqrt(squares + _SHARED * np.median(squares, axis=2, keepdims=True))
         weighted[:, :, metrics_M == metric] = scaled / np.where(scale > 0, scale, 1.0)
     return weighted
-
-
-def _matrix(differences: Sequence[Difference]) -> Floats:
-    """Return the differences (N, M) by seed; 0, which no sign changes, where a pair lacks a seed."""
-    seeds = sorted({seed for one in differences for seed in one.by_seed})
-    return np.array([[one.by_seed.get(seed, 0.0) for one in differences] for seed in seeds])
