@@ -8,9 +8,9 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Literal
 
+from attncompare.compare.checks import SIZES, is_free
 from attncompare.compare.gathering import LeftOut
 from attncompare.compare.identity import fingerprint, labels, named_seeds
-from attncompare.compare.options import SIZES, is_free
 from attncompare.config import RunConfig
 from attncompare.config.plain_values import flatten
 from attncompare.errors import Refused
@@ -23,15 +23,8 @@ WITHIN = 0.02
 # What --tune cannot pick: it says what is compared, with which data, how it is measured, or how a run is shown.
 _FIXED = (
     *("seed", "data_seed", "name", "tags", "notes", "runs", "resume", "tracking."),
-    *(
-        "attention.name",
-        "attention.score",
-        "attention.score.name",
-        "attention.causal",
-        "backbone.name",
-        "optimizer.name",
-    ),
-    *("task.name", "task.metrics", "task.max_length", "task.causal"),
+    *("attention.name", "attention.score", "attention.score.name", "attention.causal", "backbone.name"),
+    *("optimizer.name", "task.name", "task.metrics", "task.max_length", "task.causal"),
     *("trainer.validate_every", "trainer.log_every", "trainer.limit_batches"),
     *("trainer.accelerator", "trainer.devices", "trainer.threads", "trainer.deterministic"),
 )
@@ -54,24 +47,17 @@ def _named(variants: Mapping[str, Any], runs: Sequence[Run], keys: Sequence[str]
     return dict(zip(variants, labels([firsts[one] for one in variants], hidden=keys), strict=True))
 
 
-# --tune
-
 Tried = dict[str, dict[int, Run | None]]  # value -> seed -> run; None: it failed
 
 
 def tune(
     runs: Sequence[Run], keys: Sequence[str], force: bool, left_out: Sequence[LeftOut]
 ) -> tuple[list[Run], list[str]]:
-    """Return the runs of each variant's best value, by mean val loss over the same seeds, and what must be said of it.
+    """Return the runs of each variant's best values of ``keys``, by mean val loss over the same seeds, and notes.
 
     To judge variants at one shared learning rate is to judge how well that rate suits each of them. A value of which a
-    run failed is never the best: its other seeds would be the lucky ones.
-
-    Args:
-        runs: finished runs of one task, each config once.
-        keys: dotted keys of the config; their values are picked together.
-        force: allow variants that were tried with different values.
-        left_out: runs that did not finish; their values count as tried.
+    run failed is never the best: its other seeds would be the lucky ones. ``runs`` are of one task, each config once;
+    with ``force`` variants may have been tried with different values.
 
     Raises:
         Refused: if a key cannot be tuned or does not vary, if variants were tried with different values, or if no value
@@ -90,25 +76,30 @@ def tune(
                 variant, value = _split(lost.config, data, keys)
                 if variant in tried:  # else nothing of this variant can be compared
                     tried[variant].setdefault(value, {})[lost.config.seed] = None
-    names, what = _named(tried, runs, keys), f"--tune {', '.join(keys)}"
+    names, what = _named(tried, runs, keys), ", ".join(keys)
     if all(len(values) == 1 for values in tried.values()):
-        raise Refused(f"{what}: every variant was tried with one value alone; train each with several, or leave it out")
+        raise Refused(
+            f"--tune {what}: every variant was tried with one value alone; train each with several, or leave it out"
+        )
     if not force and len({tuple(sorted(values)) for values in tried.values()}) > 1:
         told = "; ".join(f"{names[one]} with {', '.join(map(_shown, sorted(values)))}" for one, values in tried.items())
         raise Refused(
-            f"{what}: the variants were tried with different values: {told}; train the missing ones, or --force picks "
+            f"--tune {what}: the variants were tried with different values: {told}; train the missing ones, or --force picks "
             "from what there is"
         )
     chosen, picked, notes = [], [], []
     for variant, values in tried.items():
-        best, seeds = _best(values, names[variant], what)
+        best, seeds = _best(values, names[variant], f"--tune {what}")
         chosen += [run for _, run in sorted(values[best].items()) if run is not None]
         picked.append(f"{names[variant]} {_shown(best)} (of {len(values)}, {named_seeds(seeds)})")
-        if at := _edge([json.loads(value)[0] for value in values], json.loads(best)):
-            notes.append(
-                f"the best {', '.join(keys)} of {names[variant]} is the {at} that was tried: a better one may lie beyond"
-            )
-    first = f"{', '.join(keys)} was picked for each variant by mean val loss over the same seeds: {'; '.join(picked)}"
+        if len(keys) == 1 and len(values) > 1:
+            numbers, (own,) = [json.loads(value)[0] for value in values], json.loads(best)
+            if all(type(one) in (int, float) for one in numbers) and own in (min(numbers), max(numbers)):
+                at = "smallest" if own == min(numbers) else "largest"
+                notes.append(
+                    f"the best {what} of {names[variant]} is the {at} that was tried: a better one may lie beyond"
+                )
+    first = f"{what} was picked for each variant by mean val loss over the same seeds: {'; '.join(picked)}"
     return chosen, [first, *notes]
 
 
@@ -152,18 +143,9 @@ def _val_loss(run: Run) -> float:
     return min(losses, default=math.inf)
 
 
-def _edge(values: Sequence[Any], best: Sequence[Any]) -> str | None:
-    """Return where the best value stands if nothing was tried beyond it; only single numbers have an edge."""
-    if len(best) > 1 or len(values) < 2 or any(type(value) not in (int, float) for value in values):
-        return None
-    return "smallest" if best[0] == min(values) else "largest" if best[0] == max(values) else None
-
-
 def _shown(value: str) -> str:
     return " and ".join(map(str, json.loads(value)))
 
-
-# --equal parameters
 
 Size = tuple[float, str]  # its parameters, and the settings that make it
 
@@ -171,10 +153,8 @@ Size = tuple[float, str]  # its parameters, and the settings that make it
 def equal_parameters(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     """Return the runs of one size of each variant, all within 2 % of each other's parameters, and what was left out.
 
-    The size is the one at which most variants can be compared; among several such, the largest.
-
-    Args:
-        runs: finished runs of one task, each config once.
+    The size is the one at which most variants can be compared; among several such, the largest. ``runs`` are of one task,
+    each config once.
 
     Raises:
         Refused: if a record lacks its number of parameters, or no two variants are that close.
@@ -219,20 +199,12 @@ def _parameters(count: float) -> str:
     return f"{COSTS['parameters'].format(count)} parameters"
 
 
-# --equal flops, --equal time
-
-
 @dataclass(frozen=True)
 class Budget:
     """A training budget, and the val figures of each run at its last validation within it.
 
-    Test is read once, at the end of a run, which lies at another budget.
-
-    Attributes:
-        kind: what is counted.
-        size: FLOPs, or seconds of training without validations.
-        figures: metrics by bare name, by the run's path.
-        steps: the steps of these validations.
+    Test is read once, at the end of a run, which lies at another budget. ``size`` is in FLOPs, or in seconds of training
+    without validations; ``figures`` are metrics by bare name, by the run's path.
     """
 
     kind: Literal["flops", "time"]
@@ -242,7 +214,7 @@ class Budget:
 
     @property
     def shown(self) -> str:
-        """The budget for people: "1.23 T training FLOPs", "312 s of training"."""
+        """The budget for people: "312 s of training"."""
         return f"{engineering(self.size)} training FLOPs" if self.kind == "flops" else f"{self.size:.0f} s of training"
 
     @property

@@ -256,7 +256,7 @@ def test_options_that_do_not_fit_are_refused_in_one_line(cli, sweep, options, wo
 def test_the_comparison_in_wandb_holds_its_page_and_tables(sweep, monkeypatch, capsys):
     given = []
     monkeypatch.setattr(
-        "attncompare.compare.in_wandb.show_comparison", lambda *a, **k: given.append((*a, k)) or "where it is"
+        "attncompare.compare.command.show_comparison", lambda *a, **k: given.append((*a, k)) or "where it is"
     )
     for _ in range(2):
         compare([sweep], wandb=True)
@@ -274,7 +274,7 @@ def test_where_wandb_fails_the_comparison_is_whole(sweep, monkeypatch, capsys):
     def fail(*_, **__):
         raise RunFailed("the disk of W&B is full")
 
-    monkeypatch.setattr("attncompare.compare.in_wandb.show_comparison", fail)
+    monkeypatch.setattr("attncompare.compare.command.show_comparison", fail)
     compare([sweep], wandb=True)
     out, err = capsys.readouterr()
     assert "Page: " in out and (sweep / "report.html").is_file()

@@ -163,11 +163,10 @@ def headline(comparison: Comparison, found: Sequence[Verdict]) -> str:
         if wins[best] == len(labels) - 1:
             others = "the other variant" if len(labels) == 2 else f"all {len(labels) - 1} others"
             return f"{best} is better than {others} in {title}."
-    if len(labels) > _MOST_NAMED:
-        counts = f"{len(worse)} of {len(labels)} are worse than another, {len(rest)} are worse than none"
-        return f"No single best variant in {title}: {counts}."
-    verb = "is" if len(worse) == 1 else "are"
-    return f"{_listed(worse)} {verb} worse in {title}. Which of {_listed(rest)} is best is not decided."
+    verb, many = "is" if len(worse) == 1 else "are", len(labels) > _MOST_NAMED
+    counts = f"{len(worse)} of {len(labels)} are worse than another, {len(rest)} are worse than none"
+    named = f"{_listed(worse)} {verb} worse in {title}. Which of {_listed(rest)} is best is not decided."
+    return f"No single best variant in {title}: {counts}." if many else named
 
 
 def _listed(labels: Sequence[str]) -> str:

@@ -25,8 +25,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import nctdtr, stdtrit
 
-from attncompare.compare.statistics.results import ALPHA, EXACT_LIMIT, LEVEL, Difference, Estimate, Interval
-from attncompare.compare.statistics.results import ItemTest, generator
+from attncompare.compare.statistics.results import (
+    ALPHA,
+    EXACT_LIMIT,
+    LEVEL,
+    Difference,
+    Estimate,
+    Interval,
+    ItemTest,
+    generator,
+)
 
 FEWEST_FOR_BOOTSTRAP = 5
 WANTED_POWER = 0.8
