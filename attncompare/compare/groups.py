@@ -225,8 +225,8 @@ def _identical(
     """
 
     def rank(index: int) -> tuple[int, bool, int]:
-        config = firsts[index].config
-        return (-len(members[index]), config.attention.name != config.attention.score.name, index)
+        attention = firsts[index].config.attention
+        return (-len(members[index]), attention.name != attention.score.name, index)
 
     own: list[int] = []
     standing: dict[int, int] = {}
@@ -236,10 +236,9 @@ def _identical(
         shared = [other for other in same if members[other].keys() & members[index].keys()]
         if shared:
             standing[index] = shared[0]
-            continue
-        if same:
-            control[index] = same[0]
-        own.append(index)
+        else:
+            control |= {index: same[0]} if same else {}
+            own.append(index)
     return standing, control
 
 

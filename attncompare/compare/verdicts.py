@@ -33,16 +33,10 @@ _MOST_VARIANTS = 12  # with more, resampling the items of every pair would take 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One pair of variants in one metric.
+    """One pair of variants in one metric; ``difference`` is first minus second.
 
-    Attributes:
-        first: the variant from which the second is subtracted.
-        second: the other one.
-        metric: what is compared.
-        difference: first minus second.
-        better: the better one; None where the difference does not hold after correction for all comparisons.
-        sentence: all of it in words.
-        same_model: whether both train the same model, from other seeds: a control, no part of the family.
+    ``better`` is None where the difference does not hold after correction for all comparisons; ``same_model`` is whether
+    both train the same model, from other seeds: a control, no part of the family.
     """
 
     first: Variant
@@ -70,10 +64,7 @@ def estimates(comparison: Comparison) -> dict[tuple[str, str], Estimate]:
 
 
 def verdicts(comparison: Comparison) -> list[Verdict]:
-    """Return the verdict on each pair of models in each tested metric, the most important metric first.
-
-    A pair has none in a metric that a run of it lacks; :func:`verdict_notes` names that run.
-    """
+    """Return the verdict on each pair of models in each tested metric that both have, the most important metric first."""
     return list(_computed(comparison)[0])
 
 
@@ -145,11 +136,7 @@ def _figures(comparison: Comparison, variant: Variant, name: str) -> dict[int, f
 
 
 class _TestItems:
-    """What two variants did on the same test items; reads the items of each run once.
-
-    Attributes:
-        notes: why there are no such tests, or fewer.
-    """
+    """What two variants did on the same test items, and ``notes`` why there are no such tests, or fewer."""
 
     def __init__(self, comparison: Comparison) -> None:
         self.notes: list[str] = []
@@ -179,7 +166,6 @@ class _TestItems:
             )
 
     def test(self, first: Variant, second: Variant, metric: type[Metric]) -> ItemTest | None:
-        """Return the test of ``first`` against ``second`` over test items, None where the records lack them."""
         pair = [self._items.get((variant.label, metric.name)) for variant in (first, second)]
         if pair[0] is None or pair[1] is None:
             return None
@@ -191,11 +177,7 @@ class _TestItems:
             return None
 
 
-# What must be said of pairs that are tested on less than there is, or not at all.
-
-
 def _lost_notes(comparison: Comparison) -> list[str]:
-    """Say which seeds diverged, and which runs lack a metric; nothing of it where no pair could be tested anyway."""
     notes = [
         f"{variant.diverged_note}: the row is the mean of the other seeds, and its pairs are not tested"
         for variant in comparison.ranked
@@ -225,9 +207,6 @@ def _unused_notes(pairs: Sequence[Pair]) -> list[str]:
         "there has the same seed"
         for (label, seeds), others in partners.items()
     ]
-
-
-# In words.
 
 
 def how_tested(found: Sequence[Verdict]) -> str:
@@ -265,15 +244,7 @@ def _least(family: Sequence[Verdict]) -> str:
 def sentence(
     first: Variant, second: Variant, metric: type[Metric], found: Difference, *, same_model: bool = False
 ) -> str:
-    """Return the verdict on one pair of variants in one metric.
-
-    Args:
-        first: the variant from which the second is subtracted.
-        second: the other one.
-        metric: what is compared.
-        found: first minus second, corrected for all comparisons.
-        same_model: whether both train the same model, from other seeds; then neither can be better.
-    """
+    """Return the verdict on one pair of variants in one metric; of the same model, neither can be better."""
     both = f"{first.label} and {second.label}"
     over_items = f"over {found.items.items} test items, {p_value(found.items.p)}" if found.items else ""
     if found.n == 1:
@@ -300,7 +271,6 @@ def sentence(
 
 
 def _size(metric: type[Metric], found: Difference, unit: str) -> str:
-    """Return how far the one ahead is ahead: "1.24 BLEU [0.41, 2.02]"."""
     text = f"{metric.format(abs(found.mean))} {unit}".rstrip()
     interval = found.interval
     if interval is None:
