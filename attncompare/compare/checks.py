@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -168,7 +168,16 @@ def code_notes(runs: Sequence[Run]) -> list[str]:
     """Return one note if commit, uncommitted changes or version of torch differ among ``runs``; else none."""
     values: dict[str, dict[str, Run]] = {}
     for run in runs:
-        for fact, value in _code(run.environment()):
+        environment = run.environment()
+        git, packages = environment.get("git"), environment.get("packages")
+        code = {"commit": f"none, attncompare {environment.get('attncompare')}"} if "git" in environment else {}
+        if isinstance(git, dict):
+            diff = str(git.get("diff") or "")
+            code = {"commit": str(git.get("commit"))[:12]}
+            code["uncommitted changes"] = hashlib.sha256(diff.encode()).hexdigest()[:8] if diff else "none"
+        if isinstance(packages, dict) and "torch" in packages:
+            code["torch"] = str(packages["torch"])
+        for fact, value in code.items():
             values.setdefault(fact, {}).setdefault(value, run)
     told = [
         f"{fact} {' or '.join(f'{value} ({run.path})' for value, run in found.items())}"
@@ -176,18 +185,6 @@ def code_notes(runs: Sequence[Run]) -> list[str]:
         if len(found) > 1
     ]
     return [f"not all trained by the same code: {'; '.join(told)}"] if told else []
-
-
-def _code(environment: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    git, packages = environment.get("git"), environment.get("packages")
-    if isinstance(git, dict):
-        diff = str(git.get("diff") or "")
-        yield "commit", str(git.get("commit"))[:12]
-        yield "uncommitted changes", hashlib.sha256(diff.encode()).hexdigest()[:8] if diff else "none"
-    elif "git" in environment:
-        yield "commit", f"none, attncompare {environment.get('attncompare')}"
-    if isinstance(packages, dict) and "torch" in packages:
-        yield "torch", str(packages["torch"])
 
 
 def _plain(value: Any) -> str:

@@ -9,7 +9,7 @@ from attncompare.compare.groups import Comparison
 from attncompare.compare.verdicts import estimates, verdict_notes, verdicts
 from attncompare.text import COSTS
 
-FORMAT = 2
+FORMAT = 3
 
 
 def as_data(comparisons: Sequence[Comparison]) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def in_order(found: Sequence[Verdict]) -> list[Verdict]:
 def _computed(comparison: Comparison) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
     items = _TestItems(comparison)
     pairs = list(_pairs(comparison, items))
-    notes = [*_lost_notes(comparison), *_unused_notes(pairs), *items.notes]
+    notes = [*_notes(comparison, pairs), *items.notes]
     family = [place for place, (first, second, _, _) in enumerate(pairs) if not _is_control(first, second)]
     corrected = correct([pairs[place][3] for place in family], [pairs[place][2].name for place in family])
     differences = dict(zip(family, corrected, strict=True))
@@ -115,13 +115,8 @@ def _pairs(comparison: Comparison, items: "_TestItems") -> Iterator[Pair]:
             figures = [_figures(comparison, one, metric.name) for one in (first, second)]
             if all(figures):
                 lost = ", ".join(filter(None, (first.diverged_note, second.diverged_note))) or None
-                found = difference(
-                    *figures,
-                    higher_is_better=metric.higher_is_better,
-                    items=items.test(first, second, metric),
-                    untestable=lost,
-                )
-                yield first, second, metric, found
+                over_items = items.test(first, second, metric)
+                yield first, second, metric, difference(*figures, items=over_items, untestable=lost)
 
 
 def _is_control(first: Variant, second: Variant) -> bool:
@@ -160,10 +155,8 @@ class _TestItems:
                     self._items[variant.label, metric.name] = whole
                 lacking |= {str(run.path): run for run in variant.runs if found[run.config.seed] is None}
         if lacking:
-            self.notes.append(
-                f"items.jsonl does not hold the test set in {_first_of(list(lacking.values()))}: such variants are not "
-                "tested over test items"
-            )
+            where = _first_of(list(lacking.values()))
+            self.notes.append(f"items.jsonl does not hold the test set in {where}: not tested over test items")
 
     def test(self, first: Variant, second: Variant, metric: type[Metric]) -> ItemTest | None:
         pair = [self._items.get((variant.label, metric.name)) for variant in (first, second)]
@@ -177,36 +170,32 @@ class _TestItems:
             return None
 
 
-def _lost_notes(comparison: Comparison) -> list[str]:
-    notes = [
-        f"{variant.diverged_note}: the row is the mean of the other seeds, and its pairs are not tested"
-        for variant in comparison.ranked
-        if variant.diverged
-    ]
-    runs = [run for variant in comparison.ranked for run in variant.runs] if len(comparison.ranked) > 1 else []
-    for metric in comparison.tested:
-        lacking = [run for run in runs if comparison.figure(run, metric.name) is None]
-        if lacking:
-            notes.append(f"{metric.title} is missing in {_first_of(lacking)}: such variants are not tested in it")
-    return notes
-
-
 def _first_of(runs: Sequence[Run]) -> str:
     return f"{runs[0].path}" + (f" and {len(runs) - 1} more" if len(runs) > 1 else "")
 
 
-def _unused_notes(pairs: Sequence[Pair]) -> list[str]:
-    """Say which seeds of a variant have no partner in another one and so take no part in those pairs."""
+def _notes(comparison: Comparison, pairs: Sequence[Pair]) -> list[str]:
+    """Say which seeds diverged, which runs lack a metric, and which seeds have no partner in another variant."""
+    ranked = comparison.ranked
+    notes = [
+        f"{variant.diverged_note}: the row is the mean of the other seeds, and its pairs are not tested"
+        for variant in ranked
+        if variant.diverged
+    ]
+    runs = [run for variant in ranked for run in variant.runs] if len(ranked) > 1 else []
+    for metric in comparison.tested:
+        if lacking := [run for run in runs if comparison.figure(run, metric.name) is None]:
+            notes.append(f"{metric.title} is missing in {_first_of(lacking)}: such variants are not tested in it")
     partners: dict[tuple[str, tuple[int, ...]], dict[str, None]] = {}
     for first, second, _, found in pairs:
         for one, other in ((first, second), (second, first)) if found.paired else ():
             if unused := tuple(sorted(set(one.seeds) - set(other.seeds))):
                 partners.setdefault((one.label, unused), {})[other.label] = None
-    return [
-        f"{named_seeds(seeds)} of {label} {'are' if len(seeds) > 1 else 'is'} not used beside {', '.join(others)}: no run "
-        "there has the same seed"
-        for (label, seeds), others in partners.items()
-    ]
+    for (label, seeds), others in partners.items():
+        verb = "are" if len(seeds) > 1 else "is"
+        beside = f"beside {', '.join(others)}: no run there has the same seed"
+        notes.append(f"{named_seeds(seeds)} of {label} {verb} not used {beside}")
+    return notes
 
 
 def how_tested(found: Sequence[Verdict]) -> str:
@@ -227,18 +216,14 @@ def how_tested(found: Sequence[Verdict]) -> str:
 
 def _least(family: Sequence[Verdict]) -> str:
     """Return below what no corrected p of ``family`` can go, where that limits a verdict."""
-    differences = [verdict.difference for verdict in family]
-    blocks = independent_blocks(differences)
-    limits: dict[str, float] = {}
-    for one in sorted(differences, key=lambda one: -(one.smallest_p or 1.0)):
-        kind = "pairs with common seeds" if one.paired else "pairs without"
-        limits[kind] = min(1.0, (one.smallest_p or 1.0) * blocks)
-    told = [f"{least:.2g}{f' for {kind}' * (len(limits) > 1)}" for kind, least in limits.items() if least > _FINE]
-    if not told:
+    blocks = independent_blocks([verdict.difference for verdict in family])
+    smallest = {verdict.difference.smallest_p or 1.0 for verdict in family}
+    least = min(1.0, blocks * max(smallest))
+    if least <= _FINE:
         return ""
     unpaired = len({(one.first.label, one.second.label) for one in family if not one.difference.paired})
     why = f" and because {counted(unpaired, 'pair')} share no seeds or too few" if blocks > 1 else ""
-    return f"; with so few seeds{why} it cannot go below {' and '.join(told)}"
+    return f"; with so few seeds{why} it cannot go below {least:.2g}{' for some pairs' * (len(smallest) > 1)}"
 
 
 def sentence(
@@ -279,10 +264,8 @@ def _size(metric: type[Metric], found: Difference, unit: str) -> str:
     return f"{text} [{metric.format(low)}, {metric.format(high)}]"
 
 
-def p_value(p: float | None) -> str:
+def p_value(p: float) -> str:
     """Return "p = 0.031", to two digits, or three where two would put it on the other side of the limit."""
-    if p is None:
-        return "no p"
     if p < 0.001:
         return "p < 0.001"
     text = f"{p:.2g}"

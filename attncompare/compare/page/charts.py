@@ -14,7 +14,6 @@ from attncompare.text import COSTS
 
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _SYMBOLS = ("circle", "diamond", "square", "triangle")
-_MARKS = ("", "hollow", "striped", "hollow striped")
 _SPLITS = {"train": "training", "val": "validation"}
 _MOST_POINTS, _FEWEST_POINTS = 600, 40  # of a line; a screen shows no more
 _MOST_IN_ALL = 24_000  # points of one chart: a quarter of a megabyte
@@ -25,22 +24,21 @@ Points = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Style:
-    """How a variant is drawn: color (``#rrggbb``), dash and symbol in charts, and the class of its swatch."""
+    """How a variant is drawn: color (``#rrggbb``), and dash and symbol in charts."""
 
     color: str
     dash: str = "solid"
     symbol: str = "circle"
-    mark: str = ""
 
 
 def styles(comparison: Comparison) -> dict[str, Style]:
-    """Return the style of each variant by its label; a color that comes again gets another dash, symbol and mark."""
+    """Return the style of each variant by its label; a color that comes again gets another dash and symbol."""
     colors = [variant.color for variant in comparison.variants]
     found = {}
     for place, variant in enumerate(comparison.variants):
         turn = colors[:place].count(variant.color) % len(_DASHES)
         dash = "dot" if variant.same_as else _DASHES[turn]
-        found[variant.label] = Style(variant.color, dash, _SYMBOLS[turn], _MARKS[turn])
+        found[variant.label] = Style(variant.color, dash, _SYMBOLS[turn])
     return found
 
 

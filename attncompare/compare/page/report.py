@@ -1,6 +1,6 @@
 """The page of a comparison as one HTML file that holds all that it shows and asks no network for anything.
 
-Its first screen says which variant is better, whether that is real, and what it costs, in sentences and small pictures.
+Its first screen says which variant is better and whether that is real, in sentences and small pictures, and what it costs.
 """
 
 import math
@@ -16,19 +16,17 @@ from markupsafe import Markup
 from attncompare.compare.groups import Comparison, Variant
 from attncompare.compare.page.charts import curve_figures, drawn_variants, is_number, pareto_data, styles
 from attncompare.compare.page.record import BYTES, page_maps, record, samples
-from attncompare.compare.table import Column, ResultTable, Row, result_table
+from attncompare.compare.table import ResultTable, Row, result_table
 from attncompare.compare.verdicts import Verdict, how_tested, in_order, verdicts
 from attncompare.errors import Refused
 from attncompare.maps.page import content_policy, environment, script_json, viewer_css, viewer_js
 from attncompare.record import write_text
 from attncompare.tasks.metrics import Metric
-from attncompare.text import COSTS
 
 _FOLDER = Path(__file__).parent
 _MOST_DRAWN = 8  # variants in the curves at first
 _MOST_SHOWN = 10  # verdicts before the rest is folded away
 _MOST_NAMED = 6  # variants in the headline
-_EQUAL = 1.01  # costs nearer than this are called equal
 
 
 def write_report(comparisons: Sequence[Comparison], path: Path) -> None:
@@ -85,7 +83,6 @@ def _section(comparison: Comparison, map_bytes: int) -> dict[str, Any]:
         "seeds": max(len(variant.runs) for variant in comparison.variants),
         "headline": headline(comparison, found),
         "by_metric": pairs_by_metric(found),
-        "costs": cost_sentences(table),
         "table": table,
         "how_tested": how_tested(found),
         "drawn": _drawn(comparison, table),
@@ -201,25 +198,3 @@ def _line(verdict: Verdict, low: float, high: float) -> Line:
     values, span = (0.0, *_advantage(verdict)), high - low
     drawn = all(map(math.isfinite, (*values, span))) and span > 0
     return Line(verdict, ahead, tuple(2 + 96 * ((value - low) / span) for value in values) if drawn else ())
-
-
-def cost_sentences(table: ResultTable) -> list[str]:
-    """Return, for each cost of the table, how far the variants are apart in it and which are the ends."""
-    rows = [row for row in table.rows if row.ranked]
-    known = [name for name in table.columns if name in COSTS and all(is_number(row.values[name]) for row in rows)]
-    return [_cost(table.columns[name], name, rows) for name in known] if len(rows) > 1 else []
-
-
-def _cost(cost: Column, name: str, rows: Sequence[Row]) -> str:
-    """Return for example "Training tokens per second: 14.4 k (additive) to 20.3 k (causal), 41 % apart"."""
-    ordered = sorted(rows, key=lambda row: row.values[name] or 0.0)
-    low, high = ordered[0].values[name] or 0.0, ordered[-1].values[name] or 0.0
-    title = cost.title[0].upper() + cost.title[1:]
-    least, most = (f"{cost.format(end)}{' s' if cost.unit == 's' else ''}" for end in (low, high))
-    if high <= low * _EQUAL:
-        return f"{title}: {least} for all"
-    ends = f"{least} ({ordered[0].variant.label}) to {most} ({ordered[-1].variant.label})"
-    if low <= 0:
-        return f"{title}: {ends}"
-    factor = high / low
-    return f"{title}: {ends}, " + (f"{100 * (factor - 1):.0f} % apart" if factor < 3 else f"{factor:.1f} times")

@@ -1,16 +1,9 @@
 """Correction for all comparisons of a family: joint sign flips, which decide, and Holm's beside them.
 
 Westfall and Young's (1993) step-down maximum, with the sign flips of Romano and Wolf (2005): one choice of signs per seed
-is applied to all comparisons at once, and each is judged by how large the *largest* statistic becomes. All pairs and all
-metrics of one comparison share seeds, so their dependence is used instead of paid for, and the smallest p is that of one
-comparison, 2 / 2**n, however many there are. (Holm's (1979) correction multiplies: with six seeds and ten comparisons it
-cannot get below 0.31.) The chance of even one wrong rejection stays at the level if the seed noise is symmetric;
-differences that are real do not disturb it.
-
-The statistic of a comparison is |sum of differences| / sqrt(sum of squares + a quarter of the metric's median sum of
-squares). Flips change neither sum of squares, so any such scale is valid. Without the second term the noise of a real
-difference is overrated, without the first one noisy variant hides all other ones; the mixture is that of Tusher et al.
-(2001).
+is applied to all comparisons at once, and each is judged by how large the *largest* statistic becomes. The statistic is
+|sum of differences| / sqrt(sum of squares + a quarter of the metric's median sum of squares); flips change neither sum of
+squares, so any such scale is valid. docs/statistics.md says why this mixture (Tusher et al. 2001), and why not Holm.
 """
 
 from collections.abc import Sequence

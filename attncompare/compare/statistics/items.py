@@ -2,10 +2,7 @@
 2005), stratified over seeds.
 
 Each metric is a function of sums over test items, so any number of resampled test sets is a matrix product. An item is
-drawn, or changes sides, together with its figures by all seeds: each seed keeps its weight, and seeds that find the same
-item hard do not count as so many items. Items of a language model are documents, blocks of text that depend within and not
-between (block bootstrap), and losses are ratios of sums. The interval takes Hesterberg's (2015) expanded percentiles, as
-plain ones are too narrow for few items.
+drawn, or changes sides, together with its figures by all seeds. The interval takes Hesterberg's (2015) expanded percentiles.
 """
 
 import math

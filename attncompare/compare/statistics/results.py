@@ -70,7 +70,6 @@ class Difference:
         p_holm: p, corrected for all comparisons by Holm.
         effect_size: paired: d_z, mean over standard deviation of the differences; unpaired: Cohen's d, over the pooled
             standard deviation; both with Hedges' correction for few seeds.
-        probability_of_improvement: that a seed of the first is better than a seed of the second; 0.5 is a tie.
         more_seeds: about how many further seeds would decide it; None if decided, or if it cannot be said.
         p_family: p, corrected for all comparisons by joint sign flips: this one decides.
         by_seed: paired: the difference of each seed.
@@ -87,7 +86,6 @@ class Difference:
     smallest_p: float | None = None
     p_holm: float | None = None
     effect_size: float | None = None
-    probability_of_improvement: float | None = None
     items: ItemTest | None = None
     more_seeds: int | None = None
     p_family: float | None = None

@@ -1,17 +1,8 @@
 """Statistics over seeds: one variant (mean and interval), and one pair of variants (test, interval, effect, power).
 
-**Interval of a mean.** The bootstrap-t (Efron and Tibshirani 1993, section 12.5): the bootstrap distribution of the
-studentized mean. The plain percentile bootstrap of five normal values covers 85 % instead of 95 %, Hesterberg's (2015)
-expanded percentiles 93 %; the bootstrap-t covers 94 to 96 % from five values on. Below five values, and among ties, too
-many resamples repeat one value: there it is Student's t.
-
-**Pairs with common seeds.** The exact sign-flip test (Fisher 1935, section 21) of the mean difference: if two variants are
-equal, each seed's difference is as likely to be its negative. p is the share of choices of signs whose mean is at least as
-far from zero as the observed one. Among n seeds the observed choice and its mirror image always count: p >= 2 / 2**n.
-
-**Pairs without.** Permutation of labels (Pitman 1937): if two variants are equal, each figure could as well belong to the
-other. p is the share of deals whose Welch t is at least as far from zero; the studentized statistic keeps the test near its
-level where only the noise differs (Janssen 1997).
+A mean's interval is the bootstrap-t (Efron and Tibshirani 1993, 12.5): that of plain percentiles covers 85 % of five normal
+values. Pairs with common seeds are tested by exact sign flips (Fisher 1935, 21), so that p >= 2 / 2**n; others by
+permutation of labels (Pitman 1937) with Welch's t, which keeps its level where only the noise differs (Janssen 1997).
 """
 
 import math
@@ -191,7 +182,6 @@ def difference(
     first: Mapping[int, float],
     second: Mapping[int, float],
     *,
-    higher_is_better: bool,
     items: ItemTest | None = None,
     untestable: str | None = None,
 ) -> Difference:
@@ -235,14 +225,7 @@ def difference(
             effect_size=_hedges(float(a.mean() - b.mean()), pooled, freedom),
             test=f"permutation of labels, {'all' if exact else 'random'}",
         )
-    found = replace(found, probability_of_improvement=probability_of_improvement(a, b, higher_is_better))
     return found if found.p is not None and found.p <= ALPHA else replace(found, more_seeds=more_seeds(found))
-
-
-def probability_of_improvement(first: Floats, second: Floats, higher_is_better: bool) -> float:
-    """Return the share of all pairs of seeds in which the first is better; ties count half (Agarwal et al. 2021, 4.3)."""
-    sign = np.sign(first[:, None] - second[None, :]) * (1 if higher_is_better else -1)
-    return float((sign + 1).mean() / 2)
 
 
 def _common_seeds(first: set[int], second: set[int]) -> list[int]:
