@@ -29,9 +29,6 @@ class Options:
         tune: keys whose value is picked for each variant on val.
         equal: what all variants may spend alike; None: what they have spent.
         metric: the one metric to compare in; None: those of the task.
-
-    Raises:
-        Refused: if two of them contradict each other.
     """
 
     tune: tuple[str, ...] = ()
@@ -40,9 +37,8 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.tune and self.equal in ("flops", "time"):
-            raise Refused(
-                f"--tune with --equal {self.equal}: values picked on val would be judged on val, too; leave one of them out"
-            )
+            what = f"--tune with --equal {self.equal}"
+            raise Refused(f"{what}: values picked on val would be judged on val, too; leave one of them out")
 
     def picked(self) -> tuple[str, ...]:
         """Return the keys of which each variant gets one value."""
@@ -61,17 +57,12 @@ def is_free(key: str, free: Iterable[str]) -> bool:
 
 
 def require_finished(runs: Sequence[Run]) -> None:
-    """Refuse runs that have no final figures.
-
-    Raises:
-        Refused: names them and their states.
-    """
+    """Refuse runs that have no final figures, naming them and their states."""
     unfinished = [run for run in runs if run.state != "finished"]
     if len(unfinished) > 1:
-        states = ", ".join(f"{run.path} is {run.state}" for run in unfinished)
-        raise Refused(
-            f"{len(unfinished)} of {len(runs)} runs have not finished: {states}; leave them out or train them again"
-        )
+        told = ", ".join(f"{run.path} is {run.state}" for run in unfinished)
+        counts = f"{len(unfinished)} of {len(runs)} runs have not finished"
+        raise Refused(f"{counts}: {told}; leave them out or train them again")
     if unfinished:
         unfinished[0].require_finished()
 
@@ -92,11 +83,7 @@ class _Facts(BaseModel):
 
 
 def require_facts(run: Run) -> None:
-    """Refuse a finished run whose summary does not say in the usual form on which data it was trained and tested.
-
-    Raises:
-        Refused: names the key and what is wrong with it.
-    """
+    """Refuse a finished run whose summary does not say in the usual form on which data it was trained and tested."""
     try:
         _Facts.model_validate(run.summary, strict=True)
     except ValidationError as error:
@@ -126,10 +113,8 @@ def check_equal_footing(
 ) -> list[str]:
     """Refuse runs of one task that differ in more than the compared axes; with ``force``, say the differences instead.
 
-    Where only the tokenizer differs, those of the task's ``metrics`` are offered that do not depend on it.
-
-    Raises:
-        Refused: names each differing key with its values, and what can be compared all the same.
+    Refused is told each differing key with its values and runs, and where only the tokenizer differs, those of the task's
+    ``metrics`` that do not depend on it.
     """
     found = differences(runs, free)
     told = [
@@ -150,10 +135,9 @@ def check_equal_footing(
 
 
 def check_same_text(runs: Sequence[Run], metric: str) -> list[str]:
-    """Refuse figures per byte over different amounts of text; return what makes them look better than they are.
+    """Refuse figures per byte where rows were cut to ``task.max_length``, so that some runs were tested on less text.
 
-    Raises:
-        Refused: if rows were cut to ``task.max_length`` tokens, so that some runs were tested on less.
+    Returns what makes such figures look better than they are.
     """
     counts = [(run.summary["data"].get("test", {}), run) for run in runs]
     seen = {test["bytes"]: run for test, run in counts if test.get("bytes") is not None}

@@ -36,7 +36,7 @@ class LeftOut:
         return self.config is not None and self.state == "failed" and bool(_DIVERGED.search(self.reason))
 
     def sentence(self) -> str:
-        """Return path, state and reason: "runs/x: failed (the loss is nan)"."""
+        """Return for example "runs/x: failed (the loss is nan)"."""
         return f"{self.path}: {self.state}" + (f" ({self.reason})" if self.reason else "")
 
 

@@ -78,15 +78,12 @@ def tune(
                     tried[variant].setdefault(value, {})[lost.config.seed] = None
     names, what = _named(tried, runs, keys), ", ".join(keys)
     if all(len(values) == 1 for values in tried.values()):
-        raise Refused(
-            f"--tune {what}: every variant was tried with one value alone; train each with several, or leave it out"
-        )
+        why = "every variant was tried with one value alone"
+        raise Refused(f"--tune {what}: {why}; train each with several, or leave it out")
     if not force and len({tuple(sorted(values)) for values in tried.values()}) > 1:
         told = "; ".join(f"{names[one]} with {', '.join(map(_shown, sorted(values)))}" for one, values in tried.items())
-        raise Refused(
-            f"--tune {what}: the variants were tried with different values: {told}; train the missing ones, or --force picks "
-            "from what there is"
-        )
+        why = f"the variants were tried with different values: {told}"
+        raise Refused(f"--tune {what}: {why}; train the missing ones, or --force picks from what there is")
     chosen, picked, notes = [], [], []
     for variant, values in tried.items():
         best, seeds = _best(values, names[variant], f"--tune {what}")
@@ -96,9 +93,8 @@ def tune(
             numbers, (own,) = [json.loads(value)[0] for value in values], json.loads(best)
             if all(type(one) in (int, float) for one in numbers) and own in (min(numbers), max(numbers)):
                 at = "smallest" if own == min(numbers) else "largest"
-                notes.append(
-                    f"the best {what} of {names[variant]} is the {at} that was tried: a better one may lie beyond"
-                )
+                best_of = f"the best {what} of {names[variant]}"
+                notes.append(f"{best_of} is the {at} that was tried: a better one may lie beyond")
     first = f"{what} was picked for each variant by mean val loss over the same seeds: {'; '.join(picked)}"
     return chosen, [first, *notes]
 
@@ -111,10 +107,8 @@ def _require_tunable(key: str, runs: Sequence[Run]) -> None:
     if key not in valid:
         raise Refused(f"--tune {key}: it cannot be tuned; valid: {', '.join(valid)}")
     if len({json.dumps(flatten(run.config.to_dict()).get(key)) for run in runs}) == 1:
-        raise Refused(
-            f"--tune {key}: every run has {key.rpartition('.')[2]}={flat[key]}; train more values, for example with "
-            f"-m {key}=..., or leave it out"
-        )
+        why = f"every run has {key.rpartition('.')[2]}={flat[key]}"
+        raise Refused(f"--tune {key}: {why}; train more values, for example with -m {key}=..., or leave it out")
 
 
 def _best(values: Tried, name: str, what: str) -> tuple[str, list[int]]:
@@ -169,9 +163,8 @@ def equal_parameters(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     names = _named(variants, runs, SIZES)
 
     def within(low: float) -> dict[str, list[Size]]:
-        return {
-            one: [size for size in sizes if low <= size[0] <= low * (1 + WITHIN)] for one, sizes in variants.items()
-        }
+        top = low * (1 + WITHIN)
+        return {one: [size for size in sizes if low <= size[0] <= top] for one, sizes in variants.items()}
 
     # The smallest count of the range that holds most variants; of several, the highest.
     counts = {count for sizes in variants.values() for count, _ in sizes}
@@ -253,17 +246,12 @@ def at_budget(runs: Sequence[Run], kind: Literal["flops", "time"]) -> Budget:
 def _validations(run: Run, kind: str) -> list[tuple[float, dict[str, float]]]:
     """Return each validation of ``run`` with what training had cost until then, in order."""
     column, factor, again = _SPENT[kind], 1.0, "train it again with this version"
+    rows, lacking = [row for row in run.metrics() if "val/loss" in row], ""
     if kind == "flops":
         factor = run.summary["cost"].get("train_flops_per_token") or 0.0
-        if not factor > 0:
-            raise Refused(
-                f"--equal {kind}: {run.path} does not say what a token of its training had cost (no "
-                f"cost.train_flops_per_token in summary.json); {again}"
-            )
-    rows = [row for row in run.metrics() if "val/loss" in row]
+        lacking = "" if factor > 0 else "no cost.train_flops_per_token in summary.json"
     if not rows or any(column not in row for row in rows):
-        raise Refused(
-            f"--equal {kind}: {run.path} does not say what its training had cost at each validation (no {column} in "
-            f"metrics.csv); {again}"
-        )
+        lacking = f"no {column} in metrics.csv"
+    if lacking:
+        raise Refused(f"--equal {kind}: {run.path} does not say what its training had cost ({lacking}); {again}")
     return [(row[column] * factor, row) for row in rows]

@@ -77,7 +77,7 @@ def test_the_strip_shows_the_better_variant_to_the_right_of_no_difference(scored
     (line,) = pairs[metric].shown
     zero, mean, low, high = line.strip
     assert line.ahead.label == "scaled" and 0 <= zero < low < mean < high <= 100
-    assert pairs[metric].decided == pairs[metric].total == 1
+    assert pairs[metric].decided == 1 and pairs[metric].folded == ()
 
 
 def test_figures_that_are_not_finite_have_no_strip(scored):

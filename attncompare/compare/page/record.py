@@ -25,11 +25,7 @@ _LONGEST = 400  # characters of a text on the page; more is cut, and the cut is 
 
 
 def page_maps(comparison: Comparison, most_bytes: int = BYTES) -> tuple[dict[str, Any], str]:
-    """Return the maps of each variant's first seed that fit into ``most_bytes``, for the viewer, and what is left out.
-
-    Raises:
-        Refused: if a run's maps are damaged.
-    """
+    """Return the maps of each variant's first seed that fit into ``most_bytes``, for the viewer, and what is left out."""
     files = {variant.label: variant.runs[0].map_files() for variant in comparison.variants}
     last = {variant.label: _read(variant.runs[0], files[variant.label][-1:]) for variant in comparison.variants}
 

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from attncompare.compare.groups import Comparison, Variant
 from attncompare.compare.page.charts import curve_figures, drawn_variants, is_number, pareto_data, styles
 from attncompare.compare.page.record import BYTES, page_maps, record, samples
-from attncompare.compare.table import ResultTable, Row, result_table
+from attncompare.compare.table import ResultTable, result_table
 from attncompare.compare.verdicts import Verdict, how_tested, in_order, verdicts
 from attncompare.errors import Refused
 from attncompare.maps.page import content_policy, environment, script_json, viewer_css, viewer_js
@@ -30,11 +30,7 @@ _MOST_NAMED = 6  # variants in the headline
 
 
 def write_report(comparisons: Sequence[Comparison], path: Path) -> None:
-    """Write the page to ``path``, whole or not at all.
-
-    Raises:
-        Refused: if the file cannot be written, or a run's maps, metrics or predictions are damaged.
-    """
+    """Write the page to ``path``, whole or not at all; damaged runs, and a place where it cannot be written, are refused."""
     page = report_page(comparisons)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,11 +40,7 @@ def write_report(comparisons: Sequence[Comparison], path: Path) -> None:
 
 
 def report_page(comparisons: Sequence[Comparison]) -> str:
-    """Return the page as text.
-
-    Raises:
-        Refused: if a run's maps, metrics or predictions are damaged.
-    """
+    """Return the page as text; a run whose maps, metrics or predictions are damaged is refused."""
     scripts = {"viewer_js": viewer_js(), "page_js": page_js()}
     template = environment(_FOLDER).get_template("page.html.j2")
     sections = [_section(comparison, BYTES // len(comparisons)) for comparison in comparisons]
@@ -99,17 +91,12 @@ def _section(comparison: Comparison, map_bytes: int) -> dict[str, Any]:
 
 def _drawn(comparison: Comparison, table: ResultTable) -> set[str]:
     """Return the labels of the variants that the pictures show at first: all, or of many the best ones."""
-    rows = [row for row in table.rows if row.ranked]
+    rows, metric = [row for row in table.rows if row.ranked], comparison.tested[0]
     if len(rows) <= _MOST_DRAWN:
         return {row.variant.label for row in table.rows}
-    metric = comparison.tested[0]
-    sign = -1 if metric.higher_is_better else 1
-
-    def place(row: Row) -> float:
-        figure = row.values.get(metric.name)
-        return sign * figure if is_number(figure) else math.inf
-
-    return {row.variant.label for row in sorted(rows, key=place)[:_MOST_DRAWN]}
+    figures = {row.variant.label: figure for row in rows if is_number(figure := row.values.get(metric.name))}
+    ordered = sorted(figures, key=lambda label: figures[label], reverse=metric.higher_is_better)
+    return set(ordered[:_MOST_DRAWN])
 
 
 @dataclass(frozen=True)
@@ -133,11 +120,6 @@ class Pairs:
     shown: tuple[Line, ...]
     folded: tuple[Line, ...]
     decided: int
-
-    @property
-    def total(self) -> int:
-        """How many pairs there are."""
-        return len(self.shown) + len(self.folded)
 
 
 def headline(comparison: Comparison, found: Sequence[Verdict]) -> str:
