@@ -121,12 +121,6 @@ def test_bits_per_byte_of_another_amount_of_text_are_refused(cut_apart):
     assert "5000 bytes" in message and "4000 bytes" in message and "task.max_length" in message
 
 
-def test_one_metric_alone_is_shown_and_tested(make_run):
-    comparison = compared([make_run("a"), make_run("b", "attention=dot")], Options(metric="token_accuracy"))
-    assert [verdict.metric.name for verdict in verdicts(comparison)] == ["token_accuracy"]
-    assert next(iter(result_table(comparison).columns)) == "token_accuracy"
-
-
 def test_a_task_without_the_metric_is_left_out_and_said_or_refused(make_run):
     runs = [make_run("a"), make_run("b", "attention=dot"), make_run("c", LANGUAGE_MODEL)]
     comparison = compared(runs, Options(metric="bleu"))

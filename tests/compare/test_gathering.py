@@ -57,11 +57,6 @@ def test_a_run_that_is_being_trained_is_left_out_and_left_alone(make_run, tmp_pa
     assert lost.reason == "it is being trained right now" and "trains again" not in left_out_note([lost])
 
 
-def test_a_run_given_by_its_own_path_is_refused_where_a_sweep_would_leave_it_out(make_run):
-    unfinished = make_run("sweep/a", state="failed", message="the loss is nan")
-    assert "is failed, not finished: the loss is nan" in refusal(unfinished.path)
-
-
 def test_a_sweep_of_which_nothing_is_left_is_refused_with_its_first_reasons(make_run, tmp_path):
     for seed in range(1, 8):
         make_run(f"sweep/{seed}", f"seed={seed}", state="failed", message="the loss is nan")

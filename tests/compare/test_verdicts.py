@@ -132,17 +132,6 @@ def test_a_control_weighs_on_no_other_pair_and_is_never_the_best(seeds_of):
     assert [row.variant.label for row in table.rows if table.is_best(row, "bleu")] == ["scaled"]
 
 
-def test_the_same_runs_under_two_names_take_part_once(seeds_of):
-    runs = [
-        *seeds_of("scaled", {1: 30.0, 2: 31.0}),
-        *seeds_of("multihead", {1: 30.0, 2: 31.0}, "attention.heads=1"),
-        *seeds_of("dot", {1: 20.0, 2: 22.0}),
-    ]
-    comparison, found = judged(runs)
-    assert [(verdict.first.label, verdict.second.label) for verdict in found] == [("scaled", "dot")]
-    assert {label for label, name in estimates(comparison) if name == "bleu"} == {"scaled", "multihead", "dot"}
-
-
 def test_the_one_with_more_seeds_stands_for_a_model_and_what_is_left_is_said(seeds_of):
     runs = [
         *seeds_of("scaled", {1: 30.0, 9: 31.0}),
