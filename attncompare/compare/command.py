@@ -18,7 +18,7 @@ from attncompare.compare.table import print_comparison
 from attncompare.errors import AttnCompareError, Refused
 from attncompare.record import Run, not_started, require_replaceable, write_json
 from attncompare.text import printable
-from attncompare.wandb_logging.comparison import COMPARISON_ID, ShownComparison, show_comparison
+from attncompare.wandb_logging.comparison import COMPARISON_ID, show_comparison
 
 _MOST_NOTED = 20  # sentences in W&B's notes; the page has all
 
@@ -97,21 +97,21 @@ def _show_in_wandb(comparisons: Sequence[Comparison], page: Path) -> str:
     identity = json.dumps([group or sorted(ids), options])
     verdicts = [verdict for one in data for verdict in one["verdicts"]]
     tracking = runs[0].config.tracking
-    shown = ShownComparison(
-        run_id=COMPARISON_ID + hashlib.sha256(identity.encode()).hexdigest()[:16],
+    summary = {
+        "runs": len(runs),
+        "variants": sum(len(one["variants"]) for one in data),
+        "left_out": sum(len(one["left_out"]) for one in data),
+        "decided": sum(verdict["decided"] for verdict in verdicts),
+    }
+    return show_comparison(
+        page,
+        summary,
+        online=any(run.config.tracking.wandb == "online" for run in runs),
+        id=COMPARISON_ID + hashlib.sha256(identity.encode()).hexdigest()[:16],
         project=tracking.project,
         entity=tracking.entity,
         group=group,
         name=f"comparison {group}" if group else f"comparison of {len(runs)} runs",
         notes="\n".join(verdict["sentence"] for verdict in verdicts[:_MOST_NOTED]),
         config={"runs": ids, "options": options},
-        summary={
-            "runs": len(runs),
-            "variants": sum(len(one["variants"]) for one in data),
-            "left_out": sum(len(one["left_out"]) for one in data),
-            "decided": sum(verdict["decided"] for verdict in verdicts),
-        },
-        page=page.read_text(encoding="utf-8"),
-        tables={},
     )
-    return show_comparison(page.parent, shown, online=any(run.config.tracking.wandb == "online" for run in runs))

@@ -228,10 +228,10 @@ def test_the_comparison_in_wandb_holds_its_page_and_verdicts(sweep, monkeypatch,
     for _ in range(2):
         compare([sweep], wandb=True)
     assert "W&B: where it is" in capsys.readouterr().out
-    (folder, shown, options), again = given[0], given[1][1]
-    assert folder == sweep and options == {"online": False} and again.run_id == shown.run_id
-    assert shown.page == (sweep / "report.html").read_text() and "scaled is better than dot" in shown.notes
-    assert (shown.summary["runs"], shown.summary["left_out"]) == (12, 1)
+    (page, summary, settings), again = given[0], given[1][2]
+    assert page == sweep / "report.html" and not settings["online"] and again["id"] == settings["id"]
+    assert "scaled is better than dot" in settings["notes"]
+    assert (summary["runs"], summary["left_out"]) == (12, 1)
 
 
 def test_where_wandb_fails_the_comparison_is_whole(sweep, monkeypatch, capsys):
