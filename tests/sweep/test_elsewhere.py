@@ -72,6 +72,7 @@ def test_a_local_ray_instance_trains_two_runs(tmp_path):
     assert "all 2 runs finished already" in again.stderr
 
 
+@pytest.mark.long
 @needs("submitit_slurm")
 @pytest.mark.skipif(bool(os.environ.get("SLURM_CONF")), reason="there is a cluster here")
 def test_a_launcher_that_gives_up_is_told_and_the_same_command_goes_on(tmp_path):
