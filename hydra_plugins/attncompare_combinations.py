@@ -55,11 +55,8 @@ class CombinationsSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Train every run that is not finished, and print the sweep's folder.
 
-        Raises:
-            Refused: if any config is bad; nothing was started.
-            RunFailed: at the end, if any run did not finish.
-        """
-        from attncompare.sweep.start import start
+        Raises Refused if any config is bad; nothing was started; RunFailed at the end, if any run did not finish."""
+        from attncompare.sweep.folder import start
 
         jobs = [self._job(overrides) for overrides in self._combinations(arguments)]
         # The one thing on standard output, so that a shell can hand it on.

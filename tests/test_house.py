@@ -56,7 +56,7 @@ def test_a_room_imports_only_from_rooms_above_it(room):
 
 def test_wrong_imports_are_found():
     assert wrong_imports("model", "from attncompare.tasks import Task") == ["tasks"]
-    assert wrong_imports("attention", "def f():\n    import attncompare.data.order") == ["data"]
+    assert wrong_imports("attention", "def f():\n    import attncompare.data.batches") == ["data"]
     assert wrong_imports("data", "from attncompare import training\nfrom attncompare.model import initialize") == [
         *("model", "training")
     ]

@@ -35,11 +35,7 @@ def importing() -> Iterator[None]:
 
 @contextmanager
 def own_process() -> Iterator[None]:
-    """Let a command own the streams and the signals of its process.
-
-    Raises:
-        OutputLost: if its result could not be written.
-    """
+    """Let a command own the streams and the signals of its process; raises OutputLost if its result could not be written."""
     first_interrupt_for_good()
     for number in (0, 1, 2):
         try:

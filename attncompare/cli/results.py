@@ -52,8 +52,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _compare(parsed: argparse.Namespace) -> None:
-    from attncompare.compare.command import compare
-    from attncompare.compare.options import Options
+    from attncompare.compare import Options, compare
 
     options = Options(tuple(dict.fromkeys(parsed.tune)), parsed.equal, parsed.metric)
     compare(parsed.runs, parsed.html, parsed.force, data=parsed.json, options=options, wandb=parsed.wandb)

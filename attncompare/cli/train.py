@@ -34,9 +34,8 @@ def add_commands(commands: Any) -> None:
 def train(arguments: list[str]) -> None:
     """Train what ``arguments``, all of them Hydra's but ``--resume`` and ``--fresh``, ask for.
 
-    Raises:
-        Refused: if they cannot be composed to a config; nothing was started.
-        RunFailed, KeyboardInterrupt: as from :func:`attncompare.training.train` and the sweep.
+    Raises Refused if they cannot be composed to a config; nothing was started; RunFailed, KeyboardInterrupt: as from
+    :func:`attncompare.training.train` and the sweep.
     """
     with importing():
         from attncompare.config import parse_composed
@@ -54,9 +53,7 @@ def train(arguments: list[str]) -> None:
 def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
     """Return the composed config of a single run with its overrides; none where Hydra did something else.
 
-    Raises:
-        Refused: if they cannot be composed, or reach into Hydra.
-    """
+    Raises Refused if they cannot be composed, or reach into Hydra."""
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
@@ -103,7 +100,6 @@ def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
 
 
 def _with_resume_as_override(arguments: list[str]) -> list[str]:
-    """Return the arguments with ``resume='RUN'`` for ``--resume RUN``: it is a key of the config as all others are."""
     words: list[str] = []
     rest = iter(arguments)
     for word in rest:

@@ -1,7 +1,6 @@
 """From runs to an answer: what may be compared, which differences are real, the table, the page.
 
-options.py    how to compare: --tune, --equal, --metric
-checks.py     which runs may stand beside each other, and why not
+checks.py     how to compare (--tune, --equal, --metric); which runs may stand beside each other, and why not
 identity.py   which runs train the same model; what a variant is called
 gathering.py  from paths to runs; what a sweep could not finish is named and left out
 selection.py  each variant at its best learning rate, at equal parameters, or at an equal budget
@@ -11,16 +10,14 @@ verdicts.py   which differences are real, in sentences
 table.py      the table, and all of it in the terminal
 data.py       all of it as JSON
 page/         the page
-in_wandb.py   the page and the tables in W&B
-command.py    ``attncompare compare``
+command.py    ``attncompare compare``, and the page in W&B
 """
 
-from attncompare.compare.checks import differences
+from attncompare.compare.checks import Options, differences
 from attncompare.compare.command import compare
 from attncompare.compare.gathering import Gathered, LeftOut, gather
 from attncompare.compare.groups import Comparison, Variant, compare_groups
 from attncompare.compare.identity import labels
-from attncompare.compare.options import Options
 from attncompare.compare.table import as_text
 from attncompare.compare.verdicts import verdicts
 
@@ -34,7 +31,5 @@ __all__ = [
     "compare",
     "compare_groups",
     "differences",
-    "gather",
-    "labels",
-    "verdicts",
 ]
+__all__ += ["gather", "labels", "verdicts"]

@@ -1,13 +1,13 @@
-"""Which runs may be compared: finished ones that differ in nothing but the variant and the seed."""
+"""How to compare, and which runs may be compared: finished ones that differ in nothing but the variant and the seed."""
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from attncompare.compare.options import TOKENIZER, is_free
 from attncompare.config.plain_values import flatten
 from attncompare.errors import Refused
 from attncompare.record import Run
@@ -16,21 +16,53 @@ if TYPE_CHECKING:
     from attncompare.tasks.metrics import Metric
 
 COMPARED = ("attention", "seed")
+TOKENIZER = "data.tokenizer."
+SIZES = ("backbone.d_model", "backbone.layers", "backbone.d_ff")
 _FINGERPRINT = "the data's fingerprint"
 
 
-def require_finished(runs: Sequence[Run]) -> None:
-    """Refuse runs that have no final figures.
+@dataclass(frozen=True)
+class Options:
+    """How to compare.
 
-    Raises:
-        Refused: names them and their states.
+    Attributes:
+        tune: keys whose value is picked for each variant on val.
+        equal: what all variants may spend alike; None: what they have spent.
+        metric: the one metric to compare in; None: those of the task.
     """
+
+    tune: tuple[str, ...] = ()
+    equal: Literal["parameters", "flops", "time"] | None = None
+    metric: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.tune and self.equal in ("flops", "time"):
+            what = f"--tune with --equal {self.equal}"
+            raise Refused(f"{what}: values picked on val would be judged on val, too; leave one of them out")
+
+    def picked(self) -> tuple[str, ...]:
+        """Return the keys of which each variant gets one value."""
+        return (*self.tune, *(SIZES if self.equal == "parameters" else ()))
+
+    def free(self, metrics: "Mapping[str, type[Metric]]") -> tuple[str, ...]:
+        """Return the keys, or beginnings of keys that end in a dot, in which runs may differ beyond variant and seed."""
+        steps = ("trainer.max_steps",) if self.equal in ("flops", "time") else ()
+        any_tokens = self.metric is not None and not metrics[self.metric].per_token
+        return (*self.picked(), *steps, *((TOKENIZER,) if any_tokens else ()))
+
+
+def is_free(key: str, free: Iterable[str]) -> bool:
+    """Return whether ``key`` is one of ``free``, or begins with one that ends in a dot."""
+    return any(key == one or (one.endswith(".") and key.startswith(one)) for one in free)
+
+
+def require_finished(runs: Sequence[Run]) -> None:
+    """Refuse runs that have no final figures, naming them and their states."""
     unfinished = [run for run in runs if run.state != "finished"]
     if len(unfinished) > 1:
-        states = ", ".join(f"{run.path} is {run.state}" for run in unfinished)
-        raise Refused(
-            f"{len(unfinished)} of {len(runs)} runs have not finished: {states}; leave them out or train them again"
-        )
+        told = ", ".join(f"{run.path} is {run.state}" for run in unfinished)
+        counts = f"{len(unfinished)} of {len(runs)} runs have not finished"
+        raise Refused(f"{counts}: {told}; leave them out or train them again")
     if unfinished:
         unfinished[0].require_finished()
 
@@ -46,18 +78,12 @@ class _Data(BaseModel):
 
 
 class _Facts(BaseModel):
-    """What a comparison reads of a summary beyond what every finished run has."""
-
     data: _Data
     signatures: dict[str, str] = {}
 
 
 def require_facts(run: Run) -> None:
-    """Refuse a finished run whose summary does not say in the usual form on which data it was trained and tested.
-
-    Raises:
-        Refused: names the key and what is wrong with it.
-    """
+    """Refuse a finished run whose summary does not say in the usual form on which data it was trained and tested."""
     try:
         _Facts.model_validate(run.summary, strict=True)
     except ValidationError as error:
@@ -67,14 +93,12 @@ def require_facts(run: Run) -> None:
 
 
 def differences(runs: Sequence[Run], free: Sequence[str] = ()) -> dict[str, list[tuple[Any, Run]]]:
-    """Return what differs among ``runs`` beyond the compared axes: each key with its values, and a run for each.
-
-    Args:
-        runs: of one task.
-        free: more keys in which they may differ (:func:`attncompare.compare.options.is_free`).
-    """
+    """Return what differs among ``runs`` of one task beyond variant, seed and ``free`` keys: its values, and a run for each."""
     found: dict[str, list[tuple[Any, Run]]] = {}
-    settings = [(_settings(run), run) for run in runs]
+    settings = []
+    for run in runs:
+        compared = {key: value for key, value in run.config.settings().items() if key not in COMPARED}
+        settings.append(({**flatten(compared), _FINGERPRINT: run.summary["data"]["fingerprint"]}, run))
     for key in dict.fromkeys(key for values, _ in settings for key in values if not is_free(key, free)):
         seen: dict[str, tuple[Any, Run]] = {}
         for values, run in settings:
@@ -85,18 +109,12 @@ def differences(runs: Sequence[Run], free: Sequence[str] = ()) -> dict[str, list
 
 
 def check_equal_footing(
-    runs: Sequence[Run], force: bool, free: Sequence[str] = (), metrics: "Mapping[str, type[Metric]] | None" = None
+    runs: Sequence[Run], force: bool, free: Sequence[str], metrics: "Mapping[str, type[Metric]]"
 ) -> list[str]:
     """Refuse runs of one task that differ in more than the compared axes; with ``force``, say the differences instead.
 
-    Args:
-        runs: of one task.
-        force: compare them all the same.
-        free: more keys in which they may differ.
-        metrics: those of the task: the ones that do not depend on the tokenizer are offered where only that differs.
-
-    Raises:
-        Refused: names each differing key with its values, and what can be compared all the same.
+    Refused is told each differing key with its values and runs, and where only the tokenizer differs, those of the task's
+    ``metrics`` that do not depend on it.
     """
     found = differences(runs, free)
     told = [
@@ -108,19 +126,18 @@ def check_equal_footing(
     why = [f"with different {' and '.join(what)} their losses are not comparable"] if what else []
     if told and not force:
         how = "--force compares them all the same"
-        names = [name for name, metric in (metrics or {}).items() if not metric.per_token]
-        if names and len(tokens) == len(found):
-            titles = ", ".join(metric.title for metric in (metrics or {}).values() if not metric.per_token)
-            how = f"the text is the same, so compare them in {titles}: --metric {' or '.join(names)}"
+        of_text = {name: metric.title for name, metric in metrics.items() if not metric.per_token}
+        if of_text and len(tokens) == len(found):
+            titles, names = ", ".join(of_text.values()), " or ".join(of_text)
+            how = f"the text is the same, so compare them in {titles}: --metric {names}"
         raise Refused(f"the runs differ in more than {' and '.join(COMPARED)}: {'; '.join([*told, *why, how])}")
     return [*(f"not on equal footing: {difference}" for difference in told), *why]
 
 
 def check_same_text(runs: Sequence[Run], metric: str) -> list[str]:
-    """Refuse figures per byte over different amounts of text; return what makes them look better than they are.
+    """Refuse figures per byte where rows were cut to ``task.max_length``, so that some runs were tested on less text.
 
-    Raises:
-        Refused: if rows were cut to ``task.max_length`` tokens, so that some runs were tested on less.
+    Returns what makes such figures look better than they are.
     """
     counts = [(run.summary["data"].get("test", {}), run) for run in runs]
     seen = {test["bytes"]: run for test, run in counts if test.get("bytes") is not None}
@@ -135,7 +152,16 @@ def code_notes(runs: Sequence[Run]) -> list[str]:
     """Return one note if commit, uncommitted changes or version of torch differ among ``runs``; else none."""
     values: dict[str, dict[str, Run]] = {}
     for run in runs:
-        for fact, value in _code(run.environment()):
+        environment = run.environment()
+        git, packages = environment.get("git"), environment.get("packages")
+        code = {"commit": f"none, attncompare {environment.get('attncompare')}"} if "git" in environment else {}
+        if isinstance(git, dict):
+            diff = str(git.get("diff") or "")
+            code = {"commit": str(git.get("commit"))[:12]}
+            code["uncommitted changes"] = hashlib.sha256(diff.encode()).hexdigest()[:8] if diff else "none"
+        if isinstance(packages, dict) and "torch" in packages:
+            code["torch"] = str(packages["torch"])
+        for fact, value in code.items():
             values.setdefault(fact, {}).setdefault(value, run)
     told = [
         f"{fact} {' or '.join(f'{value} ({run.path})' for value, run in found.items())}"
@@ -143,24 +169,6 @@ def code_notes(runs: Sequence[Run]) -> list[str]:
         if len(found) > 1
     ]
     return [f"not all trained by the same code: {'; '.join(told)}"] if told else []
-
-
-def _code(environment: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    git, packages = environment.get("git"), environment.get("packages")
-    if isinstance(git, dict):
-        diff = str(git.get("diff") or "")
-        yield "commit", str(git.get("commit"))[:12]
-        yield "uncommitted changes", hashlib.sha256(diff.encode()).hexdigest()[:8] if diff else "none"
-    elif "git" in environment:
-        yield "commit", f"none, attncompare {environment.get('attncompare')}"
-    if isinstance(packages, dict) and "torch" in packages:
-        yield "torch", str(packages["torch"])
-
-
-def _settings(run: Run) -> dict[str, Any]:
-    """Return all of a run that must be equal: its config without the compared axes, and which data it saw."""
-    settings = {key: value for key, value in run.config.settings().items() if key not in COMPARED}
-    return {**flatten(settings), _FINGERPRINT: run.summary["data"]["fingerprint"]}
 
 
 def _plain(value: Any) -> str:

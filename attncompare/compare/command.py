@@ -1,5 +1,7 @@
-"""``attncompare compare``: from folders of runs to a table in the terminal, a page, and data."""
+"""``attncompare compare``: from folders of runs to a table in the terminal, a page, data, and a run of W&B."""
 
+import hashlib
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -7,16 +9,18 @@ from pathlib import Path
 
 from rich.console import Console
 
+from attncompare.compare.checks import Options
 from attncompare.compare.data import as_data
 from attncompare.compare.gathering import gather
-from attncompare.compare.groups import compare_groups
-from attncompare.compare.in_wandb import show_in_wandb
-from attncompare.compare.options import Options
+from attncompare.compare.groups import Comparison, compare_groups
 from attncompare.compare.page import write_report
 from attncompare.compare.table import print_comparison
 from attncompare.errors import AttnCompareError, Refused
 from attncompare.record import Run, not_started, require_replaceable, write_json
 from attncompare.text import printable
+from attncompare.wandb_logging.comparison import COMPARISON_ID, show_comparison
+
+_MOST_NOTED = 20  # sentences in W&B's notes; the page has all
 
 
 def compare(
@@ -36,9 +40,9 @@ def compare(
         paths: folders of runs, or folders that hold runs, such as a sweep's.
         html: where the page goes; None: ``report.html`` in the innermost folder that holds all these runs.
         force: compare runs that differ in more than attention and seed.
-        data: where all of it goes as JSON, too; None: nowhere.
+        data: where all of it goes as JSON, too.
         options: how to compare.
-        wandb: show the page, the table and the verdicts in W&B, too; where that fails, it is said, and all else is there.
+        wandb: show the page and the verdicts in W&B, too; where that fails, it is said, and all else is there.
 
     Raises:
         Refused: if a path holds no run, a run given by its path has not finished or is damaged, none is left, runs are
@@ -66,7 +70,7 @@ def compare(
     console.print("Page:", str(page), highlight=False, markup=False, soft_wrap=True)
     if wandb:
         try:
-            console.print("W&B:", show_in_wandb(comparisons, page), highlight=False, markup=False, soft_wrap=True)
+            console.print("W&B:", _show_in_wandb(comparisons, page), highlight=False, markup=False, soft_wrap=True)
         except AttnCompareError as error:
             print(f"W&B: {error}; the table and the page are whole", file=sys.stderr)
 
@@ -76,3 +80,38 @@ def default_page(runs: Sequence[Run]) -> Path:
     common = Path(os.path.commonpath([run.path.resolve().parent for run in runs]))
     relative = os.path.relpath(common)
     return (common if relative.startswith("..") else Path(relative)) / "report.html"
+
+
+def _show_in_wandb(comparisons: Sequence[Comparison], page: Path) -> str:
+    """Show ``comparisons`` and their ``page`` as one run of W&B, and return where, in words.
+
+    The run has the group of the runs compared, if they have one in common. It is sent where one of them was tracked
+    online; else it stays beside the page, for ``wandb sync``. Showing the same comparison again replaces it.
+    """
+    runs = [run for comparison in comparisons for variant in comparison.variants for run in variant.runs]
+    data = as_data(comparisons)["comparisons"]
+    groups = {run.summary.get("group") for run in runs}
+    group = groups.pop() if len(groups) == 1 else None
+    ids = [run.summary["wandb"]["id"] if run.summary.get("wandb") else run.config.hash()[:16] for run in runs]
+    options = [one["options"] for one in data]
+    identity = json.dumps([group or sorted(ids), options])
+    verdicts = [verdict for one in data for verdict in one["verdicts"]]
+    tracking = runs[0].config.tracking
+    summary = {
+        "runs": len(runs),
+        "variants": sum(len(one["variants"]) for one in data),
+        "left_out": sum(len(one["left_out"]) for one in data),
+        "decided": sum(verdict["decided"] for verdict in verdicts),
+    }
+    return show_comparison(
+        page,
+        summary,
+        online=any(run.config.tracking.wandb == "online" for run in runs),
+        id=COMPARISON_ID + hashlib.sha256(identity.encode()).hexdigest()[:16],
+        project=tracking.project,
+        entity=tracking.entity,
+        group=group,
+        name=f"comparison {group}" if group else f"comparison of {len(runs)} runs",
+        notes="\n".join(verdict["sentence"] for verdict in verdicts[:_MOST_NOTED]),
+        config={"runs": ids, "options": options},
+    )

@@ -1,16 +1,15 @@
 """A comparison as plain data, for scripts: ``--json FILE``. Nothing is rounded; NaN and infinity are texts, as JSON has none."""
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from attncompare.compare.groups import Comparison, Variant
-from attncompare.compare.statistics import Estimate
-from attncompare.compare.verdicts import Verdict, estimates, verdict_notes, verdicts
+from attncompare.compare.groups import Comparison
+from attncompare.compare.verdicts import estimates, verdict_notes, verdicts
 from attncompare.text import COSTS
 
-FORMAT = 2
+FORMAT = 3
 
 
 def as_data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
@@ -21,52 +20,48 @@ def as_data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
 
 def _comparison(comparison: Comparison) -> dict[str, Any]:
     over_seeds, budget = estimates(comparison), comparison.budget
+    variants = [
+        {
+            "label": variant.label,
+            "same_as": variant.same_as,
+            "attention": variant.runs[0].config.attention.model_dump(mode="json"),
+            "runs": [
+                {
+                    "path": str(run.path),
+                    "seed": run.config.seed,
+                    "config_hash": run.config.hash(),
+                    "figures": {name: comparison.figure(run, name) for name in (*comparison.metrics, *COSTS)},
+                }
+                for run in variant.runs
+            ],
+            "estimates": {name: asdict(one) for (label, name), one in over_seeds.items() if label == variant.label},
+        }
+        for variant in comparison.variants
+    ]
+    found = [
+        {
+            "first": verdict.first.label,
+            "second": verdict.second.label,
+            "metric": verdict.metric.name,
+            "higher_is_better": verdict.metric.higher_is_better,
+            "decided": verdict.decided,
+            "better": None if verdict.better is None else verdict.better.label,
+            "same_model": verdict.same_model,
+            "difference": asdict(verdict.difference),
+            "sentence": verdict.sentence,
+        }
+        for verdict in verdicts(comparison)
+    ]
     return {
         "task": comparison.task,
         "split": "test" if budget is None else "val",
         "budget": None if budget is None else {"kind": budget.kind, "size": budget.size},
-        "options": dataclasses.asdict(comparison.options),
+        "options": asdict(comparison.options),
         "tested_metrics": [metric.name for metric in comparison.tested],
-        "variants": [_variant(comparison, variant, over_seeds) for variant in comparison.variants],
-        "verdicts": [_verdict(verdict) for verdict in verdicts(comparison)],
+        "variants": variants,
+        "verdicts": found,
         "notes": (*comparison.notes, *verdict_notes(comparison)),
         "left_out": [{"path": str(one.path), "state": one.state, "reason": one.reason} for one in comparison.left_out],
-    }
-
-
-def _variant(
-    comparison: Comparison, variant: Variant, over_seeds: Mapping[tuple[str, str], Estimate]
-) -> dict[str, Any]:
-    return {
-        "label": variant.label,
-        "same_as": variant.same_as,
-        "attention": variant.runs[0].config.attention.model_dump(mode="json"),
-        "runs": [
-            {
-                "path": str(run.path),
-                "seed": run.config.seed,
-                "config_hash": run.config.hash(),
-                "figures": {name: comparison.figure(run, name) for name in (*comparison.metrics, *COSTS)},
-            }
-            for run in variant.runs
-        ],
-        "estimates": {
-            name: dataclasses.asdict(one) for (label, name), one in over_seeds.items() if label == variant.label
-        },
-    }
-
-
-def _verdict(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "first": verdict.first.label,
-        "second": verdict.second.label,
-        "metric": verdict.metric.name,
-        "higher_is_better": verdict.metric.higher_is_better,
-        "decided": verdict.decided,
-        "better": None if verdict.better is None else verdict.better.label,
-        "same_model": verdict.same_model,
-        "difference": dataclasses.asdict(verdict.difference),
-        "sentence": verdict.sentence,
     }
 
 

@@ -21,10 +21,7 @@ _DIVERGED = re.compile(r"\b(?:loss|gradient|gradient's norm) is (?:nan|[+-]?inf)
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A run of a sweep that takes no part: unfinished, or damaged. ``task``, ``config`` and ``data`` where they are known.
-
-    ``data`` is the data's fingerprint.
-    """
+    """A run of a sweep that takes no part; ``task``, ``config`` and ``data`` (its fingerprint) where they are known."""
 
     path: Path
     state: State | Literal["damaged"]
@@ -39,7 +36,7 @@ class LeftOut:
         return self.config is not None and self.state == "failed" and bool(_DIVERGED.search(self.reason))
 
     def sentence(self) -> str:
-        """Return path, state and reason: "runs/x: failed (the loss is nan)"."""
+        """Return for example "runs/x: failed (the loss is nan)"."""
         return f"{self.path}: {self.state}" + (f" ({self.reason})" if self.reason else "")
 
 
@@ -78,7 +75,8 @@ def gather(paths: Iterable[str | Path]) -> Gathered:
     require_finished(given)
     for run in given:
         _require_whole(run)
-    missing = [one for one in left_out.values() if not _trained_again(one, runs.values())]
+    trained = {(run.config.hash(), data) for run in runs.values() for data in (None, fingerprint(run))}
+    missing = [one for one in left_out.values() if one.config is None or (one.config.hash(), one.data) not in trained]
     if not runs:
         raise Refused(f"none of the {counted(len(missing), 'run')} can be compared: {_named(missing)}")
     return Gathered(tuple(runs.values()), tuple(missing))
@@ -97,7 +95,6 @@ def _named(left_out: Sequence[LeftOut]) -> str:
 
 
 def _run_folders(path: Path) -> list[Path]:
-    """Return ``path`` itself if it is a run, or what is left of one; else the runs below it."""
     if not path.is_dir():
         raise Refused(f"{path}: no such folder")
     if any((path / mark).is_file() for mark in RUN_MARKS):
@@ -129,18 +126,8 @@ def _opened(folder: Path) -> Run | LeftOut:
     return LeftOut(folder, run.state, why, task, config, data if isinstance(data, str) else None)
 
 
-def _trained_again(one: LeftOut, finished: Iterable[Run]) -> bool:
-    return one.config is not None and any(
-        run.config.hash() == one.config.hash() and one.data in (None, fingerprint(run)) for run in finished
-    )
-
-
 def _require_whole(run: Run) -> None:
-    """Read all that a comparison reads of a finished run, so that damage is named before anything is written.
-
-    Raises:
-        Refused: names the first file that is not what the run wrote.
-    """
+    """Read all that a comparison reads of a finished run, so that damage is named before anything is written."""
     run.require_finished()
     require_facts(run)
     run.config.hash()

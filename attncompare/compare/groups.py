@@ -4,10 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from attncompare import registry
-from attncompare.compare.checks import check_equal_footing, check_same_text, code_notes, require_finished
+from attncompare.compare.checks import (
+    TOKENIZER,
+    Options,
+    check_equal_footing,
+    check_same_text,
+    code_notes,
+    require_finished,
+)
 from attncompare.compare.gathering import LeftOut
 from attncompare.compare.identity import fingerprint, labels, model, model_without_seed, named_seeds, once
-from attncompare.compare.options import TOKENIZER, Options
 from attncompare.compare.selection import Budget, at_budget, equal_parameters, tune
 from attncompare.errors import Refused
 from attncompare.maps import series_color
@@ -23,9 +29,6 @@ class Variant:
     """One row of a comparison: the runs of one variant, one for each seed, by seed.
 
     Attributes:
-        label: what it is called.
-        runs: by seed.
-        color: its color in pictures.
         same_as: the variant that stands for this model, where these are the same runs under another name.
         control_of: the variant that trains the same model from other seeds: a fair comparison cannot tell both apart.
         diverged: seeds whose run failed because loss or gradient became NaN or infinite: to judge the variant by those
@@ -60,13 +63,9 @@ class Comparison:
     """All variants of one task.
 
     Attributes:
-        task: its name.
-        title: what it is called.
         metrics: those of its runs by name, the most important first.
-        variants: the rows.
         notes: what a reader must know before believing a difference.
         left_out: the runs that were found beside them and could not take part.
-        options: what was asked for.
         budget: the training budget at which figures of val are compared; None: final figures of test.
     """
 
@@ -121,13 +120,9 @@ class Comparison:
 def compare_groups(
     runs: Sequence[Run], force: bool = False, *, left_out: Sequence[LeftOut] = (), options: Options | None = None
 ) -> list[Comparison]:
-    """Group ``runs`` into one comparison for each task.
+    """Group ``runs`` of any tasks and variants into one comparison for each task.
 
-    Args:
-        runs: runs of any tasks and variants.
-        force: compare runs that differ in more than attention and seed.
-        left_out: runs that take no part, to be named.
-        options: how to compare.
+    ``force`` compares runs that differ in more than attention and seed; ``left_out`` take no part and are named.
 
     Raises:
         Refused: if a run has not finished, runs of one task are not on equal footing, or an option does not fit them.
@@ -149,30 +144,26 @@ def compare_groups(
         if task not in chosen
     ]
     return [
-        _comparison(task, by_task[task], metrics[task], force, _of_task(left_out, task, by_task), options, skipped)
+        # Runs left out of a task that is not compared would not be named otherwise.
+        _comparison(
+            by_task[task],
+            force,
+            tuple(one for one in left_out if one.task == task or one.task not in by_task),
+            options,
+            skipped,
+        )
         for task in chosen
     ]
 
 
 def _title(task: str) -> str:
-    """Return what the task is called."""
     return str(registry.load("tasks", task).title)
 
 
-def _of_task(left_out: Sequence[LeftOut], task: str, tasks: Mapping[str, list[Run]]) -> tuple[LeftOut, ...]:
-    """Return those of ``task``, and those of no task that is compared, which would not be named otherwise."""
-    return tuple(one for one in left_out if one.task == task or one.task not in tasks)
-
-
 def _comparison(
-    task: str,
-    runs: Sequence[Run],
-    metrics: Mapping[str, type[Metric]],
-    force: bool,
-    left_out: tuple[LeftOut, ...],
-    options: Options,
-    skipped: Sequence[str],
+    runs: Sequence[Run], force: bool, left_out: tuple[LeftOut, ...], options: Options, skipped: Sequence[str]
 ) -> Comparison:
+    task, metrics = runs[0].config.task.name, metrics_of(runs[0].config)
     notes = [*skipped, *check_equal_footing(runs, force, options.free(metrics), metrics)]
     if options.metric and "bytes" in metrics[options.metric].sums:
         notes += check_same_text(runs, options.metric)
@@ -217,8 +208,7 @@ def _variants(
                 _diverged(firsts[index], seeds, left_out),
             )
         )
-        more = [] if other is None else sorted(seeds.keys() - members[other].keys())
-        if other is not None and more:
+        if other is not None and (more := sorted(seeds.keys() - members[other].keys())):
             left = ", ".join(map(str, more))
             notes.append(f"{names[index]} is the same model as {names[other]}, whose row leaves out its seeds {left}")
     return tuple(variants), notes
@@ -235,8 +225,8 @@ def _identical(
     """
 
     def rank(index: int) -> tuple[int, bool, int]:
-        config = firsts[index].config
-        return (-len(members[index]), config.attention.name != config.attention.score.name, index)
+        attention = firsts[index].config.attention
+        return (-len(members[index]), attention.name != attention.score.name, index)
 
     own: list[int] = []
     standing: dict[int, int] = {}
@@ -246,10 +236,9 @@ def _identical(
         shared = [other for other in same if members[other].keys() & members[index].keys()]
         if shared:
             standing[index] = shared[0]
-            continue
-        if same:
-            control[index] = same[0]
-        own.append(index)
+        else:
+            control |= {index: same[0]} if same else {}
+            own.append(index)
     return standing, control
 
 

@@ -1,9 +1,8 @@
 """Which runs train the same model on the same data, which of two equal runs counts, and what a variant is called."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from attncompare.compare.options import is_free
+from attncompare.compare.checks import TOKENIZER, is_free
 from attncompare.config import RunConfig
 from attncompare.config.plain_values import flatten
 from attncompare.record import Run
@@ -34,13 +33,18 @@ def named_seeds(seeds: Sequence[int]) -> str:
 
 
 def once(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
-    """Return each config once for each data, and a note for each run that repeats one; the newest counts."""
+    """Return each config once for each data, and a note for each run that repeats one; the newest record counts."""
+
+    def written(run: Run) -> int:
+        file = run.path / "summary.json"
+        return file.stat().st_mtime_ns if file.is_file() else 0
+
     equal: dict[tuple[str, str, int], list[Run]] = {}
     for run in runs:
         equal.setdefault((run.config.attention.name, model(run), run.config.seed), []).append(run)
     counted, notes = [], []
     for group in equal.values():
-        newest = max(reversed(group), key=_written)
+        newest = max(reversed(group), key=written)  # of equally new ones the last
         counted.append(newest)
         notes += [
             f"{run.path} has the config and seed of {newest.path}, which is newer, and is counted once"
@@ -48,12 +52,6 @@ def once(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
             if run is not newest
         ]
     return counted, notes
-
-
-def _written(run: Run) -> int:
-    """Return when the record was written, by its file; of equally new ones the last counts."""
-    file = run.path / "summary.json"
-    return file.stat().st_mtime_ns if file.is_file() else 0
 
 
 def labels(runs: Sequence[Run], hidden: Sequence[str] = (), shown: Sequence[str] = ()) -> list[str]:
@@ -65,16 +63,15 @@ def labels(runs: Sequence[Run], hidden: Sequence[str] = (), shown: Sequence[str]
         shown: keys that every label shows where they differ at all, also between variants of different names.
     """
     flats = [{**flatten(run.config.to_dict()), _DATA: fingerprint(run)} for run in runs]
-    return [_label(flat, flats, hidden, shown) for flat in flats]
-
-
-def _label(flat: dict[str, Any], flats: list[dict[str, Any]], hidden: Sequence[str], shown: Sequence[str]) -> str:
-    same_name = [other for other in flats if other["attention.name"] == flat["attention.name"]]
-    apart = [
-        f"{key.removeprefix('attention.').removeprefix('data.tokenizer.')}={value if key != _DATA else str(value)[:8]}"
-        for key, value in flat.items()
-        if not is_free(key, (*_NEVER, *hidden))
-        # Compared as they are written, as in a model's identity: 0.0 and -0.0 are two settings.
-        and any(repr(other.get(key)) != repr(value) for other in (flats if is_free(key, shown) else same_name))
-    ]
-    return " ".join([flat["attention.name"], *apart])
+    found = []
+    for flat in flats:
+        same_name = [other for other in flats if other["attention.name"] == flat["attention.name"]]
+        apart = [
+            f"{key.removeprefix('attention.').removeprefix(TOKENIZER)}={value if key != _DATA else str(value)[:8]}"
+            for key, value in flat.items()
+            if not is_free(key, (*_NEVER, *hidden))
+            # Compared as they are written, as in a model's identity: 0.0 and -0.0 are two settings.
+            and any(repr(other.get(key)) != repr(value) for other in (flats if is_free(key, shown) else same_name))
+        ]
+        found.append(" ".join([flat["attention.name"], *apart]))
+    return found

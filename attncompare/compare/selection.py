@@ -8,9 +8,9 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Literal
 
+from attncompare.compare.checks import SIZES, is_free
 from attncompare.compare.gathering import LeftOut
 from attncompare.compare.identity import fingerprint, labels, named_seeds
-from attncompare.compare.options import SIZES, is_free
 from attncompare.config import RunConfig
 from attncompare.config.plain_values import flatten
 from attncompare.errors import Refused
@@ -23,15 +23,8 @@ WITHIN = 0.02
 # What --tune cannot pick: it says what is compared, with which data, how it is measured, or how a run is shown.
 _FIXED = (
     *("seed", "data_seed", "name", "tags", "notes", "runs", "resume", "tracking."),
-    *(
-        "attention.name",
-        "attention.score",
-        "attention.score.name",
-        "attention.causal",
-        "backbone.name",
-        "optimizer.name",
-    ),
-    *("task.name", "task.metrics", "task.max_length", "task.causal"),
+    *("attention.name", "attention.score", "attention.score.name", "attention.causal", "backbone.name"),
+    *("optimizer.name", "task.name", "task.metrics", "task.max_length", "task.causal"),
     *("trainer.validate_every", "trainer.log_every", "trainer.limit_batches"),
     *("trainer.accelerator", "trainer.devices", "trainer.threads", "trainer.deterministic"),
 )
@@ -54,24 +47,17 @@ def _named(variants: Mapping[str, Any], runs: Sequence[Run], keys: Sequence[str]
     return dict(zip(variants, labels([firsts[one] for one in variants], hidden=keys), strict=True))
 
 
-# --tune
-
 Tried = dict[str, dict[int, Run | None]]  # value -> seed -> run; None: it failed
 
 
 def tune(
     runs: Sequence[Run], keys: Sequence[str], force: bool, left_out: Sequence[LeftOut]
 ) -> tuple[list[Run], list[str]]:
-    """Return the runs of each variant's best value, by mean val loss over the same seeds, and what must be said of it.
+    """Return the runs of each variant's best values of ``keys``, by mean val loss over the same seeds, and notes.
 
     To judge variants at one shared learning rate is to judge how well that rate suits each of them. A value of which a
-    run failed is never the best: its other seeds would be the lucky ones.
-
-    Args:
-        runs: finished runs of one task, each config once.
-        keys: dotted keys of the config; their values are picked together.
-        force: allow variants that were tried with different values.
-        left_out: runs that did not finish; their values count as tried.
+    run failed is never the best: its other seeds would be the lucky ones. ``runs`` are of one task, each config once;
+    with ``force`` variants may have been tried with different values.
 
     Raises:
         Refused: if a key cannot be tuned or does not vary, if variants were tried with different values, or if no value
@@ -90,25 +76,26 @@ def tune(
                 variant, value = _split(lost.config, data, keys)
                 if variant in tried:  # else nothing of this variant can be compared
                     tried[variant].setdefault(value, {})[lost.config.seed] = None
-    names, what = _named(tried, runs, keys), f"--tune {', '.join(keys)}"
+    names, what = _named(tried, runs, keys), ", ".join(keys)
     if all(len(values) == 1 for values in tried.values()):
-        raise Refused(f"{what}: every variant was tried with one value alone; train each with several, or leave it out")
+        why = "every variant was tried with one value alone"
+        raise Refused(f"--tune {what}: {why}; train each with several, or leave it out")
     if not force and len({tuple(sorted(values)) for values in tried.values()}) > 1:
         told = "; ".join(f"{names[one]} with {', '.join(map(_shown, sorted(values)))}" for one, values in tried.items())
-        raise Refused(
-            f"{what}: the variants were tried with different values: {told}; train the missing ones, or --force picks "
-            "from what there is"
-        )
+        why = f"the variants were tried with different values: {told}"
+        raise Refused(f"--tune {what}: {why}; train the missing ones, or --force picks from what there is")
     chosen, picked, notes = [], [], []
     for variant, values in tried.items():
-        best, seeds = _best(values, names[variant], what)
+        best, seeds = _best(values, names[variant], f"--tune {what}")
         chosen += [run for _, run in sorted(values[best].items()) if run is not None]
         picked.append(f"{names[variant]} {_shown(best)} (of {len(values)}, {named_seeds(seeds)})")
-        if at := _edge([json.loads(value)[0] for value in values], json.loads(best)):
-            notes.append(
-                f"the best {', '.join(keys)} of {names[variant]} is the {at} that was tried: a better one may lie beyond"
-            )
-    first = f"{', '.join(keys)} was picked for each variant by mean val loss over the same seeds: {'; '.join(picked)}"
+        if len(keys) == 1 and len(values) > 1:
+            numbers, (own,) = [json.loads(value)[0] for value in values], json.loads(best)
+            if all(type(one) in (int, float) for one in numbers) and own in (min(numbers), max(numbers)):
+                at = "smallest" if own == min(numbers) else "largest"
+                best_of = f"the best {what} of {names[variant]}"
+                notes.append(f"{best_of} is the {at} that was tried: a better one may lie beyond")
+    first = f"{what} was picked for each variant by mean val loss over the same seeds: {'; '.join(picked)}"
     return chosen, [first, *notes]
 
 
@@ -120,10 +107,8 @@ def _require_tunable(key: str, runs: Sequence[Run]) -> None:
     if key not in valid:
         raise Refused(f"--tune {key}: it cannot be tuned; valid: {', '.join(valid)}")
     if len({json.dumps(flatten(run.config.to_dict()).get(key)) for run in runs}) == 1:
-        raise Refused(
-            f"--tune {key}: every run has {key.rpartition('.')[2]}={flat[key]}; train more values, for example with "
-            f"-m {key}=..., or leave it out"
-        )
+        why = f"every run has {key.rpartition('.')[2]}={flat[key]}"
+        raise Refused(f"--tune {key}: {why}; train more values, for example with -m {key}=..., or leave it out")
 
 
 def _best(values: Tried, name: str, what: str) -> tuple[str, list[int]]:
@@ -152,18 +137,9 @@ def _val_loss(run: Run) -> float:
     return min(losses, default=math.inf)
 
 
-def _edge(values: Sequence[Any], best: Sequence[Any]) -> str | None:
-    """Return where the best value stands if nothing was tried beyond it; only single numbers have an edge."""
-    if len(best) > 1 or len(values) < 2 or any(type(value) not in (int, float) for value in values):
-        return None
-    return "smallest" if best[0] == min(values) else "largest" if best[0] == max(values) else None
-
-
 def _shown(value: str) -> str:
     return " and ".join(map(str, json.loads(value)))
 
-
-# --equal parameters
 
 Size = tuple[float, str]  # its parameters, and the settings that make it
 
@@ -171,10 +147,8 @@ Size = tuple[float, str]  # its parameters, and the settings that make it
 def equal_parameters(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     """Return the runs of one size of each variant, all within 2 % of each other's parameters, and what was left out.
 
-    The size is the one at which most variants can be compared; among several such, the largest.
-
-    Args:
-        runs: finished runs of one task, each config once.
+    The size is the one at which most variants can be compared; among several such, the largest. ``runs`` are of one task,
+    each config once.
 
     Raises:
         Refused: if a record lacks its number of parameters, or no two variants are that close.
@@ -189,9 +163,8 @@ def equal_parameters(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     names = _named(variants, runs, SIZES)
 
     def within(low: float) -> dict[str, list[Size]]:
-        return {
-            one: [size for size in sizes if low <= size[0] <= low * (1 + WITHIN)] for one, sizes in variants.items()
-        }
+        top = low * (1 + WITHIN)
+        return {one: [size for size in sizes if low <= size[0] <= top] for one, sizes in variants.items()}
 
     # The smallest count of the range that holds most variants; of several, the highest.
     counts = {count for sizes in variants.values() for count, _ in sizes}
@@ -219,20 +192,12 @@ def _parameters(count: float) -> str:
     return f"{COSTS['parameters'].format(count)} parameters"
 
 
-# --equal flops, --equal time
-
-
 @dataclass(frozen=True)
 class Budget:
     """A training budget, and the val figures of each run at its last validation within it.
 
-    Test is read once, at the end of a run, which lies at another budget.
-
-    Attributes:
-        kind: what is counted.
-        size: FLOPs, or seconds of training without validations.
-        figures: metrics by bare name, by the run's path.
-        steps: the steps of these validations.
+    Test is read once, at the end of a run, which lies at another budget. ``size`` is in FLOPs, or in seconds of training
+    without validations; ``figures`` are metrics by bare name, by the run's path.
     """
 
     kind: Literal["flops", "time"]
@@ -242,7 +207,7 @@ class Budget:
 
     @property
     def shown(self) -> str:
-        """The budget for people: "1.23 T training FLOPs", "312 s of training"."""
+        """The budget for people: "312 s of training"."""
         return f"{engineering(self.size)} training FLOPs" if self.kind == "flops" else f"{self.size:.0f} s of training"
 
     @property
@@ -281,17 +246,12 @@ def at_budget(runs: Sequence[Run], kind: Literal["flops", "time"]) -> Budget:
 def _validations(run: Run, kind: str) -> list[tuple[float, dict[str, float]]]:
     """Return each validation of ``run`` with what training had cost until then, in order."""
     column, factor, again = _SPENT[kind], 1.0, "train it again with this version"
+    rows, lacking = [row for row in run.metrics() if "val/loss" in row], ""
     if kind == "flops":
         factor = run.summary["cost"].get("train_flops_per_token") or 0.0
-        if not factor > 0:
-            raise Refused(
-                f"--equal {kind}: {run.path} does not say what a token of its training had cost (no "
-                f"cost.train_flops_per_token in summary.json); {again}"
-            )
-    rows = [row for row in run.metrics() if "val/loss" in row]
+        lacking = "" if factor > 0 else "no cost.train_flops_per_token in summary.json"
     if not rows or any(column not in row for row in rows):
-        raise Refused(
-            f"--equal {kind}: {run.path} does not say what its training had cost at each validation (no {column} in "
-            f"metrics.csv); {again}"
-        )
+        lacking = f"no {column} in metrics.csv"
+    if lacking:
+        raise Refused(f"--equal {kind}: {run.path} does not say what its training had cost ({lacking}); {again}")
     return [(row[column] * factor, row) for row in rows]

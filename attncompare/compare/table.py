@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import StringIO
 from statistics import mean
 from typing import Any
@@ -21,29 +21,22 @@ from attncompare.text import COSTS, PER_TOKEN_COSTS, TABLE_COSTS
 _EQUAL = {"parameters": "parameters", "flops": "training FLOPs", "time": "training time"}
 _WIDE = 118  # columns in which mean and spread fit on one line
 _ROOMY = 96  # columns in which there is a space around each column, and room for the last of them
-_ROOMY_ONLY = ("train_seconds",)
 _MOST_VERDICTS = 10
-
-
-Column = Any
-"""A metric or a cost: what both declare."""
+Column = Any  # a metric or a cost: what both declare
 
 
 @dataclass(frozen=True)
 class Row:
-    """One variant.
-
-    Attributes:
-        variant: whose row it is.
-        heads: its attention heads.
-        values: by column, the mean over its seeds, or None where a run lacks the figure.
-        estimates: by metric, mean, spread and interval over its seeds; none where a run lacks the figure.
-    """
+    """One variant: by column the mean over its seeds, and by metric their spread; none where a run lacks the figure."""
 
     variant: Variant
-    heads: int
     values: dict[str, float | None]
-    estimates: dict[str, Estimate] = field(default_factory=dict)
+    estimates: dict[str, Estimate]
+
+    @property
+    def heads(self) -> int:
+        """Its attention heads."""
+        return self.variant.runs[0].config.attention.heads
 
     @property
     def ranked(self) -> bool:
@@ -97,7 +90,6 @@ def result_table(comparison: Comparison) -> ResultTable:
     rows = tuple(
         Row(
             variant,
-            variant.runs[0].config.attention.heads,
             {name: _mean([comparison.figure(run, name) for run in variant.runs]) for name in columns},
             {name: over_seeds[variant.label, name] for name in columns if (variant.label, name) in over_seeds},
         )
@@ -117,31 +109,21 @@ def _mean(figures: Sequence[float | None]) -> float | None:
 
 def _caption(comparison: Comparison) -> str:
     run, budget = comparison.variants[0].runs[0], comparison.budget
-    data = f"data={run.config.data.name}"
-    where = (
-        f"Val set of {data}, each run after {budget.shown}"
-        if budget
-        else f"Test set of {data}, best weights by val loss"
-    )
+    where = f"Val set of data={run.config.data.name}, each run after {budget.shown}" if budget else ""
+    where = where or f"Test set of data={run.config.data.name}, best weights by val loss"
     signatures = run.summary.get("signatures") or {}
-    parts = [f"{where}, {_seeds(comparison)}."]
+    counts = sorted({len(variant.seeds) for variant in comparison.variants})
+    seeds = sorted({seed for variant in comparison.variants for seed in variant.seeds})
+    listed = ", ".join(map(str, seeds))
+    over = f"mean ± standard deviation over {'-'.join(map(str, counts))} seeds ({listed})"
+    if counts == [1]:
+        over = f"seed {listed}" if len(seeds) == 1 else f"one seed each ({listed})"
+    parts = [f"{where}, {over}."]
     parts += [f"{one.title}: {signatures[one.name]}." for one in comparison.shown if one.name in signatures]
     parts += [
         f"{one.title[0].upper()}{one.title[1:]} in {one.unit}." for one in comparison.shown if one.unit not in ("", "%")
     ]
     return " ".join(parts)
-
-
-def _seeds(comparison: Comparison) -> str:
-    counts = sorted({len(variant.seeds) for variant in comparison.variants})
-    seeds = sorted({seed for variant in comparison.variants for seed in variant.seeds})
-    listed = ", ".join(map(str, seeds))
-    if counts == [1]:
-        return f"seed {listed}" if len(seeds) == 1 else f"one seed each ({listed})"
-    return f"mean ± standard deviation over {'-'.join(map(str, counts))} seeds ({listed})"
-
-
-# In the terminal.
 
 
 def print_comparison(console: Console, comparison: Comparison) -> None:
@@ -170,17 +152,11 @@ def as_text(comparisons: Sequence[Comparison], width: int = 100) -> str:
 
 def _rich_table(table: ResultTable, width: int) -> Table:
     """Return ``table`` for a console of ``width`` columns, 80 or more; best figures are bold, identical models dim."""
-    drawn = Table(
-        box=SIMPLE_HEAD,
-        padding=(0, int(width >= _ROOMY), 0, 0),
-        pad_edge=False,
-        show_edge=False,
-        title=table.title,
-        title_justify="left",
-        title_style="bold",
-    )
+    space = (0, int(width >= _ROOMY), 0, 0)
+    drawn = Table(box=SIMPLE_HEAD, padding=space, pad_edge=False, show_edge=False)
+    drawn.title, drawn.title_justify, drawn.title_style = table.title, "left", "bold"
     has_spread = any(len(row.variant.runs) > 1 for row in table.rows)
-    names = [name for name in table.columns if width >= _ROOMY or name not in _ROOMY_ONLY]
+    names = [name for name in table.columns if width >= _ROOMY or name != "train_seconds"]
     drawn.add_column("variant", overflow="fold")
     for heading in [*(["n"] if has_spread else []), "heads", *(table.columns[name].short for name in names)]:
         drawn.add_column(heading, justify="right", no_wrap=True)

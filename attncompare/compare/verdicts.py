@@ -33,16 +33,10 @@ _MOST_VARIANTS = 12  # with more, resampling the items of every pair would take 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One pair of variants in one metric.
+    """One pair of variants in one metric; ``difference`` is first minus second.
 
-    Attributes:
-        first: the variant from which the second is subtracted.
-        second: the other one.
-        metric: what is compared.
-        difference: first minus second.
-        better: the better one; None where the difference does not hold after correction for all comparisons.
-        sentence: all of it in words.
-        same_model: whether both train the same model, from other seeds: a control, no part of the family.
+    ``better`` is None where the difference does not hold after correction for all comparisons; ``same_model`` is whether
+    both train the same model, from other seeds: a control, no part of the family.
     """
 
     first: Variant
@@ -70,10 +64,7 @@ def estimates(comparison: Comparison) -> dict[tuple[str, str], Estimate]:
 
 
 def verdicts(comparison: Comparison) -> list[Verdict]:
-    """Return the verdict on each pair of models in each tested metric, the most important metric first.
-
-    A pair has none in a metric that a run of it lacks; :func:`verdict_notes` names that run.
-    """
+    """Return the verdict on each pair of models in each tested metric that both have, the most important metric first."""
     return list(_computed(comparison)[0])
 
 
@@ -100,7 +91,7 @@ def in_order(found: Sequence[Verdict]) -> list[Verdict]:
 def _computed(comparison: Comparison) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
     items = _TestItems(comparison)
     pairs = list(_pairs(comparison, items))
-    notes = [*_lost_notes(comparison), *_unused_notes(pairs), *items.notes]
+    notes = [*_notes(comparison, pairs), *items.notes]
     family = [place for place, (first, second, _, _) in enumerate(pairs) if not _is_control(first, second)]
     corrected = correct([pairs[place][3] for place in family], [pairs[place][2].name for place in family])
     differences = dict(zip(family, corrected, strict=True))
@@ -124,13 +115,8 @@ def _pairs(comparison: Comparison, items: "_TestItems") -> Iterator[Pair]:
             figures = [_figures(comparison, one, metric.name) for one in (first, second)]
             if all(figures):
                 lost = ", ".join(filter(None, (first.diverged_note, second.diverged_note))) or None
-                found = difference(
-                    *figures,
-                    higher_is_better=metric.higher_is_better,
-                    items=items.test(first, second, metric),
-                    untestable=lost,
-                )
-                yield first, second, metric, found
+                over_items = items.test(first, second, metric)
+                yield first, second, metric, difference(*figures, items=over_items, untestable=lost)
 
 
 def _is_control(first: Variant, second: Variant) -> bool:
@@ -145,11 +131,7 @@ def _figures(comparison: Comparison, variant: Variant, name: str) -> dict[int, f
 
 
 class _TestItems:
-    """What two variants did on the same test items; reads the items of each run once.
-
-    Attributes:
-        notes: why there are no such tests, or fewer.
-    """
+    """What two variants did on the same test items, and ``notes`` why there are no such tests, or fewer."""
 
     def __init__(self, comparison: Comparison) -> None:
         self.notes: list[str] = []
@@ -173,13 +155,10 @@ class _TestItems:
                     self._items[variant.label, metric.name] = whole
                 lacking |= {str(run.path): run for run in variant.runs if found[run.config.seed] is None}
         if lacking:
-            self.notes.append(
-                f"items.jsonl does not hold the test set in {_first_of(list(lacking.values()))}: such variants are not "
-                "tested over test items"
-            )
+            where = _first_of(list(lacking.values()))
+            self.notes.append(f"items.jsonl does not hold the test set in {where}: not tested over test items")
 
     def test(self, first: Variant, second: Variant, metric: type[Metric]) -> ItemTest | None:
-        """Return the test of ``first`` against ``second`` over test items, None where the records lack them."""
         pair = [self._items.get((variant.label, metric.name)) for variant in (first, second)]
         if pair[0] is None or pair[1] is None:
             return None
@@ -191,43 +170,32 @@ class _TestItems:
             return None
 
 
-# What must be said of pairs that are tested on less than there is, or not at all.
-
-
-def _lost_notes(comparison: Comparison) -> list[str]:
-    """Say which seeds diverged, and which runs lack a metric; nothing of it where no pair could be tested anyway."""
-    notes = [
-        f"{variant.diverged_note}: the row is the mean of the other seeds, and its pairs are not tested"
-        for variant in comparison.ranked
-        if variant.diverged
-    ]
-    runs = [run for variant in comparison.ranked for run in variant.runs] if len(comparison.ranked) > 1 else []
-    for metric in comparison.tested:
-        lacking = [run for run in runs if comparison.figure(run, metric.name) is None]
-        if lacking:
-            notes.append(f"{metric.title} is missing in {_first_of(lacking)}: such variants are not tested in it")
-    return notes
-
-
 def _first_of(runs: Sequence[Run]) -> str:
     return f"{runs[0].path}" + (f" and {len(runs) - 1} more" if len(runs) > 1 else "")
 
 
-def _unused_notes(pairs: Sequence[Pair]) -> list[str]:
-    """Say which seeds of a variant have no partner in another one and so take no part in those pairs."""
+def _notes(comparison: Comparison, pairs: Sequence[Pair]) -> list[str]:
+    """Say which seeds diverged, which runs lack a metric, and which seeds have no partner in another variant."""
+    ranked = comparison.ranked
+    notes = [
+        f"{variant.diverged_note}: the row is the mean of the other seeds, and its pairs are not tested"
+        for variant in ranked
+        if variant.diverged
+    ]
+    runs = [run for variant in ranked for run in variant.runs] if len(ranked) > 1 else []
+    for metric in comparison.tested:
+        if lacking := [run for run in runs if comparison.figure(run, metric.name) is None]:
+            notes.append(f"{metric.title} is missing in {_first_of(lacking)}: such variants are not tested in it")
     partners: dict[tuple[str, tuple[int, ...]], dict[str, None]] = {}
     for first, second, _, found in pairs:
         for one, other in ((first, second), (second, first)) if found.paired else ():
             if unused := tuple(sorted(set(one.seeds) - set(other.seeds))):
                 partners.setdefault((one.label, unused), {})[other.label] = None
-    return [
-        f"{named_seeds(seeds)} of {label} {'are' if len(seeds) > 1 else 'is'} not used beside {', '.join(others)}: no run "
-        "there has the same seed"
-        for (label, seeds), others in partners.items()
-    ]
-
-
-# In words.
+    for (label, seeds), others in partners.items():
+        verb = "are" if len(seeds) > 1 else "is"
+        beside = f"beside {', '.join(others)}: no run there has the same seed"
+        notes.append(f"{named_seeds(seeds)} of {label} {verb} not used {beside}")
+    return notes
 
 
 def how_tested(found: Sequence[Verdict]) -> str:
@@ -248,32 +216,20 @@ def how_tested(found: Sequence[Verdict]) -> str:
 
 def _least(family: Sequence[Verdict]) -> str:
     """Return below what no corrected p of ``family`` can go, where that limits a verdict."""
-    differences = [verdict.difference for verdict in family]
-    blocks = independent_blocks(differences)
-    limits: dict[str, float] = {}
-    for one in sorted(differences, key=lambda one: -(one.smallest_p or 1.0)):
-        kind = "pairs with common seeds" if one.paired else "pairs without"
-        limits[kind] = min(1.0, (one.smallest_p or 1.0) * blocks)
-    told = [f"{least:.2g}{f' for {kind}' * (len(limits) > 1)}" for kind, least in limits.items() if least > _FINE]
-    if not told:
+    blocks = independent_blocks([verdict.difference for verdict in family])
+    smallest = {verdict.difference.smallest_p or 1.0 for verdict in family}
+    least = min(1.0, blocks * max(smallest))
+    if least <= _FINE:
         return ""
     unpaired = len({(one.first.label, one.second.label) for one in family if not one.difference.paired})
     why = f" and because {counted(unpaired, 'pair')} share no seeds or too few" if blocks > 1 else ""
-    return f"; with so few seeds{why} it cannot go below {' and '.join(told)}"
+    return f"; with so few seeds{why} it cannot go below {least:.2g}{' for some pairs' * (len(smallest) > 1)}"
 
 
 def sentence(
     first: Variant, second: Variant, metric: type[Metric], found: Difference, *, same_model: bool = False
 ) -> str:
-    """Return the verdict on one pair of variants in one metric.
-
-    Args:
-        first: the variant from which the second is subtracted.
-        second: the other one.
-        metric: what is compared.
-        found: first minus second, corrected for all comparisons.
-        same_model: whether both train the same model, from other seeds; then neither can be better.
-    """
+    """Return the verdict on one pair of variants in one metric; of the same model, neither can be better."""
     both = f"{first.label} and {second.label}"
     over_items = f"over {found.items.items} test items, {p_value(found.items.p)}" if found.items else ""
     if found.n == 1:
@@ -300,7 +256,6 @@ def sentence(
 
 
 def _size(metric: type[Metric], found: Difference, unit: str) -> str:
-    """Return how far the one ahead is ahead: "1.24 BLEU [0.41, 2.02]"."""
     text = f"{metric.format(abs(found.mean))} {unit}".rstrip()
     interval = found.interval
     if interval is None:
@@ -309,10 +264,8 @@ def _size(metric: type[Metric], found: Difference, unit: str) -> str:
     return f"{text} [{metric.format(low)}, {metric.format(high)}]"
 
 
-def p_value(p: float | None) -> str:
+def p_value(p: float) -> str:
     """Return "p = 0.031", to two digits, or three where two would put it on the other side of the limit."""
-    if p is None:
-        return "no p"
     if p < 0.001:
         return "p < 0.001"
     text = f"{p:.2g}"

@@ -23,16 +23,9 @@ _CHANGING = ("summary.json", "metrics.csv", "config.yaml", "manifest.json")
 class View:
     """One run as it stands now.
 
-    Attributes:
-        id: its name in addresses: no path, so that no address can lead anywhere else.
-        folder: where its record is.
-        name: the folder below the watched one, for people.
-        version: changes whenever the record does.
-        state: as recorded; ``killed`` where no process trains a run that says it is running, ``damaged`` where the record
-            cannot be read.
-        message: why it ended, or what is damaged.
-        run: the record; None where it is damaged.
-        rows: of ``metrics.csv``.
+    ``id`` is its name in addresses: no path, so that no address can lead anywhere else; ``version`` changes whenever the
+    record does. ``state`` is as recorded, ``killed`` where no process trains a run that says it is running, or ``damaged``
+    where the record cannot be read; then there is no ``run``, and ``message`` says why.
     """
 
     id: str
@@ -73,12 +66,7 @@ class View:
 class Group:
     """A sweep, or all runs that belong to none, with its runs in the order of their folders.
 
-    Attributes:
-        id: its name in addresses.
-        folder: the sweep's; the watched one for single runs.
-        name: the folder below the watched one, for people.
-        planned: how many runs it will have, as far as is known.
-        views: its runs.
+    ``folder`` is the watched one for single runs; ``planned`` is how many runs it will have, as far as is known.
     """
 
     id: str
@@ -97,9 +85,8 @@ class Group:
     @property
     def version(self) -> str:
         """What changes whenever its finished runs do."""
-        return _digest(
-            "\n".join(f"{view.id}:{view.version}" for view in self.views if view.state == "finished").encode()
-        )
+        finished = (f"{view.id}:{view.version}" for view in self.views if view.state == "finished")
+        return _digest("\n".join(finished).encode())
 
     @property
     def varies(self) -> str:

@@ -71,11 +71,9 @@ class Site:
     def _group(self, group: Group, what: str | None) -> Reply:
         if what is None:
             return self._page(group.name, groups=[group], curves=_curves(group.views))
-        return (
-            self._document(f"report {group.id}", group.version, lambda: _report(group))
-            if what == "report"
-            else _gone(self)
-        )
+        if what == "report":
+            return self._document(f"report {group.id}", group.version, lambda: _report(group))
+        return self._message(404, "There is nothing here.")
 
     def _run(self, view: View, group: Group, what: str | None, file: str | None) -> Reply:
         if what == "maps":
@@ -86,7 +84,7 @@ class Site:
             except Refused as error:
                 return self._message(404, str(error))
         if what is not None:
-            return _gone(self)
+            return self._message(404, "There is nothing here.")
         files = [name for name in FILES if (view.folder / name).is_file()]
         alone = Group(group.id, group.folder, group.name, 0, (view,))
         return self._page(
@@ -94,7 +92,6 @@ class Site:
         )
 
     def _document(self, key: str, version: str, build: Callable[[], str]) -> Reply:
-        """Return a page that is built from records, once for each state of them."""
         with self._one_at_a_time:
             if self._built.get(key, ("", ""))[0] != version:
                 try:
@@ -113,12 +110,7 @@ class Site:
         return Reply(status, "text/html; charset=utf-8", page.encode(errors="backslashreplace"))
 
 
-def _gone(site: Site) -> Reply:
-    return site._message(404, "There is nothing here.")
-
-
 def _cells(view: View) -> dict[str, str]:
-    """Return the figures of a run in a table: the newest losses, and the most important metric on test."""
     from attncompare.tasks.metrics import metrics_of
 
     if view.run is None:
@@ -131,7 +123,6 @@ def _cells(view: View) -> dict[str, str]:
 
 
 def _curves(views: Sequence[View]) -> list[dict[str, Any]]:
-    """Return for each task among the runs the charts of its curves, as on the page of a comparison."""
     from attncompare.compare import labels
     from attncompare.compare.identity import model_without_seed
     from attncompare.compare.page import Drawn, Style, curve_figures

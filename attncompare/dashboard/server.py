@@ -23,14 +23,8 @@ _PLAIN = "text/plain; charset=utf-8"
 def serve(runs: Path, port: int, open_browser: bool = False) -> None:
     """Show the sweeps and runs below ``runs`` in a browser, until Ctrl-C.
 
-    Args:
-        runs: a folder of runs; it may be empty as yet.
-        port: where to listen; 0: any free port.
-        open_browser: open the page too.
-
-    Raises:
-        Refused: if there is no such folder, or the port cannot be had.
-        KeyboardInterrupt: at Ctrl-C.
+    ``runs`` may be empty as yet; ``port`` 0 takes any free one.
+    Raises Refused if there is no such folder, or the port cannot be had; KeyboardInterrupt at Ctrl-C.
     """
     if not runs.is_dir():
         raise Refused(f"{runs}: no such folder; give the one that holds the runs, for example runs")
@@ -44,9 +38,7 @@ def serve(runs: Path, port: int, open_browser: bool = False) -> None:
 class DashboardServer(ThreadingHTTPServer):
     """Serves one site at ``http://127.0.0.1:PORT/``; ``port`` 0 takes any free one.
 
-    Raises:
-        Refused: if the port cannot be had.
-    """
+    Raises Refused if the port cannot be had."""
 
     daemon_threads = True
 
@@ -79,9 +71,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not _OURS.fullmatch(self.headers.get("Host", "")):
             return self._send(Reply(421, _PLAIN, b"This server answers as localhost or 127.0.0.1 only.\n"))
         elsewhere = self.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
-        if (
-            elsewhere and self.headers.get("Sec-Fetch-Mode") != "navigate"
-        ):  # a link may lead here, a script may not read
+        # A link may lead here, a script may not read.
+        if elsewhere and self.headers.get("Sec-Fetch-Mode") != "navigate":
             return self._send(Reply(403, _PLAIN, b"Pages from elsewhere may not read this.\n"))
         try:
             reply = self.server.site.answer(unquote(urlsplit(self.path).path))

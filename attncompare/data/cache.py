@@ -1,7 +1,6 @@
 """What is made once for all runs and mapped from the disk: rows of text, and encoded text as flat arrays.
 
-It stands beside the cache of ``datasets``, in folders and files named by what decides their content; all may be removed
-at any time.
+It stands beside the cache of ``datasets``, named by what decides its content, and may be removed at any time.
 """
 
 import hashlib
@@ -9,7 +8,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,18 +70,15 @@ def cached_arrays(key: Any, parts: Callable[[], Iterable[Arrays]]) -> Arrays:
     except (OSError, ValueError):  # not there, or not whole: scratch folders are cleaned file by file
         shutil.rmtree(folder, ignore_errors=True)
     header: dict[str, tuple[str, int]] = {}
-    with unfinished(folder) as new, ExitStack() as opened:
+    with unfinished(folder) as new:
         new.mkdir()
-        files: dict[str, Any] = {}
         for part in parts():
             for name, values in part.items():
-                if name not in files:
-                    files[name] = opened.enter_context((new / name).open("wb"))
                 dtype, count = header.get(name, (values.dtype.str, 0))
-                files[name].write(np.ascontiguousarray(values, dtype=dtype).tobytes())
                 header[name] = dtype, count + len(values)
+                with (new / name).open("ab") as file:
+                    file.write(values.astype(dtype).tobytes())
         (new / "header.json").write_text(json.dumps(header))
-        opened.close()
     return _mapped(folder)
 
 

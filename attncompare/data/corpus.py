@@ -18,7 +18,6 @@ from attncompare.data.dataset import SPLITS
 from attncompare.errors import Refused
 from attncompare.text import counted
 
-TEXT_COLUMNS = ("source", "target", "text")
 _BATCH_BYTES = 8 * 2**20  # that a batch of rows should not exceed by much, however long the rows are
 _TRIES = 20  # draws for each generated pair that is needed, before giving up
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that nothing is lost; 2**64 divided by the golden ratio
@@ -32,11 +31,8 @@ class Corpus:
     ``target_spans``: lists of [start, end, field], half-open in characters; what lies in the same field is aligned. Text
     columns are ``text`` (str) and, where only spans count, ``scored``: lists of [start, end].
 
-    Attributes:
-        splits: train, val and test.
-        stream: True: rows are pieces of one long text; False: each row is a sequence of its own.
-        test_is_val: the test split holds the rows of val, because the corpus has no test data of its own.
-        origin: where the data come from, as plain JSON, for the record: names, addresses, revisions.
+    ``stream``: rows are pieces of one long text, and not each a sequence of its own. ``test_is_val``: the test split holds
+    the rows of val, because the corpus has no test data. ``origin``: where the data come from, as plain JSON, for the record.
     """
 
     splits: datasets.DatasetDict
@@ -44,28 +40,29 @@ class Corpus:
     test_is_val: bool = False
     origin: dict[str, Any] = field(default_factory=dict)
 
-    def column(self, split: str, name: str) -> list[Any]:
-        """Return a whole column of a split as a list: read at once, many times faster than row by row."""
-        return self.splits[split].with_format("arrow")[:][name].to_pylist()
-
-    def batches(self, split: str, columns: Sequence[str], size: int = 10_000) -> Iterator[dict[str, list[Any]]]:
-        """Yield these columns of a split in order, in batches of at most ``size`` rows, fewer where rows are long."""
-        for table in tables(self.splits[split].select_columns(list(columns)), size):
-            yield {name: table[name].to_pylist() for name in columns}
+    def rows(self, split: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield the values of these columns row by row, of which few are in memory at a time."""
+        for table in tables(self.splits[split].select_columns(list(columns))):
+            yield from zip(*(table[name].to_pylist() for name in columns), strict=True)
 
     def text_bytes(self, split: str) -> int:
         """Return about how many bytes a split takes."""
         return int(self.splits[split].data.nbytes)
 
 
-def tables(rows: datasets.Dataset, size: int = 10_000) -> Iterator[pa.Table]:
-    """Yield all rows in order as Arrow tables of at most ``size`` rows, fewer where rows are long."""
+def tables(rows: datasets.Dataset) -> Iterator[pa.Table]:
+    """Yield all rows in order as Arrow tables of at most 10,000 rows, fewer where rows are long."""
     # All of the data behind a selection of rows counts, so that this is a mean over what may be many more rows.
     mean = rows.data.nbytes / max(len(rows.data), 1)
-    size = max(1, min(size, int(_BATCH_BYTES / max(mean, 1))))
+    size = max(1, min(10_000, int(_BATCH_BYTES / max(mean, 1))))
     arrow = rows.with_format("arrow")
     for start in range(0, len(rows), size):
         yield arrow[start : start + size]
+
+
+def text_columns(corpus: Corpus) -> list[str]:
+    """Return the names of its columns of text."""
+    return [name for name in ("source", "target", "text") if name in corpus.splits["train"].column_names]
 
 
 def corpus(columns: dict[str, dict[str, list[Any]]], stream: bool = False) -> Corpus:
@@ -86,8 +83,7 @@ class Pair(NamedTuple):
 def generated_pairs(draw: Callable[[], Pair], sizes: tuple[int, int, int], rng: random.Random, what: str) -> Corpus:
     """Return a corpus of what ``draw`` gives, in which no two pairs share a source or a target.
 
-    Raises:
-        Refused: if ``draw`` keeps repeating itself; ``what`` is the dataset's name for the message.
+    Refused if ``draw`` keeps repeating itself; ``what`` is the dataset's name for the message.
     """
     pairs: list[Pair] = []
     known: tuple[set[str], set[str]] = set(), set()
@@ -105,13 +101,8 @@ def generated_pairs(draw: Callable[[], Pair], sizes: tuple[int, int, int], rng: 
         )
     rng.shuffle(pairs)  # the first pairs to be drawn are the commonest
     rest = iter(pairs)
-    parts = {split: list(islice(rest, size)) for split, size in zip(SPLITS, sizes, strict=True)}
-    return corpus(
-        {
-            split: {name: [getattr(pair, name) for pair in rows] for name in Pair._fields}
-            for split, rows in parts.items()
-        }
-    )
+    parts = {split: zip(*islice(rest, size), strict=True) for split, size in zip(SPLITS, sizes, strict=True)}
+    return corpus({split: dict(zip(Pair._fields, map(list, columns), strict=True)) for split, columns in parts.items()})
 
 
 def with_fractions(
@@ -121,18 +112,16 @@ def with_fractions(
 
     Of many rows each is assigned to a split by a hash of its content and ``data_seed``: equal rows stay together, so that
     no row stands in two splits, and the order of rows stays. Of one row, a long text, the beginning is train, then comes
-    val, then test. Val stands for test where test has neither data nor a share.
-
-    Raises:
-        Refused: if there is too little to take from.
+    val, then test. Val stands for test where test has neither data nor a share. Refused if there is too little to take from.
     """
     shares = {split: share for split in SPLITS if split not in given and (share := fractions[split]) is not None}
-    train, taken = given["train"], {}
-    if shares and len(train) == 1 and train.column_names == ["text"]:
-        taken = _cut(train[0]["text"], shares)
-    elif shares:
-        taken = _assigned(train, shares, data_seed)
-    splits = {**given, **taken}
+    train = given["train"]
+    if not shares:
+        splits = dict(given)
+    elif len(train) == 1 and train.column_names == ["text"]:
+        splits = {**given, **_cut(train[0]["text"], shares)}
+    else:
+        splits = {**given, **_assigned(train, shares, data_seed)}
     splits.setdefault("test", splits["val"])
     return datasets.DatasetDict({split: splits[split] for split in SPLITS})
 
@@ -161,22 +150,21 @@ def _assigned(rows: datasets.Dataset, shares: Mapping[str, float], data_seed: in
     owners = _owners(hashes, list(shares.values()))
     content = hashlib.sha256(hashes.data).hexdigest()  # of all rows in their order
 
-    def chosen(mine: np.ndarray) -> Iterator[pa.Table]:
+    def chosen(number: int) -> Iterator[pa.Table]:
         begin = 0
         for table in tables(rows):
-            yield table.filter(pa.array(mine[begin : begin + len(table)]))
+            yield table.filter(pa.array(owners[begin : begin + len(table)] == number))
             begin += len(table)
 
     splits = {}
     for number, split in enumerate(["train", *shares]):
-        mine = owners == number
-        if not mine.any():
+        if number not in owners:
             raise Refused(
                 f"data.splits: {counted(len(rows), 'row')} are too few to take {', '.join(shares)} from: nothing would be "
                 f"left for {split}"
             )
-        key = ["split", content, hashlib.sha256(mine.data).hexdigest()]
-        splits[split] = cached_rows(key, rows.features.arrow_schema, partial(chosen, mine))
+        key = ["split", content, hashlib.sha256(owners.data).hexdigest(), number]
+        splits[split] = cached_rows(key, rows.features.arrow_schema, partial(chosen, number))
     return splits
 
 
@@ -249,20 +237,22 @@ def overlap(corpus: Corpus) -> dict[str, dict[str, int]]:
         ``in_train``: rows of which train holds an equal one; for pairs also ``source_in_train`` and
         ``target_in_train``: rows whose source, or target, stands in train with whatever partner.
     """
-    columns = [name for name in TEXT_COLUMNS if name in corpus.splits["train"].column_names]
+    columns = text_columns(corpus)
 
     def hashes(split: str) -> Iterator[dict[str, np.ndarray]]:
         for table in tables(corpus.splits[split].select_columns(columns)):
             sides = {f"{name}_in_train": text_hashes(table[name].to_pylist()) for name in columns}
             yield {"in_train": row_hashes(list(sides.values())), **(sides if len(columns) > 1 else {})}
 
-    asked = {split: in_memory(hashes(split)) for split in ("val", "test")}
-    seen = {split: {key: np.zeros(len(rows), dtype=bool) for key, rows in one.items()} for split, one in asked.items()}
+    asked = {(split, key): rows for split in ("val", "test") for key, rows in in_memory(hashes(split)).items()}
+    seen = {place: np.zeros(len(rows), dtype=bool) for place, rows in asked.items()}
     for part in hashes("train"):
-        for split, one in asked.items():
-            for key, rows in one.items():
-                seen[split][key] |= np.isin(rows, part[key])
-    return {split: {key: int(found.sum()) for key, found in one.items()} for split, one in seen.items()}
+        for place, rows in asked.items():
+            seen[place] |= np.isin(rows, part[place[1]])
+    found: dict[str, dict[str, int]] = {"val": {}, "test": {}}
+    for (split, key), rows in seen.items():
+        found[split][key] = int(rows.sum())
+    return found
 
 
 def text_hashes(texts: Iterable[str], key: str = "") -> np.ndarray:

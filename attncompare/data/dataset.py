@@ -60,20 +60,17 @@ class DatasetConfig(PartConfig):
     @model_validator(mode="after")
     def _one_size(self) -> "DatasetConfig":
         if (self.batch_size is None) == (self.batch_tokens is None):
-            size, tokens = ("null" if one is None else one for one in (self.batch_size, self.batch_tokens))
+            size, tokens = self.batch_size or "null", self.batch_tokens or "null"
             raise ValueError(
-                f"batch_size={size} and batch_tokens={tokens}: one of the two says how large a batch is, and the other "
-                "must be null"
+                f"batch_size={size} and batch_tokens={tokens}: one of the two says how large a batch is, the other is null"
             )
         return self
 
     @property
     def batch(self) -> tuple[str, int]:
         """The key that says how large a batch is, and its number."""
-        if self.batch_tokens is None:
-            assert self.batch_size is not None
-            return "data.batch_size", self.batch_size
-        return "data.batch_tokens", self.batch_tokens
+        key = "batch_size" if self.batch_tokens is None else "batch_tokens"
+        return f"data.{key}", getattr(self, key)
 
     def rows_of(self, length: int) -> int:
         """Return how many rows of so many tokens a batch holds."""
@@ -96,13 +93,8 @@ class GeneratedConfig(DatasetConfig):
 class Dataset(ABC):
     """A dataset: the base class of every ``data=NAME``.
 
-    Args:
-        config: the section ``data``, checked by :attr:`Config`.
-        data_seed: what generated data, and splits that are drawn, follow from.
-
-    Attributes:
-        kind: what its rows are: ``parallel`` text of source and target, or ``text``.
-        Config: the schema of its settings.
+    ``kind`` says what its rows are: ``parallel`` text of source and target, or ``text``; ``Config`` is the schema of its
+    settings, the section ``data``. Generated data, and splits that are drawn, follow from ``data_seed``.
     """
 
     kind: ClassVar[Literal["parallel", "text"]]
@@ -114,16 +106,8 @@ class Dataset(ABC):
 
     @abstractmethod
     def load(self) -> "Corpus":
-        """Return the corpus; the same config, seed and library versions give the same one.
-
-        Raises:
-            Refused: in one line, if it cannot be had.
-        """
+        """Return the corpus, or refuse in one line; the same config, seed and library versions give the same one."""
 
     def files(self) -> list[Path]:
-        """Return the local files that :meth:`load` reads, after checking them; none for what is fetched or generated.
-
-        Raises:
-            Refused: if a file is missing, damaged or does not hold what the config names.
-        """
+        """Return the local files that :meth:`load` reads, after checking them; none for what is fetched or generated."""
         return []

@@ -1,4 +1,4 @@
-"""From the text of a corpus to its vocabulary and to flat arrays of ids: once, part by part, by all cores.
+"""From the text of a split to ids, part by part, by all cores; and the split as ids, of which ``rows[keys]`` is a batch.
 
 The tokenizer's library encodes the texts of a part side by side, in as many threads as this process may use cores.
 """
@@ -10,18 +10,24 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import torch
+from torch.utils.data import Dataset
 
+from attncompare.data import batches
+from attncompare.data.batches import PairBatch, Plan, TextBatch, generator, in_order, padded
 from attncompare.data.cache import Arrays, cached_arrays, in_memory, portions
 from attncompare.data.corpus import Corpus
 from attncompare.data.dataset import TokenizerConfig
-from attncompare.data.tokenizer import BOS, EOS, Encoded, Tokenizer, overlaps, token_bytes
+from attncompare.data.tokenizer import BOS, EOS, UNK, Tokenizer, overlaps, token_bytes
 
-Spans = Sequence[Sequence[int]]  # [start, end] of characters
 Tell = Callable[[str], None]
+Rows = Iterable[tuple[Any, ...]]
+Encode = Callable[[Rows, Tokenizer], Iterable[Arrays]]
 
 _LARGE = 2**25  # bytes of text, some millions of tokens: more is kept in the cache
 _FORM = 2  # of what is kept there
 _PIECE = 2**15  # characters of a piece of a long document
+_AT_ONCE = 2**20  # numbers that a count looks at
 # Every kind of tokenizer cuts between a character and the space or line end after it (tokenizer.py).
 _CUT = re.compile(r"(?<=\S)(?=[ \n])")
 
@@ -29,10 +35,8 @@ _CUT = re.compile(r"(?<=\S)(?=[ \n])")
 class EncodedCorpus:
     """Learns vocabularies of ``corpus`` and encodes its splits; of a large one once for all runs, in the cache.
 
-    Args:
-        corpus: the text.
-        fingerprint: of the corpus; what is cached is found by it, the tokenizer and what is encoded.
-        tell: told in words how far it is, where that takes long.
+    What is cached is found by the corpus's ``fingerprint``, the tokenizer and what is encoded. ``tell`` is told in words
+    how far it is, where that takes long.
     """
 
     def __init__(self, corpus: Corpus, fingerprint: str, tell: Tell) -> None:
@@ -40,7 +44,10 @@ class EncodedCorpus:
 
     def tokenizer(self, columns: Sequence[str], config: TokenizerConfig, whose: str = "the train split") -> Tokenizer:
         """Return a tokenizer trained on some columns of the train split (:meth:`Tokenizer.train`)."""
-        texts = _TrainTexts(self._corpus, columns)
+
+        def texts() -> Iterator[str]:
+            return (text for column in columns for (text,) in self._corpus.rows("train", [column]))
+
         if self._corpus.text_bytes("train") < _LARGE:
             return Tokenizer.train(texts, config, whose)
 
@@ -52,100 +59,64 @@ class EncodedCorpus:
         arrays = cached_arrays(self._key("vocabulary", config.model_dump(), *columns), learned)
         return Tokenizer.parse(arrays["vocabulary"].tobytes(), "the cached vocabulary")
 
-    def lines(self, split: str, column: str, tokenizer: Tokenizer) -> Arrays:
-        """Return a side of a translation split (:func:`encode_lines`)."""
-        return self._arrays(split, [column], tokenizer, lambda: encode_lines(self._texts(split, column), tokenizer))
-
-    def stream(self, split: str, tokenizer: Tokenizer) -> Arrays:
-        """Return a split that is one long text (:func:`encode_stream`)."""
-        return self._arrays(
-            split, ["stream", "text"], tokenizer, lambda: encode_stream(self._texts(split, "text"), tokenizer)
-        )
-
-    def rows(self, split: str, tokenizer: Tokenizer) -> Arrays:
-        """Return a split whose rows stand for themselves (:func:`encode_rows`)."""
-        columns = [name for name in ("text", "scored") if name in self._corpus.splits[split].column_names]
-
-        def rows() -> Iterator[tuple[str, Any]]:
-            for batch in self._batches(split, columns):
-                yield from zip(batch["text"], batch.get("scored", [None] * len(batch["text"])), strict=True)
-
-        return self._arrays(split, columns, tokenizer, lambda: encode_rows(rows(), tokenizer))
-
-    def _arrays(
-        self, split: str, what: Sequence[str], tokenizer: Tokenizer, parts: Callable[[], Iterable[Arrays]]
-    ) -> Arrays:
+    def arrays(self, split: str, columns: Sequence[str], tokenizer: Tokenizer, encode: Encode) -> Arrays:
+        """Return what ``encode``, one of the functions below, makes of the rows of these columns."""
         if self._corpus.text_bytes(split) < _LARGE:
-            return in_memory(parts())
-        return cached_arrays(self._key(tokenizer.to_text(), split, *what), parts)
+            return in_memory(encode(self._corpus.rows(split, columns), tokenizer))
+        key = self._key(encode.__name__, tokenizer.to_text(), split, *columns)
+        return cached_arrays(key, lambda: encode(self._told(split, columns), tokenizer))
+
+    def _told(self, split: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows, and tell of each tenth of them."""
+        count, told = self._corpus.splits[split].num_rows, 0
+        for number, row in enumerate(self._corpus.rows(split, columns)):
+            if 10 * number // count >= told:
+                self._tell(f"encoding {split}, {columns[0]}, {10 * told} %")
+                told += 1
+            yield row
 
     def _key(self, *settings: object) -> list[object]:
         return [_FORM, self._fingerprint, version("tokenizers"), *settings]
 
-    def _texts(self, split: str, column: str) -> Iterator[str]:
-        for batch in self._batches(split, [column]):
-            yield from batch[column]
 
-    def _batches(self, split: str, columns: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
-        """Yield batches that are small in memory, and tell of each tenth of a large split."""
-        rows, large = self._corpus.splits[split].num_rows, self._corpus.text_bytes(split) >= _LARGE
-        done = told = 0
-        for batch in self._corpus.batches(split, columns):
-            if large and 10 * done // rows >= told:
-                self._tell(f"encoding {split}, {columns[0]}, {10 * told} %")
-                told += 1
-            yield batch
-            done += len(batch[columns[0]])
-
-
-class _TrainTexts:
-    """The texts of some columns of the train split, column after column, as often as they are asked for."""
-
-    def __init__(self, corpus: Corpus, columns: Sequence[str]) -> None:
-        self._corpus, self._columns = corpus, columns
-
-    def __iter__(self) -> Iterator[str]:
-        for column in self._columns:
-            for batch in self._corpus.batches("train", [column]):
-                yield from batch[column]
-
-
-def encode_lines(lines: Iterable[str], tokenizer: Tokenizer) -> Iterator[Arrays]:
-    """Yield ``ids`` and ``ends`` of ``lines``, part by part, without special tokens."""
+def encode_lines(rows: Rows, tokenizer: Tokenizer) -> Iterator[Arrays]:
+    """Yield ``ids`` and ``ends`` of rows of one text, part by part, without special tokens."""
     end = 0
-    yield _part(tokenizer, [], [])
-    for texts in portions(lines):
-        part = _part(tokenizer, tokenizer.encode_ids(texts), [], end)
-        end += len(part["ids"])
-        yield part
+    yield _part(tokenizer, [])
+    for texts in portions(text for (text,) in rows):
+        found = _part(tokenizer, tokenizer.encode_ids(texts), before=end)
+        end += len(found["ids"])
+        yield found
 
 
-def encode_rows(rows: Iterable[tuple[str, Spans | None]], tokenizer: Tokenizer) -> Iterator[Arrays]:
-    """Yield the same of rows with the spans that count, and of each token ``bytes`` and whether it is ``scored``.
+def encode_rows(rows: Rows, tokenizer: Tokenizer) -> Iterator[Arrays]:
+    """Yield the same, and for each token ``bytes`` and whether it is ``scored``.
 
-    Args:
-        rows: a text and its spans of characters that count; None: all do.
-        tokenizer: cuts the texts.
+    A row is a text, alone or with the spans of characters that count.
     """
     end = 0
-    yield {**_part(tokenizer, [], [[]]), "scored": np.zeros(0, dtype=np.uint8)}
+    yield {**_part(tokenizer, [], []), "scored": np.zeros(0, dtype=np.uint8)}
     for group in portions(rows, size=lambda row: len(row[0])):
-        encoded = tokenizer.encode_batch([text for text, _ in group])
-        sizes = [token_bytes(text, tokens.offsets) for (text, _), tokens in zip(group, encoded, strict=True)]
-        part = _part(tokenizer, [tokens.ids for tokens in encoded], sizes, end)
-        end += len(part["ids"])
-        scored = [_scored(text, tokens, spans) for (text, spans), tokens in zip(group, encoded, strict=True)]
-        yield {**part, "scored": np.concatenate(scored)}
+        encoded = tokenizer.encode_batch([text for text, *_ in group])
+        sizes = [token_bytes(text, tokens.offsets) for (text, *_), tokens in zip(group, encoded, strict=True)]
+        found = _part(tokenizer, [tokens.ids for tokens in encoded], sizes, end)
+        end += len(found["ids"])
+        scored = [
+            not spans or any(overlaps(text, offset, start, stop) for start, stop in spans[0])
+            for (text, *spans), tokens in zip(group, encoded, strict=True)
+            for offset in tokens.offsets
+        ]
+        yield {**found, "scored": np.array(scored, dtype=np.uint8)}
 
 
-def encode_stream(documents: Iterable[str], tokenizer: Tokenizer) -> Iterator[Arrays]:
+def encode_stream(rows: Rows, tokenizer: Tokenizer) -> Iterator[Arrays]:
     """Yield ``ids`` and ``bytes`` of BOS, document, EOS, document, EOS, ..., and where each document ends (its EOS is in).
 
     A long document is cut where the tokenizer cuts anyway, so that no part is large and the tokens are the same.
     """
     yield {**_part(tokenizer, [[BOS]], [[0]]), "ends": np.zeros(0, dtype=np.int64)}
     end = 1
-    for group in portions(pieces(documents), size=lambda piece: len(piece[0])):
+    for group in portions(pieces(text for (text,) in rows), size=lambda piece: len(piece[0])):
         encoded = tokenizer.encode_batch([text for text, _ in group])
         ids, sizes, ends = [], [], []
         for (text, last), tokens in zip(group, encoded, strict=True):
@@ -166,17 +137,233 @@ def pieces(documents: Iterable[str]) -> Iterator[tuple[str, bool]]:
         yield document[start:], True
 
 
-def _part(
-    tokenizer: Tokenizer, ids: Sequence[Sequence[int]], sizes: Sequence[Sequence[int] | np.ndarray], before: int = 0
-) -> Arrays:
+def _part(tokenizer: Tokenizer, ids: Sequence[Sequence[int]], sizes: Any = None, before: int = 0) -> Arrays:
     kind = np.uint16 if tokenizer.vocab_size <= 2**16 else np.int32
-    flat = np.fromiter(chain.from_iterable(ids), dtype=kind)
-    found = {"ids": flat, "ends": before + np.cumsum([len(row) for row in ids], dtype=np.int64)}
-    return {**found, "bytes": np.fromiter(chain.from_iterable(sizes), dtype=np.int32)} if len(sizes) else found
+    ends = before + np.cumsum([len(row) for row in ids], dtype=np.int64)
+    found = {"ids": np.fromiter(chain.from_iterable(ids), dtype=kind), "ends": ends}
+    return found if sizes is None else {**found, "bytes": np.fromiter(chain.from_iterable(sizes), dtype=np.int32)}
 
 
-def _scored(text: str, tokens: Encoded, spans: Spans | None) -> np.ndarray:
-    if spans is None:
-        return np.ones(len(tokens.ids), dtype=np.uint8)
-    counts = (any(overlaps(text, offset, start, end) for start, end in spans) for offset in tokens.offsets)
-    return np.fromiter(counts, dtype=np.uint8, count=len(tokens.offsets))
+class TokenRows:
+    """A column of encoded rows; ``rows[n]`` is row n, int64, cut to the ``longest`` and framed.
+
+    ``flat`` are the numbers of all rows, one row after the other, ``ends`` where each row ends in it; ``before`` and
+    ``after`` stand around each row, whatever was cut.
+    """
+
+    def __init__(
+        self,
+        flat: np.ndarray,
+        ends: np.ndarray,
+        longest: int,
+        before: tuple[int, ...] = (),
+        after: tuple[int, ...] = (),
+    ) -> None:
+        self._flat, self._ends, self._longest = flat, ends, longest
+        self._before, self._after = np.array(before, dtype=np.int64), np.array(after, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        row = range(len(self))[row]
+        start = int(self._ends[row - 1]) if row else 0
+        numbers = self._flat[start : min(int(self._ends[row]), start + self._longest)]
+        return np.concatenate((self._before, numbers, self._after)).astype(np.int64)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """The numbers of each row, without its frame and before it is cut, int32."""
+        return np.diff(self._ends, prepend=0).astype(np.int32)
+
+    def seen(self, kept: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield, part by part, the places in the flat array that the rows ``kept`` (ascending) show after cutting."""
+        lengths = np.minimum(self.lengths, self._longest)
+        step = max(1, _AT_ONCE // max(1, int(lengths.max(initial=1))))
+        for first in range(0, len(kept), step):
+            rows = kept[first : first + step]
+            sizes = lengths[rows]
+            starts = np.where(rows > 0, self._ends[rows - 1], 0)
+            inside = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+            yield np.repeat(starts, sizes) + inside
+
+
+class RowsByLength:
+    """The bookkeeping of a split whose rows stand for themselves; ``kept`` are those that batches are made of, ascending.
+
+    ``sides`` are the tokens of each row, as the model sees it: the target's, and the source's where there is one. Rows
+    that are longer than ``max_length`` on a side are ``truncated`` if ``cut`` (val, test), else (train) ``left_out``.
+    """
+
+    def __init__(self, sides: Sequence[np.ndarray], max_length: int, cut: bool) -> None:
+        too_long = np.maximum.reduce(sides) > max_length
+        count = int(too_long.sum())
+        self.left_out, self.truncated = (0, count) if cut else (count, 0)
+        self.kept = np.flatnonzero(~too_long | cut).astype(np.int32)
+        self._sides = [np.minimum(side[self.kept], max_length) for side in sides]
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def train_plan(self, data_seed: int, epoch: int, batch_size: int | None, batch_tokens: int | None = None) -> Plan:
+        """Return an epoch of training: every kept row once, in batches of like length.
+
+        A batch has ``batch_size`` rows, or else ``batch_tokens`` tokens, padding included: rows * longest side.
+        """
+        rng = generator(data_seed, epoch)
+        if batch_tokens is not None:
+            return batches.budgeted(self.kept, self._sides, batch_tokens, rng)
+        assert batch_size is not None
+        return batches.bucketed(self.kept, np.maximum.reduce(self._sides), batch_size, rng)
+
+    def fixed_plan(self, batch_size: int | None, batch_tokens: int | None = None) -> Plan:
+        """Return every kept row once, in order; arguments as for :meth:`train_plan`."""
+        if batch_tokens is not None:
+            return batches.within_budget(self.kept, np.maximum.reduce(self._sides), batch_tokens)
+        assert batch_size is not None
+        return in_order(self.kept, batch_size)
+
+    def padding(self, plan: Plan) -> float:
+        """Return which share of the places in all batches of a plan is padding."""
+        by_row = [np.zeros(int(self.kept[-1]) + 1, dtype=np.int32) for _ in self._sides]
+        for lengths, side in zip(by_row, self._sides, strict=True):
+            lengths[self.kept] = side
+        return batches.padding(plan, by_row)
+
+
+class PairSet(RowsByLength, Dataset[PairBatch]):
+    """Encoded pairs; ``pair_set[rows]`` is the batch of these rows.
+
+    A pair is as long as its longer side: the source's tokens and EOS, or BOS and the target's tokens. A side that is
+    cut keeps its EOS. ``source`` and ``target`` come from :func:`encode_lines`; as attributes they are by row number the
+    source's ids and EOS, and BOS, the target's ids and EOS.
+    """
+
+    def __init__(self, source: Arrays, target: Arrays, max_length: int, cut: bool) -> None:
+        room = max_length - 1
+        self._ids = {"source": source["ids"], "target": target["ids"]}
+        self.source = TokenRows(source["ids"], source["ends"], room, after=(EOS,))
+        self.target = TokenRows(target["ids"], target["ends"], room, before=(BOS,), after=(EOS,))
+        super().__init__([self.target.lengths + 1, self.source.lengths + 1], max_length, cut)
+
+    def __getitem__(self, rows: list[int]) -> PairBatch:
+        source_BS = padded([self.source[row] for row in rows])
+        return PairBatch(source_BS, padded([self.target[row] for row in rows]), torch.tensor(rows))
+
+    def counts(self) -> dict[str, int | float]:
+        """Return the numbers for the record; tokens include EOS, and are those of kept rows after cutting."""
+        tokens, unknown = {}, {}
+        for side, rows in {"source": self.source, "target": self.target}.items():
+            parts = [(len(at), int((self._ids[side][at] == UNK).sum())) for at in rows.seen(self.kept)]
+            tokens[side] = sum(size for size, _ in parts) + len(self.kept)
+            unknown[side] = sum(count for _, count in parts)
+        both = sum(tokens.values())
+        return {
+            "source_tokens": tokens["source"],
+            "target_tokens": tokens["target"],
+            "tokens": both,
+            "unknown_rate": sum(unknown.values()) / both,
+            "source_unknown_rate": unknown["source"] / tokens["source"],
+            "target_unknown_rate": unknown["target"] / tokens["target"],
+        }
+
+
+class RowSet(RowsByLength, Dataset[TextBatch]):
+    """Rows of :func:`encode_rows`, each BOS and its tokens; ``row_set[rows]`` is the batch of these rows.
+
+    BOS does not count for ``max_length``, because the last token is never an input. By row number, ``ids`` are BOS and
+    the row's ids, ``scored`` is 1 for each token that counts, else 0, ``bytes`` how many bytes each token shows.
+    """
+
+    def __init__(self, rows: Arrays, max_length: int, cut: bool) -> None:
+        self._arrays, ends = rows, rows["ends"]
+        self.ids = TokenRows(rows["ids"], ends, max_length, before=(BOS,))
+        self.scored, self.bytes = (TokenRows(rows[facts], ends, max_length) for facts in ("scored", "bytes"))
+        super().__init__([self.ids.lengths], max_length, cut)
+
+    def __getitem__(self, rows: list[int]) -> TextBatch:
+        ids, scored, sizes = ([column[row] for row in rows] for column in (self.ids, self.scored, self.bytes))
+        items = [np.full(len(size), row) for row, size in zip(rows, sizes, strict=True)]
+        return _text_batch(ids, scored, sizes, items)
+
+    def counts(self) -> dict[str, int | float]:
+        """Return the numbers for the record, over kept rows after cutting."""
+        tokens = scored = size = unknown = 0
+        for at in self.ids.seen(self.kept):
+            counts = self._arrays["scored"][at].astype(np.int64)
+            tokens, scored = tokens + len(at), scored + int(counts.sum())
+            size += int(self._arrays["bytes"][at] @ counts)
+            unknown += int((self._arrays["ids"][at] == UNK).sum())
+        return {"tokens": tokens, "scored_tokens": scored, "bytes": size, "unknown_rate": unknown / max(1, tokens)}
+
+
+class StreamSet(Dataset[TextBatch]):
+    """All documents in one line (:func:`encode_stream`); ``stream[starts]`` is the batch of windows that begin there.
+
+    A window has ``max_length`` tokens, from one fixed window to the next there are ``stride`` (None: as many); the targets
+    that it shares with those before are not scored again.
+    """
+
+    left_out = truncated = 0  # a stream has no row that could be too long
+
+    def __init__(self, stream: Arrays, max_length: int, stride: int | None = None) -> None:
+        self.ids, self.bytes, self._ends = stream["ids"], stream["bytes"], stream["ends"]
+        self.max_length, self.stride = max_length, stride or max_length
+
+    def __len__(self) -> int:
+        return len(self.disjoint_starts)
+
+    @property
+    def disjoint_starts(self) -> range:
+        """Starts of windows side by side; the last window may be shorter."""
+        return range(0, len(self.ids) - 1, self.max_length)
+
+    @property
+    def fixed_starts(self) -> range:
+        """Starts of windows that together score every token exactly once; the last window may be shorter."""
+        overlap = self.max_length - self.stride
+        # A window that begins where no more than the overlap is left would score nothing; the first has no window before.
+        return range(0, max(min(1, len(self.ids) - 1), len(self.ids) - 1 - overlap), self.stride)
+
+    def __getitem__(self, starts: list[int]) -> TextBatch:
+        windows = [self.ids[start : start + self.max_length + 1] for start in starts]
+        places = [np.arange(start + 1, start + len(window)) for start, window in zip(starts, windows, strict=True)]
+        seen = self.max_length - self.stride  # by the window before
+        scored = [np.arange(len(at)) >= (seen if start else 0) for start, at in zip(starts, places, strict=True)]
+        items = [np.searchsorted(self._ends, at, side="right") for at in places]
+        return _text_batch(windows, scored, [self.bytes[at] for at in places], items)
+
+    def train_plan(self, data_seed: int, epoch: int, batch_size: int | None, batch_tokens: int | None = None) -> Plan:
+        """Return an epoch of training: full windows from an offset of the epoch's own, so that it cuts elsewhere.
+
+        A batch has ``batch_size`` windows, or else ``batch_tokens`` tokens.
+        """
+        rng = generator(data_seed, epoch)
+        offset = int(rng.integers(self.max_length))
+        # As many as fit at any offset, so that every epoch has the same number of batches.
+        windows = (len(self.ids) - self.max_length) // self.max_length
+        starts = offset + np.arange(max(0, windows)) * self.max_length
+        return in_order(starts[rng.permutation(len(starts))], self._size(batch_size, batch_tokens))
+
+    def fixed_plan(self, batch_size: int | None, batch_tokens: int | None = None) -> Plan:
+        """Return the fixed windows in order; arguments as for :meth:`train_plan`."""
+        return in_order(self.fixed_starts, self._size(batch_size, batch_tokens))
+
+    def _size(self, batch_size: int | None, batch_tokens: int | None) -> int:
+        return batch_size or (batch_tokens or 0) // self.max_length
+
+    def counts(self) -> dict[str, int | float]:
+        """Return the numbers for the record; tokens are those to be predicted, EOS among them."""
+        parts = [slice(start, start + _AT_ONCE) for start in range(1, len(self.ids), _AT_ONCE)]
+        tokens = len(self.ids) - 1
+        return {
+            "tokens": tokens,
+            "bytes": sum(int(self.bytes[part].sum(dtype=np.int64)) for part in parts),
+            "unknown_rate": sum(int((self.ids[part] == UNK).sum()) for part in parts) / tokens,
+        }
+
+
+def _text_batch(ids: Any, scored: Any, sizes: Any, items: Any) -> TextBatch:
+    """Make a batch of rows of ids, each one longer than its rows of facts about each target."""
+    targets, inputs = padded([row[1:] for row in ids]), padded([row[:-1] for row in ids])
+    return TextBatch(inputs, targets, padded(scored, 0).bool(), padded(sizes, 0), padded(items, 0))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["lines", "document", "tsv", "csv", "jsonl", "parquet", "arrow"]
 TABLES: dict[str, Kind] = {"tsv": "tsv", "csv": "csv", "jsonl": "jsonl", "json": "jsonl", "parquet": "parquet"}
-TEXTS: dict[str, Kind] = {"txt": "document", "md": "document"}
+ALL: dict[str, Kind] = {"txt": "document", "md": "document", **TABLES}
 _MOST_NAMES = 12  # in a message
 
 
@@ -39,16 +39,16 @@ HubName = Annotated[
 
 
 class Source(NamedTuple):
-    """Files of one kind that hold the rows of one split, one after another.
-
-    Attributes:
-        kind: ``lines``: each line is a row; ``document``: each file is a row; ``arrow``: the files of one folder that
-            ``save_to_disk`` of ``datasets`` wrote; else tables with named columns.
-        paths: in the order of their rows.
-    """
+    """Files of one kind that hold the rows of one split, in the order of their rows."""
 
     kind: Kind
+    """``lines``: each line is a row; ``document``: each file is a row; ``arrow``: the files of one folder that
+    ``save_to_disk`` of ``datasets`` wrote; else tables with named columns."""
     paths: tuple[Path, ...]
+
+
+Sources = dict[str, tuple[Source, ...]]
+"""By split: one source, or two texts of lines, source and target. Splits without files of their own are missing."""
 
 
 class SplitNames(Strict):
@@ -77,7 +77,7 @@ class OwnDataConfig(DatasetConfig):
     test_fraction: SplitFractionOrNull
 
     @model_validator(mode="after")
-    def _one_place(self) -> "OwnDataConfig":
+    def _one_place_and_one_source_of_each_split(self) -> "OwnDataConfig":
         if self.path is None and self.hub is None:
             raise ValueError(
                 "data.path=null and data.hub=null: say where your data are: data.path=FOLDER, or data.hub=OWNER/NAME"
@@ -86,33 +86,24 @@ class OwnDataConfig(DatasetConfig):
             raise ValueError(f"data.path={self.path} and data.hub={self.hub}: give one of them, null for the other")
         if self.subset is not None and self.hub is None:
             raise ValueError(f"data.subset={self.subset}: only a dataset of the hub has subsets; set it to null")
-        return self
-
-    @model_validator(mode="after")
-    def _by_name_or_by_fraction(self) -> "OwnDataConfig":
         for split in ("val", "test"):
             name, fraction = getattr(self.splits, split), getattr(self, f"{split}_fraction")
             if (name is None) == (fraction is None):
                 raise ValueError(
-                    f"data.splits.{split}={'null' if name is None else name} and data.{split}_fraction="
-                    f"{'null' if fraction is None else fraction}: give one of them, null for the other: the name of "
-                    f"what stands for {split}, or the share of train that is taken for it"
+                    f"data.splits.{split}={name or 'null'} and data.{split}_fraction={fraction or 'null'}: give one of "
+                    f"them, null for the other: the name of what stands for {split}, or the share of train that is taken "
+                    "for it"
                 )
         return self
 
 
 class FileData(Dataset):
-    """Rows that are read from files.
+    """Rows that are read from files."""
 
-    Attributes:
-        blank: whether a text may be blank.
-        first: at most so many rows of each split are read; None: all.
-    """
+    blank: bool = True  # whether a text may be blank
+    first: int | None = None  # at most so many rows of each split are read; None: all
 
-    blank: bool = True
-    first: int | None = None
-
-    def sources(self) -> dict[str, tuple[Source, ...]]:
+    def sources(self) -> Sources:
         """Return the local files of each split that has files of its own; empty: the data are elsewhere."""
         raise NotImplementedError
 
@@ -120,11 +111,22 @@ class FileData(Dataset):
         """Return the columns that are read (:data:`attncompare.data.reading.Columns`)."""
         raise NotImplementedError
 
-    def rows(self, sources: Mapping[str, tuple[Source, ...]]) -> dict[str, "Rows"]:
+    def rows(self, sources: Sources) -> dict[str, "Rows"]:
         """Return the rows of each split, read into the cache where they are not there."""
         from attncompare.data.reading import read
 
         return {split: read(found, self.columns(), self.blank, self.first) for split, found in sources.items()}
+
+    def read(self, elsewhere: Mapping[str, tuple[str, ...]], kind: Kind) -> tuple[dict[str, "Rows"], dict[str, Any]]:
+        """Return the rows of each split and their origin for the record: local files, or else addresses, fetched once."""
+        from attncompare.data.reading import fetched
+
+        if sources := self.sources():
+            names = {split: [path.name for one in found for path in one.paths] for split, found in sources.items()}
+            return self.rows(sources), {"files": names}
+        for split, addresses in elsewhere.items():
+            sources[split] = tuple(Source(kind, (fetched(one, f"data={self.config.name}"),)) for one in addresses)
+        return self.rows(sources), {"addresses": [one for addresses in elsewhere.values() for one in addresses]}
 
     def files(self) -> list[Path]:
         """Return the local files, after they were read into the cache; see :meth:`Dataset.files`."""
@@ -139,75 +141,53 @@ class OwnData(FileData):
     Config = OwnDataConfig
     config: OwnDataConfig
 
-    def names(self) -> dict[str, str | None]:
-        """Return what the data call each split."""
-        return {split: getattr(self.config.splits, split) for split in SPLITS}
+    def sources(self) -> Sources:
+        """Return the files of each split (:func:`split_files`)."""
+        sides = [name for _, name in self.columns().values()] if self.kind == "parallel" else None
+        return split_files(Path(self.config.path), self.config.splits.model_dump(), sides) if self.config.path else {}
 
     def load(self) -> "Corpus":
         """Read all rows, and take from train what has no data of its own; see :meth:`Dataset.load`."""
         from attncompare.data.corpus import Corpus, with_fractions
 
         if self.config.hub is None:
-            sources = self.sources()
-            rows, origin = self.rows(sources), origin_of(sources)
+            rows, origin = self.read({}, "lines")
         else:
-            rows, origin = self._from_hub(self.config.hub)
+            from attncompare.data.reading import HubData
+
+            hub, names = HubData(self.config.hub, self.config.subset), self.config.splits.model_dump()
+            names["train"], origin = names["train"] or "train", hub.origin
+            rows = {
+                split: hub.read(name, self.columns(), self.blank, self.first) for split, name in names.items() if name
+            }
         fractions = {"val": self.config.val_fraction, "test": self.config.test_fraction}
         return Corpus(with_fractions(rows, fractions, self.data_seed), stream=self.kind == "text", origin=origin)
 
-    def _from_hub(self, hub: str) -> tuple[dict[str, "Rows"], dict[str, Any]]:
-        from attncompare.data.hub import hub_builder, hub_rows
 
-        builder, origin = hub_builder(hub, self.config.subset)
-        names = {**self.names(), "train": self.config.splits.train or "train"}
-        rows = {
-            split: hub_rows(builder, origin, name, self.columns(), self.blank, self.first)
-            for split, name in names.items()
-            if name is not None
-        }
-        return rows, origin
+def split_files(path: Path, names: Mapping[str, str | None], sides: Iterable[str] | None = None) -> Sources:
+    """Return the files of each split that has files of its own.
 
-
-def origin_of(sources: Mapping[str, tuple[Source, ...]]) -> dict[str, Any]:
-    """Return the names of local files by split, for the record."""
-    return {"files": {split: [path.name for one in found for path in one.paths] for split, found in sources.items()}}
-
-
-def pair_files(path: Path, names: Mapping[str, str | None], source: str, target: str) -> dict[str, tuple[Source, ...]]:
-    """Return the files of each split that has files of its own: one table, or two texts of lines, source and target.
-
-    Args:
-        path: a folder or a table.
-        names: of the splits.
-        source, target: the endings of text files.
-
-    Raises:
-        Refused: if there are none, or if it is not clear which.
+    ``path`` is a folder, a file, or for text a pattern; ``sides``, of pairs, are the endings of two text files. Text without
+    any name of a split is all in train. Refused if there are none, or if it is not clear which.
     """
-    if path.is_file():
-        if kind_of(path) not in TABLES.values():
-            raise Refused(f"data.path={path}: one file of pairs must be a table; valid endings: {', '.join(TABLES)}")
-        return {"train": (_alone(path, names),)}
-    if not path.is_dir():
+    if sides and path.is_file() and _kind(path) not in TABLES.values():
+        raise Refused(f"data.path={path}: one file of pairs must be a table; valid endings: {', '.join(TABLES)}")
+    if sides and not path.exists():
         raise Refused(f"data.path={path} is no folder and no file")
-    if saved := _saved(path):
-        return {"train": (_alone(path, names, saved),)}
-    if names["train"] is None:
-        raise Refused(f"data.splits.train=null: data.path={path} is a folder; name its files of the train split")
-    return {split: _pair(path, split, name, source, target) for split, name in names.items() if name is not None}
-
-
-def text_files(path: Path, names: Mapping[str, str | None]) -> dict[str, tuple[Source, ...]]:
-    """Return the files of each split that has files of its own; arguments and errors as of :func:`pair_files`."""
+    alone = _saved(path) is not None or not path.is_dir()
+    for split in SPLITS[1:] if sides else SPLITS:  # of pairs, train has a name by default
+        if alone and names[split]:
+            instead = f"data.splits.{split}=null" + (f" data.{split}_fraction=0.05" if split != "train" else "")
+            raise Refused(
+                f"data.splits.{split}={names[split]}: names of splits need a folder of files, and data.path={path} is one "
+                f"table or text; use {instead}"
+            )
     given = {split: name for split, name in names.items() if name is not None}
-    if not given:
+    if alone or not (given or sides):
         return {"train": (_all(path),)}
-    if not path.is_dir():
-        split, name = next(iter(given.items()))
-        raise Refused(f"data.splits.{split}={name}: names of splits need a folder, and data.path={path} is none")
     if "train" not in given:
-        raise Refused("data.splits.train=null takes all files, those of val and test among them; name those of train")
-    return {split: (_named(path, split, name),) for split, name in given.items()}
+        raise Refused(f"data.splits.train=null: data.path={path} is a folder; name its files of the train split")
+    return {split: _named(path, split, name, sides) for split, name in given.items()}
 
 
 def two_texts(folder: Path, source: str, target: str) -> tuple[Source, Source]:
@@ -220,80 +200,57 @@ def two_texts(folder: Path, source: str, target: str) -> tuple[Source, Source]:
     return text(source), text(target)
 
 
-def kind_of(path: Path) -> Kind | None:
-    """Return what the ending of a file's name says that it is, packed by gzip or not; None: nothing that is read."""
-    name = path.name.lower()
-    ending = name.removesuffix(".gz").rpartition(".")[2]
-    return None if name.endswith(".parquet.gz") else {**TABLES, **TEXTS}.get(ending)
-
-
 def listed(folder: Path) -> str:
     """Return the names in a folder for a message, cut where they are many."""
-    names = sorted(path.name for path in folder.iterdir())
+    names = sorted(path.name for path in folder.glob("*"))
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     return f"it holds {', '.join(names[:_MOST_NAMES])}{more}" if names else "it is empty"
 
 
-def _alone(path: Path, names: Mapping[str, str | None], saved: Source | None = None) -> Source:
-    for split in SPLITS[1:]:
-        if names[split]:
-            raise Refused(
-                f"data.splits.{split}={names[split]}: data.path={path} is one table; take {split} from it with "
-                f"data.splits.{split}=null data.{split}_fraction=0.05"
-            )
-    return saved or _one_kind([path], str(path))
+def _kind(path: Path) -> Kind | None:
+    """Return what the ending of a file's name says that it is, packed by gzip or not; None: nothing that is read."""
+    name = path.name.lower()
+    return None if name.endswith(".parquet.gz") else ALL.get(name.removesuffix(".gz").rpartition(".")[2])
 
 
-def _pair(folder: Path, split: str, name: str, source: str, target: str) -> tuple[Source, ...]:
-    if saved := _saved(folder / name):
-        return (saved,)
-    texts = two_texts(folder, f"{name}.{source}", f"{name}.{target}")
+def _named(folder: Path, split: str, name: str, sides: Iterable[str] | None) -> tuple[Source, ...]:
+    """Return the files that hold the split ``name``: one, or its parts as the hub names them (train-00000-of-00002)."""
+    if (folder / name).is_dir() and (not sides or _saved(folder / name)):
+        return (_all(folder / name),)
+    here, endings = f"data.splits.{split}={name}", TABLES if sides else ALL
+    texts = two_texts(folder, *(f"{name}.{side}" for side in sides)) if sides else ()
     there = [text.paths[0] for text in texts if text.paths[0].exists()]
-    found = [path for path in _files_of(folder, name) if kind_of(path) in TABLES.values() and path not in there]
+    mine = re.compile(rf"{re.escape(name)}(-\d+-of-\d+)?\.\w+(\.gz)?")
+    found = sorted(path for path in folder.iterdir() if mine.fullmatch(path.name) and _kind(path) in endings.values())
+    found = [path for path in found if path not in there]
     if there and found:
-        raise Refused(f"data.splits.{split}={name}: is it {there[0]} or {found[0]}? Keep one of them in the folder")
-    if found:
-        return (_one_kind(found, f"data.splits.{split}={name}: {folder}"),)
+        raise Refused(f"{here}: is it {there[0]} or {found[0]}? Keep one of them in the folder")
     if there:
         return texts
-    raise Refused(
-        f"data.splits.{split}={name}: no file for it in data.path={folder}: {listed(folder)}; needed: "
-        f"{name}.{source} and {name}.{target}, or {name}.{{{','.join(TABLES)}}}"
-    )
+    if not found:
+        pair = f"{' and '.join(text.paths[0].name for text in texts)}, or " if texts else ""
+        raise Refused(
+            f"{here}: no file for it in data.path={folder}: {listed(folder)}; needed: {pair}{name}.{{{','.join(endings)}}}"
+            + ("" if sides else f", or a folder {name}")
+        )
+    return (_one_kind(found, f"{here}: {folder}"),)
 
 
 def _all(path: Path) -> Source:
+    """Return all that a folder, a file or a pattern stands for."""
     if saved := _saved(path):
         return saved
-    if path.is_file():
+    if path.is_dir():
+        found = sorted(one for one in path.iterdir() if one.is_file() and _kind(one))
+    elif path.is_file():
         found = [path]
-    elif path.is_dir():
-        found = sorted(one for one in path.iterdir() if one.is_file() and kind_of(one))
     else:
         found = sorted(one for name in glob.glob(str(path), recursive=True) if (one := Path(name)).is_file())  # noqa: PTH207
-    unread = [one for one in found if kind_of(one) is None]
+    unread = [one for one in found if _kind(one) is None]
     if unread or not found:
         what = f"cannot tell what {unread[0]} holds" if unread else "no file there"
-        raise Refused(f"data.path={path}: {what}; valid endings: {', '.join((*TEXTS, *TABLES))}, also packed (.gz)")
+        raise Refused(f"data.path={path}: {what}; valid endings: {', '.join(ALL)}, also packed (.gz)")
     return _one_kind(found, f"data.path={path}")
-
-
-def _named(folder: Path, split: str, name: str) -> Source:
-    if (folder / name).is_dir():
-        return _all(folder / name)
-    found = _files_of(folder, name)
-    if not found:
-        raise Refused(
-            f"data.splits.{split}={name}: no file for it in data.path={folder}: {listed(folder)}; needed: "
-            f"{name}.{{{','.join((*TEXTS, *TABLES))}}}, or a folder {name}"
-        )
-    return _one_kind(found, f"data.splits.{split}={name}: {folder}")
-
-
-def _files_of(folder: Path, name: str) -> list[Path]:
-    """Return the files that hold the split ``name``: one, or its parts as the hub names them (train-00000-of-00002)."""
-    mine = re.compile(rf"{re.escape(name)}(-\d+-of-\d+)?\.\w+(\.gz)?")
-    return sorted(path for path in folder.iterdir() if mine.fullmatch(path.name) and kind_of(path))
 
 
 def _saved(folder: Path) -> Source | None:
@@ -301,11 +258,10 @@ def _saved(folder: Path) -> Source | None:
     return Source("arrow", tuple(sorted(folder.glob("*.arrow")))) if (folder / "state.json").is_file() else None
 
 
-def _one_kind(paths: Iterable[Path], where: str) -> Source:
-    paths = tuple(paths)
-    kinds = {kind_of(path): path.name for path in paths}
+def _one_kind(paths: list[Path], where: str) -> Source:
+    kinds = {_kind(path): path.name for path in paths}
     if len(kinds) > 1:
         raise Refused(f"{where} holds files of different kinds: {', '.join(sorted(kinds.values()))}; keep one kind")
     (kind,) = kinds
     assert kind is not None
-    return Source(kind, paths)
+    return Source(kind, tuple(paths))

@@ -1,36 +1,63 @@
-"""The data of a run behind one face: corpus, tokenizer, batches, counts and probes."""
+"""The data of a run behind one face: corpus, tokenizer, batches, counts, and the probes on which attention maps are drawn."""
 
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch.distributed
 from pytorch_lightning import LightningDataModule
 
 from attncompare.config import RunConfig
+from attncompare.data.batches import BatchLoader, Plan
 from attncompare.data.corpora import load_corpus
-from attncompare.data.corpus import TEXT_COLUMNS, Corpus, fingerprint, overlap
+from attncompare.data.corpus import Corpus, fingerprint, overlap, text_columns
 from attncompare.data.dataset import SPLITS
-from attncompare.data.encoding import EncodedCorpus, Tell
-from attncompare.data.order import BatchLoader, Plan
-from attncompare.data.probes import Probe, pair_probes, text_probes
-from attncompare.data.sets import PairSet, RowsByLength, RowSet, StreamSet
-from attncompare.data.tokenizer import Tokenizer
+from attncompare.data.encoding import (
+    EncodedCorpus,
+    PairSet,
+    RowsByLength,
+    RowSet,
+    StreamSet,
+    Tell,
+    encode_lines,
+    encode_rows,
+    encode_stream,
+)
+from attncompare.data.tokenizer import Offset, Tokenizer, overlaps
 from attncompare.errors import Refused
 from attncompare.text import counted
 
-__all__ = ["DataModule", "Probe"]
-
 log = logging.getLogger("attncompare")
 SplitSet = PairSet | RowSet | StreamSet
+Span = Sequence[int]  # start, end, field
+
+_WINDOW = 24  # tokens of a stream: what a map shows well
+_MODERATE = range(6, 21)  # tokens of a side, EOS or BOS included
+_FIELDS = 3  # aligned fields that make a map worth looking at
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One example. The decoder reads ``target_ids[:-1]``; its position t predicts ``target_ids[t + 1]``."""
+
+    source_ids: list[int] | None
+    """The source's tokens and EOS; None for text."""
+    target_ids: list[int]
+    """BOS, the target's tokens and EOS; for text, the tokens as they stand in their window."""
+    sure_TS: np.ndarray | None
+    """Gold alignment, boolean, of ``target_ids[t + 1]`` and ``source_ids[s]``; None where none is known. True where a field
+    is one token on both sides, and for EOS."""
+    possible_TS: np.ndarray | None
+    """Likewise, True wherever both tokens lie in the same field (Och and Ney 2003, section 2)."""
 
 
 class DataModule(LightningDataModule):
     """Corpus, tokenizer and batches of ``config``.
 
-    Args:
-        config: the run.
-        tell: told in words how far :meth:`prepare` is, where that takes long.
-        tokenizers: take the place of those that are trained on the train split: as the two attributes below.
+    ``tell`` is told in words how far :meth:`prepare` is, where that takes long. ``tokenizers``, which take the place of
+    those that are trained, are as the two attributes.
 
     Attributes:
         (after :meth:`prepare`)
@@ -45,11 +72,6 @@ class DataModule(LightningDataModule):
             ``origin``: where the data came from, if from elsewhere.
     """
 
-    tokenizer: Tokenizer
-    source_tokenizer: Tokenizer | None
-    fingerprint: str
-    report: dict[str, Any]
-
     def __init__(
         self,
         config: RunConfig,
@@ -58,24 +80,32 @@ class DataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.config, self._tell, self._given = config, tell, tokenizers
-        self._corpus: Corpus | None = None
         self._sets: dict[str, SplitSet] = {}
         self._texts: dict[str, list[tuple[str, str]]] = {}
 
     def prepare(self) -> None:
-        """Load, tokenize and count, once; further calls do nothing.
-
-        Raises:
-            Refused: if the corpus cannot be had, or holds nothing to train on or to evaluate.
-        """
+        """Load, tokenize and count, once; refused if the corpus cannot be had, or has nothing to train or evaluate on."""
         if self._sets:
             return
         corpus: Corpus = load_corpus(self.config.data, self.config.data_seed)
         self.fingerprint = fingerprint(corpus)
-        encoded = EncodedCorpus(corpus, self.fingerprint, self._tell)
-        self.tokenizer, self.source_tokenizer = self._given or self._tokenizers(encoded, _text_columns(corpus))
+        encoded, tokens = EncodedCorpus(corpus, self.fingerprint, self._tell), self.config.data.tokenizer
+        if self._given:
+            self.tokenizer, self.source_tokenizer = self._given
+        elif tokens.joint:
+            self.tokenizer, self.source_tokenizer = encoded.tokenizer(text_columns(corpus), tokens), None
+        else:
+            self.source_tokenizer, self.tokenizer = (
+                encoded.tokenizer([side], tokens, f"the {side} side of the train split")
+                for side in ("source", "target")
+            )
         sets = {split: self._set_of(corpus, encoded, split) for split in SPLITS}
-        self._refuse_if_empty(sets)
+        longest = self.config.task.max_length
+        if sets["train"].left_out and not len(sets["train"]):
+            raise Refused(f"task.max_length={longest}: every train row is longer; raise it, or choose shorter data")
+        for split, rows in sets.items():
+            if not (rows.train_plan(0, 0, 1) if split == "train" else rows.fixed_plan(1)):
+                raise Refused(f"data={self.config.data.name}: {split} is too small for task.max_length={longest}")
         self.report = self._count(corpus, sets)
         self._corpus, self._sets = corpus, sets
 
@@ -93,12 +123,7 @@ class DataModule(LightningDataModule):
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
         return BatchLoader(
-            rows,
-            lambda epoch: self._train_plan(rows, epoch),
-            limit=config.limit_batches,
-            parts=config.accumulate,
-            rank=rank,
-            world=world,
+            rows, lambda epoch: self._train_plan(rows, epoch), config.limit_batches, config.accumulate, rank, world
         )
 
     def val_dataloader(self) -> BatchLoader:
@@ -112,9 +137,8 @@ class DataModule(LightningDataModule):
     def pair(self, split: str, row: int) -> tuple[str, str]:
         """Return source and target of a row of a split of pairs, as :attr:`PairBatch.index_B` counts them."""
         if split not in self._texts:
-            corpus = self._loaded()
-            columns = (corpus.column(split, side) for side in ("source", "target"))
-            self._texts[split] = list(zip(*columns, strict=True))
+            self.prepare()
+            self._texts[split] = list(self._corpus.rows(split, ["source", "target"]))
         return self._texts[split][row]
 
     def scored_rows(self, split: str, count: int) -> list[tuple[int, list[int], list[int]]]:
@@ -127,50 +151,67 @@ class DataModule(LightningDataModule):
     def probes(self, count: int) -> list[Probe]:
         """Return fixed examples from val, which depend on the data and the tokenizer alone.
 
-        Raises:
-            Refused: if val holds fewer.
+        Of pairs first those of moderate length that hold several aligned fields, where these are known, and before all
+        those whose fields stand in another order on the other side, where attention has to jump. Of one long text the
+        beginnings of windows, spread over it. Refused if val holds fewer.
         """
-        corpus, val = self._loaded(), self._set("val")
+        val = self._set("val")
         if count > len(val):
             raise Refused(f"tracking.probes={count}, but val holds only {counted(len(val), 'example')}")
         if isinstance(val, PairSet):
-            return pair_probes(corpus, val, (self.source_tokenizer or self.tokenizer, self.tokenizer), count)
-        return text_probes(val, count)
+            return self._pair_probes(val, count)
+        if isinstance(val, RowSet):
+            return [Probe(None, val.ids[row].tolist(), None, None) for row in val.kept[:count].tolist()]
+        starts = val.disjoint_starts[:: max(1, len(val) // max(1, count))][:count]
+        length = min(_WINDOW, val.max_length)
+        return [Probe(None, val.ids[start : start + length + 1].tolist(), None, None) for start in starts]
 
-    def _tokenizers(self, encoded: EncodedCorpus, columns: list[str]) -> tuple[Tokenizer, Tokenizer | None]:
-        config = self.config.data.tokenizer
-        if config.joint:
-            return encoded.tokenizer(columns, config), None
-        source, target = (
-            encoded.tokenizer([side], config, f"the {side} side of the train split") for side in ("source", "target")
-        )
-        return target, source
+    def _pair_probes(self, pairs: PairSet, count: int) -> list[Probe]:
+        val = self._corpus.splits["val"]
+        columns, aligned = val[:], "source_spans" in val.column_names
+
+        def rank(row: int) -> tuple[bool, bool]:
+            moderate = len(pairs.source[row]) in _MODERATE and len(pairs.target[row]) - 1 in _MODERATE
+            if not aligned:
+                return not moderate, True
+            sides = (sorted(columns[f"{side}_spans"][row]) for side in ("source", "target"))
+            source, target = (list(dict.fromkeys(field for *_, field in side)) for side in sides)
+            crosses = source != [field for field in target if field in source]
+            return not (moderate and len(source) >= _FIELDS), not crosses
+
+        probes = []
+        for row in sorted(pairs.kept.tolist(), key=rank)[:count]:  # stable: in order among equals
+            ids = pairs.source[row].tolist(), pairs.target[row].tolist()
+            gold: list[np.ndarray | None] = [None, None]
+            if aligned:
+                text = columns["source"][row], columns["target"][row]
+                spans = columns["source_spans"][row], columns["target_spans"][row]
+                tokenizers = self.source_tokenizer or self.tokenizer, self.tokenizer
+                offsets = tokenizers[0].encode(text[0]).offsets, tokenizers[1].encode(text[1]).offsets
+                for kind, tokens in enumerate(align(text, spans, offsets)):
+                    matrix_TS = np.zeros((len(ids[1]) - 1, len(ids[0])), dtype=bool)
+                    matrix_TS[:-1, :-1] = tokens[: len(ids[1]) - 2, : len(ids[0]) - 1]  # the rows may have been cut
+                    matrix_TS[-1, -1] = True
+                    gold[kind] = matrix_TS
+            probes.append(Probe(*ids, *gold))
+        return probes
 
     def _set_of(self, corpus: Corpus, encoded: EncodedCorpus, split: str) -> SplitSet:
         longest, cut = self.config.task.max_length, split != "train"
+        stride: int | None = getattr(self.config.task, "eval_stride", None)
         if "source" in corpus.splits[split].column_names:
-            source = encoded.lines(split, "source", self.source_tokenizer or self.tokenizer)
-            return PairSet(source, encoded.lines(split, "target", self.tokenizer), longest, cut)
+            source = encoded.arrays(split, ["source"], self.source_tokenizer or self.tokenizer, encode_lines)
+            return PairSet(source, encoded.arrays(split, ["target"], self.tokenizer, encode_lines), longest, cut)
         if corpus.stream:
-            return StreamSet(encoded.stream(split, self.tokenizer), longest, self._stride() if cut else None)
-        if self._stride() is not None:
+            text = encoded.arrays(split, ["text"], self.tokenizer, encode_stream)
+            return StreamSet(text, longest, stride if cut else None)
+        if stride is not None:
             raise Refused(
-                f"task.eval_stride={self._stride()}: data={self.config.data.name} has rows that stand for themselves, and no "
+                f"task.eval_stride={stride}: data={self.config.data.name} has rows that stand for themselves, and no "
                 "windows; leave task.eval_stride=null"
             )
-        return RowSet(encoded.rows(split, self.tokenizer), longest, cut)
-
-    def _stride(self) -> int | None:
-        return getattr(self.config.task, "eval_stride", None)
-
-    def _refuse_if_empty(self, sets: dict[str, SplitSet]) -> None:
-        longest = self.config.task.max_length
-        if sets["train"].left_out and not len(sets["train"]):
-            raise Refused(f"task.max_length={longest}: every train row is longer; raise it, or choose shorter data")
-        for split, rows in sets.items():
-            plan = rows.train_plan(0, 0, 1) if split == "train" else rows.fixed_plan(1)
-            if not plan:
-                raise Refused(f"data={self.config.data.name}: {split} is too small for task.max_length={longest}")
+        columns = [name for name in ("text", "scored") if name in corpus.splits[split].column_names]
+        return RowSet(encoded.arrays(split, columns, self.tokenizer, encode_rows), longest, cut)
 
     def _count(self, corpus: Corpus, sets: dict[str, SplitSet]) -> dict[str, Any]:
         report: dict[str, Any] = {"vocab_size": self.tokenizer.vocab_size}
@@ -180,7 +221,7 @@ class DataModule(LightningDataModule):
             report["origin"] = corpus.origin
         found = overlap(corpus)
         for split, rows in sets.items():
-            size = corpus.splits[split].num_rows
+            size, limit = corpus.splits[split].num_rows, f"task.max_length={self.config.task.max_length}"
             counts = {"rows": size, **rows.counts(), "left_out": rows.left_out, "truncated": rows.truncated}
             counts |= found.get(split, {})
             if split == "test" and corpus.test_is_val:
@@ -188,17 +229,13 @@ class DataModule(LightningDataModule):
             if split == "train" and isinstance(rows, RowsByLength):
                 counts["padding"] = rows.padding(self._train_plan(rows, 0))
             report[split] = counts
-            self._log(split, counts)
+            if rows.left_out:
+                log.warning("%s: left out %d of %d rows, over %s", split, rows.left_out, size, limit)
+            if rows.truncated:
+                log.warning("%s: truncated %d of %d rows to %s", split, rows.truncated, size, limit)
+            if counts.get("in_train"):
+                log.warning("%s: %d of %d rows stand in train too", split, counts["in_train"], size)
         return report
-
-    def _log(self, split: str, counts: dict[str, Any]) -> None:
-        longest, rows = self.config.task.max_length, counts["rows"]
-        if counts["left_out"]:
-            log.warning("%s: left out %d of %d rows, over task.max_length=%d", split, counts["left_out"], rows, longest)
-        if counts["truncated"]:
-            log.warning("%s: truncated %d of %d rows to task.max_length=%d", split, counts["truncated"], rows, longest)
-        if counts.get("in_train"):
-            log.warning("%s: %d of %d rows stand in train too", split, counts["in_train"], rows)
 
     def _train_plan(self, rows: SplitSet, epoch: int) -> Plan:
         data = self.config.data
@@ -206,17 +243,34 @@ class DataModule(LightningDataModule):
 
     def _fixed(self, split: str) -> BatchLoader:
         rows, size, tokens = self._set(split), self.config.data.batch_size, self.config.data.batch_tokens
-        return BatchLoader(rows, lambda _: rows.fixed_plan(size, tokens), limit=self.config.trainer.limit_batches)
+        return BatchLoader(rows, lambda _: rows.fixed_plan(size, tokens), self.config.trainer.limit_batches)
 
     def _set(self, split: str) -> SplitSet:
         self.prepare()
         return self._sets[split]
 
-    def _loaded(self) -> Corpus:
-        self.prepare()
-        assert self._corpus is not None
-        return self._corpus
 
+def align(
+    text: tuple[str, str],
+    spans: tuple[Sequence[Span], Sequence[Span]],
+    offsets: tuple[Sequence[Offset], Sequence[Offset]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which target tokens surely, and possibly, say what which source tokens say: boolean, (target, source tokens).
 
-def _text_columns(corpus: Corpus) -> list[str]:
-    return [name for name in TEXT_COLUMNS if name in corpus.splits["train"].column_names]
+    Arguments are pairs: source, target. The space that a token carries does not count, so that " March" lies in the field
+    of "March". Possible: in the same field. Sure: the field is a single token on both sides, too (the kinds of Och and Ney
+    2003, section 2; here by rule and not by annotators).
+    """
+    source, target = (
+        [{field for start, end, field in fields if overlaps(whole, offset, start, end)} for offset in tokens]
+        for whole, fields, tokens in zip(text, spans, offsets, strict=True)
+    )
+    sure = np.zeros((len(target), len(source)), dtype=bool)
+    possible = np.zeros_like(sure)
+    for field in set().union(*source) & set().union(*target):
+        rows = [t for t, fields in enumerate(target) if field in fields]
+        columns = [s for s, fields in enumerate(source) if field in fields]
+        possible[np.ix_(rows, columns)] = True
+        if len(rows) == len(columns) == 1:
+            sure[rows[0], columns[0]] = True
+    return sure, possible

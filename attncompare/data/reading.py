@@ -1,56 +1,54 @@
-"""From files to rows of text, in which every string stands as it was written.
+"""From files, the hub of Hugging Face and fixed addresses to rows of text, in which every string stands as it was written.
 
 Text, csv, tsv and JSON lines are read by Python itself: other readers take ``NA`` for nothing, ``007`` for 7, a date in
 JSON for another text, a quotation mark in tsv for the beginning of a longer field, a carriage return for the end of a
-line, and fill up a row that is too short; and they cannot name the line of an error. Parquet and folders of Arrow files
-are typed, and read by ``datasets``.
+line, and fill up a row that is too short; and they cannot name the line of an error. Parquet, folders of Arrow files and
+the hub's datasets are typed, and read by ``datasets``.
 """
 
 import csv
 import glob
 import gzip
+import hashlib
 import json
 import logging
+import shutil
+import urllib.request
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import datasets
+import huggingface_hub
 import pyarrow as pa
-import pyarrow.compute as pc
-from pyarrow import parquet
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
-from attncompare.data.cache import cached_rows, portions
-from attncompare.data.corpus import tables
+from attncompare.data.cache import cache_folder, cached_rows, portions, unfinished
 from attncompare.data.files import Source
 from attncompare.errors import AttnCompareError, Refused, RunFailed
-from attncompare.text import counted
 
 Columns = Mapping[str, tuple[str, str]]
 """By the name that a column gets: the config key that asks for it, and its name; a dot leads into a column of columns."""
 Rows = Iterator[tuple[int, Sequence[Any]]]
 """The number of a row's line, and its cells."""
+Asked = Sequence[tuple[str, str]]  # the values of Columns
 
 _FORM = 1  # of what is cached
 _LARGEST = 2**30  # bytes of a document: Arrow holds at most 2 GiB of text in one value
 _MOST_COLUMNS = 20  # in a message
+_ANSWER = 10  # seconds to wait for an answer of the network
+_BLANK = "blank (remove the row, or keep such pairs with data.keep_empty=true)"
 
 
 def read(sources: Sequence[Source], columns: Columns, blank: bool, first: int | None = None) -> datasets.Dataset:
     """Return the rows of one split, mapped into memory.
 
-    Args:
-        sources: one, or two texts of lines that translate each other line by line.
-        columns: those that are wanted.
-        blank: whether a text may be blank.
-        first: at most so many rows, of which no more are read; None: all.
-
-    Raises:
-        Refused: if a file is missing, empty or damaged, has no such column, or holds something else than text there; in
-            one line, with the number of the file's line where it is known.
+    ``sources`` are one, or two texts of lines that translate each other line by line; ``blank``: whether a text may be
+    blank; ``first``: at most so many rows, of which no more are read. Refused in one line, with the number of the file's
+    line, if a file is missing, empty or damaged, has no such column, or holds something else than text there.
     """
     paths = [path for source in sources for path in source.paths]
     states = []
@@ -58,90 +56,97 @@ def read(sources: Sequence[Source], columns: Columns, blank: bool, first: int | 
         if not path.is_file():  # a pipe would never end
             raise Refused(f"{path}: {'no plain file' if path.exists() else 'no such file'}")
         states.append([str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns])
-    kind, where = sources[0].kind, str(paths[0])
-    if kind in ("parquet", "arrow"):
-        rows = _typed(sources[0], columns, first is not None)
-        if first is not None:
-            return first_rows(rows, columns, where, blank, first, states)
-        return text_columns(rows, columns, where, blank)
+    kind = sources[0].kind
 
     def cells() -> Iterator[Sequence[str]]:
         if len(sources) == 2:
             return _parallel(paths[0], paths[1], columns, blank)
-        read_file, asked = _READERS[kind], list(columns.values())
-        return chain.from_iterable(_checked(read_file(path, asked), f"{path}, line", columns, blank) for path in paths)
+        if kind in _READERS:
+            read_file, asked = _READERS[kind], list(columns.values())
+            return chain.from_iterable(
+                _checked(read_file(path, asked), f"{path}, line", columns, blank) for path in paths
+            )
+        return _typed(lambda: _opened(sources[0]), str(paths[0]), columns, blank)
 
     return _cached([kind, states], columns, blank, first, cells)
 
 
-def first_rows(
-    rows: Iterable[dict[str, Any]], columns: Columns, where: str, blank: bool, first: int, state: Any
-) -> datasets.Dataset:
-    """Return the first of rows that come one by one; taken before, they are not again.
+class HubData:
+    """A dataset of the Hugging Face hub, at the revision that it has now, or the cache's where HF_HUB_OFFLINE=1 is set.
 
-    Args:
-        rows: for example of a dataset larger than the disk.
-        columns, blank: see :func:`read`.
-        where: what is read, for messages.
-        first: how many at most.
-        state: plain values that tell these rows from all others.
+    ``origin`` is plain JSON for the record. Refused if the hub cannot be reached, or has no such dataset or subset.
     """
 
-    def cells() -> Rows:
-        for number, row in enumerate(rows, start=1):
-            yield number, _picked(row, list(columns.values()), where, number == 1)
+    def __init__(self, name: str, subset: str | None) -> None:
+        self._where = f"data.hub={name}"
+        revision = None if huggingface_hub.constants.HF_HUB_OFFLINE else _revision(name, self._where)
+        with _told_in_one_line(self._where):
+            # The prefix keeps a folder of this name, here or among the library's own, from being taken for it.
+            self._builder = datasets.load_dataset_builder(f"hf://datasets/{name}", subset, revision=revision)
+        self.origin = {"hub": name, "subset": self._builder.config.name, "revision": revision}
 
-    return _cached(state, columns, blank, first, lambda: _checked(cells(), f"{where}, row", columns, blank))
+    def read(self, split: str, columns: Columns, blank: bool, first: int | None) -> datasets.Dataset:
+        """Return the rows of one split; other arguments and errors as of :func:`read`. ``first`` fetches no more."""
+        where, state = f"{self._where}, split {split}", [self.origin, split]
+        with _told_in_one_line(self._where):
+            if first is not None:
+                # By default a lost connection is tried for minutes.
+                datasets.config.STREAMING_OPEN_MAX_RETRIES = datasets.config.STREAMING_READ_MAX_RETRIES = 3
+                rows = self._of(split, self._builder.as_streaming_dataset())
+            else:
+                if self._builder.info.splits:
+                    self._of(split, self._builder.info.splits)
+                self._builder.download_and_prepare()
+                self._of(split, self._builder.info.splits)
+                rows = self._builder.as_dataset(split)
+                state.append(rows._fingerprint)
+        return _cached(state, columns, blank, first, lambda: _typed(lambda: rows, where, columns, blank))
 
-
-def text_columns(rows: datasets.Dataset, columns: Columns, where: str, blank: bool) -> datasets.Dataset:
-    """Return the wanted columns of typed rows, each checked in every row; arguments and errors as of :func:`read`."""
-    names = dict(columns.values())
-    if not set(names.values()) <= set(rows.column_names):
-        rows = rows.flatten()
-    require_columns(columns.values(), rows.column_names, where)
-    for key, name in names.items():
-        feature = rows.features[name]
-        if not (isinstance(feature, datasets.Value) and feature.dtype in ("string", "large_string")):
-            kind = feature.dtype if isinstance(feature, datasets.Value) else type(feature).__name__
-            raise Refused(f"{key}={name}: {where} holds {kind} there, not text")
-    if not len(rows):
-        raise Refused(f"{where} is empty")
-    rows = rows.select_columns(list(names.values()))
-    rows = rows.rename_columns({name: new for new, (_, name) in columns.items() if name != new})
-    before = 0
-    for table in tables(rows):
-        for column, (key, name) in columns.items():
-            values = table[column]
-            bad = [
-                (pc.is_null(values), "no text"),
-                (pc.match_substring(values, "\0"), "a NUL"),
-                (pc.equal(pc.binary_length(pc.utf8_trim_whitespace(values)), 0), _BLANK),
-            ]
-            for found, what in bad[: 2 if blank else 3]:
-                if pc.any(found).as_py():
-                    row = before + pc.index(found, True).as_py() + 1
-                    raise Refused(f"{where}, row {row}: {what} in {column} ({key}={name})")
-        before += len(table)
-    return rows
+    def _of(self, split: str, valid: Any) -> Any:
+        if split not in valid:
+            raise Refused(f"{self._where} has no split '{split}'; valid: {', '.join(map(str, valid))}")
+        return valid[split]
 
 
-def require_columns(asked: Iterable[tuple[str, str]], names: Sequence[str], where: str) -> None:
-    """Refuse columns, each given with the config key that asks for it, that are not among ``names``."""
-    for key, name in asked:
-        if name not in names:
-            more = f" and {len(names) - _MOST_COLUMNS} more" if len(names) > _MOST_COLUMNS else ""
-            valid = ", ".join(repr(one)[1:-1][:100] for one in names[:_MOST_COLUMNS])
-            raise Refused(f"{key}={name}: {where} has no such column; valid: {valid}{more}")
+def _revision(name: str, where: str) -> str | None:
+    """Return the commit at which the dataset stands."""
+    try:
+        return huggingface_hub.HfApi().dataset_info(name, timeout=_ANSWER).sha
+    except RepositoryNotFoundError:
+        raise Refused(f"{where}: the hub has no such dataset, or it is private; valid: owner/name") from None
+    except Exception as error:  # of whatever library carries the question
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        reason = f"HTTP {status}" if isinstance(error, HfHubHTTPError) else _first_line(error)
+        raise Refused(
+            f"{where}: the Hugging Face hub cannot be reached ({reason}); use local files with data.path=..., or, if it "
+            "was fetched before, set HF_HUB_OFFLINE=1"
+        ) from None
+
+
+def fetched(address: str, what: str) -> Path:
+    """Return the local copy of the file at an address; what was fetched before needs no network.
+
+    Refused if it cannot be fetched; the message begins with ``what`` and names the local alternative.
+    """
+    name = f"{hashlib.sha256(address.encode()).hexdigest()[:16]}-{address.rpartition('/')[2]}"
+    copy = cache_folder() / "fetched" / name
+    if not copy.exists():
+        try:
+            answer = urllib.request.urlopen(address, timeout=_ANSWER)
+            with answer, unfinished(copy) as part, part.open("wb") as file:
+                shutil.copyfileobj(answer, file)
+        except (OSError, ValueError) as error:
+            raise Refused(
+                f"{what}: {address} cannot be fetched ({error}); check the network, or use local files with data.path=..."
+            ) from None
+    return copy
 
 
 @contextmanager
-def told_in_one_line(where: str) -> Iterator[None]:
+def _told_in_one_line(where: str) -> Iterator[None]:
     """Turn what libraries raise into one line that names ``where``, and keep them from writing anything else.
 
-    Raises:
-        Refused: where the data are bad.
-        RunFailed: where the disk or the network is.
+    Bad data are refused; where the disk or the network fails, the run does.
     """
     shown = not datasets.are_progress_bars_disabled()
     levels = {name: logging.getLogger(name).level for name in ("datasets", "huggingface_hub")}
@@ -154,14 +159,17 @@ def told_in_one_line(where: str) -> Iterator[None]:
         raise
     except Exception as error:  # libraries for files, tables and networks, each with exceptions of its own
         cause = error.__cause__ or error
-        line = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         failed = isinstance(cause, OSError) and cause.errno is not None and not isinstance(cause, FileNotFoundError)
-        raise (RunFailed if failed else Refused)(f"{where}: cannot be read: {line}") from None
+        raise (RunFailed if failed else Refused)(f"{where}: cannot be read: {_first_line(cause)}") from None
     finally:
         if shown:
             datasets.enable_progress_bars()
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _cached(
@@ -174,9 +182,6 @@ def _cached(
             yield pa.table([pa.array(column, pa.string()) for column in zip(*portion, strict=True)], schema)
 
     return cached_rows([_FORM, state, dict(columns), blank, first], schema, made)
-
-
-_BLANK = "blank (remove the row, or keep such pairs with data.keep_empty=true)"
 
 
 def _checked(rows: Rows, place: str, columns: Columns, blank: bool) -> Iterator[Sequence[str]]:
@@ -199,6 +204,58 @@ def _checked(rows: Rows, place: str, columns: Columns, blank: bool) -> Iterator[
         raise Refused(f"{place.rpartition(',')[0]} is empty")
 
 
+def _require_columns(asked: Asked, names: Sequence[str], where: str) -> None:
+    for key, name in asked:
+        if name not in names:
+            more = f" and {len(names) - _MOST_COLUMNS} more" if len(names) > _MOST_COLUMNS else ""
+            valid = ", ".join(repr(one)[1:-1][:100] for one in names[:_MOST_COLUMNS])
+            raise Refused(f"{key}={name}: {where} has no such column; valid: {valid}{more}")
+
+
+def _typed(opened: Callable[[], Any], where: str, columns: Columns, blank: bool) -> Iterator[Sequence[str]]:
+    """Yield the wanted cells of a dataset of the library, which may be streamed."""
+
+    def rows() -> Rows:
+        table, asked = opened(), list(columns.values())
+        names = table.column_names or []
+        wanted = {name if name in names else name.split(".")[0] for _, name in asked}
+        if wanted <= set(names):  # the others may be pictures
+            table = table.select_columns(sorted(wanted))
+        values = (
+            dict(zip(batch, row, strict=True))
+            for batch in table.iter(1000)
+            for row in zip(*batch.values(), strict=True)
+        )
+        for number, row in enumerate(values, start=1):
+            yield number, _picked(row, asked, where, number == 1)
+
+    with _told_in_one_line(where):
+        yield from _checked(rows(), f"{where}, row", columns, blank)
+
+
+def _opened(source: Source) -> Any:
+    """Return Parquet files, or a folder of ``save_to_disk``."""
+    if source.kind == "arrow":
+        return datasets.load_from_disk(str(source.paths[0].parent))
+    return datasets.Dataset.from_parquet([glob.escape(str(path)) for path in source.paths], streaming=True)
+
+
+def _picked(values: dict[str, Any], asked: Asked, where: str, required: bool) -> list[Any]:
+    """Return the wanted cells of a row; None for what is missing, unless all are ``required``."""
+    flat = values if all(name in values for _, name in asked) else dict(_flat(values))
+    if required:
+        _require_columns(asked, list(flat), where)
+    return [flat.get(name) for _, name in asked]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
 def _parallel(source: Path, target: Path, columns: Columns, blank: bool) -> Iterator[Sequence[str]]:
     """Yield the pairs of two files of lines."""
     sides = [
@@ -207,11 +264,10 @@ def _parallel(source: Path, target: Path, columns: Columns, blank: bool) -> Iter
     ]
     for count, (left, right) in enumerate(zip_longest(*sides)):
         if left is None or right is None:
-            sizes = [
-                count + (row is not None) + sum(1 for _ in side) for row, side in zip((left, right), sides, strict=True)
-            ]
+            rest = sum(1 for _ in sides[left is None])
+            longer, shorter = (source, target) if right is None else (target, source)
             raise Refused(
-                f"{source} has {counted(sizes[0], 'line')} but {target} has {sizes[1]}; line by line they must translate"
+                f"{longer} has {count + 1 + rest} lines but {shorter} has {count}; line by line they must translate"
             )
         yield left[0], right[0]
 
@@ -221,38 +277,33 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with cast(BinaryIO, gzip.open(path)) if path.name.endswith(".gz") else path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                text = _decoded(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, f"{path}, line {number}")
-                if "\r" in text:
-                    text = f"{text[:-2]}\n" if text.endswith("\r\n") else text
-                    if "\r" in text:
-                        raise Refused(
-                            f"{path}, line {number}: a carriage return inside; lines must end in LF or CRLF (where they "
-                            "end in CR alone: tr '\\r' '\\n' < FILE > NEW)"
-                        )
-                yield number, text
+                content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                if content.endswith(b"\r\n"):
+                    content = content[:-2] + b"\n"
+                if b"\r" in content:
+                    raise Refused(
+                        f"{path}, line {number}: a carriage return inside; lines must end in LF or CRLF (where they "
+                        "end in CR alone: tr '\\r' '\\n' < FILE > NEW)"
+                    )
+                yield number, content.decode()
+    except UnicodeDecodeError as error:
+        raise Refused(
+            f"{path}, line {number}: not UTF-8 (byte {error.start + 1} of the line is 0x{error.object[error.start]:02x})"
+        ) from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise Refused(f"{path}: not a whole gzip file: {error}") from None
     except OSError as error:
         raise Refused(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _decoded(content: bytes, where: str) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise Refused(
-            f"{where}: not UTF-8 (byte {error.start + 1} of the line is 0x{content[error.start]:02x})"
-        ) from None
-
-
-def _one_a_line(path: Path, _: Sequence[tuple[str, str]]) -> Rows:
+def _one_a_line(path: Path, _: Asked) -> Rows:
     for number, line in _lines(path):
         yield number, (line.removesuffix("\n"),)
 
 
-def _document(path: Path, asked: Sequence[tuple[str, str]]) -> Rows:
+def _document(path: Path, asked: Asked) -> Rows:
     """Yield the whole file as one row."""
-    require_columns(asked, ["text"], f"{path} is plain text, which")
+    _require_columns(asked, ["text"], f"{path} is plain text, which")
     if path.stat().st_size > _LARGEST:
         raise Refused(f"{path}: beyond {_LARGEST} bytes; as one document it must fit memory: cut it into files")
     text = "".join(line for _, line in _lines(path))
@@ -260,34 +311,28 @@ def _document(path: Path, asked: Sequence[tuple[str, str]]) -> Rows:
         yield 1, (text,)
 
 
-def _tsv(path: Path, asked: Sequence[tuple[str, str]]) -> Rows:
+def _tsv(path: Path, asked: Asked) -> Rows:
     """Yield the wanted cells of a table in which nothing is quoted."""
-    rows = ((number, line.removesuffix("\n").split("\t")) for number, line in _lines(path))
-    return _cells(path, rows, asked)
+    return _cells(path, ((number, line.removesuffix("\n").split("\t")) for number, line in _lines(path)), asked)
 
 
-def _csv(path: Path, asked: Sequence[tuple[str, str]]) -> Rows:
+def _csv(path: Path, asked: Asked) -> Rows:
     """Yield the wanted cells of a table in which quotation marks quote, line ends too."""
     csv.field_size_limit(2**31 - 1)  # a cell may be a document
     reader = csv.reader((line for _, line in _lines(path)), strict=True)
-
-    def rows() -> Rows:
-        try:
-            for row in reader:
-                yield reader.line_num, row
-        except csv.Error as error:
-            raise Refused(f"{path}, line {reader.line_num}: no CSV: {error}") from None
-
-    return _cells(path, rows(), asked)
+    try:
+        yield from _cells(path, ((reader.line_num, row) for row in reader), asked)
+    except csv.Error as error:
+        raise Refused(f"{path}, line {reader.line_num}: no CSV: {error}") from None
 
 
-def _cells(path: Path, rows: Rows, asked: Sequence[tuple[str, str]]) -> Rows:
+def _cells(path: Path, rows: Rows, asked: Asked) -> Rows:
     _, names = next(rows, (0, []))
     if not names:
         raise Refused(f"{path} is empty; its first line must name the columns")
     if len(set(names)) < len(names):
         raise Refused(f"{path}: two columns have one name; the first line must name the columns")
-    require_columns(asked, names, str(path))
+    _require_columns(asked, names, str(path))
     places = [names.index(name) for _, name in asked]
     for number, row in rows:
         if len(row) != len(names):
@@ -295,7 +340,7 @@ def _cells(path: Path, rows: Rows, asked: Sequence[tuple[str, str]]) -> Rows:
         yield number, [row[place] for place in places]
 
 
-def _json_lines(path: Path, asked: Sequence[tuple[str, str]]) -> Rows:
+def _json_lines(path: Path, asked: Asked) -> Rows:
     begun = False
     for number, line in _lines(path):
         if not line.strip():
@@ -312,41 +357,10 @@ def _json_lines(path: Path, asked: Sequence[tuple[str, str]]) -> Rows:
         begun = True
 
 
-_READERS: dict[str, Callable[[Path, Sequence[tuple[str, str]]], Rows]] = {
+_READERS: dict[str, Callable[[Path, Asked], Rows]] = {
     "lines": _one_a_line,
     "document": _document,
     "tsv": _tsv,
     "csv": _csv,
     "jsonl": _json_lines,
 }
-
-
-def _picked(values: dict[str, Any], asked: Sequence[tuple[str, str]], where: str, required: bool) -> list[Any]:
-    """Return the wanted cells of a row; None for what is missing, unless all are ``required``."""
-    flat = values if all(name in values for _, name in asked) else dict(_flat(values))
-    if required:
-        require_columns(asked, list(flat), where)
-    return [flat.get(name) for _, name in asked]
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _typed(source: Source, columns: Columns, streaming: bool) -> Any:
-    """Return the rows of Parquet files, or of a folder of ``save_to_disk``; one by one where they are streamed."""
-    where = str(source.paths[0])
-    with told_in_one_line(where):
-        if source.kind == "arrow":
-            return datasets.load_from_disk(str(source.paths[0].parent))
-        names = parquet.read_schema(source.paths[0]).names
-        # Others may be pictures; what is missing is told when all columns are known.
-        wanted = sorted(
-            {outer for _, name in columns.values() for outer in (name, name.split(".")[0]) if outer in names}
-        )
-        paths = [glob.escape(str(path)) for path in source.paths]
-        return datasets.Dataset.from_parquet(paths, columns=wanted or None, streaming=streaming)

@@ -1,5 +1,6 @@
 """Text to ids and back: words, characters, and pieces of words by byte-pair encoding (Sennrich et al. 2016) or by a
-unigram language model (Kudo 2018), by the library ``tokenizers``.
+unigram language model (Kudo 2018), by the library ``tokenizers``; its unigram trainer alone is replaced, because it adds
+floating-point numbers in the order of a hash table, so that two trainings give two vocabularies.
 
 All are lossless: the tokens of a text, joined, are the text. A pre-token is a word, a number or punctuation with the space
 before it; ``bpe`` and ``unigram`` cut it into pieces of bytes (nothing is unknown then) or of characters.
@@ -8,8 +9,9 @@ before it; ``bpe`` and ``unigram`` cut it into pieces of bytes (nothing is unkno
 import json
 import math
 import os
-from collections.abc import Iterable, Sequence
-from itertools import chain, takewhile
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, pairwise, takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,12 +21,12 @@ from tokenizers import Tokenizer as Backend
 from attncompare.config.plain_values import safe_json
 from attncompare.data.cache import portions
 from attncompare.data.dataset import TokenizerConfig
-from attncompare.data.unigram import LONGEST, train_unigram
 from attncompare.errors import Refused
 
 PAD, UNK, BOS, EOS = range(4)
 SPECIALS = ("<pad>", "<unk>", "<bos>", "<eos>")
 Offset = tuple[int, int]
+Texts = Callable[[], Iterable[str]]
 
 # Letters, numbers by at most two digits (days, hours and minutes stay whole, long numbers stay composed), punctuation,
 # space.
@@ -34,6 +36,14 @@ _KINDS = (("word", False), ("character", False), ("bpe", True), ("bpe", False), 
 _MANY = 2**20  # tokens
 _MOST_WORDS = 100_000  # that a unigram vocabulary is learned from
 _LARGEST = 64 * 2**20  # bytes of a tokenizer's file: some million tokens
+_LONGEST = 24  # characters of a word that are looked at together; with more, its probability could leave floating point
+_LONGEST_PIECE = 16  # characters
+_SEEDS = 10  # times as many pieces as are asked for to begin with
+_ROUNDS = 2  # of expectation and maximization before each pruning
+_SHARE = 0.75  # of the pieces that stay at each pruning
+_SPARE = 1.1  # times as many as asked for at the last pruning
+_FLOOR = 1e-3  # times that a piece is held to be seen at least, so that each stays possible
+_TINY = np.finfo(np.float64).tiny
 # The 256 characters by which byte-level vocabularies write bytes (Radford et al. 2019): printable bytes stand for
 # themselves; the others, in order, for the characters from U+0100 on.
 _PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
@@ -57,26 +67,18 @@ class Tokenizer:
         self._byte_level = isinstance(backend.decoder, decoders.ByteLevel)
 
     @classmethod
-    def train(cls, texts: Iterable[str], config: TokenizerConfig, whose: str = "the train split") -> "Tokenizer":
-        """Learn a vocabulary from ``texts``; the same texts give the same ids.
+    def train(cls, texts: Texts, config: TokenizerConfig, whose: str = "the train split") -> "Tokenizer":
+        """Learn a vocabulary from the texts that each call of ``texts`` begins anew; the same texts give the same ids.
 
-        Args:
-            texts: what it is learned from, taken one by one and more than once.
-            config: the kind and its size.
-            whose: what the texts are, for messages.
-
-        Raises:
-            Refused: if ``config.vocab_size`` is more than the texts can give, or less than the kind needs.
+        Refused if ``config.vocab_size`` is more than the texts, ``whose`` they are, can give, or less than the kind needs.
         """
-        if iter(texts) is texts:
-            raise TypeError("texts that can be taken once alone: give a list, or something else to begin anew with")
         kind, asked = config.kind, config.vocab_size
         smallest = len(SPECIALS) + (256 if config.byte_level else 1)
         if asked is not None and asked < smallest:
             raise Refused(f"data.tokenizer.vocab_size={asked} is too small; a {kind} tokenizer needs {smallest}")
         room = asked or _MANY
         if room > _MANY:  # the library reserves room at once, whatever the texts can give
-            room = min(room, smallest + sum(len(text.encode()) for text in texts))
+            room = min(room, smallest + sum(len(text.encode()) for text in texts()))
         backend = (_unigram if kind == "unigram" else _counted)(texts, config, room)
         got = backend.get_vocab_size()
         if asked is not None and got < asked:
@@ -118,7 +120,14 @@ class Tokenizer:
 
     def labels(self, ids: Sequence[int]) -> list[str]:
         """Return a readable name for each token: space ``▁``, line end ``⏎``, a byte that is no character ``⟨E2⟩``."""
-        return [self._label(i) for i in ids]
+        labels = []
+        for i in ids:
+            token = self._token(i)
+            if self._byte_level and i >= len(SPECIALS):
+                text = _bytes_of(token).decode(errors="surrogateescape")
+                token = "".join(f"⟨{ord(c) - 0xDC00:02X}⟩" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in text)
+            labels.append(token.replace(" ", "▁").replace("\n", "⏎").replace("\t", "⇥"))
+        return labels
 
     def to_text(self) -> str:
         """Return the tokenizer as JSON, which :meth:`parse` reads."""
@@ -126,13 +135,10 @@ class Tokenizer:
 
     @classmethod
     def parse(cls, content: bytes, path: str | os.PathLike[str]) -> "Tokenizer":
-        """Return the tokenizer in ``content``, :meth:`to_text` as it stands in the file ``path``.
+        """Return the tokenizer in ``content``, :meth:`to_text` as it stands in the file ``path``, or refuse it.
 
         A file brings a vocabulary and nothing else. The library's format can name normalizers, regular expressions and
         templates, each a way to make a reader hang or to change texts unseen; how texts are cut is code.
-
-        Raises:
-            Refused: if it is damaged, or holds anything but what attncompare writes.
         """
         what = f"{os.fspath(path)}: not a tokenizer written by attncompare"
         if len(content) > _LARGEST:
@@ -140,11 +146,11 @@ class Tokenizer:
         values = safe_json(content, os.fspath(path))
         try:
             vocab, rest = _by_token(values["model"]["vocab"]), _without_vocabulary(values)
-            known = [_without_vocabulary(json.loads(_with_specials(_blank(*kind)).to_str())) for kind in _KINDS]
-            if rest not in known:
-                unlike = [[key for key in rest.keys() | one.keys() if rest.get(key) != one.get(key)] for one in known]
-                fewest = min(unlike, key=len)
-                raise ValueError(f"another {', '.join(sorted(fewest))}")
+            blanks = [_blank(*kind) for kind in _KINDS]
+            for blank in blanks:
+                blank.add_special_tokens(list(SPECIALS))
+            if rest not in [_without_vocabulary(json.loads(blank.to_str())) for blank in blanks]:
+                raise ValueError("it holds more than a vocabulary")
             if sorted(vocab.values()) != list(range(len(vocab))) or not all(type(i) is int for i in vocab.values()):
                 raise ValueError("its ids are not 0, 1, 2, ...")
             if [vocab.get(special) for special in SPECIALS] != list(range(len(SPECIALS))):
@@ -160,15 +166,6 @@ class Tokenizer:
         if token is None:
             raise ValueError(f"id {token_id} is not in the vocabulary of {self.vocab_size}")
         return token
-
-    def _label(self, token_id: int) -> str:
-        token = self._token(token_id)
-        if token_id < len(SPECIALS):
-            return token
-        if self._byte_level:
-            text = _bytes_of(token).decode(errors="surrogateescape")
-            token = "".join(f"⟨{ord(c) - 0xDC00:02X}⟩" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in text)
-        return token.replace(" ", "▁").replace("\n", "⏎").replace("\t", "⇥")
 
 
 def overlaps(text: str, offset: Offset, start: int, end: int) -> bool:
@@ -214,42 +211,38 @@ def _blank(kind: str, byte_level: bool) -> Backend:
     return backend
 
 
-def _with_specials(backend: Backend) -> Backend:
-    backend.add_special_tokens(list(SPECIALS))
-    return backend
-
-
-def _counted(texts: Iterable[str], config: TokenizerConfig, room: int) -> Backend:
+def _counted(texts: Texts, config: TokenizerConfig, room: int) -> Backend:
     """Train a tokenizer whose vocabulary follows from counts; for bpe (Sennrich et al. 2016) from counts of merges."""
     backend = _blank(config.kind, config.byte_level)
     trainer = trainers.BpeTrainer if config.kind == "bpe" else trainers.WordLevelTrainer
     own: dict[str, Any] = {"initial_alphabet": pre_tokenizers.ByteLevel.alphabet()} if config.byte_level else {}
-    backend.train_from_iterator(iter(texts), trainer(**_common(room), min_frequency=config.min_count, **own))
+    backend.train_from_iterator(texts(), trainer(**_common(room), min_frequency=config.min_count, **own))
     return backend
 
 
-def _unigram(texts: Iterable[str], config: TokenizerConfig, room: int) -> Backend:
+def _unigram(texts: Texts, config: TokenizerConfig, room: int) -> Backend:
     words, counts = _words(texts, config)
     alphabet = pre_tokenizers.ByteLevel.alphabet() if config.byte_level else []
     pieces = train_unigram(words, counts, alphabet, room - len(SPECIALS), config.min_count)
     backend = _blank(config.kind, config.byte_level)
     backend.model = models.Unigram([*((special, 0.0) for special in SPECIALS), *pieces], UNK, byte_fallback=False)
-    return _with_specials(backend)
+    backend.add_special_tokens(list(SPECIALS))
+    return backend
 
 
-def _words(texts: Iterable[str], config: TokenizerConfig) -> tuple[list[str], np.ndarray]:
+def _words(texts: Texts, config: TokenizerConfig) -> tuple[list[str], np.ndarray]:
     """Return the commonest pre-tokens and how often each comes; a long one in parts."""
     counter = _blank(config.kind, config.byte_level)
     counter.model = models.WordLevel(unk_token=SPECIALS[UNK])
-    counter.train_from_iterator(iter(texts), trainers.WordLevelTrainer(**_common(_MOST_WORDS)))
+    counter.train_from_iterator(texts(), trainers.WordLevelTrainer(**_common(_MOST_WORDS)))
     seen = np.zeros(counter.get_vocab_size(), dtype=np.int64)
-    for portion in portions(texts):
+    for portion in portions(texts()):
         ids = chain.from_iterable(encoding.ids for encoding in counter.encode_batch_fast(portion))
         seen += np.bincount(np.fromiter(ids, dtype=np.int64), minlength=len(seen))
     counts: dict[str, int] = {}
     for number in range(len(SPECIALS), len(seen)):
         word = str(counter.id_to_token(number))
-        for part in (word[start : start + LONGEST] for start in range(0, len(word), LONGEST)):
+        for part in (word[start : start + _LONGEST] for start in range(0, len(word), _LONGEST)):
             counts[part] = counts.get(part, 0) + int(seen[number])
     return list(counts), np.array(list(counts.values()), dtype=np.int64)
 
@@ -275,3 +268,124 @@ def _by_token(vocab: Any) -> dict[str, int]:
 
 def _without_vocabulary(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "model": {key: one for key, one in values["model"].items() if key not in ("vocab", "merges")}}
+
+
+def train_unigram(
+    words: Sequence[str], counts: np.ndarray, alphabet: Sequence[str], size: int, min_count: int
+) -> list[tuple[str, float]]:
+    """Return the pieces, the likeliest first, with the logarithms of their probabilities.
+
+    The vocabulary of a unigram language model (Kudo 2018, section 3.2) of different ``words``, which come ``counts`` times.
+    The characters of the ``alphabet`` and of the words are pieces whatever happens. ``size``: how many pieces at most;
+    fewer only where the words have no more. Pieces of several characters that are seen less often than ``min_count`` are
+    not made.
+    """
+    letters = sorted({*alphabet, *(letter for word in words for letter in word)})
+    seeds, weight = _seeds(words, counts, size, min_count)
+    pieces = [*letters, *seeds]
+    number_of = {piece: number for number, piece in enumerate(pieces)}
+    in_words, in_pieces = Lattice(words, number_of), Lattice(pieces, number_of, whole=False)
+    seen = np.concatenate([in_words.letters(counts, len(letters)), weight])
+    alive = np.ones(len(pieces), dtype=bool)
+    while True:
+        for _ in range(_ROUNDS):
+            seen = in_words.expected(_probabilities(seen, alive), counts)
+        if alive.sum() <= max(size, len(letters)):
+            break
+        target = max(int(_SHARE * alive.sum()), size) if alive.sum() > _SPARE * size else size
+        probability = _probabilities(seen, alive)
+        # What the text would lose of its likelihood without each piece; letters stay.
+        loss = seen * (
+            np.log(np.maximum(probability, _TINY)) - np.log(np.maximum(in_pieces.likelihoods(probability), _TINY))
+        )
+        loss[: len(letters)] = np.inf
+        loss[~alive] = -np.inf
+        best = np.argsort(-loss, kind="stable")[: max(target, len(letters))]
+        alive &= np.isin(np.arange(len(pieces)), best)
+        in_words.keep(alive)
+        in_pieces.keep(alive)
+    score = np.log(np.where(alive, _probabilities(seen, alive), 1.0))
+    order = sorted(np.flatnonzero(alive).tolist(), key=lambda number: (-score[number], pieces[number]))
+    return [(pieces[number], float(score[number])) for number in order]
+
+
+def _seeds(words: Sequence[str], counts: np.ndarray, size: int, min_count: int) -> tuple[list[str], np.ndarray]:
+    """Return the substrings that cover most text, and how often each comes."""
+    seen: Counter[str] = Counter()
+    for word, count in zip(words, counts.tolist(), strict=True):
+        for start in range(len(word) - 1):
+            for end in range(start + 2, min(len(word), start + _LONGEST_PIECE) + 1):
+                seen[word[start:end]] += count
+    often = [(piece, count) for piece, count in seen.items() if count >= min_count]
+    often.sort(key=lambda one: (-one[1] * len(one[0]), one[0]))
+    chosen = often[: _SEEDS * size]
+    return [piece for piece, _ in chosen], np.array([count for _, count in chosen], dtype=np.float64)
+
+
+def _probabilities(seen: np.ndarray, alive: np.ndarray) -> np.ndarray:
+    counts = np.where(alive, np.maximum(seen, _FLOOR), 0.0)
+    return counts / counts.sum()
+
+
+class Lattice:
+    """All ways to cut texts into pieces: an edge wherever a piece, of which each has its number, stands in a text.
+
+    ``whole=False``: a text of several characters is no piece of itself.
+    """
+
+    def __init__(self, texts: Sequence[str], number_of: dict[str, int], whole: bool = True) -> None:
+        edges: list[tuple[int, int, int, int]] = []
+        for row, text in enumerate(texts):
+            for start in range(len(text)):
+                for end in range(start + 1, min(len(text), start + _LONGEST_PIECE) + 1):
+                    number = number_of.get(text[start:end])
+                    if number is not None and (whole or end - start < len(text)):
+                        edges.append((row, start, end, number))
+        self._edges = np.array(edges, dtype=np.int32).reshape(-1, 4)
+        self._sizes = np.array([len(text) for text in texts])
+        self._width = int(self._sizes.max(initial=0)) + 1
+        self._by_start, self._by_end = self._groups(1), self._groups(2)
+
+    def keep(self, alive: np.ndarray) -> None:
+        """Drop the pieces that are not ``alive``."""
+        self._edges = self._edges[alive[self._edges[:, 3]]]
+        self._by_start, self._by_end = self._groups(1), self._groups(2)
+
+    def letters(self, counts: np.ndarray, letters: int) -> np.ndarray:
+        """Return how often each of the first pieces, the letters, comes."""
+        row, _, _, number = self._edges[self._edges[:, 3] < letters].T
+        return np.bincount(number, counts[row], letters)
+
+    def likelihoods(self, probability: np.ndarray) -> np.ndarray:
+        """Return the probability of each text, over all ways to cut it."""
+        return self._forward(probability)[np.arange(len(self._sizes)), self._sizes]
+
+    def expected(self, probability: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Return how often each piece is expected, over all ways to cut the texts, which come ``counts`` times."""
+        before, after = self._forward(probability), self._backward(probability)
+        row, start, end, number = self._edges.T
+        weight = counts / np.maximum(before[np.arange(len(self._sizes)), self._sizes], _TINY)
+        share = before[row, start] * probability[number] * after[row, end] * weight[row]
+        return np.bincount(number, share, len(probability))
+
+    def _groups(self, column: int) -> list[np.ndarray]:
+        """Return the edges that begin, or end, at each place."""
+        edges = self._edges[np.argsort(self._edges[:, column], kind="stable")]
+        bounds = np.searchsorted(edges[:, column], np.arange(self._width + 1))
+        return [np.ascontiguousarray(edges[first:last].T) for first, last in pairwise(bounds)]
+
+    def _forward(self, probability: np.ndarray) -> np.ndarray:
+        reached = np.zeros((len(self._sizes), self._width))
+        reached[:, 0] = 1.0
+        for end in range(1, self._width):
+            row, start, _, number = self._by_end[end]
+            reached[:, end] = np.bincount(row, reached[row, start] * probability[number], len(self._sizes))
+        return reached
+
+    def _backward(self, probability: np.ndarray) -> np.ndarray:
+        left = np.zeros((len(self._sizes), self._width))
+        left[np.arange(len(self._sizes)), self._sizes] = 1.0
+        for start in range(self._width - 2, -1, -1):
+            row, _, end, number = self._by_start[start]
+            left[:, start] += np.bincount(row, left[row, end] * probability[number], len(self._sizes))
+        return left

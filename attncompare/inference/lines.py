@@ -25,9 +25,7 @@ def sentence_batches(file: Path | None) -> Iterator[list[str]]:
     """Return the lines of ``file``, None: of standard input, without their ends (LF or CRLF), some hundred at a time.
 
     A file is read and checked as a whole first. From a terminal each line comes at once.
-
-    Raises:
-        Refused: if the file cannot be read, or a line is not UTF-8, holds a NUL or is longer than a mebibyte.
+    Raises Refused if the file cannot be read, or a line is not UTF-8, holds a NUL or is longer than a mebibyte.
     """
     if file is None:
         typed: IO[bytes] = sys.stdin.buffer if sys.stdin is not None else io.BytesIO()
@@ -54,14 +52,8 @@ def translate_lines(
 ) -> None:
     """Print the translation of each line; sentences that are too long are cut, and counted on standard error.
 
-    Args:
-        trained: a run that translates.
-        batches: the lines; an empty one gives an empty one.
-        beam: width of the search.
-        n_best: print so many translations of each: number of the line from 0, score, text, with tabs between; None: the
-            text of the best one.
-        length_penalty: as for :meth:`TrainedRun.translate`.
-        maps: where a page with the attention maps of the first sentences goes; None: nowhere.
+    With ``n_best`` so many translations of each are printed: number of the line from 0, score, text, with tabs between.
+    ``maps`` is where a page with the attention maps of the first sentences goes.
     """
     shown: list[ProbeMaps] = []
     total = cut = 0
@@ -99,9 +91,7 @@ def write_maps(trained: TrainedRun, maps: Sequence[ProbeMaps], page: Path, optio
 def writable_page(page: Path, option: str, outside: Path | None = None) -> Path:
     """Return ``page`` if a file can be written there, and not into the sealed run ``outside``.
 
-    Raises:
-        Refused: names the option and what is in the way.
-    """
+    Raises Refused: names the option and what is in the way."""
     if outside is not None and page.resolve().is_relative_to(outside.resolve()):
         raise Refused(f"{option} {page}: inside of the run's folder, which is sealed; give a file elsewhere")
     if not page.parent.is_dir():

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from attncompare.config import RunConfig, parse, with_data
-from attncompare.data.module import DataModule
-from attncompare.data.probes import Probe
+from attncompare.data.module import DataModule, Probe
 from attncompare.data.tokenizer import BOS, EOS, Tokenizer
 from attncompare.decoding import Hypothesis, require_possible, sample_rows, translate_all
 from attncompare.errors import Refused
@@ -70,12 +69,8 @@ class Translated:
 class TrainedRun:
     """The model of a finished run: ``task`` is its LightningModule, in evaluation mode.
 
-    Args:
-        run: the record.
-        checkpoint: which of its weights, a name of :data:`CHECKPOINTS`; None: those that it was tested with.
-
-    Raises:
-        Refused: if the run is not finished, has no such weights, or its files are damaged.
+    ``checkpoint`` is a name of :data:`CHECKPOINTS`; None: the weights that it was tested with.
+    Raises Refused if the run is not finished, has no such weights, or its files are damaged.
     """
 
     def __init__(self, run: Run, checkpoint: str | None = None) -> None:
@@ -116,14 +111,8 @@ class TrainedRun:
     ) -> list[Translated]:
         """Translate ``sentences``, in batches of similar length; each gets what it would get alone.
 
-        Args:
-            sentences: any number of them.
-            beam: width of the search; 1: greedy.
-            n_best: how many translations of each, at most ``beam``.
-            length_penalty: alpha of Wu et al. 2016, equation 14; 0: longer translations are not preferred.
-
-        Raises:
-            Refused: if the run does not translate, a sentence is no text, or the search is impossible.
+        ``beam`` 1 is greedy; ``n_best`` is at most ``beam``; ``length_penalty`` is alpha of Wu et al. 2016, equation 14.
+        Raises Refused if the run does not translate, a sentence is no text, or the search is impossible.
         """
         self.require("translate")
         require_possible(beam, length_penalty, n_best)
@@ -161,17 +150,9 @@ class TrainedRun:
 
         Where a text fills what the model reads at once, it goes on from the last half of that.
 
-        Args:
-            prompt: the beginning, not empty.
-            tokens: how many are added to it; fewer where the model ends the text.
-            temperature: below 1 prefers likely tokens.
-            top_k: draw from the k likeliest tokens alone.
-            top_p: draw from the fewest likeliest tokens with so much probability together (Holtzman et al. 2020).
-            seed: the same one gives the same texts for the same number of samples.
-            samples: how many continuations.
-
-        Raises:
-            Refused: if the run continues no text, the prompt is empty or too long, or nothing can be drawn so.
+        At most ``tokens`` are added, drawn from the ``top_k`` likeliest alone, or from the fewest likeliest with the
+        probability ``top_p`` together (Holtzman et al. 2020). A seed gives the same texts for the same ``samples``.
+        Raises Refused if the run continues no text, the prompt is empty or too long, or nothing can be drawn so.
         """
         self.require("generate")
         for name, number, least in (("tokens", tokens, 1), ("samples", samples, 1), ("seed", seed, 0)):
@@ -200,12 +181,8 @@ class TrainedRun:
     def attention(self, text: str, *, beam: int | None = None) -> ProbeMaps:
         """Return the maps of a source and its best translation, or of a text as the language model reads it.
 
-        Args:
-            text: the sentence.
-            beam: width of the search for the translation, by default 5; a language model searches nothing.
-
-        Raises:
-            Refused: if the text is empty or longer than the run's ``task.max_length``.
+        ``beam`` is the width of the search for the translation, by default 5; a language model searches nothing.
+        Raises Refused if the text is empty or longer than the run's ``task.max_length``.
         """
         _require_text(text, "the sentence")
         ids, longest = self.source_tokenizer.encode(text).ids, self.run.config.task.max_length
@@ -233,25 +210,17 @@ class TrainedRun:
 
         The tokenizer stays the run's. Nothing is written into the run.
 
-        Args:
-            changes: ``KEY=VALUE`` each, a key of the config's section ``data``.
-            split: ``val`` or ``test``.
-            beam: width of the search for translations; None: as the run itself was tested.
-            stride: ``task.eval_stride``; None: that of the run.
-
-        Raises:
-            Refused: if a key is none of the data's, the data cannot be had, or an argument does not fit the run.
+        ``changes`` are ``KEY=VALUE`` each, of the config's section ``data``; ``split`` is ``val`` or ``test``; ``beam`` and
+        ``stride`` (``task.eval_stride``) are the run's own where they are None.
+        Raises Refused if a key is none of the data's, the data cannot be had, or an argument does not fit the run.
         """
         values = with_data(self.run.config.to_dict(), changes)
-        for key, value, what in (
-            ("beam", beam, "translates nothing"),
-            ("eval_stride", stride, "has no windows of a text"),
-        ):
+        asked = (("beam", beam, "translates nothing"), ("eval_stride", stride, "has no windows of a text"))
+        for key, value, what in asked:
             if value is not None:
                 if key not in values["task"]:
-                    raise Refused(
-                        f"{key}={value}: {self.run.path} is a run of task={values['task']['name']}, which {what}"
-                    )
+                    task_name = values["task"]["name"]
+                    raise Refused(f"{key}={value}: {self.run.path} is a run of task={task_name}, which {what}")
                 values["task"][key] = value
         config = parse(values)
         if beam is not None:

@@ -24,13 +24,9 @@ _MEMORY = 256 * MEBIBYTE  # of the decompressor, whose settings an archive choos
 def pack(paths: Iterable[str | Path], archive: Path | str, drop: Sequence[str] = DROPPED) -> int:
     """Write the finished runs in ``paths`` into ``archive`` and return its size in bytes.
 
-    Args:
-        paths: folders of runs or of sweeps.
-        archive: ``NAME.tar.xz``; its runs are called ``NAME/<data>-<variant>-s<seed>``.
-        drop: patterns of files to leave out; add ``predictions.jsonl`` where the data must not be copied.
-
-    Raises:
-        Refused: if a run is not finished or damaged, two runs would have one name, or the archive is too large.
+    ``paths`` are folders of runs or of sweeps; the runs in ``NAME.tar.xz`` are called ``NAME/<data>-<variant>-s<seed>``.
+    ``drop`` are patterns of files to leave out; add ``predictions.jsonl`` where the data must not be copied.
+    Raises Refused if a run is not finished or damaged, two runs would have one name, or the archive is too large.
     """
     archive = Path(archive)
     if not archive.name.endswith(SUFFIX):

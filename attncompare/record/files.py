@@ -107,7 +107,6 @@ def digest(content: bytes | bytearray) -> str:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Let an OSError say which file it is about: writing itself does not know."""
     try:
         yield
     except OSError as error:

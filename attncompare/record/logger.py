@@ -23,11 +23,6 @@ class RecordLogger(Logger):
 
     Only the process of rank zero writes; in the others every method does nothing. Lightning's ``finalize`` leaves the
     record open: testing and predictions come after it, and :meth:`close` seals.
-
-    Attributes:
-        path: the run's folder.
-        config: what is trained.
-        summary: what ``summary.json`` holds so far.
     """
 
     def __init__(self, path: Path, config: RunConfig, summary: dict[str, Any]) -> None:
@@ -57,14 +52,9 @@ class RecordLogger(Logger):
     ) -> "RecordLogger":
         """Go on with the record of an unfinished run.
 
-        Args:
-            run: the record so far.
-            resumed: where it was gone on with, before and now, for the summary.
-            wall_seconds: what the run has taken so far.
-            metrics: which rows of ``metrics.csv`` stay, as :meth:`metrics_so_far` said; without it, none.
-
-        Raises:
-            Refused: if ``metrics.csv`` holds less, or something else.
+        ``resumed`` says where it was gone on with, before and now, for the summary; ``metrics`` which rows of
+        ``metrics.csv`` stay, as :meth:`metrics_so_far` said: without it, none.
+        Raises Refused if ``metrics.csv`` holds less, or something else.
         """
         goes_on = {"state": "running", "message": None, "wall_seconds": wall_seconds, "resumed": list(resumed)}
         logger = cls(run.path, run.config, {**run.summary, **goes_on})

@@ -20,9 +20,7 @@ _DTYPES = ("uint8", "bool", "float16")
 def read_arrays(content: bytes, largest: int = LARGEST) -> dict[str, np.ndarray]:
     """Return the arrays of an npz by name; they cannot be written to.
 
-    Raises:
-        ValueError: if it is damaged, unfolds into more than ``largest`` bytes, or holds anything but plain arrays.
-    """
+    Raises ValueError if it is damaged, unfolds into more than ``largest`` bytes, or holds anything but plain arrays."""
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             members = archive.infolist()

@@ -27,18 +27,8 @@ _COMPUTES = re.compile(r"sse4_[12]|avx\w*|fma|f16c|amx\w*|\w*bf16\w*|\w*vnni\w*|
 # rounds otherwise; the rest, which stands where "" does, rarely matters.
 _ORDER = (
     *("data_fingerprint", "packages.torch", "threads", "device", "cpu_capability", "cpu_features", "cpu", "kernels"),
-    *(
-        "git.commit",
-        "git.diff",
-        "git.untracked",
-        "git.left_out",
-        "git",
-        "attncompare",
-        "python",
-        "",
-        "cores",
-        "platform",
-    ),
+    *("git.commit", "git.diff", "git.untracked", "git.left_out", "git"),
+    *("attncompare", "python", "", "cores", "platform"),
 )
 # Names of files and folders, in small letters, that may hold secrets.
 _SECRET_NAMES = (
@@ -115,7 +105,6 @@ def cpu_features() -> list[str]:
 
 @cache
 def _cpu_facts() -> dict[str, str]:
-    """Return what Linux says of the first processor."""
     first = _CPU_INFO.read_text().partition("\n\n")[0] if _CPU_INFO.exists() else ""
     return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
 
@@ -220,7 +209,6 @@ def _flat(environment: dict[str, Any]) -> dict[str, Any]:
 
 
 def _size_of(key: str, value: Any) -> Any:
-    """Return ``value``, or how much it is where nobody could read it all."""
     if key == "git.diff" and value:
         return counted(len(str(value).splitlines()), "line")
     return counted(len(str(value).split(", ")), "file") if key == "git.untracked" and value else value

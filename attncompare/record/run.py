@@ -336,7 +336,6 @@ def mark_lost(path: Path, message: str) -> None:
 
 
 def _checked(schema: Any, value: Any, file: Path) -> Any:
-    """Return ``value`` as ``schema`` has it, or refuse it in one line that names the file and the key."""
     try:
         return TypeAdapter(schema).validate_python(value)
     except ValidationError as error:

@@ -73,7 +73,6 @@ def _compare(shapes: dict[str, tuple[Any, ...]], model: nn.Module, path: Path) -
 
 
 def _shapes(content: bytes, path: Path) -> dict[str, tuple[Any, ...]]:
-    """Return kind and shape of each tensor from the file's header, which promises and holds no numbers."""
     length = int.from_bytes(content[:_PREFIX], "little")
     if length > min(_LONGEST_HEADER, len(content) - _PREFIX):
         raise Refused(f"{path}: cannot be read as weights (its header claims {length} bytes of {len(content)})")

@@ -94,17 +94,11 @@ def run(
 ) -> None:
     """Train again what ``record`` names, compare, and print the verdict.
 
-    Args:
-        record: as :func:`attncompare.reproduce.sources.find` takes it.
-        steps: compare only that many first steps.
-        tolerance: relative difference up to which two metrics count as equal.
-        runs: where new folders go.
-        data: ``KEY=VALUE`` each, a key of the config's section ``data``: above all where its files are here. Data with
-            another fingerprint are different all the same.
+    ``record`` is as :func:`attncompare.reproduce.sources.find` takes it; ``steps`` compares that many first steps alone.
+    ``data`` are ``KEY=VALUE`` each, of the config's section ``data``: above all where its files are here.
 
-    Raises:
-        Refused: if there is nothing that can be trained again as asked.
-        RunFailed: if training failed, or the verdict is "different".
+    Raises Refused if there is nothing that can be trained again as asked; RunFailed if training failed, or the
+    verdict is "different".
     """
     if steps is not None and steps < 1:
         raise Refused(f"--steps {steps}: must be a positive integer")
@@ -146,9 +140,8 @@ def reproduce(recorded: Facts, options: Options) -> Reproduction:
     data.prepare()
     now = {**environment(data.fingerprint), "threads": config.trainer.threads or threads or torch.get_num_threads()}
     found = tuple(changes(recorded.environment, now))
-    _say(
-        "\n  ".join(["not as recorded:", *said(found)]) if found else "environment: as recorded, as far as it is known"
-    )
+    as_recorded = "environment: as recorded, as far as it is known"
+    _say("\n  ".join(["not as recorded:", *said(found)]) if found else as_recorded)
     absent = [key for key in _CHANGE_NUMBERS if key not in recorded.environment]
     if absent:
         _say(f"not in the record: {', '.join(absent)}")
@@ -167,7 +160,6 @@ def reproduce(recorded: Facts, options: Options) -> Reproduction:
 
 
 def _train_once(source: str, values: dict[str, Any], options: Options) -> Facts:
-    """Train a config of which nothing was recorded, for a second training to be compared with."""
     config, steps = _config(source, values, options), options.steps
     _require_rows(source, steps, min(config.trainer.log_every, config.trainer.validate_every, config.trainer.max_steps))
     stop_after = None if steps is None else steps + 1  # training stops before the row of its last step is written

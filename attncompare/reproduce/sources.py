@@ -90,7 +90,6 @@ def facts_of(run: Run) -> Facts:
 
 
 def _course(values: dict[str, Any], summary: dict[str, Any]) -> dict[str, int] | None:
-    """Return the steps of a run with a time budget, as far as its summary tells them."""
     if _section(values, "trainer").get("max_time") is None:
         return None
     after, planned, last = (summary.get(key) for key in ("planned_after", "planned_steps", "steps"))
@@ -133,7 +132,6 @@ def _values(content: bytes, file: Path) -> dict[str, Any]:
 
 
 def _online(path: str) -> Facts:
-    """Return what W&B's server holds of the run ``entity/project/run``: no predictions, and little of the machine."""
     import wandb
 
     try:

@@ -23,14 +23,8 @@ _FOLLOWING = (*FINAL[2:], *_TEST_FILES)
 class Facts:
     """A run as its record tells it; not every source holds everything.
 
-    Attributes:
-        source: where it was found, for people: a folder, or a W&B path.
-        state: running, finished, failed or interrupted.
-        values: its config as plain nested dicts, as recorded.
-        environment: what ``environment.json`` holds, or some of it.
-        rows: the rows of metrics in order.
-        final: those of :data:`FINAL` that are known, and the rows of ``predictions`` and ``items``.
-        course: the steps that a time budget gave; None: it had none, or they are not known.
+    ``source`` is a folder or a W&B path; ``values`` the config as recorded; ``rows`` those of metrics; ``final`` what is
+    known of :data:`FINAL`, ``predictions`` and ``items``; ``course`` the steps that a time budget gave, where there was one.
     """
 
     source: str

@@ -1,8 +1,7 @@
 """Many runs: one process and one folder each, and the same command goes on with the same sweep.
 
 code.py            what besides its config decides the numbers of a run: sources, versions, files of data
-folder.py          the runs of a sweep and its folder, found again by the same command; one process at a time trains it
-start.py           all of it in order: find the sweep, skip what is finished, train the rest
+folder.py          the runs of a sweep and its folder: found again by the same command, what is finished skipped, the rest trained
 pool.py            processes of this machine, with its cores and GPUs shared between them
 elsewhere.py       Hydra's launchers for other machines: SLURM, Ray
 progress_board.py  how far the runs are, in one table

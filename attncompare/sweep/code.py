@@ -47,9 +47,7 @@ def made_with(configs: Iterable[RunConfig]) -> dict[str, str]:
 def data_files(config: RunConfig) -> list[Path]:
     """Return the local files that the run's data are read from, checked.
 
-    Raises:
-        Refused: in one line, if one is missing or damaged.
-    """
+    Raises Refused: in one line, if one is missing or damaged."""
     files: list[Path] = load("datasets", config.data.name)(config.data, config.data_seed).files()
     return files
 
@@ -76,7 +74,6 @@ def sources(package: Path = _PACKAGE) -> dict[str, Path]:
 
 @cache
 def _rooms_of(file: Path, changed: int) -> frozenset[str]:  # noqa: ARG001  (a changed file is read anew)
-    """Return the rooms of the package that a Python file imports from, anywhere in it."""
     names: list[str] = []
     for node in ast.walk(ast.parse(file.read_bytes())):
         if isinstance(node, ast.Import):
@@ -87,7 +84,6 @@ def _rooms_of(file: Path, changed: int) -> frozenset[str]:  # noqa: ARG001  (a c
 
 
 def _plugin(entry: EntryPoint) -> str:
-    """Return name and version of the package that brings a part, and the hash of its sources, which may be edited."""
     top = entry.module.partition(".")[0]
     spec = importlib.util.find_spec(top)  # of a top-level package: nothing is imported
     folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []

@@ -19,9 +19,8 @@ from rich.console import Console
 from attncompare.config import parse_composed
 from attncompare.errors import AttnCompareError
 from attncompare.record import mark_lost
-from attncompare.sweep.folder import Job, Members, Sweep, labels
+from attncompare.sweep.folder import Job, Members, Sweep, labels, tell
 from attncompare.sweep.pool import Place, cores_here, train_member
-from attncompare.sweep.start import tell
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,6 @@ def _first_line(error: Exception) -> str:
 
 
 def _with_folder(config: DictConfig, folder: Path) -> DictConfig:
-    """Return Hydra's config of the sweep with all that a launcher writes in its folder, and one run a process."""
     config = copy.deepcopy(config)
     with read_write(config), open_dict(config):
         config.hydra.sweep.dir, config.hydra.sweep.subdir = str(folder), "."

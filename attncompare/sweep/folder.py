@@ -3,15 +3,16 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from rich.console import Console
 
 from attncompare.config import RunConfig
 from attncompare.errors import Refused, RunFailed
@@ -26,6 +27,7 @@ from attncompare.record import (
     write_yaml,
 )
 from attncompare.sweep.code import data_files, made_with
+from attncompare.text import counted
 
 _OUTPUT, _LOCK = "output", ".lock"
 _MOMENT = 1.0  # seconds: whoever lists sweeps holds a lock no longer
@@ -52,9 +54,7 @@ def labels(jobs: Sequence[Job]) -> list[str]:
 def check_jobs(jobs: Sequence[Job]) -> None:
     """Refuse what would fail every run, or runs that cannot be told apart, before anything is started.
 
-    Raises:
-        Refused: names the run or the file of data, or says that W&B knows no account.
-    """
+    Raises Refused: names the run or the file of data, or says that W&B knows no account."""
     if "WANDB_SWEEP_ID" in os.environ:
         raise Refused("W&B's agent trains one run at a time, as W&B's sweep says; leave out -m")
     first: dict[str, Job] = {}
@@ -95,11 +95,7 @@ class Sweep:
 
     @classmethod
     def open(cls, path: Path) -> "Sweep":
-        """Read the sweep in the folder ``path``.
-
-        Raises:
-            Refused: if its ``sweep.yaml`` is missing or damaged.
-        """
+        """Read the sweep in the folder ``path``; raises Refused if its ``sweep.yaml`` is missing or damaged."""
         file = path / SWEEP_FILE
         values = safe_yaml(read_inside(path, SWEEP_FILE, SWEEP_LIMIT), file)
         try:
@@ -165,9 +161,7 @@ def opened(jobs: Sequence[Job], command: str, fresh: bool) -> Iterator[tuple[Swe
 
     It is the newest one with the same configs, made with the same code, versions and data; a new one where there is
     none, or ``fresh`` asks for it.
-
-    Raises:
-        Refused: if another process trains it, or its folder cannot be written.
+    Raises Refused if another process trains it, or its folder cannot be written.
     """
     runs = Path(jobs[0].config.runs)
     require_writable(runs, f"runs={runs}")
@@ -191,7 +185,6 @@ def opened(jobs: Sequence[Job], command: str, fresh: bool) -> Iterator[tuple[Swe
 
 
 def _same(runs: Path, jobs: Sequence[Job], made: dict[str, str]) -> tuple[Sweep | None, list[str]]:
-    """Return the newest sweep of the same configs that was made with the same, and why a newer one was not taken."""
     configs = sorted(job.config.hash() for job in jobs)
     candidates, notes = [], []
     for folder in sweep_folders(runs):
@@ -224,3 +217,58 @@ def _begun(runs: Path, jobs: Sequence[Job], command: str, made: dict[str, str]) 
         shutil.rmtree(folder, ignore_errors=True)
         raise RunFailed(f"runs={runs}: cannot write {error.filename} ({error.strerror}); nothing was started") from None
     return Sweep(folder, file)
+
+
+def start(
+    jobs: Sequence[Job], command: str, launch: Callable[[Sweep, Sequence[Job], Console], None], *, fresh: bool
+) -> Path:
+    """Train what is not finished of ``jobs`` and return the sweep's folder, which holds the folder of each run.
+
+    ``launch`` trains those that are left; with ``fresh`` all are, in a new folder, whatever is finished already.
+    Raises Refused if a run cannot be trained or the sweep is being trained already; nothing was started; RunFailed
+    after all have ended, if any did not finish; KeyboardInterrupt after all running ones closed their records.
+    """
+    check_jobs(jobs)
+    console, total = Console(stderr=True), counted(len(jobs), "run")
+    with opened(jobs, command, fresh) as (sweep, notes):
+        found = Members.read(sweep.path)
+        left = []
+        for job in jobs:
+            run = found.runs.get(job.config.hash())
+            if run is None:
+                left.append(job)
+            elif run.state != "finished":
+                if run.alive():
+                    what = "another process is training this run of the sweep; wait until it has ended"
+                    raise Refused(f"{run.path}: {what}")
+                left.append(replace(job, begun=run.path))
+        notes += [f"left aside, and trained anew: {problem}" for problem in found.damaged]
+        if done := len(jobs) - len(left):
+            which = f"{done} of {total}" if left else f"all {total}"
+            notes.append(f"{which} finished already in {sweep.path} and skipped; --fresh trains all of them anew")
+        if begun := sum(job.begun is not None for job in left):
+            notes.append(f"{counted(begun, 'run')} that did not finish: resumed where they stand")
+        for line in notes:
+            tell(console, line)
+        try:
+            if left:
+                launch(sweep, left, console)
+        except KeyboardInterrupt:
+            done = len(jobs) - len(_unfinished(sweep, jobs))
+            tell(console, f"{done} of {total} finished; the same command goes on with the rest")
+            raise
+        unfinished = _unfinished(sweep, jobs)
+    if unfinished:
+        raise RunFailed(f"{len(unfinished)} of {total} did not finish: {'; '.join(unfinished)}")
+    return sweep.path
+
+
+def tell(console: Console, text: str) -> None:
+    """Print ``text`` as it is, without markup, and without breaking its lines."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _unfinished(sweep: Sweep, jobs: Sequence[Job]) -> list[str]:
+    runs = Members.read(sweep.path).runs
+    finished = {config for config, run in runs.items() if run.state == "finished"}
+    return [label for job, label in zip(jobs, labels(jobs), strict=True) if job.config.hash() not in finished]

@@ -12,8 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from attncompare.errors import Refused
-from attncompare.sweep.folder import Members, Sweep, sweep_folders
-from attncompare.sweep.start import tell
+from attncompare.sweep.folder import Members, Sweep, sweep_folders, tell
 from attncompare.text import printable
 
 _ORDER = ("finished", "training", "failed", "interrupted", "killed", "waiting")
@@ -30,11 +29,7 @@ class Listed:
 
     @classmethod
     def read(cls, folder: Path) -> "Listed":
-        """Read the sweep in ``folder`` and all its runs.
-
-        Raises:
-            Refused: if its ``sweep.yaml`` is damaged.
-        """
+        """Read the sweep in ``folder`` and all its runs; raises Refused if its ``sweep.yaml`` is damaged."""
         sweep, found = Sweep.open(folder), Members.read(folder)
         running = sweep.is_running()
         states: Counter[str] = Counter()
@@ -54,22 +49,15 @@ class Listed:
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain JSON."""
         file = self.sweep.file
-        facts: dict[str, Any] = {
-            "folder": str(self.sweep.path),
-            "started": file.started.isoformat(),
-            "training": self.running,
-        }
-        facts |= {"runs": len(file.configs), "states": dict(self.states), "varies": varied(file.runs)}
+        facts: dict[str, Any] = {"folder": str(self.sweep.path), "started": file.started.isoformat()}
+        facts |= {"training": self.running, "runs": len(file.configs), "states": dict(self.states)}
+        facts["varies"] = varied(file.runs)
         facts |= {"group": self.sweep.group, "command": file.command, "made_with": file.made_with}
         return facts | {"damaged": self.damaged}
 
 
 def print_sweeps(runs: Path, *, as_json: bool) -> None:
-    """Print the sweeps in ``runs``, the newest last.
-
-    Raises:
-        Refused: if there is no such folder.
-    """
+    """Print the sweeps in ``runs``, the newest last; raises Refused if there is no such folder."""
     if not runs.is_dir():
         raise Refused(f"{runs}: no such folder; give the one that runs go to (runs=... of attncompare train)")
     listed: list[Listed] = []

@@ -26,9 +26,8 @@ from rich.console import Console
 from attncompare.attention.kernels.heap import keep_freed_memory
 from attncompare.errors import AttnCompareError, Refused, RunFailed
 from attncompare.record import Run, is_run, mark_lost
-from attncompare.sweep.folder import Job, Sweep, labels
+from attncompare.sweep.folder import Job, Sweep, labels, tell
 from attncompare.sweep.progress_board import ProgressBoard
-from attncompare.sweep.start import tell
 from attncompare.text import counted, printable
 from attncompare.training import on_interrupt, stoppable
 
@@ -82,11 +81,8 @@ class Share:
 def share(jobs: Sequence[Job], workers: int | None, cores: int, gpus: Sequence[str]) -> Share:
     """Divide a machine between ``jobs``, or refuse them where it has too few GPUs.
 
-    Args:
-        jobs: the runs; one of several processes (``trainer.devices``) needs as many cores or GPUs.
-        workers: how many train at the same time; None: one for each GPU, or for each core where none is used.
-        cores: of the CPU.
-        gpus: as ``CUDA_VISIBLE_DEVICES`` names them.
+    A run of several processes (``trainer.devices``) needs as many cores or GPUs. ``workers`` train at the same time; None:
+    one for each GPU, or for each core where none is used. ``gpus`` are as ``CUDA_VISIBLE_DEVICES`` names them.
     """
     trainers = [job.config.trainer for job in jobs]
     if any(trainer.accelerator == "gpu" for trainer in trainers) and not gpus:
@@ -127,9 +123,8 @@ def _gpu_count() -> int:
 def train_here(sweep: Sweep, jobs: Sequence[Job], console: Console, *, workers: int | None) -> None:
     """Train ``jobs``, ``workers`` at a time; how each ended stands in its record, and is told.
 
-    Raises:
-        Refused: if this machine cannot train them; nothing was started.
-        KeyboardInterrupt: after all running ones closed their records.
+    Raises Refused if this machine cannot train them; nothing was started; KeyboardInterrupt after all running ones
+    closed their records.
     """
     processes = _processes()
     gpus = gpus_here(processes) if any(job.config.trainer.accelerator != "cpu" for job in jobs) else []
@@ -253,7 +248,6 @@ def work(job: Job, place: Place, output: Path, connection: Connection) -> None:
 
 
 def _death(exit_code: int | None) -> str:
-    """Return why a process ended that said nothing itself."""
     if exit_code is None or exit_code >= 0:
         return f"exit code {exit_code}"
     name = signal.Signals(-exit_code).name

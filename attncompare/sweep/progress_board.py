@@ -1,7 +1,6 @@
 """How far one or many runs are, and how long it will take: one table in a terminal, plain lines elsewhere."""
 
 import time
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -12,12 +11,7 @@ _LINES = 4  # of training progress that a run prints without a terminal
 
 
 class ProgressBoard:
-    """Shows runs that train at the same time or one after another.
-
-    Args:
-        labels: one for each run.
-        console: where to show it.
-    """
+    """Shows runs that train at the same time or one after another, each under its label."""
 
     def __init__(self, labels: list[str], console: Console) -> None:
         self._labels, self._console = [printable(label) for label in labels], console
@@ -38,9 +32,7 @@ class ProgressBoard:
             self._table.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._console.is_terminal:
             self._table.stop()
 
@@ -79,9 +71,8 @@ class ProgressBoard:
         ended = f"{len(self._ended)} of {counted(len(self._labels), 'run')} done"
         bad = sum(state != "finished" for state in self._ended.values())
         left = self._table.tasks[0].time_remaining if len(self._ended) < len(self._labels) else None
-        return ", ".join(
-            [ended, *([f"{bad} not finished"] if bad else []), *([f"about {duration(left)} left"] if left else [])]
-        )
+        more = [f"{bad} not finished" if bad else "", f"about {duration(left)} left" if left else ""]
+        return ", ".join(filter(None, [ended, *more]))
 
 
 def duration(seconds: float) -> str:

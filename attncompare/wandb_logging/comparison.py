@@ -1,82 +1,38 @@
-"""The W&B run of a comparison: the report page, the table and the verdicts, beside the runs that it compares."""
+"""The W&B run of a comparison: the report page and how much was decided, beside the runs that it compares."""
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from attncompare.errors import RunFailed
-from attncompare.wandb_logging.logger import GuardedWandbLogger, html, require_login, table
+from attncompare.wandb_logging.logger import GuardedWandbLogger, html, require_login
 
 JOB_TYPE = "comparison"
 COMPARISON_ID = "comparison-"
 """How W&B's names of comparisons begin, which stand beside the runs that they compare."""
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table as W&B shows it; a cell is a text, a number, a truth value or None."""
+def show_comparison(page: Path, summary: Mapping[str, Any], *, online: bool, **settings: Any) -> str:
+    """Show a comparison's ``page`` in W&B, sent now or in ``wandb/`` beside it, and return where, in words.
 
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Any]]
+    ``settings`` are those of ``wandb.init``. Showing the same ``id`` again replaces what was there.
 
-
-@dataclass(frozen=True)
-class ShownComparison:
-    """What the run of a comparison holds.
-
-    ``run_id`` is the same for the same comparison, so that showing it again replaces the one run; ``entity`` is W&B's
-    account, None for the one that is logged in; ``group`` is the sweep that was compared, if it is one; ``notes`` are
-    sentences; ``config`` says what was compared; ``page`` is the report.
-    """
-
-    run_id: str
-    project: str
-    entity: str | None
-    group: str | None
-    name: str
-    notes: str
-    config: Mapping[str, Any]
-    summary: Mapping[str, Any]
-    page: str
-    tables: Mapping[str, Table]
-
-
-def show_comparison(folder: Path, shown: ShownComparison, *, online: bool) -> str:
-    """Show a comparison in W&B, sent now or in ``folder/wandb``, and return where, in words; it replaces what was there.
-
-    Raises:
-        Refused: if it should be sent and there is no login.
-        RunFailed: if W&B does not take it.
-    """
+    Raises Refused if it should be sent and there is no login; RunFailed if W&B does not take it."""
     if online:
         require_login("compare --wandb of runs that were logged online", "show it later, once you are logged in")
-    logger = GuardedWandbLogger(
-        folder,
-        "online" if online else "offline",
-        {},
-        project=shown.project,
-        entity=shown.entity,
-        group=shown.group,
-        job_type=JOB_TYPE,
-        id=shown.run_id,
-        name=shown.name,
-        notes=shown.notes,
-        tags=[JOB_TYPE],
-        config=dict(shown.config),
-    )
+    settings |= {"job_type": JOB_TYPE, "tags": [JOB_TYPE]}
+    logger = GuardedWandbLogger(page.parent, "online" if online else "offline", {}, **settings)
     state = "interrupted"
     try:
-        tables = {name: table(one.columns, one.rows) for name, one in shown.tables.items()}
-        logger.log({"report": html(shown.page), **tables})
+        logger.log({"report": html(page.read_text(encoding="utf-8"))})
         state = "finished"
     finally:
-        logger.finish(state, shown.summary)
+        logger.finish(state, summary)
     if logger.problem:
         raise RunFailed(f"the comparison is not in W&B: {logger.problem}")
     if online:
         return str(logger.url)
-    (kept,) = (Path(folder) / "wandb").glob(f"offline-run-*-{shown.run_id}")
+    (kept,) = page.parent.glob(f"wandb/offline-run-*-{settings['id']}")
     return f"written for later; send it with: wandb sync {shlex.quote(os.path.relpath(kept))}"

@@ -130,11 +130,7 @@ class GuardedWandbLogger(WandbLogger):
             self.log({"attention": html(page)})
 
     def log_record(self, run: Run) -> None:
-        """Log the rows and pictures of ``run``'s record so far.
-
-        Raises:
-            Refused: if the record is damaged.
-        """
+        """Log the rows and pictures of ``run``'s record so far; raises Refused if the record is damaged."""
         for row in run.metrics():
             values = {name: value for name, value in row.items() if name not in (STEP, "epoch")}
             self.log_metrics(values, int(row[STEP]))
@@ -235,10 +231,8 @@ def log_run(path: str | Path, mode: Mode = "offline") -> str:
     """Log the record in the folder ``path`` in W&B again, through the same logger, and return where W&B shows it.
 
     Offline, ``wandb/`` there is written anew, for ``wandb sync``; online, everything is sent now. Nothing else changes.
-
-    Raises:
-        Refused: if there is no login, the record is damaged, or the run is being trained right now.
-        RunFailed: if W&B does not take it.
+    Raises Refused if there is no login, the record is damaged, or the run is being trained right now; RunFailed if
+    W&B does not take it.
     """
     run = Run.open(path)
     if run.alive():
@@ -281,9 +275,7 @@ def final_figures(summary: Mapping[str, Any], environment: Mapping[str, Any]) ->
 def require_login(asked: str = "tracking=online", instead: str = "train with tracking=offline") -> None:
     """Refuse ``asked``, which needs W&B's server, where W&B knows no account; the server itself is not asked.
 
-    Raises:
-        Refused: says how to log in, and what can be done ``instead``.
-    """
+    Raises Refused: says how to log in, and what can be done ``instead``."""
     import wandb
 
     try:
@@ -314,7 +306,7 @@ def html(page: str) -> Callable[[Any], Any]:
 
 
 def _within(seconds: float, work: Callable[[], Any]) -> None:
-    """Do ``work`` in a thread that can be left behind: W&B waits for its service process, which may hang, without a limit."""
+    """Do ``work`` in a thread that can be left behind: W&B may wait for its service process, which hangs, without a limit."""
     done: Future[Any] = Future()
 
     def call() -> None:

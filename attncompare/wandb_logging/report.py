@@ -59,10 +59,8 @@ def build(runs: Sequence[Run], sentences: Sequence[str], commands: Sequence[str]
 
     Both show the verdicts (``sentences``) and the ``commands`` that give the same comparison again. Without a login or a
     network, or if ``offline`` says so, nothing is created and what would be is printed.
-
-    Raises:
-        Refused: if the library wandb-workspaces is missing where it is needed.
-        RunFailed: if W&B's server is there and does not take them.
+    Raises Refused if the library wandb-workspaces is missing where it is needed; RunFailed if W&B's server is there
+    and does not take them.
     """
     import wandb
 
@@ -114,7 +112,6 @@ def plan_of(runs: Sequence[Run], sentences: Sequence[str], commands: Sequence[st
 
 
 def _sections(run: Run) -> list[Section]:
-    """Return the sections of a task, of which ``run`` is one."""
     task, metrics = run.config.task.name, list(metrics_of(run.config).values())
     best, files = metrics[0], run.map_files()
     sites = maps_from(run.read(f"maps/{files[-1].name}"), files[-1])[1][0].sites if files else ()

@@ -17,7 +17,10 @@ QUICK = (*SMOKE, "tracking=disabled", "tracking.probes=0")
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
 
 
-LONGER = [pytest.param(line, marks=pytest.mark.long) for line in ("train --cfg job", "translate run run/config.yaml")]
+LONGER = [
+    pytest.param(line, marks=pytest.mark.long)
+    for line in ("train --cfg job", "compare run", "translate run run/config.yaml")
+]
 
 
 def shell(line, cwd):
@@ -33,7 +36,8 @@ def shell(line, cwd):
     return [int(code) for code in codes.split()[1:]], out, done.stderr
 
 
-@pytest.mark.parametrize("sweep", [(), pytest.param(("-m", "seed=1,2"), marks=pytest.mark.long)], ids=["run", "sweep"])
+@pytest.mark.long
+@pytest.mark.parametrize("sweep", [(), ("-m", "seed=1,2")], ids=["run", "sweep"])
 def test_training_goes_on_when_nobody_reads_its_progress_any_more(tmp_path, sweep):
     train = shlex.join(["train", *sweep, *QUICK])
     codes, _, _ = shell(f"attncompare {train} 2>&1 >path | head -1", tmp_path)
@@ -54,7 +58,7 @@ def test_training_goes_on_where_its_progress_cannot_be_written_and_its_path_is_a
     assert err.endswith("\nerror: standard output cannot be written (No space left on device)\n")
 
 
-@pytest.mark.parametrize("line", ["compare run", "--help", *LONGER])
+@pytest.mark.parametrize("line", ["--help", *LONGER])
 def test_a_result_that_nobody_reads_is_a_quiet_failure(finished_run, tmp_path, line):
     shutil.copytree(finished_run.path, tmp_path / "run")
     codes, _, err = shell(f"(sleep 0.2; attncompare {line}) | exec true", tmp_path)

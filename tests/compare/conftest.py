@@ -5,6 +5,7 @@ import pytest
 from commands import composed_config
 from sample_maps import sample_probe
 
+from attncompare import registry
 from attncompare.maps import save_maps
 from attncompare.record import RecordLogger, Run
 
@@ -29,7 +30,9 @@ def _config(overrides, runs):
 @pytest.fixture
 def make_run(tmp_path, monkeypatch):
     """Write a run's folder as if it had been trained; ``test`` changes its test figures."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)  # no power is lost here, and it takes most of the time
+    # No power is lost here, no package is installed meanwhile, and both take most of the time.
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr(registry, "_entries", functools.cache(registry._entries))
 
     def make(
         folder,
@@ -96,7 +99,9 @@ def make_run(tmp_path, monkeypatch):
             weights_sha256="0" * 64,
         )
         record.close(state, message)
-        return Run.open(path)
+        run = Run.open(path)
+        vars(run)["config"] = config  # reading it takes longer than all else
+        return run
 
     return make
 

@@ -49,25 +49,12 @@ def test_a_damaged_record_of_a_sweep_is_named_and_left_out(make_run, sample_maps
     assert name in refusal(bad.path) and name in refusal(bad.path.parent, bad.path)
 
 
-def test_a_record_that_lost_its_summary_is_named_too(make_run, tmp_path):
-    make_run("sweep/a")
-    bad = make_run("sweep/b", "attention=dot")
-    (bad.path / "summary.json").unlink()
-    (lost,) = gather([tmp_path / "runs" / "sweep"]).left_out
-    assert lost.path == bad.path and lost.state == "damaged" and lost.task is None
-
-
 def test_a_run_that_is_being_trained_is_left_out_and_left_alone(make_run, tmp_path):
     make_run("sweep/a")
     lock = RunLock(make_run("sweep/b", "attention=dot", state="running").path)
     (lost,) = gather([tmp_path / "runs" / "sweep"]).left_out
     lock.release()
     assert lost.reason == "it is being trained right now" and "trains again" not in left_out_note([lost])
-
-
-def test_a_run_given_by_its_own_path_is_refused_where_a_sweep_would_leave_it_out(make_run):
-    unfinished = make_run("sweep/a", state="failed", message="the loss is nan")
-    assert "is failed, not finished: the loss is nan" in refusal(unfinished.path)
 
 
 def test_a_sweep_of_which_nothing_is_left_is_refused_with_its_first_reasons(make_run, tmp_path):
@@ -92,11 +79,6 @@ def test_a_failed_run_that_was_trained_again_on_the_same_data_goes_unmentioned(m
     assert [one.path.name for one in gather([tmp_path / "runs" / "sweep"]).left_out] == ["c"]
 
 
-def test_the_same_run_by_two_paths_is_one(make_run, tmp_path):
-    run = make_run("sweep/a")
-    assert len(gather([run.path, tmp_path / "runs" / "sweep", tmp_path / "runs"]).runs) == 1
-
-
 def test_a_message_cannot_write_to_the_terminal(make_run, tmp_path):
     make_run("sweep/a")
     make_run("sweep/b", "seed=2", state="failed", message="\x1b]0;owned\x07\nsecond line")
@@ -110,3 +92,16 @@ def test_runs_left_out_of_a_task_that_is_not_compared_are_named_all_the_same(mak
     gathered = gather([tmp_path / "runs" / "sweep"])
     (comparison,) = compare_groups(gathered.runs, left_out=gathered.left_out)
     assert [one.path.name for one in comparison.left_out] == ["b"]
+
+
+def test_a_record_that_lost_its_summary_is_named_too(make_run, tmp_path):
+    make_run("sweep/a")
+    bad = make_run("sweep/b", "attention=dot")
+    (bad.path / "summary.json").unlink()
+    (lost,) = gather([tmp_path / "runs" / "sweep"]).left_out
+    assert lost.path == bad.path and lost.state == "damaged" and lost.task is None
+
+
+def test_the_same_run_by_two_paths_is_one(make_run, tmp_path):
+    run = make_run("sweep/a")
+    assert len(gather([run.path, tmp_path / "runs" / "sweep", tmp_path / "runs"]).runs) == 1

@@ -21,16 +21,6 @@ def test_identical_models_are_marked_and_the_plain_one_stands_for_them(make_run)
     assert len({v.color for v in found}) == 4
 
 
-def test_causal_is_a_model_of_its_own_where_there_is_an_encoder(make_run):
-    found = variants([make_run("a", "attention=causal"), make_run("b", "attention=scaled")])
-    assert [v.same_as for v in found] == [None, None]
-
-
-def test_seeds_of_a_variant_stand_together_in_order(make_run):
-    runs = [make_run(f"{n}-{seed}", f"attention={n}", f"seed={seed}") for seed in (3, 1) for n in ("dot", "additive")]
-    assert [(v.label, v.seeds) for v in variants(runs)] == [("dot", (1, 3)), ("additive", (1, 3))]
-
-
 def test_of_two_runs_with_one_config_the_newest_counts(make_run):
     runs = [make_run("a", test={"bleu": 10.0}), make_run("b", test={"bleu": 20.0})]
     for old, new in (runs, runs[::-1]):
@@ -58,3 +48,8 @@ def test_unequal_seeds_and_single_seeds_are_said(make_run):
     (comparison,) = compare_groups([make_run("a"), make_run("b", "attention=dot", "seed=2")])
     assert "the variants were trained from different seeds" in comparison.notes
     assert "one seed decides nothing: train more with seed=1,2,3,4,5,6" in comparison.notes
+
+
+def test_causal_is_a_model_of_its_own_where_there_is_an_encoder(make_run):
+    found = variants([make_run("a", "attention=causal"), make_run("b", "attention=scaled")])
+    assert [v.same_as for v in found] == [None, None]

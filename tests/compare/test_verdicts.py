@@ -107,13 +107,6 @@ def test_seeds_without_a_partner_are_named(seeds_of):
     assert verdict_notes(comparison)[0].startswith("seeds 7, 8 of additive are not used beside dot")
 
 
-def test_two_common_seeds_do_not_discard_all_others(seeds_of):
-    runs = [*seeds_of("dot", around(20, range(1, 7))), *seeds_of("additive", around(30, range(5, 11)))]
-    comparison, (verdict,) = judged(runs)
-    assert not verdict.difference.paired and verdict.decided and "6 and 6 seeds, not paired" in verdict.sentence
-    assert not any("not used" in note for note in verdict_notes(comparison))
-
-
 def test_a_model_under_two_names_from_other_seeds_is_never_better_than_itself(seeds_of):
     runs = [
         *seeds_of("scaled", around(30, range(1, 5))),
@@ -139,17 +132,6 @@ def test_a_control_weighs_on_no_other_pair_and_is_never_the_best(seeds_of):
     assert [row.variant.label for row in table.rows if table.is_best(row, "bleu")] == ["scaled"]
 
 
-def test_the_same_runs_under_two_names_take_part_once(seeds_of):
-    runs = [
-        *seeds_of("scaled", {1: 30.0, 2: 31.0}),
-        *seeds_of("multihead", {1: 30.0, 2: 31.0}, "attention.heads=1"),
-        *seeds_of("dot", {1: 20.0, 2: 22.0}),
-    ]
-    comparison, found = judged(runs)
-    assert [(verdict.first.label, verdict.second.label) for verdict in found] == [("scaled", "dot")]
-    assert {label for label, name in estimates(comparison) if name == "bleu"} == {"scaled", "multihead", "dot"}
-
-
 def test_the_one_with_more_seeds_stands_for_a_model_and_what_is_left_is_said(seeds_of):
     runs = [
         *seeds_of("scaled", {1: 30.0, 9: 31.0}),
@@ -160,9 +142,7 @@ def test_the_one_with_more_seeds_stands_for_a_model_and_what_is_left_is_said(see
     assert "scaled is the same model as multihead, whose row leaves out its seeds 9" in comparison.notes
 
 
-@pytest.mark.parametrize(
-    "reason", ["training loss is nan; the batch is kept", "gradient's norm is inf", "loss is -inf"]
-)
+@pytest.mark.parametrize("reason", ["training loss is nan; the batch is kept", "gradient's norm is inf"])
 def test_a_variant_with_a_diverged_seed_never_wins_by_its_other_seeds(make_run, seeds_of, tmp_path, reason):
     seeds_of("dot", around(20))
     seeds_of("scaled", around(25, factor=1.5))
@@ -185,7 +165,6 @@ def test_a_variant_with_a_diverged_seed_never_wins_by_its_other_seeds(make_run, 
 @pytest.mark.parametrize(
     ("lost", "reason"),
     [
-        (("attention=additive", "seed=9"), "out of memory"),
         (("attention=additive", "seed=9"), "the loss is nanoscopic"),
         (("attention=multihead", "attention.heads=2", "seed=9"), "the loss is nan"),
     ],
@@ -252,7 +231,7 @@ def test_the_smallest_p_that_so_few_seeds_can_reach_is_told(seeds_of):
     _, found = judged(runs)
     told = how_tested(found)
     assert "because 2 pairs share no seeds or too few" in told and "all 3 comparisons" in told
-    assert told.endswith("it cannot go below 0.094 for pairs with common seeds.")
+    assert told.endswith("it cannot go below 0.094 for some pairs.")
     assert [v.difference.p_family for v in found if v.difference.paired] == pytest.approx([3 * 0.03125])
     _, found = judged([*seeds_of("causal", around(20, range(1, 4))), *seeds_of("multihead", around(30, range(5, 8)))])
     assert how_tested(found).endswith("it cannot go below 0.1.")

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import threading
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -17,23 +18,16 @@ def own_memory():
     return int(re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1000
 
 
-class Peak:
-    """The most own memory while the block runs, read every few milliseconds."""
-
-    def __enter__(self):
-        self.start = self.most = own_memory()
-        self._done = threading.Event()
-        self._watch = threading.Thread(target=self._look)
-        self._watch.start()
-        return self
-
-    def _look(self):
-        while not self._done.wait(0.005):
-            self.most = max(self.most, own_memory())
-
-    def __exit__(self, *_):
-        self._done.set()
-        self._watch.join()
+@contextmanager
+def peak(took):
+    """Append the most own memory that the block takes, read every few milliseconds."""
+    done, seen = threading.Event(), [own_memory()]
+    watch = threading.Thread(target=lambda: [seen.append(own_memory()) for _ in iter(lambda: done.wait(0.005), True)])
+    watch.start()
+    yield
+    done.set()
+    watch.join()
+    took.append(max(seen) - seen[0])
 
 
 def write_pairs(folder, count):
@@ -50,10 +44,9 @@ def steps(path, changes):
     """Yield the name of each step of loading and encoding pairs after it was done."""
     from dataset_configs import data_config, dataset
 
+    from attncompare.data.batches import BatchLoader
     from attncompare.data.corpus import fingerprint, overlap
-    from attncompare.data.encoding import EncodedCorpus
-    from attncompare.data.order import BatchLoader
-    from attncompare.data.sets import PairSet
+    from attncompare.data.encoding import EncodedCorpus, PairSet, encode_lines
 
     changes = {"tokenizer": {"vocab_size": 300}, **changes}
     corpus = dataset("pairs", path=str(path), **changes).load()
@@ -66,7 +59,9 @@ def steps(path, changes):
         return
     encoded = EncodedCorpus(corpus, print_of_data, lambda _: None)
     tokenizer = encoded.tokenizer(["source", "target"], data_config("pairs", path="x", **changes).tokenizer)
-    rows = PairSet(*(encoded.lines("train", side, tokenizer) for side in ("source", "target")), 64, cut=False)
+    rows = PairSet(
+        *(encoded.arrays("train", [side], tokenizer, encode_lines) for side in ("source", "target")), 64, cut=False
+    )
     rows.counts()
     yield "encoding"
     for tokens in (None, 4096):
@@ -85,14 +80,11 @@ def main(folder, count, *changes):
     for name, rows in {"small": 1000, "large": int(count)}.items():
         write_pairs(Path(folder, name), rows)
     list(steps(Path(folder, "small"), changed))  # what the libraries take at their first use
-    work, took = steps(Path(folder, "large"), changed), {}
-    while True:
-        with Peak() as peak:
-            name = next(work, None)
-        if name is None:
-            break
-        took[name] = peak.most - peak.start
-    print(json.dumps(took))
+    work, names, took = steps(Path(folder, "large"), changed), [], []
+    while names[-1:] != [None]:
+        with peak(took):
+            names.append(next(work, None))
+    print(json.dumps(dict(zip(names[:-1], took, strict=False))))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from attncompare.data import corpus as corpus_module
 from attncompare.data.corpora.pydocs import docstrings
-from attncompare.data.corpus import Corpus, corpus, fingerprint, overlap, with_fractions
+from attncompare.data.corpus import Corpus, corpus, fingerprint, overlap, tables, with_fractions
 from attncompare.data.dataset import SPLITS
 from attncompare.errors import Refused
 from attncompare.registry import load, names
@@ -25,22 +25,13 @@ REVERSE = dataset("reverse", **SIZES)
 RECALL = dataset("recall", **GENERATED["recall"])
 
 
-@pytest.fixture(scope="module")
-def pydocs():
-    return dataset("pydocs").load()
-
-
 @pytest.mark.parametrize("name", GENERATED)
 def test_generated_corpora_are_functions_of_the_seed(name):
-    first, again, other = (fingerprint(dataset(name, seed, **GENERATED[name]).load()) for seed in (1, 1, 2))
+    loaded = [dataset(name, seed, **GENERATED[name]).load() for seed in (1, 1, 2)]
+    first, again, other = map(fingerprint, loaded)
     assert first == again != other
-
-
-@pytest.mark.parametrize("name", GENERATED)
-def test_generated_corpora_touch_no_file(name):
-    loaded = dataset(name, **GENERATED[name]).load()
-    assert all(not files for files in loaded.splits.cache_files.values())
-    assert [loaded.splits[split].num_rows for split in SPLITS] == [200, 30, 30]
+    assert [loaded[0].splits[split].num_rows for split in SPLITS] == [200, 30, 30]
+    assert all(not files for files in loaded[0].splits.cache_files.values())
 
 
 def test_reverse_reverses_and_aligns():
@@ -61,7 +52,8 @@ def test_reverse_refuses_more_strings_than_there_are():
         dataset("reverse", **SIZES, symbols=2, max_symbols=4).load()
 
 
-def test_recall_asks_for_what_it_told():
+def test_recall_asks_for_what_it_told_at_any_place():
+    places = set()
     for row in RECALL.load().splits["train"]:
         symbols = row["text"].split()
         assert len(symbols) == 40
@@ -74,23 +66,17 @@ def test_recall_asks_for_what_it_told():
             asked[before[-1]] = row["text"][start:end]
         assert asked == told
         assert symbols.count(".") == 40 - 16
-
-
-def test_recall_puts_queries_everywhere():
-    places = {row["text"][: row["scored"][0][0]].count(" ") for row in RECALL.load().splits["train"]}
+        places.add(row["text"][: row["scored"][0][0]].count(" "))
     assert min(places) <= 12 and max(places) >= 24
 
 
-def test_pydocs_is_what_ast_reads(pydocs):
-    texts = {text for split in SPLITS for text in pydocs.splits[split]["text"]}
+def test_pydocs_is_what_ast_reads_in_splits_that_share_none_and_have_their_size():
+    pydocs = dataset("pydocs").load()
+    texts = [text for split in SPLITS for text in pydocs.splits[split]["text"]]
     for module in (ast, random_module := sys.modules["random"]):
         assert module.__doc__ is None or ast.get_docstring(ast.parse(f"'''{module.__doc__}'''")) in texts
     assert random_module.shuffle.__doc__.strip() in texts
     assert pydocs.stream
-
-
-def test_pydocs_splits_share_no_docstring_and_have_their_size(pydocs):
-    texts = [text for split in SPLITS for text in pydocs.splits[split]["text"]]
     assert len(set(texts)) == len(texts)
     sizes = {split: sum(len(text.encode()) for text in pydocs.splits[split]["text"]) for split in SPLITS}
     assert sizes["test"] / sum(sizes.values()) == pytest.approx(0.05, abs=0.001)
@@ -170,19 +156,13 @@ def test_the_fingerprint_is_what_its_words_say(monkeypatch):
     assert fingerprint(rows(**columns)) == digest.hexdigest()
 
 
-@pytest.mark.parametrize("size", [1, 3, 10_000])
-def test_batches_give_every_row_once_in_order(size):
-    loaded = REVERSE.load()
-    batches = list(loaded.batches("val", ["target", "source"], size))
-    assert all(len(batch["source"]) <= size for batch in batches)
-    for column in ("source", "target"):
-        assert [text for batch in batches for text in batch[column]] == loaded.column("val", column)
-
-
-def test_batches_of_long_rows_are_short(monkeypatch):
+def test_every_row_comes_once_in_order_and_few_long_ones_at_a_time(monkeypatch):
     monkeypatch.setattr(corpus_module, "_BATCH_BYTES", 8000)
-    long = rows(text=["x" * 1000] * 40)
-    assert max(len(batch["text"]) for batch in long.batches("train", ["text"])) <= 8
+    long = rows(text=[f"{number:1000}" for number in range(40)], other=["x"] * 40)
+    assert max(map(len, tables(long.splits["train"]))) <= 8
+    assert [(int(text), other) for text, other in long.rows("train", ["text", "other"])] == [
+        (i, "x") for i in range(40)
+    ]
 
 
 SHARES = {"val": 0.2, "test": 0.1}

@@ -11,7 +11,6 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from attncompare.errors import Refused
 
 LOAD = datasets.load_dataset_builder
-API = huggingface_hub.HfApi(endpoint="http://127.0.0.1:9")  # where nothing listens
 
 
 @pytest.fixture
@@ -68,15 +67,12 @@ def test_wrong_names_are_refused_with_the_right_ones(stand_in):
         Refused, match=r"data\.source=en: data\.hub=owner/name, split train has no such column; valid: tr"
     ):
         pairs(source="en")
-    with pytest.raises(Refused, match=r"data\.source=id: .* holds int64 there, not text"):
+    with pytest.raises(Refused, match=r"row 1: int, not text, in source \(data\.source=id\)"):
         pairs(source="id")
     with pytest.raises(Refused, match=r"data\.hub=owner/name: cannot be read: .*'other'"):
         pairs(subset="other")
     with pytest.raises(Refused, match=r"data\.column=body: .*no such column; valid: translation.en, .*text, id"):
         dataset("text", hub="owner/name", column="body", streaming=True, max_documents=9).load()
-    with pytest.raises(Refused, match=r"has no split 'val'; valid: train, test, validation|valid: "):
-        options = {"splits": {"val": "val"}, "val_fraction": None, "streaming": True, "max_documents": 9}
-        dataset("text", hub="owner/name", **options).load()
 
 
 def raising(error):
@@ -96,13 +92,6 @@ def test_a_hub_that_cannot_be_reached_is_told_in_one_line(stand_in, monkeypatch,
     assert "\n" not in str(refusal.value)
     assert capfd.readouterr() == ("", "")
     assert stand_in.asked == []
-
-
-def test_without_a_network_it_ends_soon_and_says_so(monkeypatch, empty_cache):
-    ask = huggingface_hub.HfApi.dataset_info
-    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda _, name, **options: ask(API, name, **options))
-    with pytest.raises(Refused, match=UNREACHABLE):
-        pairs()
 
 
 def test_a_dataset_that_is_not_there_is_told_apart_from_a_hub_that_is_not(stand_in, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 from dataset_configs import data_config, dataset
 from pydantic import ValidationError
 
-from attncompare.data import hub
+from attncompare.data import reading
 from attncompare.data.corpora import multi30k, tinyshakespeare
 from attncompare.data.corpus import fingerprint, overlap
 from attncompare.data.dataset import SPLITS
@@ -21,9 +21,7 @@ from attncompare.errors import Refused
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 
 
-@pytest.fixture(autouse=True)
-def own_cache(empty_cache):
-    """Nothing that another test fetched is there."""
+pytestmark = pytest.mark.usefixtures("empty_cache")  # nothing that another test fetched is there
 
 
 @pytest.fixture
@@ -86,17 +84,14 @@ def test_the_record_says_that_test_is_val(make_config, tmp_path):
     assert "is_val" not in module.report["test"]
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def served(tmp_path, monkeypatch):
     """A folder that a server of this process serves under the address of both corpora."""
     folder = tmp_path / "served"
     folder.mkdir()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    handler = http.server.SimpleHTTPRequestHandler
+    monkeypatch.setattr(handler, "log_message", lambda *_: None)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setattr(multi30k, "ADDRESS", address)
@@ -144,7 +139,7 @@ def test_what_cannot_be_fetched_is_told_in_one_line(served, name, capfd):
 
 def test_an_address_that_is_silent_is_not_waited_for(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(hub, "_ANSWER", 0.2)
+        monkeypatch.setattr(reading, "_ANSWER", 0.2)
         monkeypatch.setattr(tinyshakespeare, "ADDRESS", f"http://127.0.0.1:{silent.getsockname()[1]}/input.txt")
         with pytest.raises(Refused, match="cannot be fetched"):
             dataset("tinyshakespeare").load()

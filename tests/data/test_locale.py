@@ -10,14 +10,13 @@ from babel import Locale
 from babel.dates import get_day_names, get_month_names
 from dataset_configs import dataset
 
-from attncompare.data.corpora.locale import dates, phrases
-from attncompare.data.corpora.locale.language import Language, Segment, around, fill, languages, render, spans
-from attncompare.data.corpora.locale.phrases import phrase
+from attncompare.data.corpora.locale import phrases
+from attncompare.data.corpora.locale.phrases import Language, Segment, around, fill, languages, phrase, render, spans
 from attncompare.data.corpus import Pair, fingerprint, generated_pairs
 from attncompare.data.dataset import SPLITS
 from attncompare.errors import Refused
 
-PAIRS = [("en", "de"), ("de", "en"), ("en", "fr"), ("es", "en"), ("en", "ja"), ("ru", "it"), ("pt_BR", "ar")]
+PAIRS = [("en", "de"), ("en", "ja"), ("ru", "it"), ("pt_BR", "ar")]
 ONE_PAIR = PAIRS[0]
 
 
@@ -42,13 +41,11 @@ def by_field(segments):
 def test_digits_of_dates_and_times_are_equal_on_both_sides(pair):
     both, rng, compared = languages_of(pair), random.Random(0), 0
     for _ in range(200):
-        source, target = (by_field(side) for side in dates.date(rng, both))
+        source, target = (by_field(side) for side in phrases.date(rng, both))
         for field in ("day", "year"):
             if field in source and field in target and "".join(source[field] + target[field]).isdecimal():
-                numbers_of = [
-                    int("".join(side[field])) % 100 for side in (source, target)
-                ]  # "short" years have two digits
-                assert numbers_of[0] == numbers_of[1]
+                first, second = (int("".join(side[field])) % 100 for side in (source, target))
+                assert first == second  # "short" years have two digits
                 compared += 1
     assert compared > 100
 
@@ -56,41 +53,36 @@ def test_digits_of_dates_and_times_are_equal_on_both_sides(pair):
 @pytest.mark.parametrize("pair", PAIRS)
 def test_months_and_weekdays_are_those_of_cldr(pair):
     both, rng = languages_of(pair), random.Random(0)
-    names = {}
-    for language in both:
-        months = (
-            get_month_names("wide", "stand-alone", language.locale),
-            get_day_names("wide", "format", language.locale),
-        )
-        names[language.code] = [{name: number for number, name in table.items()} for table in months]
-    for maker, table, field in ((dates.month, 0, "month"), (dates.weekday, 1, "weekday")):
-        seen = set()
-        for _ in range(60):
-            source, target = maker(rng, both)
-            number = names[both[0].code][table][by_field(source)[field][0]]
-            assert number == names[both[1].code][table][by_field(target)[field][0]]
-            seen.add(number)
-        assert len(seen) >= 7
+    months = [get_month_names("wide", "stand-alone", language.locale) for language in both]
+    days = [get_day_names("wide", "format", language.locale) for language in both]
+    for maker, names, field in (
+        (phrases.MAKERS["month"][1], months, "month"),
+        (phrases.MAKERS["weekday"][1], days, "weekday"),
+    ):
+        numbers = [{name: number for number, name in table.items()} for table in names]
+        said = [[numbers[i][by_field(side)[field][0]] for i, side in enumerate(maker(rng, both))] for _ in range(60)]
+        assert all(source == target for source, target in said)
+        assert len({source for source, _ in said}) >= 7
 
 
 def test_a_date_says_the_same_day_in_both_languages():
     both, day = languages_of(("en", "de")), dt.datetime(2024, 3, 9, 15, 5, 0)
-    source, target = dates._said(both, "full", day)
+    source, target = phrases.said(both, "full", day)
     assert render(source) == "Saturday, March 9, 2024"
     assert render(target) == "Samstag, 9. März 2024"
-    source, target = dates._said(both, "time short", day)
+    source, target = phrases.said(both, "time short", day)
     assert (render(source), render(target)) == ("3:05 PM", "15:05")
     assert by_field(source) == {"hour": ["3", "PM"], "minute": ["05"]}  # both words together are "15"
     assert by_field(target) == {"hour": ["15"], "minute": ["05"]}
 
 
-@pytest.mark.parametrize("pair", [*PAIRS, ("fr", "es")])
+@pytest.mark.parametrize("pair", PAIRS)
 def test_spelled_and_written_numbers_agree(pair):
     both, rng = languages_of(pair), random.Random(1)
-    value = {language.code: {language.say(n): n for n in range(1000)} for language in both}
+    value = {str(language.locale): {language.say(n): n for n in range(1000)} for language in both}
     for _ in range(150):
-        source, target = phrases.spelled(rng, both)
-        known = value[both[0].code].get(render(source))
+        source, target = phrases.MAKERS["cardinal"][1](rng, both)
+        known = value[str(both[0].locale)].get(render(source))
         if known is not None:
             assert render(target) == both[1].say(known)
         source, target = phrases.digits(rng, both)
@@ -139,22 +131,14 @@ def test_every_row_is_aligned_and_its_spans_lie_inside(pair):
                 ends = end
 
 
-@pytest.mark.parametrize("pair", PAIRS[:3])
-def test_splits_share_no_phrase(pair):
-    corpus = loaded(pair)
-    for side in ("source", "target"):
-        phrases = [text for split in SPLITS for text in corpus.splits[split][side]]
-        assert len(set(phrases)) == len(phrases) == 380
-
-
 @pytest.mark.parametrize("pair", PAIRS)
 def test_a_source_never_has_two_translations(pair):
     """Formats that look alike in the source would ask for the unknowable."""
     both, seen = languages_of(pair), {}
     for day in range(1, 29):
         moment = dt.datetime(2024, 1 + day % 12, day, day % 24, 30, 15)
-        for name in (*dates._formats(both, "date"), *dates._formats(both, "time")):
-            source, target = dates._said(both, name, moment)
+        for name in (*phrases.formats(both, "date"), *phrases.formats(both, "time")):
+            source, target = phrases.said(both, name, moment)
             assert seen.setdefault(render(source), render(target)) == render(target)
     assert len(seen) > 100
 
@@ -166,7 +150,7 @@ def test_no_two_pairs_share_a_side():
         return Pair(*next(drawn), [], [])
 
     found = generated_pairs(draw, (1, 1, 1), random.Random(0), "data=test")
-    assert {found.column(split, "source")[0] for split in SPLITS} == {"a", "b", "c"}
+    assert {found.splits[split]["source"][0] for split in SPLITS} == {"a", "b", "c"}
     with pytest.raises(Refused, match="data=test cannot give 4 different pairs"):
         generated_pairs(draw, (2, 1, 1), random.Random(0), "data=test")
 
@@ -179,13 +163,6 @@ def test_corpus_is_a_function_of_seed_and_config():
     assert fingerprint(loaded(train=301)) != first
 
 
-def test_rarely_long():
-    corpus = loaded(train=1000)
-    lengths = sorted(len(text) for text in corpus.splits["train"]["source"])
-    assert lengths[500] < 60
-    assert lengths[-10] < 150
-
-
 def test_an_unknown_locale_is_refused_with_the_nearest():
     with pytest.raises(Refused, match=r"^data\.target: unknown locale 'det' \(did you mean de\?\); valid: ar, .*de.*"):
         loaded(("en", "det"))
@@ -196,11 +173,7 @@ def test_an_unknown_locale_is_refused_with_the_nearest():
 def test_a_locale_with_a_territory_is_known_by_any_spelling():
     assert Language("pt-BR", "data.source").locale == Locale("pt", "BR")
     assert "de" in languages()
-
-
-def test_kinds_that_a_language_lacks_are_left_out():
     assert "year" not in Language("ja", "data.source").kinds
-    assert {"cardinal", "ordinal", "year"} <= Language("en", "data.source").kinds
 
 
 def test_patterns_keep_what_they_are_filled_with():

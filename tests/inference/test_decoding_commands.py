@@ -171,6 +171,7 @@ def test_weights_that_are_not_those_of_the_run(refused, translator_run, typed, h
     assert str(file) in refused("translate", run)
 
 
+@pytest.mark.long
 def test_bytes_in_a_prompt_that_are_no_text(writer_run, tmp_path):
     done = run_command("generate", writer_run.path, "--prompt", os.fsdecode(b"k01 \xff"), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "") and "UTF-8" in done.stderr and done.stderr.count("\n") == 1

@@ -42,8 +42,7 @@ def test_each_run_is_sealed_and_its_code_committed(name, unpacked):
 
 # The first run of a sweep only in the long tests: its data alone take seconds.
 @pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[] if name.startswith("reverse") else pytest.mark.long) for name in references()],
+    "name", [pytest.param(name, marks=[] if name.startswith("reverse") else pytest.mark.long) for name in references()]
 )
 def test_first_steps_come_out_the_same(cli, name, unpacked):
     """Another processor may round otherwise, which after so few steps is still little."""

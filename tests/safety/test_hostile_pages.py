@@ -1,5 +1,6 @@
 """Pages made of hostile data: whatever a corpus, a label or a record says, it is text, and nothing of it runs."""
 
+import hashlib
 import json
 import shutil
 
@@ -94,7 +95,7 @@ def test_nothing_in_a_report_runs(downloaded, cli, tmp_path):
 
 @needs_browser
 def test_nothing_that_tells_why_runs_differ_or_were_left_out_runs(downloaded, cli, tmp_path):
-    """A table holds what differs between machines, a reason what a failed run said."""
+    """Environments hold what differs between machines, a reason what a failed run said."""
     runs = tmp_path / "runs"
     for seed, key in enumerate((HOSTILE["script"], HOSTILE["handler"], ALL), 1):
         folder = shutil.copytree(downloaded, runs / str(seed), ignore=shutil.ignore_patterns("wandb"))
@@ -104,7 +105,9 @@ def test_nothing_that_tells_why_runs_differ_or_were_left_out_runs(downloaded, cl
         (folder / "environment.json").write_text(json.dumps({**facts, "cpu": ALL + key, key: HOSTILE["svg"]}))
         summary = json.loads((folder / "summary.json").read_text())
         state = "finished" if key != ALL else "failed"
-        (folder / "summary.json").write_text(json.dumps({**summary, "state": state, "message": ALL}))
+        sha256 = hashlib.sha256((folder / "config.yaml").read_bytes()).hexdigest()
+        told = {"state": state, "message": ALL, "config_sha256": sha256}
+        (folder / "summary.json").write_text(json.dumps({**summary, **told}))
         seal(folder)
     file = tmp_path / "report.html"
     code, _, err = cli("compare", runs, "--html", file)

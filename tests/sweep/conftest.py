@@ -5,8 +5,7 @@ import functools
 import pytest
 
 from attncompare.record import RecordLogger, create_folder
-from attncompare.sweep.folder import Job
-from attncompare.sweep.start import start
+from attncompare.sweep.folder import Job, start
 
 
 @pytest.fixture(scope="session")

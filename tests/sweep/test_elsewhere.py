@@ -15,10 +15,9 @@ from attncompare.errors import RunFailed
 from attncompare.record import Run, RunLock, find_runs
 from attncompare.sweep import elsewhere
 from attncompare.sweep.elsewhere import Member, train_elsewhere
-from attncompare.sweep.folder import Members
+from attncompare.sweep.folder import Members, start
 from attncompare.sweep.listing import Listed
 from attncompare.sweep.pool import Place
-from attncompare.sweep.start import start
 
 QUIET = (*SMOKE, "tracking=disabled")
 
@@ -73,6 +72,7 @@ def test_a_local_ray_instance_trains_two_runs(tmp_path):
     assert "all 2 runs finished already" in again.stderr
 
 
+@pytest.mark.long
 @needs("submitit_slurm")
 @pytest.mark.skipif(bool(os.environ.get("SLURM_CONF")), reason="there is a cluster here")
 def test_a_launcher_that_gives_up_is_told_and_the_same_command_goes_on(tmp_path):

@@ -18,8 +18,7 @@ from rich.console import Console
 from attncompare import training
 from attncompare.errors import Refused, RunFailed
 from attncompare.sweep import pool
-from attncompare.sweep.folder import Sweep
-from attncompare.sweep.start import start
+from attncompare.sweep.folder import Sweep, start
 
 
 @pytest.fixture
@@ -82,7 +81,8 @@ def test_lightning_would_start_further_processes_of_this_run_alone(jobs_of, monk
     (job,) = jobs_of("seed=3 optimizer.lr=0.1")
     monkeypatch.setattr(sys, "argv", ["attncompare train", "-m", "seed=3,4"])
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
-    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    monkeypatch.setenv("PYTHONSAFEPATH", "")  # so that it is taken back, whatever is done with it
+    monkeypatch.delenv("PYTHONSAFEPATH")
     commands = []
     for name in ("train", "resume"):
         monkeypatch.setattr(
@@ -92,7 +92,6 @@ def test_lightning_would_start_further_processes_of_this_run_alone(jobs_of, monk
     pool.train_member(job, pool.Place(tmp_path, "group", threads=2))
     words = ["--resume", str(tmp_path)] if begun else ["seed=3", "optimizer.lr=0.1", "trainer.threads=2"]
     assert commands == [[sys.executable, "-m", "attncompare.__main__", "train", *words]]
-    monkeypatch.setenv("PYTHONSAFEPATH", "")
 
 
 @pytest.fixture

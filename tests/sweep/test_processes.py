@@ -52,6 +52,7 @@ def sweep(tmp_path_factory):
     return folder, attncompare("train", "-m", *SMOKE, *diverging, cwd=folder)
 
 
+@pytest.mark.long
 def test_each_run_has_a_folder_and_a_wandb_run_of_its_own(sweep):
     folder, done = sweep
     (sweep_folder,) = folder.glob("runs/*/*-sweep")
@@ -65,6 +66,7 @@ def test_each_run_has_a_folder_and_a_wandb_run_of_its_own(sweep):
     assert len({start["run_id"] for start in starts}) == 2
 
 
+@pytest.mark.long
 def test_a_failing_run_stops_no_other_and_is_told_at_the_end(sweep):
     folder, done = sweep
     states = sorted((run.config.optimizer.lr, run.state) for run in find_runs([folder]))
@@ -151,6 +153,7 @@ def test_a_sweep_of_runs_of_two_processes_starts_nothing_twice(tmp_path):
     wait_until(lambda: started.pid not in {session for _, _, session in processes()}, seconds=20)
 
 
+@pytest.mark.long
 def test_a_sweep_cannot_be_written_where_no_folder_can_be_made(tmp_path):
     (tmp_path / "runs").write_text("in the way")
     done = attncompare("train", "-m", *SMOKE, "seed=1,2", cwd=tmp_path)
@@ -164,7 +167,7 @@ def test_fresh_without_a_sweep_is_refused(cli):
 
 def test_cases_are_trained_one_after_another(cli, monkeypatch):
     given = []
-    monkeypatch.setattr("attncompare.sweep.start.start", lambda jobs, *_, **__: given.extend(jobs))
+    monkeypatch.setattr("attncompare.sweep.folder.start", lambda jobs, *_, **__: given.extend(jobs))
     code, _, err = cli("train", "experiment=negative_control", "task=translation", "trainer=smoke")
     assert code == 0, err
     assert [(job.config.attention.name, job.config.seed) for job in given] == [

@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from commands import ENDLESS, Started, composed_config, inspect
 from outcomes import assert_same
 from training_runs import NO_TRACKING, RUN
@@ -33,6 +34,7 @@ def test_the_command_goes_on_and_refuses_what_it_cannot(cli, uninterrupted):
         assert code == 2 and words in err and err.count("\n") == 1
 
 
+@pytest.mark.long
 def test_sigterm_writes_a_checkpoint_after_the_step_and_the_run_can_go_on(tmp_path):
     started = Started("train", *ENDLESS, *NO_TRACKING, "trainer.validate_every=1000000", cwd=tmp_path)
     started.wait_for("training step")

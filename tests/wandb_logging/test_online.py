@@ -9,7 +9,7 @@ from wandb_server import log_in, wandb_server
 from attncompare.errors import RunFailed
 from attncompare.record import Run
 from attncompare.wandb_logging import log_run, make_wandb_logger
-from attncompare.wandb_logging.comparison import ShownComparison, Table, show_comparison
+from attncompare.wandb_logging.comparison import show_comparison
 
 ID = "abcdefgh12345678"
 
@@ -74,12 +74,13 @@ def test_what_the_server_does_not_take_is_an_error_of_log_run(record, monkeypatc
 
 
 def test_a_comparison_is_shown_once_however_often_it_is_logged(monkeypatch, tmp_path):
-    tables, told = {"results": Table(["a", "b"], [[1, None], ["x", True]])}, ("p", None, "g", "it", "notes")
-    shown = ShownComparison("comparison-0123", *told, {"runs": ["a"]}, {"decided": 1}, "<p>page", tables)
+    page = tmp_path / "report.html"
+    page.write_text("<p>page")
+    settings = {"id": "comparison-0123", "project": "p", "group": "g", "name": "it", "config": {"runs": ["a"]}}
     with wandb_server(monkeypatch) as server:
         for _ in range(2):
-            assert show_comparison(tmp_path, shown, online=True).endswith("comparison-0123")
+            assert show_comparison(page, {"decided": 1}, online=True, **settings).endswith("comparison-0123")
         served = server.runs["comparison-0123"]
     assert len(served.rows) == 1 and served.summary["decided"] == 1
-    assert "wandb sync" in show_comparison(tmp_path, shown, online=False)
+    assert "wandb sync" in show_comparison(page, {"decided": 1}, online=False, **settings)
     assert len(list(tmp_path.glob("wandb/*run-*"))) == 1

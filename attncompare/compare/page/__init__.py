@@ -1,11 +1,8 @@
 """The page of a comparison: one self-contained HTML file.
 
-report.py   the file, from page.html.j2, page.css and page.js
-answer.py   which variant is better, whether that is real, what it costs
-charts.py   training curves, quality against cost, quality by length
-maps.py     the attention maps that fit
-samples.py  test items with the answers of all variants
-record.py   configs, environments, and how to repeat each run
+report.py   the file, from page.html.j2, page.css and page.js, and its first screen
+charts.py   training curves, quality against cost
+record.py   attention maps, sample outputs, configs, and how to repeat each run
 """
 
 from attncompare.compare.page.charts import Drawn, Style, curve_figures

@@ -1,14 +1,12 @@
-"""The data of the page's charts: training curves, quality against cost, quality by length. ``page.js`` draws them."""
+"""The data of the page's charts: training curves and quality against cost. ``page.js`` draws them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-import numpy as np
-
 from attncompare.compare.groups import Comparison
-from attncompare.compare.statistics import RESAMPLES, Items, estimate, read_items, resampled_sums, t_interval
+from attncompare.compare.statistics import t_interval
 from attncompare.compare.table import Column, ResultTable, Row
 from attncompare.record import Run
 from attncompare.tasks.metrics import Metric
@@ -16,39 +14,31 @@ from attncompare.text import COSTS
 
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _SYMBOLS = ("circle", "diamond", "square", "triangle")
-_MARKS = ("", "hollow", "striped", "hollow striped")
 _SPLITS = {"train": "training", "val": "validation"}
 _MOST_POINTS, _FEWEST_POINTS = 600, 40  # of a line; a screen shows no more
 _MOST_IN_ALL = 24_000  # points of one chart: a quarter of a megabyte
 _FEWEST_SEEDS = 3  # for a band: from two values, 95 % reach over thirteen times their distance
-_MOST_BUCKETS = 6
-_FEWEST_ITEMS = 25  # in a bucket of lengths: below, its figures say little
 
 Points = list[tuple[float, float]]
 
 
-# What all charts share.
-
-
 @dataclass(frozen=True)
 class Style:
-    """How a variant is drawn: color (``#rrggbb``), dash and symbol in charts, and the class of its swatch."""
+    """How a variant is drawn: color (``#rrggbb``), and dash and symbol in charts."""
 
     color: str
     dash: str = "solid"
     symbol: str = "circle"
-    mark: str = ""
 
 
 def styles(comparison: Comparison) -> dict[str, Style]:
-    """Return the style of each variant by its label; a color that comes again gets another dash, symbol and mark."""
-    used: dict[str, int] = {}
+    """Return the style of each variant by its label; a color that comes again gets another dash and symbol."""
+    colors = [variant.color for variant in comparison.variants]
     found = {}
-    for variant in comparison.variants:
-        turn = used.get(variant.color, 0) % len(_DASHES)
-        used[variant.color] = used.get(variant.color, 0) + 1
+    for place, variant in enumerate(comparison.variants):
+        turn = colors[:place].count(variant.color) % len(_DASHES)
         dash = "dot" if variant.same_as else _DASHES[turn]
-        found[variant.label] = Style(variant.color, dash, _SYMBOLS[turn], _MARKS[turn])
+        found[variant.label] = Style(variant.color, dash, _SYMBOLS[turn])
     return found
 
 
@@ -173,7 +163,6 @@ def pareto_data(comparison: Comparison, table: ResultTable) -> dict[str, Any] | 
     points = {name: [_point(row, name, column) for row in rows] for name, column in axes.items()}
     drawn = styles(comparison)
     return {
-        "note": "",  # page.js names the front
         "qualities": [_axis(name, axes[name], points[name]) for name in qualities],
         "costs": [_axis(name, axes[name], points[name]) for name in costs],
         "fronts": {f"{q}|{c}": front(list(zip(better[q], better[c], strict=True))) for q in qualities for c in costs},
@@ -189,10 +178,9 @@ def pareto_data(comparison: Comparison, table: ResultTable) -> dict[str, Any] | 
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Return the places of the points that no other one beats: at least as good in both, better in one.
+    """Return the places of the (quality, cost) that no other one beats in one without losing in the other, cheapest first.
 
-    Args:
-        points: quality and cost of each, both the higher the better; the cheapest comes first.
+    Of both, higher is better.
     """
 
     def beaten(q: float, c: float) -> bool:
@@ -223,114 +211,3 @@ def _point(row: Row, name: str, column: Column) -> dict[str, Any]:
     )
     value = shown(scale * (row.values[name] or 0.0))
     return {"value": value, "around": None if None in ends else ends, "text": column.format(row.values[name])}
-
-
-# Quality by length.
-
-
-def length_data(comparison: Comparison) -> dict[str, Any] | None:
-    """Return the charts of all figures by length of the test items; None where the records do not hold what it takes.
-
-    Items are cut into buckets by the words of their source, or by the text that they hold. Only metrics are shown that
-    mean the same for all variants, and for which every run has the sums of the same test items. At an equal budget there
-    are none: items were tested at the end of each run.
-    """
-    if comparison.budget is not None:
-        return None
-    runs = [run for variant in comparison.ranked for run in variant.runs]
-    rows = {run.path: run.items() for run in runs}
-    whole: dict[type[Metric], dict[Any, Items]] = {}
-    for metric in comparison.drawn:
-        found = {path: read_items(metric, own) for path, own in rows.items()}
-        items = {path: one for path, one in found.items() if one is not None}
-        if len(items) == len(found):
-            whole[metric] = items
-    unit, lengths = _lengths(runs[0], [items[runs[0].path] for items in whole.values()])
-    buckets = cut(lengths)
-    if buckets is None:
-        return None
-    charts = [
-        _by_length(comparison, metric, items, list(buckets.values()))
-        for metric, items in whole.items()
-        if all(set(one.ids) == lengths.keys() for one in items.values())
-    ]
-    if not charts:
-        return None
-    several = max(len(variant.runs) for variant in comparison.ranked) > 1
-    over = "over seeds" if several else f"over resampled items ({RESAMPLES} times)"
-    return {
-        "unit": unit,
-        "labels": list(buckets),
-        "counts": list(map(len, buckets.values())),
-        "charts": charts,
-        "note": f"Test items by {unit}, at least {_FEWEST_ITEMS} in a bucket. Bars: 95 % interval {over}.",
-    }
-
-
-def cut(lengths: Mapping[int, int]) -> dict[str, frozenset[int]] | None:
-    """Return up to six buckets of about as many items, at least 25 in each, by names such as "4–6".
-
-    None where there are too few items for two.
-    """
-    values = np.sort(np.fromiter(lengths.values(), dtype=np.int64, count=len(lengths)))
-    wanted = min(_MOST_BUCKETS, len(values) // _FEWEST_ITEMS)
-    starts: list[int] = []
-    for start in sorted({int(values[len(values) * place // wanted]) for place in range(wanted)}):
-        # A bucket reaches to the next start, so its size is known once that is chosen.
-        if not starts or np.count_nonzero((values >= starts[-1]) & (values < start)) >= _FEWEST_ITEMS:
-            starts.append(start)
-    if len(starts) > 1 and np.count_nonzero(values >= starts[-1]) < _FEWEST_ITEMS:
-        starts.pop()
-    if len(starts) < 2:
-        return None
-    buckets = {}
-    for low, end in zip(starts, [*starts[1:], int(values[-1]) + 1], strict=True):
-        ids = [one for one, length in lengths.items() if low <= length < end]
-        first, last = (choose(lengths[one] for one in ids) for choose in (min, max))
-        buckets[str(first) if first == last else f"{first}–{last}"] = frozenset(ids)
-    return buckets
-
-
-def _lengths(run: Run, metrics: Sequence[Items]) -> tuple[str, dict[int, int]]:
-    """Return the unit of length and each item's: words of the source where most have several, else its characters.
-
-    Without sources it is the text that the items hold, in bytes or tokens.
-    """
-    rows = run.predictions()
-    if rows and all(type(row.get("id")) is int and isinstance(row.get("source"), str) for row in rows):
-        words = {row["id"]: len(row["source"].split()) for row in rows}
-        if sum(count > 1 for count in words.values()) * 2 > len(words):
-            return "words of the source", words
-        return "characters of the source", {row["id"]: len(row["source"]) for row in rows}
-    for unit in ("bytes", "tokens"):
-        for items in metrics:
-            if unit in items.metric.sums:
-                column = items.sums_NF[:, items.metric.sums.index(unit)].astype(int).tolist()
-                return f"{unit} of the text", dict(zip(items.ids, column, strict=True))
-    return "", {}
-
-
-def _by_length(
-    comparison: Comparison, metric: type[Metric], items: Mapping[Any, Items], buckets: Sequence[frozenset[int]]
-) -> dict[str, Any]:
-    found, scale = styles(comparison), metric.scale()
-    lines: list[dict[str, Any]] = []
-    for variant in comparison.ranked:
-        ends = [_over_seeds([items[run.path].only(ids) for run in variant.runs]) for ids in buckets]
-        mean, low, high = (
-            [shown(None if e is None else scale * e) for e in column] for column in zip(*ends, strict=True)
-        )
-        lines.append({"label": variant.label, **vars(found[variant.label]), "mean": mean, "low": low, "high": high})
-    reach = [end for line in lines for name in ("mean", "low", "high") for end in line[name] if end is not None]
-    # No figure can be negative, though the interval of a few seeds may reach there.
-    axis = padded([max(0.0, end) for end in reach])
-    return {"key": metric.name, "title": metric.title, "unit": metric.describe(), "range": axis, "lines": lines}
-
-
-def _over_seeds(seeds: Sequence[Items]) -> tuple[float, float | None, float | None]:
-    """Return a bucket's figure with its interval: over the seeds, or of one seed over resampled items."""
-    if len(seeds) == 1:
-        low, high = np.nanquantile(seeds[0].value(resampled_sums(seeds[0].sums_NF)), (0.025, 0.975))
-        return seeds[0].figure, float(low), float(high)
-    over = estimate([one.figure for one in seeds])
-    return over.mean, *((over.interval.low, over.interval.high) if over.interval else (None, None))

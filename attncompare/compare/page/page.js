@@ -55,7 +55,7 @@ function written(value) {
 
 /**
  * Draw a chart into `node`, and again whenever its size changes; returns a function that draws it.
- * `describe({width, height})` gives {x, y, bands, lines, bars, marks, labels, shared}: an axis is {title, range, ticks: [[value, text]]},
+ * `describe()` gives {x, y, bands, lines, bars, marks, labels, shared}: an axis is {title, range},
  * points are [x, y] with null for a gap; a mark is {x, y, color, symbol, size, name, text}. With `shared`, the tip shows all marks at
  * one x, else the nearest mark alone.
  */
@@ -66,7 +66,7 @@ function chart(node, describe) {
     const width = node.clientWidth || 330, height = node.clientHeight || 250;
     const margin = { left: 62, right: 20, top: 10, bottom: 42 };
     const inner = { width: width - margin.left - margin.right, height: height - margin.top - margin.bottom };
-    const { x, y, bands = [], lines = [], bars = [], marks = [], labels = [], shared } = describe(inner);
+    const { x, y, bands = [], lines = [], bars = [], marks = [], labels = [], shared } = describe();
     const fx = (value) => margin.left + ((value - x.range[0]) / (x.range[1] - x.range[0])) * inner.width;
     const fy = (value) => margin.top + (1 - (value - y.range[0]) / (y.range[1] - y.range[0])) * inner.height;
     const path = (points) => points.map(([a, b], place) => (b === null ? '' : `${place && points[place - 1][1] !== null ? 'L' : 'M'}${fx(a).toFixed(1)} ${fy(b).toFixed(1)}`)).join('');
@@ -75,14 +75,13 @@ function chart(node, describe) {
     node.append(tip);
     tip.hidden = true;
     const bottom = height - margin.bottom, right = width - margin.right;
-    for (const [value, text] of y.ticks || ticks(y.range, inner.height / 50).map((one) => [one, written(one)])) {
+    for (const value of ticks(y.range, inner.height / 50)) {
       draw(svg, 'line', { class: 'grid', x1: margin.left, x2: right, y1: fy(value), y2: fy(value) });
-      draw(svg, 'text', { class: 'tick', x: margin.left - 6, y: fy(value) + 4, 'text-anchor': 'end' }, text);
+      draw(svg, 'text', { class: 'tick', x: margin.left - 6, y: fy(value) + 4, 'text-anchor': 'end' }, written(value));
     }
-    for (const [value, text] of x.ticks || ticks(x.range, inner.width / 90).map((one) => [one, written(one)])) {
+    for (const value of ticks(x.range, inner.width / 90)) {
       draw(svg, 'line', { class: 'grid', x1: fx(value), x2: fx(value), y1: margin.top, y2: bottom });
-      const place = draw(svg, 'text', { class: 'tick', 'text-anchor': 'middle' });
-      text.split('\n').forEach((line, row) => draw(place, 'tspan', { x: fx(value), y: bottom + 15 + 12 * row }, line));
+      draw(svg, 'text', { class: 'tick', x: fx(value), y: bottom + 15, 'text-anchor': 'middle' }, written(value));
     }
     draw(svg, 'text', { class: 'axis', x: margin.left + inner.width / 2, y: height - 5, 'text-anchor': 'middle' }, x.title);
     draw(svg, 'text', { class: 'axis', transform: `translate(13 ${margin.top + inner.height / 2}) rotate(-90)`, 'text-anchor': 'middle' }, y.title);
@@ -94,7 +93,7 @@ function chart(node, describe) {
     for (const { x: a, y: b, color, symbol, size } of marks) {
       if (size) draw(svg, 'path', { class: 'mark', d: SYMBOLS[symbol], transform: `translate(${fx(a)} ${fy(b)}) scale(${size})`, style: `fill:${color}` });
     }
-    for (const { x: a, y: b, dx, dy, text } of labels) draw(svg, 'text', { class: 'name', x: fx(a) + dx, y: fy(b) + dy }, text);
+    for (const { x: a, y: b, dx, dy, anchor, text } of labels) draw(svg, 'text', { class: 'name', x: fx(a) + dx, y: fy(b) + dy, 'text-anchor': anchor }, text);
     svg.addEventListener('pointerleave', () => { tip.hidden = true; });
     svg.addEventListener('pointermove', (event) => {
       const box = svg.getBoundingClientRect(), px = event.clientX - box.left, py = event.clientY - box.top;
@@ -148,7 +147,7 @@ function pareto(holder) {
   const option = ({ key, title }) => [key, title];
   const quality = choice(choices, 'Quality', qualities.map(option), () => redraw());
   const cost = choice(choices, 'Cost', costs.map(option), () => redraw());
-  redraw = chart(holder.querySelector('.chart'), ({ width, height }) => {
+  redraw = chart(holder.querySelector('.chart'), () => {
     const y = qualities[quality.selectedIndex], x = costs[cost.selectedIndex];
     const front = fronts[`${y.key}|${x.key}`].map((place) => points[place]);
     note.textContent = `Arrows point to the better end. On the front, where no other variant is better in one and at least as good in the other: ${front.map(({ label }) => label).join(', ')}.`;
@@ -157,59 +156,20 @@ function pareto(holder) {
       const [a, b] = at(point), across = point.at[x.key].around, along = point.at[y.key].around;
       return [along && { from: [a, along[0]], to: [a, along[1]], color: point.color }, across && { from: [across[0], b], to: [across[1], b], color: point.color }].filter(Boolean);
     });
-    const share = (value, [low, high]) => (value - low) / (high - low);
-    const pixels = points.map((point) => [share(at(point)[0], x.range) * width, (1 - share(at(point)[1], y.range)) * height]);
-    const places = placed(pixels, points.map(({ label }) => label), width);
+    // Labels stand inside, and those of neighbors in turn above and below their points.
+    const ordered = [...points].sort((one, other) => at(one)[0] - at(other)[0]);
+    const beside = (point) => (at(point)[0] > (x.range[0] + x.range[1]) / 2 ? { dx: -9, anchor: 'end' } : { dx: 9, anchor: 'start' });
     const title = (axis) => (axis.better === 'more' ? `${axis.text} →` : `← ${axis.text}`);
     return {
       x: { title: title(x), range: x.range }, y: { title: title(y), range: y.range }, bars,
       lines: [{ points: front.map(at), color: 'var(--am-soft)', dash: 'dot', width: 1.2 }],
       marks: points.map((point) => ({ x: at(point)[0], y: at(point)[1], color: point.color, symbol: point.symbol, size: 1.1, text: `${point.label}: ${y.title} ${point.at[y.key].text}, ${x.title} ${point.at[x.key].text}` })),
-      labels: points.map((point, place) => ({ x: at(point)[0], y: at(point)[1], text: point.label, ...places[place] })),
+      labels: points.map((point) => ({ x: at(point)[0], y: at(point)[1], text: point.label, dy: ordered.indexOf(point) % 2 ? 14 : -6, ...beside(point) })),
     };
   });
 }
 
-/** For each point the side on which its label covers no point and no label before it, else the first side. */
-function placed(pixels, labels, width) {
-  const context = make('canvas').getContext('2d');
-  context.font = '12px system-ui, sans-serif';
-  const taken = pixels.map(([left, top]) => [left - 6, top - 6, left + 6, top + 6]);
-  const apart = (a, b) => a[2] < b[0] || b[2] < a[0] || a[3] < b[1] || b[3] < a[1];
-  return pixels.map(([left, top], place) => {
-    const wide = context.measureText(labels[place]).width;
-    const sides = [[9, 4], [-9 - wide, 4], [-wide / 2, -10], [-wide / 2, 19], [7, -8], [7, 16], [-7 - wide, -8], [-7 - wide, 16]]
-      .map(([dx, dy]) => ({ dx, dy, box: [left + dx, top + dy - 11, left + dx + wide, top + dy + 3] }));
-    const free = ({ box }) => box[0] >= 0 && box[2] <= width && taken.every((other, index) => index === place || apart(box, other));
-    const { dx, dy, box } = sides.find(free) || sides[0];
-    taken.push(box);
-    return { dx, dy };
-  });
-}
-
-/** Quality by length: one line for each variant over buckets of length, with intervals, side by side inside a bucket. */
-function lengths(holder, hidden) {
-  const { unit, labels, counts, charts } = dataOf(holder.dataset.lengths);
-  let redraw = () => {};
-  const select = choice(holder.querySelector('.choices'), 'Quality', charts.map(({ key, title }) => [key, title]), () => redraw());
-  redraw = chart(holder.querySelector('.chart'), () => {
-    const { unit: axis, range, lines } = charts[select.selectedIndex];
-    const shown = lines.filter(({ label }) => !hidden.has(label));
-    const across = (bucket, place) => bucket + (shown.length > 1 ? 0.5 * (place / (shown.length - 1) - 0.5) : 0);
-    const points = shown.map((line, place) => line.mean.map((mean, bucket) => ({ line, bucket, mean, x: across(bucket, place), low: line.low[bucket], high: line.high[bucket] })));
-    const all = points.flat().filter(({ mean }) => mean !== null);
-    return {
-      x: { title: `${unit}; items`, range: [-0.5, labels.length - 0.5], ticks: labels.map((label, place) => [place, `${label}\nn ${counts[place]}`]) },
-      y: { title: axis, range: range || [0, 1] },
-      lines: points.map((own, place) => ({ points: own.map(({ x, mean }) => [x, mean]), color: shown[place].color, dash: shown[place].dash, width: 1.4 })),
-      bars: all.filter(({ low }) => low !== null).map(({ line, x, low, high }) => ({ from: [x, Math.max(low, range[0])], to: [x, high], color: line.color })),
-      marks: all.map(({ line, bucket, x, mean }) => ({ x, y: mean, color: line.color, symbol: line.symbol, size: 0.7, text: `${line.label}, ${labels[bucket]}: ${written(mean)}` })),
-    };
-  });
-  return redraw;
-}
-
-// The buttons above the curves show and hide a variant in them and in the chart by length.
+// The buttons above the curves show and hide a variant in them.
 for (const block of document.querySelectorAll('[data-charts]')) {
   const off = block.querySelectorAll('.keys [aria-pressed="false"]');
   const hidden = new Set([...off].map((button) => button.dataset.label));
@@ -218,7 +178,6 @@ for (const block of document.querySelectorAll('[data-charts]')) {
     return [...holder.querySelectorAll('.chart')].map((node, place) => curve(node, figures[place], hidden));
   });
   block.querySelectorAll('[data-pareto]').forEach(pareto);
-  redraw.push(...[...block.querySelectorAll('[data-lengths]')].map((holder) => lengths(holder, hidden)));
   for (const button of block.querySelectorAll('.keys button')) {
     button.addEventListener('click', () => {
       const { label } = button.dataset, shown = hidden.delete(label) || !hidden.add(label);

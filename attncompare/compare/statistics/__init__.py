@@ -7,14 +7,13 @@ items.py    two variants on the same test items: bootstrap and randomization
 """
 
 from attncompare.compare.statistics.family import correct, independent_blocks
-from attncompare.compare.statistics.items import MOST_ITEMS, Items, item_test, read_items, resampled_sums
-from attncompare.compare.statistics.results import ALPHA, RESAMPLES, Difference, Estimate, Interval, ItemTest
+from attncompare.compare.statistics.items import MOST_ITEMS, Items, item_test, read_items
+from attncompare.compare.statistics.results import ALPHA, Difference, Estimate, Interval, ItemTest
 from attncompare.compare.statistics.seeds import difference, estimate, t_interval
 
 __all__ = [
     "ALPHA",
     "MOST_ITEMS",
-    "RESAMPLES",
     "Difference",
     "Estimate",
     "Interval",
@@ -26,6 +25,5 @@ __all__ = [
     "independent_blocks",
     "item_test",
     "read_items",
-    "resampled_sums",
     "t_interval",
 ]

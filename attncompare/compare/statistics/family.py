@@ -1,16 +1,9 @@
 """Correction for all comparisons of a family: joint sign flips, which decide, and Holm's beside them.
 
 Westfall and Young's (1993) step-down maximum, with the sign flips of Romano and Wolf (2005): one choice of signs per seed
-is applied to all comparisons at once, and each is judged by how large the *largest* statistic becomes. All pairs and all
-metrics of one comparison share seeds, so their dependence is used instead of paid for, and the smallest p is that of one
-comparison, 2 / 2**n, however many there are. (Holm's (1979) correction multiplies: with six seeds and ten comparisons it
-cannot get below 0.31.) The chance of even one wrong rejection stays at the level if the seed noise is symmetric;
-differences that are real do not disturb it.
-
-The statistic of a comparison is |sum of differences| / sqrt(sum of squares + a quarter of the metric's median sum of
-squares). Flips change neither sum of squares, so any such scale is valid. Without the second term the noise of a real
-difference is overrated, without the first one noisy variant hides all other ones; the mixture is that of Tusher et al.
-(2001).
+is applied to all comparisons at once, and each is judged by how large the *largest* statistic becomes. The statistic is
+|sum of differences| / sqrt(sum of squares + a quarter of the metric's median sum of squares); flips change neither sum of
+squares, so any such scale is valid. docs/statistics.md says why this mixture (Tusher et al. 2001), and why not Holm.
 """
 
 from collections.abc import Sequence
@@ -34,16 +27,16 @@ def correct(differences: Sequence[Difference], metrics: Sequence[str]) -> list[D
     the block of all paired ones, and every p is multiplied by the number of these blocks (Bonferroni); without any pairs
     it is Holm's correction.
 
-    Args:
-        differences: all of one family: all pairs of different models in all metrics of one comparison.
-        metrics: the metric of each.
+    A family is all pairs of different models in all ``metrics`` of one comparison, of which each difference has one.
     """
     tested = [place for place, one in enumerate(differences) if one.p is not None]
     joint = [place for place in tested if differences[place].paired]
     by_holm = dict(zip(tested, holm_p([differences[place].p or 0.0 for place in tested]), strict=True))
     by_family, blocks, comparisons = by_holm, independent_blocks(differences), 1.0
     if joint:
-        matrix_NM = _matrix([differences[place] for place in joint])
+        gaps = [differences[place].by_seed for place in joint]
+        seeds = sorted({seed for one in gaps for seed in one})
+        matrix_NM = np.array([[one.get(seed, 0.0) for one in gaps] for seed in seeds])  # no sign changes 0
         stepped = step_down_p(matrix_NM[None], np.array([metrics[place] for place in joint]))[0].tolist()
         bare = {place: differences[place].p or 0.0 for place in tested} | dict(zip(joint, stepped, strict=True))
         by_family = {place: min(1.0, p * blocks) for place, p in bare.items()}
@@ -112,9 +105,3 @@ def _weighted(differences_XNM: Floats, metrics_M: NDArray[np.str_]) -> Floats:
         scale = np.sqrt(squares + _SHARED * np.median(squares, axis=2, keepdims=True))
         weighted[:, :, metrics_M == metric] = scaled / np.where(scale > 0, scale, 1.0)
     return weighted
-
-
-def _matrix(differences: Sequence[Difference]) -> Floats:
-    """Return the differences (N, M) by seed; 0, which no sign changes, where a pair lacks a seed."""
-    seeds = sorted({seed for one in differences for seed in one.by_seed})
-    return np.array([[one.by_seed.get(seed, 0.0) for one in differences] for seed in seeds])

@@ -2,10 +2,7 @@
 2005), stratified over seeds.
 
 Each metric is a function of sums over test items, so any number of resampled test sets is a matrix product. An item is
-drawn, or changes sides, together with its figures by all seeds: each seed keeps its weight, and seeds that find the same
-item hard do not count as so many items. Items of a language model are documents, blocks of text that depend within and not
-between (block bootstrap), and losses are ratios of sums. The interval takes Hesterberg's (2015) expanded percentiles, as
-plain ones are too narrow for few items.
+drawn, or changes sides, together with its figures by all seeds. The interval takes Hesterberg's (2015) expanded percentiles.
 """
 
 import math
@@ -39,20 +36,10 @@ class Items:
     ids: tuple[int, ...]
     sums_NF: Floats
 
-    @property
-    def figure(self) -> float:
-        """The metric over all items, as the run's summary has it."""
-        return float(self.value(self.sums_NF.sum(0)))
-
     def value(self, sums: Floats) -> Floats:
         """Return the metric (...) of summed items (..., F); NaN where there is nothing to divide by."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return self.metric.value(sums)
-
-    def only(self, ids: frozenset[int]) -> "Items":
-        """Return the items with these ``ids`` alone."""
-        chosen = [place for place, one in enumerate(self.ids) if one in ids]
-        return Items(self.metric, tuple(self.ids[place] for place in chosen), self.sums_NF[chosen])
 
     @cached_property
     def resampled(self) -> Floats:
@@ -77,13 +64,10 @@ def read_items(metric: "type[Metric]", rows: Sequence[Mapping[str, Any]]) -> Ite
 
 
 def item_test(first: Mapping[int, Items], second: Mapping[int, Items]) -> ItemTest | None:
-    """Test the difference of two variants over test items, seed -> items of one metric.
+    """Test the difference of two variants over test items, seed -> items; None if there are fewer than 20, or no seeds.
 
     Common seeds are paired; without any, seeds in ascending order are. What has no partner is left out, and ``method``
     says how many seeds were used.
-
-    Returns:
-        None if there are fewer than 20 items, or no seeds.
 
     Raises:
         Refused: if the runs were tested on different items.
@@ -100,42 +84,29 @@ def item_test(first: Mapping[int, Items], second: Mapping[int, Items]) -> ItemTe
     count = len(items.ids)
     if count < FEWEST_ITEMS:
         return None
-    observed = float(_mean_gap([(a.sums_NF.sum(0), b.sums_NF.sum(0)) for a, b in pairs], items))
-    drawn_R = _mean_gap([(a.resampled, b.resampled) for a, b in pairs], items)
+
+    def mean_gap(sums: list[tuple[Floats, Floats]]) -> Floats:
+        """Return the mean over seeds of first minus second, of the sums (..., F) of each."""
+        mean: Floats = np.array([items.value(one) - items.value(other) for one, other in sums]).mean(0)
+        return mean
+
+    whole = [(a.sums_NF.sum(0), b.sums_NF.sum(0)) for a, b in pairs]
+    observed = float(mean_gap(whole))
+    drawn_R = mean_gap([(a.resampled, b.resampled) for a, b in pairs])
     # The share of resamples beyond each end of the interval.
     tail = float(ndtr(math.sqrt(count / (count - 1)) * stdtrit(count - 1, (1 - LEVEL) / 2)))
     low, high = np.quantile(drawn_R, [tail, 1 - tail])
-    swapped_R = _mean_gap([_swapped(a, b) for a, b in pairs], items)
+    moved = [b.halves - a.halves for a, b in pairs]  # a random half of the items changes sides
+    swapped_R = mean_gap([(a + half, b - half) for (a, b), half in zip(whole, moved, strict=True)])
     extreme = int((np.abs(swapped_R) >= abs(observed) - 1e-9 * max(1.0, abs(observed))).sum())
     method = f"paired bootstrap and approximate randomization, {RESAMPLES} resamples, seeds: {len(pairs)}"
     interval = Interval(float(low), float(high), LEVEL, "bootstrap, expanded percentiles")
     return ItemTest(observed, interval, (1 + extreme) / (1 + RESAMPLES), count, method)
 
 
-def _mean_gap(pairs: list[tuple[Floats, Floats]], items: Items) -> Floats:
-    """Return the mean over seeds of first minus second, of the sums (..., F) of each."""
-    mean: Floats = np.array([items.value(first) - items.value(second) for first, second in pairs]).mean(0)
-    return mean
-
-
-def _swapped(first: Items, second: Items) -> tuple[Floats, Floats]:
-    """Return the sums (R, F) of both sides after a random half of the items has changed sides."""
-    moved_RF = second.halves - first.halves
-    return first.sums_NF.sum(0) + moved_RF, second.sums_NF.sum(0) - moved_RF
-
-
-def resampled_sums(sums_NF: Floats) -> Floats:
-    """Return sums (R, F) over N items drawn with replacement, of any number of items."""
-    return _draws(generator(), len(sums_NF)) @ sums_NF
-
-
 @lru_cache(maxsize=2)
 def _plan(items: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """Return how often each item stands in each resample, and which half each belongs to (both R, N)."""
     random = generator()
-    drawn = _draws(random, items).astype(np.uint16)
+    drawn = random.multinomial(items, np.full(items, 1 / items), size=RESAMPLES).astype(np.uint16)
     return drawn, random.integers(0, 2, size=(RESAMPLES, items)).astype(np.uint16)
-
-
-def _draws(random: np.random.Generator, items: int) -> NDArray[np.int64]:
-    return random.multinomial(items, np.full(items, 1 / items), size=RESAMPLES)

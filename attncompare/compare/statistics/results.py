@@ -63,21 +63,16 @@ class Difference:
     """First minus second, of one pair of variants in one metric, in the metric's own unit.
 
     Attributes:
-        mean: difference of the means; NaN or infinite where a run diverged.
         interval: of the mean, over seeds: Student's t for pairs, Welch's otherwise.
         n: number of pairs of seeds, or of seeds in the smaller group.
-        paired: whether each pair shares its seed.
         p: exact two-sided test over seeds, of this pair alone.
         smallest_p: the smallest p that so many seeds can reach.
         p_holm: p, corrected for all comparisons by Holm.
         effect_size: paired: d_z, mean over standard deviation of the differences; unpaired: Cohen's d, over the pooled
             standard deviation; both with Hedges' correction for few seeds.
-        probability_of_improvement: that a seed of the first is better than a seed of the second; 0.5 is a tie.
-        items: the test over test items.
         more_seeds: about how many further seeds would decide it; None if decided, or if it cannot be said.
         p_family: p, corrected for all comparisons by joint sign flips: this one decides.
         by_seed: paired: the difference of each seed.
-        test: how ``p`` was made.
         untestable: why the figures cannot be tested, of however many seeds.
 
     One seed gives ``mean`` alone; all other figures are None.
@@ -91,7 +86,6 @@ class Difference:
     smallest_p: float | None = None
     p_holm: float | None = None
     effect_size: float | None = None
-    probability_of_improvement: float | None = None
     items: ItemTest | None = None
     more_seeds: int | None = None
     p_family: float | None = None

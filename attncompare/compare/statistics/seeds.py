@@ -1,17 +1,8 @@
 """Statistics over seeds: one variant (mean and interval), and one pair of variants (test, interval, effect, power).
 
-**Interval of a mean.** The bootstrap-t (Efron and Tibshirani 1993, section 12.5): the bootstrap distribution of the
-studentized mean. The plain percentile bootstrap of five normal values covers 85 % instead of 95 %, Hesterberg's (2015)
-expanded percentiles 93 %; the bootstrap-t covers 94 to 96 % from five values on. Below five values, and among ties, too
-many resamples repeat one value: there it is Student's t.
-
-**Pairs with common seeds.** The exact sign-flip test (Fisher 1935, section 21) of the mean difference: if two variants are
-equal, each seed's difference is as likely to be its negative. p is the share of choices of signs whose mean is at least as
-far from zero as the observed one. Among n seeds the observed choice and its mirror image always count: p >= 2 / 2**n.
-
-**Pairs without.** Permutation of labels (Pitman 1937): if two variants are equal, each figure could as well belong to the
-other. p is the share of deals whose Welch t is at least as far from zero; the studentized statistic keeps the test near its
-level where only the noise differs (Janssen 1997).
+A mean's interval is the bootstrap-t (Efron and Tibshirani 1993, 12.5): that of plain percentiles covers 85 % of five normal
+values. Pairs with common seeds are tested by exact sign flips (Fisher 1935, 21), so that p >= 2 / 2**n; others by
+permutation of labels (Pitman 1937) with Welch's t, which keeps its level where only the noise differs (Janssen 1997).
 """
 
 import math
@@ -43,9 +34,6 @@ _ALL_RESAMPLES_UP_TO = 8  # 6,435 different ones
 _TIE = 1e-9  # sums that differ by less, of differences scaled to 1 at most, are the same sum in another order
 
 Floats = NDArray[np.float64]
-
-
-# One variant.
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -84,14 +72,17 @@ def bootstrap_t(values_XN: Floats) -> tuple[Floats, Floats]:
     errors_XR = np.sqrt(np.maximum((units_XN**2) @ counts_RN.T / n - means_XR**2, 0.0) / (n - 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         t_XR = np.where(errors_XR > 1e-7, means_XR / errors_XR, np.copysign(np.inf, means_XR))
-    tail = (1 - LEVEL) / 2
-    lower_X, upper_X = _quantiles(t_XR, share_R, tail), _quantiles(t_XR, share_R, 1 - tail)
-    error_X = sd_X1[:, 0] / math.sqrt(n)
-    spread_X = error_X > 0
-    low_X, high_X = mean_X1[:, 0].copy(), mean_X1[:, 0].copy()
-    low_X[spread_X] -= upper_X[spread_X] * error_X[spread_X]
-    high_X[spread_X] -= lower_X[spread_X] * error_X[spread_X]
-    return low_X, high_X
+    order_XR = np.argsort(t_XR, axis=1)
+    reached_XR = np.cumsum(share_R[order_XR], axis=1)
+    mean_X, error_X = mean_X1[:, 0], sd_X1[:, 0] / math.sqrt(n)
+
+    def end(at: float) -> Floats:
+        """Return the mean less the weighted quantile of each row, in standard errors; the mean where there is no spread."""
+        place_X1 = np.take_along_axis(order_XR, (reached_XR >= at - 1e-12).argmax(1)[:, None], axis=1)
+        t_X = np.take_along_axis(t_XR, place_X1, axis=1)[:, 0]
+        return mean_X - np.where(error_X > 0, t_X, 0.0) * error_X
+
+    return end((1 + LEVEL) / 2), end((1 - LEVEL) / 2)
 
 
 @lru_cache
@@ -103,17 +94,6 @@ def _resamples(n: int) -> tuple[Floats, Floats]:
     counts = np.array([np.bincount(c, minlength=n) for c in combinations_with_replacement(range(n), n)], np.float64)
     logs = math.lgamma(n + 1) - n * math.log(n) - np.vectorize(math.lgamma)(counts + 1).sum(1)
     return counts, np.exp(logs)
-
-
-def _quantiles(values_XR: Floats, share_R: Floats, at: float) -> Floats:
-    """Return the weighted quantile of each row."""
-    order = np.argsort(values_XR, axis=1)
-    reached = np.cumsum(share_R[order], axis=1) >= at - 1e-12
-    place = np.take_along_axis(order, reached.argmax(1)[:, None], axis=1)
-    return np.take_along_axis(values_XR, place, axis=1)[:, 0]
-
-
-# Pairs with common seeds.
 
 
 @lru_cache(maxsize=4)
@@ -142,9 +122,6 @@ def sign_flip_p(differences_XN: Floats) -> Floats:
 def smallest_sign_flip_p(n: int) -> float:
     """Return the smallest p that ``n`` pairs can reach."""
     return 2.0 ** (1 - n) if 2**n <= EXACT_LIMIT else 1 / EXACT_LIMIT
-
-
-# Pairs without common seeds.
 
 
 def permutation_p(first_XN: Floats, second_XM: Floats) -> Floats:
@@ -201,29 +178,20 @@ def _moments(values_XT: Floats, dealt_CT: Floats, n: int) -> tuple[Floats, Float
     return mean, np.maximum(variance, 0.0)
 
 
-# One pair of variants in one metric, before it is corrected for all comparisons.
-
-
 def difference(
     first: Mapping[int, float],
     second: Mapping[int, float],
     *,
-    higher_is_better: bool,
     items: ItemTest | None = None,
     untestable: str | None = None,
 ) -> Difference:
-    """Compare two variants by their figures, seed -> figure, at least one each.
+    """Compare two variants by their figures, seed -> figure, at least one each; not corrected for other comparisons.
 
     Common seeds make pairs, and other seeds are left out, if one variant has all seeds of the other, or if the pairs can
     reach as small a p as all figures without pairs; else all figures are used without. One seed gives the mean alone,
     and so does a figure that is NaN or infinite: leaving a diverged run out would favor its variant.
 
-    Args:
-        first: figures of the first variant.
-        second: figures of the second variant.
-        higher_is_better: what an improvement is.
-        items: the test over test items, where there is one.
-        untestable: why these figures must not be tested, if so: a run that is not among them diverged.
+    ``items`` is the test over test items, ``untestable`` why these figures must not be tested: another run diverged.
     """
     seeds = _common_seeds(set(first), set(second))
     a = np.array([first[seed] for seed in seeds or sorted(first)], dtype=np.float64)
@@ -235,12 +203,13 @@ def difference(
         return replace(bare, untestable=reason)
     if seeds:
         n, gaps = len(seeds), a - b
+        sd = float(gaps.std(ddof=1))
         found = replace(
             bare,
-            interval=t_interval(bare.mean, float(gaps.std(ddof=1)), n),
+            interval=t_interval(bare.mean, sd, n),
             p=float(sign_flip_p(gaps[None])[0]),
             smallest_p=smallest_sign_flip_p(n),
-            effect_size=_hedges(float(gaps.mean()), float(gaps.std(ddof=1)), n - 1),
+            effect_size=_hedges(float(gaps.mean()), sd, n - 1),
             by_seed=dict(zip(seeds, gaps.tolist(), strict=True)),
             test=f"sign flips, {'all' if 2**n <= EXACT_LIMIT else 'random'}",
         )
@@ -256,14 +225,7 @@ def difference(
             effect_size=_hedges(float(a.mean() - b.mean()), pooled, freedom),
             test=f"permutation of labels, {'all' if exact else 'random'}",
         )
-    found = replace(found, probability_of_improvement=probability_of_improvement(a, b, higher_is_better))
     return found if found.p is not None and found.p <= ALPHA else replace(found, more_seeds=more_seeds(found))
-
-
-def probability_of_improvement(first: Floats, second: Floats, higher_is_better: bool) -> float:
-    """Return the share of all pairs of seeds in which the first is better; ties count half (Agarwal et al. 2021, 4.3)."""
-    sign = np.sign(first[:, None] - second[None, :]) * (1 if higher_is_better else -1)
-    return float((sign + 1).mean() / 2)
 
 
 def _common_seeds(first: set[int], second: set[int]) -> list[int]:
@@ -288,9 +250,6 @@ def _hedges(mean: float, sd: float, freedom: int) -> float | None:
     return mean / sd * (1 - 3 / (4 * freedom - 1)) if sd > 0 else None
 
 
-# How many more seeds would decide it.
-
-
 def more_seeds(found: Difference, comparisons: float = 1.0, blocks: int = 1) -> int | None:
     """Return how many further seeds (of each variant) would decide a difference, or None where it cannot be said.
 
@@ -300,7 +259,7 @@ def more_seeds(found: Difference, comparisons: float = 1.0, blocks: int = 1) -> 
     Args:
         found: a difference that is not decided.
         comparisons: to how many independent ones the family amounts; the level of the t-test is divided by it.
-        blocks: by what the family multiplies every p, of however many seeds.
+        blocks: by what the family multiplies every p.
     """
     effect = found.effect_size
     if effect is None and found.mean != 0:

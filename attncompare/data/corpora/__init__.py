@@ -11,11 +11,7 @@ if TYPE_CHECKING:
 
 
 def load_corpus(config: DatasetConfig, data_seed: int) -> "Corpus":
-    """Return the corpus that a section ``data`` names (:meth:`attncompare.data.dataset.Dataset.load`).
-
-    Raises:
-        Refused: if it cannot be had, or lacks a split or a column.
-    """
+    """Return the corpus that a section ``data`` names; refused if it cannot be had, or lacks a split or a column."""
     dataset = load("datasets", config.name)
     corpus: Corpus = dataset(config, data_seed).load()
     for split in SPLITS:
@@ -23,9 +19,8 @@ def load_corpus(config: DatasetConfig, data_seed: int) -> "Corpus":
         if rows is None:
             raise Refused(f"data={config.name}: load gave no split {split}; it needs {', '.join(SPLITS)}")
         for column in COLUMNS[dataset.kind]:
-            needs = f"data={config.name}: {split}: rows of {dataset.kind} need the column {column}"
-            if column not in rows.features:
-                raise Refused(f"{needs}, and there are: {', '.join(rows.column_names)}")
-            if getattr(rows.features[column], "dtype", None) not in ("string", "large_string"):
-                raise Refused(f"{needs} of text")
+            if getattr(rows.features.get(column), "dtype", None) not in ("string", "large_string"):
+                there = ", ".join(rows.column_names)
+                needs = f"data={config.name}: {split}: rows of {dataset.kind} need the column {column}"
+                raise Refused(f"{needs} of text, and there are: {there}")
     return corpus

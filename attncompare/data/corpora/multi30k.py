@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import model_validator
 
 from attncompare.data.dataset import DatasetConfig, PathOrNull
-from attncompare.data.files import FileData, Source, listed, origin_of, two_texts
+from attncompare.data.files import FileData, Sources, listed, two_texts
 from attncompare.errors import Refused
 
 if TYPE_CHECKING:
@@ -44,12 +44,9 @@ class Multi30k(FileData):
 
     def file_names(self) -> dict[str, tuple[str, str]]:
         """Return the names of the source's and the target's file of each split."""
-        config = self.config
-        form = "" if config.form == "raw" else f"{config.form}."
+        config, form = self.config, "" if self.config.form == "raw" else f"{self.config.form}."
         splits = {"train": "train", "val": "val", "test": config.test}
-        return {
-            name: (f"{file}.{form}{config.source}", f"{file}.{form}{config.target}") for name, file in splits.items()
-        }
+        return {one: (f"{name}.{form}{config.source}", f"{name}.{form}{config.target}") for one, name in splits.items()}
 
     def addresses(self) -> dict[str, tuple[str, str]]:
         """Return where these files are published: the raw ones are packed, the others are not."""
@@ -59,20 +56,12 @@ class Multi30k(FileData):
             for split, (source, target) in self.file_names().items()
         }
 
-    def sources(self) -> dict[str, tuple[Source, ...]]:
-        """Return the files in ``path``.
-
-        Raises:
-            Refused: if it is no folder, or lacks one of them.
-        """
+    def sources(self) -> Sources:
+        """Return the files in ``path``; refused if it lacks one of them."""
         if self.config.path is None:
             return {}
         folder = Path(self.config.path)
-        if not folder.is_dir():
-            raise Refused(f"data.path={folder} is no folder")
-        sources: dict[str, tuple[Source, ...]] = {
-            split: two_texts(folder, *names) for split, names in self.file_names().items()
-        }
+        sources: Sources = {split: two_texts(folder, *names) for split, names in self.file_names().items()}
         for path in (source.paths[0] for pair in sources.values() for source in pair):
             if not path.exists():
                 raise Refused(f"data.path={folder} lacks {path.name}: {listed(folder)}")
@@ -87,10 +76,6 @@ class Multi30k(FileData):
         from datasets import DatasetDict
 
         from attncompare.data.corpus import Corpus
-        from attncompare.data.hub import fetched
 
-        sources, addresses = self.sources(), self.addresses()
-        origin = origin_of(sources) if sources else {"addresses": [one for pair in addresses.values() for one in pair]}
-        for split, pair in ({} if sources else addresses).items():
-            sources[split] = tuple(Source("lines", (fetched(one, "data=multi30k"),)) for one in pair)
-        return Corpus(DatasetDict(self.rows(sources)), origin=origin)
+        rows, origin = self.read(self.addresses(), "lines")
+        return Corpus(DatasetDict(rows), origin=origin)

@@ -1,11 +1,10 @@
 """The dataset ``pairs``: parallel text of the user's own, from files or from the hub."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import model_validator
 
-from attncompare.data.files import Column, OwnData, OwnDataConfig, Source, pair_files
+from attncompare.data.files import Column, OwnData, OwnDataConfig
 
 if TYPE_CHECKING:
     from attncompare.data.reading import Columns
@@ -34,11 +33,6 @@ class Pairs(OwnData):
     def __init__(self, config: "Pairs.Config", data_seed: int) -> None:
         super().__init__(config, data_seed)
         self.blank = config.keep_empty
-
-    def sources(self) -> dict[str, tuple[Source, ...]]:
-        """Return the files of each split (:func:`pair_files`)."""
-        path = self.config.path
-        return pair_files(Path(path), self.names(), self.config.source, self.config.target) if path else {}
 
     def columns(self) -> "Columns":
         """Return the two columns."""

@@ -36,11 +36,7 @@ class Pydocs(Dataset):
     config: Config
 
     def load(self) -> "Corpus":
-        """Read the docstrings; see :meth:`Dataset.load`.
-
-        Raises:
-            Refused: if this Python comes without the source of its library.
-        """
+        """Read the docstrings; refused if this Python comes without the source of its library."""
         from attncompare.data.corpus import corpus
 
         folder, config, seed = Path(sysconfig.get_path("stdlib")), self.config, self.data_seed

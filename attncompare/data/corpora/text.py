@@ -1,12 +1,11 @@
 """The dataset ``text``: documents of the user's own, from files or from the hub, in one line for a language model."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import model_validator
 
 from attncompare.config.values import PositiveOrNull
-from attncompare.data.files import Column, OwnData, OwnDataConfig, Source, text_files
+from attncompare.data.files import Column, OwnData, OwnDataConfig
 
 if TYPE_CHECKING:
     from attncompare.data.reading import Columns
@@ -37,10 +36,6 @@ class Text(OwnData):
     def __init__(self, config: "Text.Config", data_seed: int) -> None:
         super().__init__(config, data_seed)
         self.first = config.max_documents
-
-    def sources(self) -> dict[str, tuple[Source, ...]]:
-        """Return the files of each split (:func:`text_files`)."""
-        return text_files(Path(self.config.path), self.names()) if self.config.path else {}
 
     def columns(self) -> "Columns":
         """Return the one column."""

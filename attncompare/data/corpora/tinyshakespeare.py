@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from attncompare.config.values import SplitFraction, SplitFractionOrZero
 from attncompare.data.dataset import DatasetConfig, PathOrNull
-from attncompare.data.files import FileData, Source, origin_of
+from attncompare.data.files import FileData, Source, Sources
 
 if TYPE_CHECKING:
     from attncompare.data.corpus import Corpus
@@ -28,7 +28,7 @@ class Tinyshakespeare(FileData):
 
     config: Config
 
-    def sources(self) -> dict[str, tuple[Source, ...]]:
+    def sources(self) -> Sources:
         """Return the one file, which is ``path`` or stands in it."""
         if self.config.path is None:
             return {}
@@ -45,11 +45,8 @@ class Tinyshakespeare(FileData):
         With ``test_fraction=0`` there is no text for test, and val is read again in its place.
         """
         from attncompare.data.corpus import Corpus, with_fractions
-        from attncompare.data.hub import fetched
 
-        sources = self.sources()
-        origin = origin_of(sources) if sources else {"addresses": [ADDRESS]}
-        rows = self.rows(sources or {"train": (Source("document", (fetched(ADDRESS, "data=tinyshakespeare"),)),)})
+        rows, origin = self.read({"train": (ADDRESS,)}, "document")
         fractions = {"val": self.config.val_fraction, "test": self.config.test_fraction or None}
         splits = with_fractions(rows, fractions, self.data_seed)  # one text is cut, and nothing drawn
         return Corpus(splits, stream=True, test_is_val=not self.config.test_fraction, origin=origin)

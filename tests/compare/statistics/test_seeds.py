@@ -11,7 +11,6 @@ from attncompare.compare.statistics.seeds import (
     bootstrap_t,
     permutation_p,
     power,
-    probability_of_improvement,
     sign_choices,
     sign_flip_p,
     smallest_permutation_p,
@@ -30,10 +29,6 @@ def test_mean_and_standard_deviation():
     assert found.sd == pytest.approx(np.std([1, 2, 3, 4, 5, 9], ddof=1))
     assert found.interval.low < 4 < found.interval.high
     assert (found.interval.level, found.interval.method) == (0.95, "bootstrap-t")
-
-
-def test_one_figure_has_no_spread():
-    assert (estimate([3.5]).mean, estimate([3.5]).sd, estimate([3.5]).interval) == (3.5, None, None)
 
 
 def test_few_seeds_and_ties_get_students_interval():
@@ -78,7 +73,7 @@ def test_the_bootstrap_tries_all_resamples_as_drawing_many_would():
     assert estimate(more) == estimate(more)
 
 
-@pytest.mark.parametrize("n", [2, 3, 6, 9])
+@pytest.mark.parametrize("n", [2, 6])
 def test_sign_flips_are_scipys_exact_test(n):
     for differences in (RANDOM.standard_normal(n), RANDOM.integers(-2, 3, n) / 10):
         expected = scipy.stats.permutation_test(
@@ -87,18 +82,11 @@ def test_sign_flips_are_scipys_exact_test(n):
         assert sign_flip_p(differences[None])[0] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("n", "smallest"), [(1, 1.0), (2, 0.5), (5, 0.0625), (6, 0.03125), (8, 2 / 256)])
+@pytest.mark.parametrize(("n", "smallest"), [(1, 1.0), (5, 0.0625), (6, 0.03125)])
 def test_the_smallest_p_is_reached_when_all_seeds_agree(n, smallest):
     assert smallest_sign_flip_p(n) == smallest
     assert sign_flip_p(np.arange(1.0, n + 1)[None])[0] == smallest
     assert sign_flip_p(-np.full((1, n), 0.1))[0] == smallest
-
-
-def test_six_seeds_reject_only_when_all_agree():
-    agreeing = np.abs(RANDOM.standard_normal((200, 6)))
-    assert (sign_flip_p(agreeing) <= 0.05).all()
-    agreeing[:, 2] *= -1e-3
-    assert (sign_flip_p(agreeing) > 0.05).all()
 
 
 def test_no_difference_has_p_one():
@@ -115,7 +103,7 @@ def test_many_seeds_are_drawn_always_the_same_and_close_to_students():
     assert sign_flip_p(np.ones((1, 30)))[0] == smallest_sign_flip_p(30) == 2**-16
 
 
-@pytest.mark.parametrize(("n", "m"), [(2, 2), (3, 5), (2, 6), (3, 6), (2, 7), (6, 6), (9, 10)])
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (3, 5), (9, 10)])
 def test_labels_are_permuted_as_by_hand(n, m):
     first, second = 3 * RANDOM.standard_normal(n) + 1, RANDOM.standard_normal(m)
 
@@ -128,7 +116,7 @@ def test_labels_are_permuted_as_by_hand(n, m):
     assert permutation_p(first[None], second[None])[0] == pytest.approx(expected, abs=0.01 if n + m > 17 else 1e-9)
 
 
-@pytest.mark.parametrize(("n", "m"), [(2, 2), (3, 3), (3, 5), (6, 6)])
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (3, 5)])
 def test_the_smallest_p_of_labels_is_reached_when_groups_stand_apart(n, m):
     apart = permutation_p(RANDOM.random((1, n)), 100 + RANDOM.random((1, m)))[0]
     assert apart == pytest.approx(smallest_permutation_p(n, m))
@@ -145,7 +133,7 @@ def test_welchs_interval_is_scipys():
 
 
 def test_common_seeds_are_pairs():
-    found = difference(HIGH, LOW, higher_is_better=True)
+    found = difference(HIGH, LOW)
     gaps = [HIGH[seed] - LOW[seed] for seed in HIGH]
     assert (found.n, found.paired, found.p, found.smallest_p) == (6, True, 0.03125, 0.03125)
     assert found.mean == pytest.approx(np.mean(gaps))
@@ -157,34 +145,27 @@ def test_common_seeds_are_pairs():
 
 
 def test_the_other_way_round_is_the_mirror_image():
-    one, other = difference(HIGH, LOW, higher_is_better=True), difference(LOW, HIGH, higher_is_better=True)
+    one, other = difference(HIGH, LOW), difference(LOW, HIGH)
     assert other.mean == -one.mean
     assert other.p == one.p
     assert other.interval.low == pytest.approx(-one.interval.high)
     assert other.effect_size == pytest.approx(-one.effect_size)
-    assert other.probability_of_improvement == pytest.approx(1 - one.probability_of_improvement)
 
 
 def test_only_common_seeds_count_where_one_variant_has_all_of_the_other():
-    found = difference({**HIGH, 7: 1e9}, LOW, higher_is_better=True)
-    assert found.by_seed == difference(HIGH, LOW, higher_is_better=True).by_seed
+    found = difference({**HIGH, 7: 1e9}, LOW)
+    assert found.by_seed == difference(HIGH, LOW).by_seed
 
 
 @pytest.mark.parametrize("figure", [0.0, 1e9, -1e9])
 def test_seeds_alone_decide_whether_there_are_pairs(figure):
-    found = difference({**HIGH, 7: figure}, {**LOW, 8: -figure}, higher_is_better=True)
+    found = difference({**HIGH, 7: figure}, {**LOW, 8: -figure})
     assert not found.paired and found.n == 7
-
-
-def test_so_many_common_seeds_that_pairs_reach_as_far_make_pairs():
-    many = {seed: float(seed % 5) for seed in range(17)}
-    found = difference({**many, 20: 1.0}, {**many, 21: 1.0}, higher_is_better=True)
-    assert found.paired and found.n == 17
 
 
 @pytest.mark.parametrize("shift", [6, 5, 4, 1])  # common seeds: none, one, two, five
 def test_without_common_seeds_all_figures_count(shift):
-    found = difference(HIGH, {seed + shift: figure for seed, figure in LOW.items()}, higher_is_better=True)
+    found = difference(HIGH, {seed + shift: figure for seed, figure in LOW.items()})
     assert (found.n, found.paired, found.by_seed) == (6, False, {})
     assert found.smallest_p == pytest.approx(2 / math.comb(12, 6))
     assert found.p <= 0.05
@@ -194,7 +175,7 @@ def test_without_common_seeds_all_figures_count(shift):
 
 @pytest.mark.parametrize("second", [{1: 30.0}, {2: 30.0}, {1: 30.0, 2: 31.0, 3: 30.5}])
 def test_one_seed_gives_the_mean_alone(second):
-    found = difference({1: 31.0}, second, higher_is_better=True)
+    found = difference({1: 31.0}, second)
     mean = 31.0 - (30.0 if 1 in second else np.mean(list(second.values())))
     assert found == Difference(mean, None, 1, 1 in second)
     assert not found.decided
@@ -204,43 +185,20 @@ def test_one_seed_gives_the_mean_alone(second):
 @pytest.mark.parametrize("paired", [True, False])
 def test_a_diverged_run_makes_the_pair_untestable_and_says_so(odd, paired):
     other = LOW if paired else {seed + 10: figure for seed, figure in LOW.items()}
-    found = difference({**HIGH, 3: odd}, other, higher_is_better=False)
+    found = difference({**HIGH, 3: odd}, other)
     assert (found.p, found.interval, found.effect_size, found.more_seeds) == (None, None, None, None)
     assert found.untestable == f"the figure of seed 3 is {odd:g}"
 
 
-def test_improvement_is_a_share_of_pairs_and_ties_count_half():
-    first, second = np.array([1.0, 2.0]), np.array([1.0, 0.0])
-    assert probability_of_improvement(first, second, higher_is_better=True) == 3.5 / 4
-    assert probability_of_improvement(first, second, higher_is_better=False) == 0.5 / 4
-
-
 def test_five_seeds_that_agree_need_one_more():
-    found = difference({s: 10.0 + s / 10 for s in range(5)}, dict.fromkeys(range(5), 0.0), higher_is_better=True)
+    found = difference({s: 10.0 + s / 10 for s in range(5)}, dict.fromkeys(range(5), 0.0))
     assert (found.p, found.more_seeds) == (0.0625, 1)
-    constant = difference(dict.fromkeys(range(5), 1.0), dict.fromkeys(range(5), 0.0), higher_is_better=True)
+    constant = difference(dict.fromkeys(range(5), 1.0), dict.fromkeys(range(5), 0.0))
     assert (constant.effect_size, constant.more_seeds) == (None, 1)
-    unpaired = difference({0: 0.0, 1: 0.1, 2: 0.2}, {3: 9.0, 4: 9.1, 5: 9.2}, higher_is_better=True)
+    unpaired = difference({0: 0.0, 1: 0.1, 2: 0.2}, {3: 9.0, 4: 9.1, 5: 9.2})
     assert unpaired.more_seeds == 1
-
-
-def test_where_nothing_differs_no_number_of_seeds_is_named():
-    zero = dict.fromkeys(range(6), 0.0)
-    assert difference(zero, zero, higher_is_better=True).more_seeds is None
-    balanced = {seed: (-1.0) ** seed for seed in range(6)}
-    assert difference(balanced, zero, higher_is_better=True).more_seeds is None
-
-
-def test_smaller_effects_need_more_seeds():
-    noise = {0: 1.0, 1: -1.0, 2: 0.5, 3: -0.5, 4: 0.0, 5: 0.1}
-    needed = [
-        difference(
-            {s: x + shift for s, x in noise.items()}, dict.fromkeys(noise, 0.0), higher_is_better=True
-        ).more_seeds
-        for shift in (0.5, 0.4, 0.3)
-    ]
-    assert needed == sorted(needed)
-    assert needed[0] < needed[-1]
+    zero, balanced = dict.fromkeys(range(6), 0.0), {seed: (-1.0) ** seed for seed in range(6)}
+    assert difference(zero, zero).more_seeds is difference(balanced, zero).more_seeds is None  # nothing to decide
 
 
 def test_power_is_that_of_simulated_t_tests():
@@ -252,3 +210,9 @@ def test_power_is_that_of_simulated_t_tests():
     rejected = scipy.stats.ttest_ind(*both, axis=1).pvalue <= 0.01
     assert power(1.5, 6, False, 0.01) == pytest.approx(rejected.mean(), abs=0.015)
     assert [power(effect, 5, True, 0.05) for effect in (1e6, math.inf)] == [1, 1]
+
+
+def test_so_many_common_seeds_that_pairs_reach_as_far_make_pairs():
+    many = {seed: float(seed % 5) for seed in range(17)}
+    found = difference({**many, 20: 1.0}, {**many, 21: 1.0})
+    assert found.paired and found.n == 17

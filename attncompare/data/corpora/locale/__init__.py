@@ -39,11 +39,9 @@ class Locale(Dataset):
     def load(self) -> "Corpus":
         """Generate the corpus, a pure function of config, seed and the versions of babel and num2words.
 
-        Raises:
-            Refused: if a locale is unknown, or if it cannot give so many different phrases.
+        Refused if a locale is unknown, or if it cannot give so many different phrases.
         """
-        from attncompare.data.corpora.locale.language import Language, render, spans
-        from attncompare.data.corpora.locale.phrases import phrase
+        from attncompare.data.corpora.locale.phrases import Language, phrase, render, spans
         from attncompare.data.corpus import Pair, generated_pairs
 
         both = (Language(self.config.source, "data.source"), Language(self.config.target, "data.target"))
