@@ -1,9 +1,10 @@
 """Correction for all comparisons of a family: joint sign flips, which decide, and Holm's beside them.
 
 Westfall and Young's (1993) step-down maximum, with the sign flips of Romano and Wolf (2005): one choice of signs per seed
-is applied to all comparisons at once, and each is judged by how large the *largest* statistic becomes. The statistic is
-|sum of differences| / sqrt(sum of squares + a quarter of the metric's median sum of squares); flips change neither sum of
-squares, so any such scale is valid. docs/statistics.md says why this mixture (Tusher et al. 2001), and why not Holm.
+is applied to all comparisons at once, and each is judged by how large the *largest* statistic becomes. The statistic of
+n seeds is |sum d| / sqrt(sum d^2 + c), c being the median of sum d^2 - (sum |d|)^2 / n over the metric's comparisons;
+flips change none of these sums, so any such scale is valid. docs/statistics.md says why this mixture (Tusher et al. 2001),
+and why not Holm.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 from attncompare.compare.statistics.results import Difference
 from attncompare.compare.statistics.seeds import Floats, more_seeds, sign_choices
 
-_SHARED = 0.25
 _TIE = 1e-9
 _BLOCK = 2**22  # numbers held at once
 
@@ -102,6 +102,7 @@ def _weighted(differences_XNM: Floats, metrics_M: NDArray[np.str_]) -> Floats:
         largest = np.abs(of_metric).max((1, 2), keepdims=True)
         scaled = of_metric / np.where(largest > 0, largest, 1.0)
         squares = (scaled**2).sum(1, keepdims=True)
-        scale = np.sqrt(squares + _SHARED * np.median(squares, axis=2, keepdims=True))
+        centred = np.maximum(squares - np.abs(scaled).sum(1, keepdims=True) ** 2 / scaled.shape[1], 0.0)
+        scale = np.sqrt(squares + np.median(centred, axis=2, keepdims=True))
         weighted[:, :, metrics_M == metric] = scaled / np.where(scale > 0, scale, 1.0)
     return weighted

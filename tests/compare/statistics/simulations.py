@@ -46,15 +46,19 @@ def unpaired_rejections(times, n, m, shift=0.0, spread=1.0, noise=normal, seed=0
 
 
 def families(times, n, means, spreads=None, metrics=1, noise=normal, seed=0):
-    """Return (differences (X, N, M), metric of each, which are truly zero (M,)); the metrics of a run go together."""
+    """Return (differences (X, N, M), metric of each, which are truly zero (M,)); the metrics of a run go together.
+
+    ``means``: of each variant, or of each variant in each metric.
+    """
     random = np.random.default_rng(seed)
     shape = (times, n, len(means), 1)
     together, apart = noise(random, shape), noise(random, (*shape[:-1], metrics))
     figures = (together + 0.5 * apart) / np.sqrt(1.25) * np.array(spreads or [1.0] * len(means))[:, None]
-    figures = figures + np.array(means, dtype=float)[:, None]
+    means_KM = np.array([np.broadcast_to(mean, metrics) for mean in means], dtype=float)
+    figures = figures + means_KM
     first, second = np.array(list(combinations(range(len(means)), 2))).T
     differences = (figures[:, :, first] - figures[:, :, second]).reshape(times, n, -1)
-    zero = np.repeat(np.array(means)[first] == np.array(means)[second], metrics)
+    zero = (means_KM[first] == means_KM[second]).flatten()
     return differences, np.tile(np.arange(metrics).astype(str), len(first)), zero
 
 
@@ -70,6 +74,12 @@ def family_power(times, n, means, **options):
     """Return the share of the real differences that joint sign flips decide."""
     differences, metrics, zero = families(times, n, means, **options)
     return (step_down_p(differences, metrics) <= ALPHA)[:, ~zero].mean()
+
+
+def power_beside(times, n, far, **options):
+    """Return in how many cases a pair 2 apart is decided in each of 2 metrics, beside two equal variants and ``far`` ones."""
+    differences, metrics, _ = families(times, n, [0, 2, 0, 0, *far], metrics=2, **options)
+    return (step_down_p(differences, metrics) <= ALPHA)[:, :2].mean(0)
 
 
 def planned_power(times, n, means, **options):

@@ -15,6 +15,7 @@ from simulations import (
     normal,
     pair_rejections,
     planned_power,
+    power_beside,
     sentence_rejections,
     skewed,
     unpaired_rejections,
@@ -50,6 +51,12 @@ def test_intervals_cover_what_they_say():
 def test_a_real_difference_is_found():
     assert 1 - pair_rejections(QUICK, 8, shift=2) <= bound(0.2, QUICK)
     assert 1 - family_power(QUICK, 8, [2, 0]) <= bound(0.2, QUICK)
+
+
+@pytest.mark.parametrize("far", [[], [[40, 8]], [[40, 8], [-60, 12]]], ids=["none", "one", "two"])
+def test_a_variant_far_off_hides_no_difference_of_the_others(far):
+    for n, least in ((6, 0.3), (8, 0.7)):
+        assert (1 - power_beside(QUICK, n, far) <= bound(1 - least, QUICK)).all()
 
 
 def test_sentence_tests_keep_their_level_for_given_models():

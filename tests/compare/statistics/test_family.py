@@ -38,8 +38,9 @@ def test_what_has_no_p_is_no_part_of_the_family():
 def step_down_by_hand(differences_NM, metrics):
     n, m = differences_NM.shape
     squares = (differences_NM**2).sum(0)
-    shared = np.array([np.median(squares[metrics == metric]) for metric in metrics])
-    scaled = differences_NM / np.sqrt(squares + shared / 4)
+    centred = squares - np.abs(differences_NM).sum(0) ** 2 / n
+    shared = np.array([np.median(centred[metrics == metric]) for metric in metrics])
+    scaled = differences_NM / np.sqrt(squares + shared)
     observed = np.abs(scaled.sum(0))
     flipped = np.abs([(np.array(signs)[:, None] * scaled).sum(0) for signs in product([1, -1], repeat=n)])
     ps, largest = np.zeros(m), 0.0
