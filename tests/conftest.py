@@ -94,6 +94,21 @@ def cli(capsys, monkeypatch, tmp_path):
 
 
 @pytest.fixture
+def refused(cli):
+    """Run a command, hold it to a refusal in one printable line with exit code 2, and return that line."""
+
+    def run(*arguments):
+        code, out, err = cli(*arguments)
+        lines = [line for line in err.splitlines() if line.startswith("error: ")]
+        assert (code, out) == (2, "") and len(lines) == 1 and err.endswith(f"{lines[0]}\n"), err
+        assert "Traceback" not in err
+        assert lines[0].isprintable(), "a message gives no commands to a terminal"
+        return lines[0]
+
+    return run
+
+
+@pytest.fixture
 def size():
     """The sizes of a small transformer."""
     from variants import ModelSize

@@ -51,15 +51,3 @@ def translator_run(tmp_path_factory):
 def typed(monkeypatch):
     """Let standard input hold these bytes."""
     return lambda content: monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
-
-
-@pytest.fixture
-def refused(cli):
-    """Run a command, hold it to a refusal in one line, and return that line."""
-
-    def run(*arguments):
-        code, out, err = cli(*arguments)
-        assert (code, out) == (2, "") and err.startswith("error: ") and err.count("\n") == 1, err
-        return err
-
-    return run
