@@ -34,7 +34,7 @@ REFERENCE ?= reverse-additive
 reproduce: $(VENV)/installed
 	@$(BIN)/attncompare reproduce reference/$(REFERENCE)
 
-test: $(VENV)/installed
+test: $(VENV)/tests
 	$(BIN)/python -m pytest
 
 test-long: $(VENV)/extras
@@ -57,7 +57,7 @@ bench-gpu: $(VENV)/installed
 	    } > $(GPU_TABLES).part; mv $(GPU_TABLES).part $(GPU_TABLES); echo $(GPU_TABLES); \
 	fi
 
-lint: $(VENV)/installed
+lint: $(VENV)/tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -82,15 +82,20 @@ endef
 # $(call wanted,GROUPS): the requirements of pyproject.toml, one in a line: pip takes hashes for files only, so not for `.[dev]`.
 wanted = $(PYTHON) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*$(1), sep="\n")'
 
+# What running takes, and what builds the package itself without a network.
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(call venv,$(VENV))
 	$(BIN)/python $(PIP) $(CPU_TORCH) || echo "$(CPU_TORCH) with its known hash is not at hand: the next step takes the full build."
-	$(call wanted,p["dependencies"] + p["optional-dependencies"]["dev"]) | $(BIN)/python $(PIP) --requirement /dev/stdin
+	$(call wanted,p["dependencies"] + ["editables"] + ["hatchling"]) | $(BIN)/python $(PIP) --requirement /dev/stdin
 	$(BIN)/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
+$(VENV)/tests: $(VENV)/installed
+	$(call wanted,p["optional-dependencies"]["dev"]) | $(BIN)/python $(PIP) --requirement /dev/stdin
+	@touch $@
+
 # Ray brings thirty packages: only the long tests want it.
-$(VENV)/extras: $(VENV)/installed
+$(VENV)/extras: $(VENV)/tests
 	$(call wanted,p["optional-dependencies"]["ray"]) | $(BIN)/python $(PIP) --requirement /dev/stdin
 	@touch $@
 
