@@ -73,13 +73,13 @@ def _attend(parsed: argparse.Namespace) -> None:
 
     from attncompare.inference import writable_page, write_maps
     from attncompare.maps import print_maps
-    from attncompare.record import require_replaceable
+    from attncompare.record import PAGE_MARK, require_replaceable
 
     if parsed.html is not None:
         writable_page(parsed.html, "--html")
     trained = _load(parsed)
     page = parsed.html or trained.page("attend.html")
-    require_replaceable(page, f"--html {page}")
+    require_replaceable(page, f"--html {page}", PAGE_MARK)
     maps = trained.attention(parsed.sentence)
     print_maps(Console(), maps, parsed.layer, parsed.head)
     write_maps(trained, [maps], page, "--html")

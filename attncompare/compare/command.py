@@ -16,7 +16,7 @@ from attncompare.compare.groups import Comparison, compare_groups
 from attncompare.compare.page import write_report
 from attncompare.compare.table import print_comparison
 from attncompare.errors import AttnCompareError, Refused
-from attncompare.record import Run, not_started, require_replaceable, write_json
+from attncompare.record import PAGE_MARK, SWEEP_FILE, Run, not_started, require_replaceable, write_json
 from attncompare.text import printable
 from attncompare.wandb_logging.comparison import COMPARISON_ID, show_comparison
 
@@ -38,7 +38,7 @@ def compare(
 
     Args:
         paths: folders of runs, or folders that hold runs, such as a sweep's.
-        html: where the page goes; None: ``report.html`` in the innermost folder that holds all these runs.
+        html: where the page goes; None: see :func:`default_page`.
         force: compare runs that differ in more than attention and seed.
         data: where all of it goes as JSON, too.
         options: how to compare.
@@ -52,7 +52,7 @@ def compare(
     for line in not_started(paths):
         print(f"note: {printable(line)}", file=sys.stderr)
     page = html or default_page(gathered.runs)
-    require_replaceable(page, f"--html {page}")
+    require_replaceable(page, f"--html {page}", PAGE_MARK)
     if data is not None:
         require_replaceable(data, f"--json {data}")
     comparisons = compare_groups(gathered.runs, force, left_out=gathered.left_out, options=options)
@@ -76,10 +76,15 @@ def compare(
 
 
 def default_page(runs: Sequence[Run]) -> Path:
-    """Return ``report.html`` in the innermost folder that holds all ``runs``: a sweep's, or the day's, or ``runs/``."""
-    common = Path(os.path.commonpath([run.path.resolve().parent for run in runs]))
-    relative = os.path.relpath(common)
-    return (common if relative.startswith("..") else Path(relative)) / "report.html"
+    """Return ``report.html`` in the folder of the sweep that all ``runs`` belong to, else a file in the current folder.
+
+    Its name is the same for the same runs."""
+    folders = {run.path.resolve().parent for run in runs}
+    if len(folders) == 1 and ((folder := folders.pop()) / SWEEP_FILE).is_file():
+        relative = os.path.relpath(folder)
+        return (folder if relative.startswith("..") else Path(relative)) / "report.html"
+    names = "\n".join(sorted(str(run.path.resolve()) for run in runs))
+    return Path(f"comparison-{hashlib.sha256(names.encode()).hexdigest()[:8]}.html")
 
 
 def _show_in_wandb(comparisons: Sequence[Comparison], page: Path) -> str:

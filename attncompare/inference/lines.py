@@ -12,7 +12,7 @@ from typing import IO
 from attncompare.errors import Refused
 from attncompare.inference.trained import TrainedRun
 from attncompare.maps import MapSeries, ProbeMaps, maps_page
-from attncompare.record import require_replaceable, write_text
+from attncompare.record import PAGE_MARK, require_replaceable, write_text
 from attncompare.text import counted
 
 MOST_MAPS = 20
@@ -96,7 +96,7 @@ def writable_page(page: Path, option: str, outside: Path | None = None) -> Path:
         raise Refused(f"{option} {page}: inside of the run's folder, which is sealed; give a file elsewhere")
     if not page.parent.is_dir():
         raise Refused(f"{option} {page}: there is no folder {page.parent}")
-    require_replaceable(page, f"{option} {page}")
+    require_replaceable(page, f"{option} {page}", PAGE_MARK)
     return page
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from attncompare.config.plain_values import safe_json, safe_yaml
 from attncompare.record.archive import pack, unpack
 from attncompare.record.files import LIMIT, MEBIBYTE, WEIGHTS_LIMIT, create_folder, digest, new_folder, read_inside
-from attncompare.record.files import require_no_way_out, require_replaceable, require_writable
+from attncompare.record.files import PAGE_MARK, require_no_way_out, require_replaceable, require_writable
 from attncompare.record.files import write_bytes, write_json, write_json_lines, write_text, write_yaml
 from attncompare.record.log import RunLock, RunLog, is_locked
 from attncompare.record.provenance import Change, changes, environment, recorded_threads, said

@@ -159,12 +159,20 @@ def require_no_way_out(folder: Path) -> None:
             folders.remove("wandb")
 
 
-def require_replaceable(path: Path, what: str) -> None:
-    """Refuse to write to ``path``, called ``what``, where a folder, link, pipe or device is: only a file is replaced."""
+PAGE_MARK = b'<meta name="generator" content="attncompare">'
+"""Stands near the beginning of every page that is written, so that no other one is replaced."""
+_HEAD = 2000  # bytes
+
+
+def require_replaceable(path: Path, what: str, mark: bytes = b"") -> None:
+    """Refuse to write to ``path``, called ``what``, where something else than a file that begins with ``mark`` is."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             kind = "symbolic link" if path.is_symlink() else "folder" if path.is_dir() else "special file"
             raise Refused(f"{what}: a {kind} is there; give the name of a new file, or of one that may be replaced")
+        with path.open("rb") as file:
+            if mark not in file.read(_HEAD):
+                raise Refused(f"{what}: a file is there that attncompare has not written; give another name")
     except FileNotFoundError:
         return
     except OSError as error:

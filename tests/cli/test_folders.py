@@ -39,14 +39,17 @@ def sweep(trained):
 def test_a_page_replaces_files_and_nothing_else(cli, refused, trained, command):
     arguments = {"attend": (trained[0].path, "abc"), "compare": (trained[0].path,)}[command]
     Path("folder").mkdir()
-    Path("old.html").write_text("an older page")
+    older = '<!doctype html>\n<meta name="generator" content="attncompare">'
+    Path("old.html").write_text(older)
+    Path("own.html").write_text("a page of the user's own")
+    assert "own.html" in refused(command, *arguments, "--html", "own.html")
     Path("link").symlink_to("old.html")
     os.mkfifo("pipe")
     for name, kind in {"folder": "folder", "link": "symbolic link", "pipe": "pipe"}.items():
         line = refused(command, *arguments, "--html", name)
         assert f"--html {name}" in line and kind in line
     assert Path("link").is_symlink() and Path("pipe").is_fifo()
-    assert Path("old.html").read_text() == "an older page"
+    assert Path("old.html").read_text() == older
     Path(".old.html.tmp").symlink_to("precious")
     assert cli(command, *arguments, "--html", "old.html")[0] == 0
     assert Path("old.html").read_text().startswith("<!doctype html>") and not Path("precious").exists()

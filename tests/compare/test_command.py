@@ -145,6 +145,7 @@ def test_the_command_prints_tables_and_writes_the_page_into_the_sweep(
     monkeypatch.setenv("COLUMNS", "200")
     failed = make_run("sweep/lost", "attention=additive", "seed=2", state="failed", message="the loss is nan")
     sweep = ten_runs[0].path.parent
+    (sweep / "sweep.yaml").write_text("runs: []")
     compare([sweep])
     printed = capsys.readouterr().out
     assert "Translation" in printed and "Language model" in printed and "causal = scaled" in printed
@@ -166,11 +167,14 @@ def test_a_page_is_not_written_where_runs_are_refused_or_the_place_is_none(make_
     assert not list(tmp_path.rglob("*.html"))
 
 
-def test_the_page_goes_into_the_innermost_common_folder(make_run, tmp_path):
+def test_the_page_goes_into_the_folder_of_the_sweep_or_the_current_one(make_run, tmp_path):
     runs = [make_run("day/a"), make_run("day/b"), make_run("other/c")]
-    assert default_page(runs[:2]).resolve() == tmp_path / "runs" / "day" / "report.html"
-    assert default_page(runs[:1]).resolve() == tmp_path / "runs" / "day" / "report.html"
-    assert default_page(runs).resolve() == tmp_path / "runs" / "report.html"
+    names = {default_page(chosen) for chosen in (runs, runs[:2], runs[:1])}
+    assert len(names) == 3 and {name.parent for name in names} == {Path()}
+    assert default_page(runs[::-1]) == default_page(runs)
+    (tmp_path / "runs/day/sweep.yaml").write_text("runs: []")
+    assert default_page(runs[:2]).resolve() == tmp_path / "runs/day/report.html"
+    assert default_page(runs).parent == Path()
 
 
 @pytest.fixture
@@ -182,6 +186,7 @@ def sweep(make_run, tmp_path):
                 f"sweep/{name}{seed}", f"attention={name}", f"seed={seed}", test={"bleu": bleu + seed, "loss": loss}
             )
     make_run("sweep/lost", "attention=causal", state="failed", message="the loss is nan")
+    (tmp_path / "runs" / "sweep" / "sweep.yaml").write_text("runs: []")
     return tmp_path / "runs" / "sweep"
 
 
