@@ -56,6 +56,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def printable_lines(text: str) -> str:
+    """Return ``text`` with its line ends, and whatever else is no visible character spelled out."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def shortly(value: object, longest: int = 200) -> str:
     """Return ``value`` as text of at most ``longest`` characters and "...", "none" where there is nothing."""
     if value in (None, "", []):

@@ -14,6 +14,7 @@ from attncompare.cli import models, results, train
 from attncompare.cli.process import own_process
 from attncompare.errors import AttnCompareError, Refused
 from attncompare.registry import unknown
+from attncompare.text import printable_lines
 
 INTERRUPTED = 130
 
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         raise
     except AttnCompareError as error:
         if str(error):
-            print(f"error: {error}", file=sys.stderr)
+            print(printable_lines(f"error: {error}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from attncompare.cli.arguments import add_command, add_data, add_json, add_run, path
 from attncompare.cli.process import importing
 from attncompare.errors import Refused
+from attncompare.text import printable
 
 if TYPE_CHECKING:
     from attncompare.inference import TrainedRun
@@ -119,7 +120,7 @@ def _evaluate(parsed: argparse.Namespace) -> None:
     how = (f"{key}: {found[key]}" for key in ("beam", "stride") if found[key])
     print(", ".join((f"weights: {found['checkpoint']}", *how)))
     for name, value in found["metrics"].items():
-        print(f"{name:16}{value:12.4f}  {found['signatures'].get(name, '')}".rstrip())
+        print(f"{name:16}{value:12.4f}  {printable(found['signatures'].get(name, ''))}".rstrip())
     if parsed.json is not None:
         try:
             write_json(parsed.json, {"run": str(parsed.run), **found})

@@ -16,7 +16,7 @@ from attncompare.compare.gathering import left_out_note
 from attncompare.compare.groups import Comparison, Variant
 from attncompare.compare.statistics import Estimate
 from attncompare.compare.verdicts import Verdict, estimates, how_tested, in_order, verdict_notes, verdicts
-from attncompare.text import COSTS, PER_TOKEN_COSTS, TABLE_COSTS
+from attncompare.text import COSTS, PER_TOKEN_COSTS, TABLE_COSTS, printable_lines
 
 _EQUAL = {"parameters": "parameters", "flops": "training FLOPs", "time": "training time"}
 _WIDE = 118  # columns in which mean and spread fit on one line
@@ -130,14 +130,14 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
     """Print the table of ``comparison``, its verdicts, the decided ones first, and its notes."""
     table = result_table(comparison)
     console.print(_rich_table(table, console.width))
-    console.print(Text(table.caption, style="dim"))
+    console.print(Text(printable_lines(table.caption), style="dim"))
     found = verdicts(comparison)
     if any(verdict.difference.n > 1 for verdict in found):  # else one note says that one seed decides nothing
         console.print()
         console.print(_verdict_list(found))
         console.print(Text(how_tested(found), style="dim"))
     for note in [*table.notes, *([left_out_note(comparison.left_out)] if comparison.left_out else [])]:
-        console.print(Text(f"Note: {note}.", style="dim"))
+        console.print(Text(printable_lines(f"Note: {note}."), style="dim"))
 
 
 def as_text(comparisons: Sequence[Comparison], width: int = 100) -> str:

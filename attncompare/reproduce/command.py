@@ -17,7 +17,7 @@ from attncompare.record import Change, Run, changes, environment, new_folder, re
 from attncompare.record.files import write_json
 from attncompare.reproduce.sources import facts_of, find
 from attncompare.reproduce.verdict import TOLERANCE, Comparison, Difference, Facts, compare
-from attncompare.text import counted, printable
+from attncompare.text import counted, printable, printable_lines
 from attncompare.training.ending import Course
 from attncompare.training.progress import Progress
 
@@ -239,4 +239,4 @@ def _sweep(record: str, recorded: list[Facts], left_out: tuple[str, ...], option
 
 
 def _say(text: str) -> None:
-    print("\n".join(printable(line) for line in text.split("\n")), file=sys.stderr, flush=True)
+    print(printable_lines(text), file=sys.stderr, flush=True)

@@ -28,7 +28,7 @@ from attncompare.errors import AttnCompareError, Refused, RunFailed
 from attncompare.record import Run, is_run, mark_lost
 from attncompare.sweep.folder import Job, Sweep, labels, tell
 from attncompare.sweep.progress_board import ProgressBoard
-from attncompare.text import counted, printable
+from attncompare.text import counted, printable, printable_lines
 from attncompare.training import on_interrupt, stoppable
 
 _LAST_LINES = 8  # of a failed run's output
@@ -237,7 +237,7 @@ def work(job: Job, place: Place, output: Path, connection: Connection) -> None:
         except KeyboardInterrupt:
             state = "interrupted"
         except AttnCompareError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(printable_lines(f"error: {error}"), file=sys.stderr)
         except Exception:
             traceback.print_exc()
         finally:
