@@ -70,9 +70,14 @@ class Summary(_Read):
     resumed: list[dict[str, Any]] = []
 
 
+class _Data(_Read):
+    fingerprint: str
+
+
 class FinishedSummary(Summary):
     """What it holds at least once the run has finished."""
 
+    data: _Data  # type: ignore[assignment]
     best_step: int
     steps: int
     val: Figures

@@ -40,6 +40,8 @@ def weights_from(content: bytes, path: Path, model: nn.Module) -> None:
         saved = load(content)
     except SafetensorError as error:
         raise Refused(f"{path}: cannot be read as weights ({str(error).splitlines()[0]})") from None
+    if bad := [name for name, tensor in saved.items() if not bool(tensor.isfinite().all())]:
+        raise Refused(f"{path}: {bad[0]} holds NaN or infinity")
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(saved[name])

@@ -87,7 +87,9 @@ def test_a_folder_that_is_no_run(refused, arguments):
 def test_a_run_that_has_not_finished_says_why_and_how_it_goes_on(refused, trained, arguments, state):
     copied = Path(shutil.copytree(trained[1].path, "copied"))
     summary = json.loads((copied / "summary.json").read_text())
-    (copied / "summary.json").write_text(json.dumps({**summary, "state": state, "message": "the cat sat on it\x1b]0;x\x07"}))
+    (copied / "summary.json").write_text(
+        json.dumps({**summary, "state": state, "message": "the cat sat on it\x1b]0;x\x07"})
+    )
     command, *rest = arguments
     line = refused(command, copied, *rest)
     assert ("killed" if state == "running" else "failed") in line

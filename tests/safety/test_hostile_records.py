@@ -11,7 +11,9 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file, save_file
 
 from attncompare.record import seal
 
@@ -92,6 +94,11 @@ def weights_header(header, length=None):
     text = json.dumps(header).encode()
     content = struct.pack("<Q", len(text) if length is None else length) + text + bytes(64)
     return lambda folder, _: (folder / "checkpoints/best.safetensors").write_bytes(content)
+
+
+def nan_weights(folder, canary):
+    file = folder / "checkpoints/best.safetensors"
+    save_file({name: torch.full_like(tensor, torch.nan) for name, tensor in load_file(file).items()}, file)
 
 
 def maps_file(folder):
@@ -183,6 +190,13 @@ SEALED = {
     "config-with-a-number-beyond-64-bits": (in_config(seed=10**30), COMPARE),
     "summary-nested-deeply": (append("summary.json", 100_000 * "["), COMPARE),
     "summary-with-a-huge-number": (edited("summary.json", lambda v: v.update(x=10**4000)), COMPARE),
+    "summary-without-a-best-step": (edited("summary.json", lambda v: v.update(best_step=None)), COMPARE),
+    "summary-with-a-text-for-a-step": (edited("summary.json", lambda v: v.update(steps="many")), COMPARE),
+    "summary-without-a-fingerprint": (edited("summary.json", lambda v: v.update(data={})), COMPARE),
+    "metrics-with-nan-for-a-step": (metrics_row("nan"), COMPARE),
+    "metrics-with-an-infinite-step": (metrics_row("inf"), COMPARE),
+    "metrics-without-a-step": (metrics_row(""), COMPARE),
+    "weights-of-nan": (nan_weights, ATTEND),
     "metrics-with-a-giant-field": (append("metrics.csv", "1,0," + 200_000 * "1" + "\n"), COMPARE),
     "metrics-with-huge-numbers": (metrics_row(4000 * "9"), COMPARE),
     "predictions-nested-deeply": (append("predictions.jsonl", 100_000 * '{"a":' + "\n"), COMPARE),
