@@ -43,8 +43,12 @@ def attend(
         attend to nothing has zero weights and zero context.
 
     Raises:
-        Refused: for an unknown score, wrong settings of one, one that returns wrong shapes, or a mask that is not boolean.
+        Refused: for an unknown score, wrong settings of one, one that returns wrong shapes, tensors of other shapes than
+            these, or a mask that is not boolean.
     """
+    q, k, v = (tuple(tensor.shape) for tensor in (q_BHTK, k_BHSK, v_BHSK))
+    if not (len(q) == len(k) == len(v) == 4 and q[:2] == k[:2] == v[:2] and k[2] == v[2] and q[3] == k[3]):
+        raise Refused(f"q {q}, k {k}, v {v}: must be (B, H, T, K), (B, H, S, K) and (B, H, S, any width)")
     scorer = score if isinstance(score, ScoreFunction) else make_score(score, *q_BHTK.shape[1::2]).to(q_BHTK)
     may_attend = checked(may_attend)
     if need_weights:

@@ -246,7 +246,8 @@ def sentence(
     facts = f"{seeds}, {p}" + (f"; {over_items}" if over_items else "")
     if found.decided and not same_model:
         return f"{ahead} is better than {behind} by {_size(metric, found, metric.measure())}, {facts}"
-    gap = f"{ahead} ahead by {_size(metric, found, 'points' if metric.unit == '%' else metric.unit)}, {facts}"
+    lead = f"{ahead} ahead by" if found.mean else "equal,"
+    gap = f"{lead} {_size(metric, found, 'points' if metric.unit == '%' else metric.unit)}, {facts}"
     if same_model:
         how = "told apart by chance" if found.p <= ALPHA else "not decided"
         return f"{both} are the same model from different seeds: {how} in {metric.title} ({gap})"

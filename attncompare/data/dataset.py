@@ -94,10 +94,11 @@ class Dataset(ABC):
     """A dataset: the base class of every ``data=NAME``.
 
     ``kind`` says what its rows are: ``parallel`` text of source and target, or ``text``; ``Config`` is the schema of its
-    settings, the section ``data``. Generated data, and splits that are drawn, follow from ``data_seed``.
+    settings, the section ``data``; ``leading`` is the metric that comes first, where it is not the task's own. Generated data, and splits that are drawn, follow from ``data_seed``.
     """
 
     kind: ClassVar[Literal["parallel", "text"]]
+    leading: ClassVar[str | None] = None
     Config: ClassVar[type[DatasetConfig]] = DatasetConfig
     config: DatasetConfig
 

@@ -257,6 +257,10 @@ class Sacrebleu(Metric):
         return str(self.scorer.get_signature())
 
 
+# Languages that put no spaces between words, with the way in which sacrebleu cuts them.
+_UNSPACED = {"zh": "zh", "ja": "char", "th": "char"}
+
+
 class Bleu(Sacrebleu):
     """BLEU (Papineni et al. 2002) in percent, smoothed as sacrebleu does by default (exp).
 
@@ -279,7 +283,8 @@ class Bleu(Sacrebleu):
     def of(cls, config: RunConfig) -> "Bleu":
         """Return BLEU as the run's task cuts text."""
         task: Any = config.task
-        return cls(task.bleu_tokenize, task.bleu_lowercase)
+        language = str(getattr(config.data, "target", "")).rpartition(".")[2]  # the column may stand inside another
+        return cls(task.bleu_tokenize or _UNSPACED.get(language, "13a"), task.bleu_lowercase)
 
     @classmethod
     def value(cls, sums: Sums) -> Sums:
@@ -347,8 +352,9 @@ def metric(name: str) -> type[Metric]:
 
 
 def metrics_of(config: RunConfig) -> dict[str, type[Metric]]:
-    """Return the metrics of a run by name, the most important first."""
-    return {name: metric(name) for name in config.task.metrics}
+    """Return the metrics of a run by name, first the one that tells most of the dataset, then as the task names them."""
+    leading = registry.load("datasets", config.data.name).leading
+    return {name: metric(name) for name in sorted(config.task.metrics, key=lambda name: name != leading)}
 
 
 def _ratio(sums: Sums) -> Sums:

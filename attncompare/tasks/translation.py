@@ -35,7 +35,7 @@ class Translation(Task):
         val_decodes: Positive
         beam: Positive
         length_penalty: NotNegativeFloat
-        bleu_tokenize: Literal["13a", "intl", "zh", "char", "none"]
+        bleu_tokenize: Literal["13a", "intl", "zh", "char", "none"] | None
         bleu_lowercase: bool
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> None:

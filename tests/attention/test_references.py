@@ -206,6 +206,18 @@ def test_bad_sizes_are_refused_in_a_line_with_key_and_value(key, value):
         Attention(**{"d_model": 8, key: value})
 
 
+def test_tensors_without_a_head_axis_or_of_other_sizes_are_refused():
+    whole, flat = torch.zeros(2, 3, 5, 8), torch.zeros(2, 5, 8)
+    for q, k, v in (
+        (flat, flat, flat),
+        (whole, whole[:1], whole),
+        (whole, whole[..., :4], whole),
+        (whole, whole, whole[:, :, :1]),
+    ):
+        with pytest.raises(Refused, match=r"must be \(B, H, T, K\)"):
+            attend(q, k, v)
+
+
 @pytest.mark.parametrize("dropout", [-0.1, 1, 1.5, float("nan")])
 def test_bad_dropout_is_refused(dropout):
     with pytest.raises(Refused, match=rf"^dropout={dropout}: must be in \[0, 1\)$"):

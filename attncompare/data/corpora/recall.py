@@ -22,6 +22,7 @@ class Recall(Dataset):
     """``data=recall``: rows of symbols, of which the answers are scored."""
 
     kind = "text"
+    leading = "token_accuracy"  # of the answers, which alone are scored
 
     class Config(GeneratedConfig):
         """How many symbols there are, pairs in a sequence, and symbols in a sequence."""
