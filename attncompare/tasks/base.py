@@ -225,9 +225,8 @@ class Task(LightningModule):
         self._steps_summed += 1
         if step % self.config.trainer.log_every and step != self.last_step:
             return
-        loss = torch.tensor(
-            self._loss_sum / self._steps_summed, dtype=torch.float64
-        )  # a mean over the steps since then
+        mean = self._loss_sum / self._steps_summed  # over the steps since the last row
+        loss = torch.tensor(mean, dtype=torch.float64)
         tokens, seconds = self.tokens_trained - self._at_row[0], self.seconds - self._at_row[1]
         self._loss_sum, self._steps_summed, self._at_row = 0.0, 0, (self.tokens_trained, self.seconds)
         values = {

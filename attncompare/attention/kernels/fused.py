@@ -10,9 +10,8 @@ from torch.autograd.function import once_differentiable
 from attncompare.attention.kernels.build import at, compiled
 from attncompare.attention.kernels.dropout import drawn_seed
 
-_TASKS = (
-    8  # additive: where there are fewer heads, so many share the queries, whatever the number of threads: same bits
-)
+# Additive: where there are fewer heads, so many tasks share the queries, whatever the number of threads: same bits.
+_TASKS = 8
 _QUERIES = 64  # that a task has at least
 
 
