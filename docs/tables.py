@@ -4,15 +4,13 @@ A table stands below a line such as ``<!-- compare five_variants 92 columns seed
 that many columns, of the runs in the archive of that name under runs/reference, here those of seed 1.
 """
 
-import contextlib
-import io
 import os
 import re
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from attncompare.cli import main as attncompare
 from attncompare.record import find_runs, unpack
 
 ROOT = Path(__file__).parents[1]
@@ -27,15 +25,14 @@ def renewed(page: str) -> str:
 
 def printed(archive: str, columns: int, seed: str | None) -> str:
     """Return what `attncompare compare` prints of the runs in an archive, of one seed or of all."""
-    out = io.StringIO()
-    os.environ["COLUMNS"] = str(columns)
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), contextlib.redirect_stdout(out):
-        runs = find_runs([unpack(ROOT / "runs/reference" / f"{archive}.tar.xz", Path())])
-        chosen = [str(run.path) for run in runs if seed is None or run.config.seed == int(seed)]
-        code = attncompare(["compare", *chosen, "--html", "report.html"])
-    if code:
-        sys.exit(code)
-    tables = out.getvalue().partition("\nPage: ")[0]
+    with tempfile.TemporaryDirectory() as folder:
+        unpacked = unpack(ROOT / "runs/reference" / f"{archive}.tar.xz", Path(folder))
+        runs = [run for run in find_runs([unpacked]) if seed is None or run.config.seed == int(seed)]
+        names = [str(run.path.relative_to(folder)) for run in runs]
+        command = [sys.executable, "-m", "attncompare", "compare", *names, "--html", "report.html"]
+        environment = {**os.environ, "COLUMNS": str(columns)}
+        out = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+    tables = out.partition("\nPage: ")[0]
     return re.sub(r" +$", "", tables, flags=re.MULTILINE).strip() + "\n"
 
 

@@ -26,7 +26,7 @@ def add_commands(commands: Any) -> None:
     compare.add_argument("--equal", choices=("parameters", "flops", "time"), help=spent)
     only = "compare in one metric alone; those that do not count tokens also between tokenizers"
     compare.add_argument("--metric", metavar="NAME", help=only)
-    shown = "show page, table and verdicts in W&B, too, as the runs were: online, or in a folder for wandb sync"
+    shown = "show the page and the verdicts in W&B, too, as the runs were: online, or in a folder for wandb sync"
     compare.add_argument("--wandb", action="store_true", help=shown)
 
     again = add_command(commands, "reproduce", _reproduce, "train a run again from its record and compare the numbers")

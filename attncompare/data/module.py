@@ -148,6 +148,11 @@ class DataModule(LightningDataModule):
             return []
         return [(row, rows.ids[row].tolist(), rows.scored[row].tolist()) for row in rows.kept[:count].tolist()]
 
+    def require_probes(self, count: int) -> None:
+        """Refuse more :meth:`probes` than val holds, before any is made."""
+        if count > (there := len(self._set("val"))):
+            raise Refused(f"tracking.probes={count}, but val holds only {counted(there, 'example')}")
+
     def probes(self, count: int) -> list[Probe]:
         """Return fixed examples from val, which depend on the data and the tokenizer alone.
 
@@ -155,9 +160,8 @@ class DataModule(LightningDataModule):
         those whose fields stand in another order on the other side, where attention has to jump. Of one long text the
         beginnings of windows, spread over it. Refused if val holds fewer.
         """
+        self.require_probes(count)
         val = self._set("val")
-        if count > len(val):
-            raise Refused(f"tracking.probes={count}, but val holds only {counted(len(val), 'example')}")
         if isinstance(val, PairSet):
             return self._pair_probes(val, count)
         if isinstance(val, RowSet):

@@ -515,7 +515,7 @@ def _prepared(
         with explained(config, Path(config.runs)):
             data = DataModule(config, told)
             data.prepare()
-            data.probes(config.tracking.probes)  # refused here where val holds fewer, before anything is written
+            data.require_probes(config.tracking.probes)
             task = build_task(config, data.tokenizer, data.source_tokenizer)
         yield task, data, run_log, stop
 

@@ -76,7 +76,8 @@ def build(runs: Sequence[Run], sentences: Sequence[str], commands: Sequence[str]
         of = f"of {plan.group or ', '.join(plan.run_ids)} in {plan.entity or '<your account>'}/{plan.project}"
         lines = [f"{error}. It would be a workspace and a report, {plan.name}, {of}, grouped by {VARIANT}:"]
         lines += [f"  {one.name}: {', '.join(panel.title for panel in one.panels)}" for one in plan.sections]
-        print("\n".join(printable(line) for line in (*lines, *plan.sentences, *plan.commands)))
+        lines += ["with the verdicts:", *plan.sentences, "and how to repeat it:", *plan.commands]
+        print("\n".join(map(printable, lines)))
         return
     try:
         made, written = workspace(plan, entity), report(plan, entity)
@@ -96,8 +97,7 @@ def plan_of(runs: Sequence[Run], sentences: Sequence[str], commands: Sequence[st
     group = groups.pop() if len(groups) == 1 else None
     if not (isinstance(group, str) and _PLAIN.fullmatch(group)):
         group = None
-    page, tables = Panel("media", "the report page", "report"), {"figures": "results", "verdicts": "verdicts"}
-    comparison = Section("The comparison", JOB_TYPE, (page, *(Panel("table", *table) for table in tables.items())))
+    comparison = Section("The comparison", JOB_TYPE, (Panel("media", "the report page", "report"),))
     first_of_each_task = {run.config.task.name: run for run in reversed(runs)}
     return Plan(
         name=f"attncompare {group}" if group else f"attncompare, {len(runs)} runs",

@@ -91,11 +91,12 @@ def test_without_a_better_validation_for_so_long_it_ends_and_is_tested_at_its_be
 
     def logged(self, values, step, prog_bar):
         return log_row(
-            self, values | ({"val/loss": abs(step - 4) + 1.0} if "val/loss" in values else {}), step, prog_bar
+            self, values | ({"val/loss": max(abs(step - 5), 1.0)} if "val/loss" in values else {}), step, prog_bar
         )
 
     monkeypatch.setattr(Task, "log_row", logged)
     run = train(make_config(*RUN, "trainer.max_steps=1000", "trainer.validate_every=2", "trainer.patience=3"))
+    # Losses of 3, 1, 1, 3 and 5: of equal ones the first is the best.
     assert run.state == "finished" and run.summary["tested"] == "best"
     assert (run.summary["steps"], run.summary["best_step"], run.summary["ended_by"]) == (10, 4, "patience")
     assert [row["step"] for row in run.metrics() if "val/loss" in row] == [2, 4, 6, 8, 10]
