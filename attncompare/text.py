@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Cost:
     """One figure of what a run took: how it is called, which way is better, and how it is written.
 
-    ``short`` is a column's heading, at most two lines; ``unit`` is empty for pure numbers.
+    ``short`` is a column's heading, at most two lines; ``unit`` is empty for pure numbers; ``exact`` costs follow from the
+    model, the others are measured.
     """
 
     name: str
@@ -18,6 +19,7 @@ class Cost:
     unit: str
     higher_is_better: bool
     write: Callable[[float], str]
+    exact: bool = False
 
     def format(self, value: float | None) -> str:
         """Write ``value`` for people, without the unit; an absent one is a dash."""
@@ -72,8 +74,16 @@ def shortly(value: object, longest: int = 200) -> str:
 COSTS = {
     cost.name: cost
     for cost in (
-        Cost("parameters", "parameters", "para-\nmeters", "", False, engineering),
-        Cost("train_flops_per_token", "training FLOPs per token", "FLOPs/\ntoken", "FLOPs", False, engineering),
+        Cost("parameters", "parameters", "para-\nmeters", "", False, engineering, exact=True),
+        Cost(
+            "train_flops_per_token",
+            "training FLOPs per token",
+            "FLOPs/\ntoken",
+            "FLOPs",
+            False,
+            engineering,
+            exact=True,
+        ),
         Cost("tokens_per_second", "training tokens per second", "tokens\n/s", "tokens/s", True, engineering),
         Cost("peak_memory_bytes", "peak memory", "peak\nmemory", "bytes", False, byte_size),
         Cost("train_seconds", "training time", "train\ns", "s", False, lambda value: f"{value:.0f}"),

@@ -1,6 +1,7 @@
 """Types of arguments on the command line, and options that several commands share."""
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,18 @@ def port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) < 2**16):
         raise argparse.ArgumentTypeError(f"{text}: no port; valid: a whole number up to 65535, 0 for any free one")
     return int(text)
+
+
+def margin(text: str) -> tuple[str, float]:
+    """Return ``text``, such as "loss=0.005", as a metric and a positive number."""
+    metric, _, number = text.partition("=")
+    try:
+        size = float(number)
+    except ValueError:
+        size = 0.0
+    if not (metric and 0 < size < math.inf):
+        raise argparse.ArgumentTypeError(f"{text}: no margin; valid: METRIC=X with a positive number, e.g. loss=0.005")
+    return metric, size
 
 
 def add_command(

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from attncompare.cli.arguments import add_command, add_data, add_json, add_runs, given, path, port
+from attncompare.cli.arguments import add_command, add_data, add_json, add_runs, given, margin, path, port
 from attncompare.cli.process import importing
 
 _RECORDS = "folder of a run or a sweep, config.yaml, reference/NAME, or W&B path entity/project/run"
@@ -26,6 +26,10 @@ def add_commands(commands: Any) -> None:
     compare.add_argument("--equal", choices=("parameters", "flops", "time"), help=spent)
     only = "compare in one metric alone; those that do not count tokens also between tokenizers"
     compare.add_argument("--metric", metavar="NAME", help=only)
+    varied = "what differs between the samples of a variant: seed (the default), or seed,order_seed"
+    compare.add_argument("--vary", default="seed", metavar="KEYS", help=varied)
+    small = "a difference that would not matter, e.g. loss=0.005: verdicts say where none is larger; may be repeated"
+    compare.add_argument("--margin", action="append", default=[], type=margin, metavar="METRIC=X", help=small)
     shown = "show the page and the verdicts in W&B, too, as the runs were: online, or in a folder for wandb sync"
     compare.add_argument("--wandb", action="store_true", help=shown)
 
@@ -54,7 +58,8 @@ def add_commands(commands: Any) -> None:
 def _compare(parsed: argparse.Namespace) -> None:
     from attncompare.compare import Options, compare
 
-    options = Options(tuple(dict.fromkeys(parsed.tune)), parsed.equal, parsed.metric)
+    vary = tuple(dict.fromkeys(parsed.vary.split(",")))
+    options = Options(tuple(dict.fromkeys(parsed.tune)), parsed.equal, parsed.metric, vary, tuple(parsed.margin))
     compare(parsed.runs, parsed.html, parsed.force, data=parsed.json, options=options, wandb=parsed.wandb)
 
 

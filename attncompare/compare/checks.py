@@ -29,16 +29,27 @@ class Options:
         tune: keys whose value is picked for each variant on val.
         equal: what all variants may spend alike; None: what they have spent.
         metric: the one metric to compare in; None: those of the task.
+        vary: what differs between the samples of a variant: "seed" alone, or "order_seed" with it.
+        margins: metrics, each with a difference that would not matter, in the unit that people read.
     """
 
     tune: tuple[str, ...] = ()
     equal: Literal["parameters", "flops", "time"] | None = None
     metric: str | None = None
+    vary: tuple[str, ...] = ("seed",)
+    margins: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         if self.tune and self.equal in ("flops", "time"):
             what = f"--tune with --equal {self.equal}"
             raise Refused(f"{what}: values picked on val would be judged on val, too; leave one of them out")
+        if set(self.vary) not in ({"seed"}, {"seed", "order_seed"}):
+            raise Refused(f"--vary {','.join(self.vary)}: valid: seed, or seed,order_seed")
+
+    def margin_of(self, metric: "type[Metric]") -> float | None:
+        """Return the difference in ``metric`` that would not matter; None where none was stated."""
+        stated = dict(self.margins).get(metric.name)
+        return None if stated is None else stated / metric.scale()
 
     def picked(self) -> tuple[str, ...]:
         """Return the keys of which each variant gets one value."""
@@ -48,12 +59,29 @@ class Options:
         """Return the keys, or beginnings of keys that end in a dot, in which runs may differ beyond variant and seed."""
         steps = ("trainer.max_steps",) if self.equal in ("flops", "time") else ()
         any_tokens = self.metric is not None and not metrics[self.metric].per_token
-        return (*self.picked(), *steps, *((TOKENIZER,) if any_tokens else ()))
+        return (*self.picked(), *self.vary, *steps, *((TOKENIZER,) if any_tokens else ()))
 
 
 def is_free(key: str, free: Iterable[str]) -> bool:
     """Return whether ``key`` is one of ``free``, or begins with one that ends in a dot."""
     return any(key == one or (one.endswith(".") and key.startswith(one)) for one in free)
+
+
+def check_seeds(runs: Sequence[Run]) -> None:
+    """Refuse runs of which two seeds share an order of the data, or one seed has two: samples must not share what varies."""
+    orders: dict[int, tuple[int, Run]] = {}
+    seeds: dict[int, tuple[int, Run]] = {}
+    for run in runs:
+        seed, order = run.config.seed, run.config.order
+        for name, value, first in (
+            (f"seed {seed} has order_seed", order, orders.setdefault(seed, (order, run))),
+            (f"order_seed {order} has seed", seed, seeds.setdefault(order, (seed, run))),
+        ):
+            if first[0] != value:
+                told = f"{name} {first[0]} ({first[1].path}) and {value} ({run.path})"
+                raise Refused(
+                    f"--vary seed,order_seed: {told}; give each seed an order of its own: order_seed='${{seed}}'"
+                )
 
 
 def require_finished(runs: Sequence[Run]) -> None:

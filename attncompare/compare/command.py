@@ -13,10 +13,13 @@ from attncompare.compare.checks import Options
 from attncompare.compare.data import as_data
 from attncompare.compare.gathering import gather
 from attncompare.compare.groups import Comparison, compare_groups
+from attncompare.compare.looks import record_look, sweep_folder
 from attncompare.compare.page import write_report
+from attncompare.compare.statistics import level_of
 from attncompare.compare.table import print_comparison
+from attncompare.compare.verdicts import verdicts
 from attncompare.errors import AttnCompareError, Refused
-from attncompare.record import PAGE_MARK, SWEEP_FILE, Run, not_started, require_replaceable, write_json
+from attncompare.record import PAGE_MARK, Run, not_started, require_replaceable, write_json
 from attncompare.text import printable
 from attncompare.wandb_logging.comparison import COMPARISON_ID, show_comparison
 
@@ -66,6 +69,7 @@ def compare(
     for comparison in comparisons:
         console.print()
         print_comparison(console, comparison)
+        _remember(comparison)
     console.print()
     console.print("Page:", str(page), highlight=False, markup=False, soft_wrap=True)
     if wandb:
@@ -75,12 +79,25 @@ def compare(
             print(f"W&B: {error}; the table and the page are whole", file=sys.stderr)
 
 
+def _remember(comparison: Comparison) -> None:
+    """Record the look at a sweep, where it could decide anything."""
+    folder = sweep_folder([run for variant in comparison.variants for run in variant.runs])
+    level = level_of(comparison.look)
+    if folder and any(
+        (one.difference.smallest_p or 1.0) <= level for one in verdicts(comparison) if not one.same_model
+    ):
+        try:
+            record_look(folder, comparison.task, comparison.seeds)
+        except OSError as error:
+            what = f"this look at {folder} is not recorded ({error.strerror})"
+            print(f"note: {printable(what)}: seeds that are added later are tested as if at the first", file=sys.stderr)
+
+
 def default_page(runs: Sequence[Run]) -> Path:
     """Return ``report.html`` in the folder of the sweep that all ``runs`` belong to, else a file in the current folder.
 
     Its name is the same for the same runs."""
-    folders = {run.path.resolve().parent for run in runs}
-    if len(folders) == 1 and ((folder := folders.pop()) / SWEEP_FILE).is_file():
+    if folder := sweep_folder(runs):
         relative = os.path.relpath(folder)
         return (folder if relative.startswith("..") else Path(relative)) / "report.html"
     names = "\n".join(sorted(str(run.path.resolve()) for run in runs))

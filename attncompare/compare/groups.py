@@ -1,7 +1,11 @@
 """Runs grouped for a comparison: first by task, then by variant; the seeds of a variant stand together."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from statistics import median
 
 from attncompare import registry
 from attncompare.compare.checks import (
@@ -9,19 +13,22 @@ from attncompare.compare.checks import (
     Options,
     check_equal_footing,
     check_same_text,
+    check_seeds,
     code_notes,
     require_finished,
 )
 from attncompare.compare.gathering import LeftOut
 from attncompare.compare.identity import fingerprint, labels, model, model_without_seed, named_seeds, once
+from attncompare.compare.looks import look_of, sweep_folder
 from attncompare.compare.selection import Budget, at_budget, equal_parameters, tune
+from attncompare.compare.statistics import SEEDS, collapsed, robust_sd
 from attncompare.errors import Refused
 from attncompare.maps import series_color
 from attncompare.record import Run
 from attncompare.tasks.metrics import Metric, metrics_of
 from attncompare.text import COSTS
 
-ONE_SEED = "one seed decides nothing: train more with seed=1,2,3,4,5,6"
+ONE_SEED = f"one seed decides nothing: train more with seed={','.join(map(str, range(1, SEEDS + 1)))}"
 
 
 @dataclass(frozen=True)
@@ -31,8 +38,7 @@ class Variant:
     Attributes:
         same_as: the variant that stands for this model, where these are the same runs under another name.
         control_of: the variant that trains the same model from other seeds: a fair comparison cannot tell both apart.
-        diverged: seeds whose run failed because loss or gradient became NaN or infinite: to judge the variant by those
-            that survived would favor it.
+        diverged: seeds whose run failed because loss or gradient became NaN or infinite; they count as the worst figures.
     """
 
     label: str
@@ -49,8 +55,13 @@ class Variant:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """The seeds, ascending."""
+        """The seeds of its runs, ascending."""
         return tuple(run.config.seed for run in self.runs)
+
+    @property
+    def all_seeds(self) -> tuple[int, ...]:
+        """The seeds of its runs and those that diverged, ascending."""
+        return tuple(sorted((*self.seeds, *self.diverged)))
 
     @property
     def diverged_note(self) -> str | None:
@@ -67,6 +78,9 @@ class Comparison:
         notes: what a reader must know before believing a difference.
         left_out: the runs that were found beside them and could not take part.
         budget: the training budget at which figures of val are compared; None: final figures of test.
+        look: how many sets of seeds of this sweep were tested, this one included.
+        tuned: by the path of a run, the mean val losses of all values that were tried for its variant (``--tune``).
+        planned: the metric that the sweep named before it was trained (``compare.metric``).
     """
 
     task: str
@@ -77,6 +91,9 @@ class Comparison:
     left_out: tuple[LeftOut, ...] = ()
     options: Options = field(default_factory=Options)
     budget: Budget | None = None
+    look: int = 1
+    tuned: Mapping[Path, tuple[float, ...]] = field(default_factory=dict)
+    planned: str | None = None
 
     @property
     def tested(self) -> tuple[type[Metric], ...]:
@@ -109,6 +126,47 @@ class Comparison:
         """Each model once, and its controls."""
         return tuple(variant for variant in self.variants if variant.same_as is None)
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of all models, also those that diverged, ascending."""
+        return tuple(sorted({seed for variant in self.ranked for seed in variant.all_seeds}))
+
+    @property
+    def exploratory(self) -> bool:
+        """Whether the one metric that is tested was chosen after training."""
+        chosen, several = self.options.metric, [one for one in self._prominent if one.tested]
+        return chosen is not None and chosen != self.planned and [one.name for one in several] != [chosen]
+
+    @cached_property
+    def collapsed(self) -> Mapping[str, tuple[int, ...]]:
+        """The seeds that diverged or whose figures fell far behind, by the label of their variant."""
+        found: dict[str, set[int]] = {one.label: set(one.diverged) for one in self.variants}
+        for metric in self.tested:
+            figures = {one.label: self.figures_of_all_seeds(one, metric) for one in self.variants}
+            spreads = [robust_sd(list(own.values())) for own in figures.values() if len(own) > 1]
+            noise = median(spreads) if spreads else 0.0
+            for label, own in figures.items():
+                found[label] |= collapsed(own, 0.0 if math.isnan(noise) else noise, metric.higher_is_better)
+        return {label: tuple(sorted(seeds)) for label, seeds in found.items() if seeds}
+
+    @property
+    def unstable(self) -> tuple[Variant, ...]:
+        """The models of which a seed diverged or collapsed."""
+        return tuple(variant for variant in self.ranked if variant.label in self.collapsed)
+
+    def figures(self, variant: Variant, name: str) -> dict[int, float]:
+        """Return the figures of ``variant`` by seed; none where a run lacks its own, as a mean of the rest misleads."""
+        found = {run.config.seed: self.figure(run, name) for run in variant.runs}
+        present = {seed: float(figure) for seed, figure in found.items() if figure is not None}
+        return present if len(present) == len(found) else {}
+
+    def figures_of_all_seeds(self, variant: Variant, metric: type[Metric]) -> dict[int, float]:
+        """Return the same with diverged seeds: these, and figures that are NaN, are infinite, on the worse side."""
+        worst = -math.inf if metric.higher_is_better else math.inf
+        found = self.figures(variant, metric.name)
+        whole = {seed: worst if math.isnan(figure) else figure for seed, figure in found.items()}
+        return whole | dict.fromkeys(variant.diverged, worst) if whole else {}
+
     def figure(self, run: Run, key: str) -> float | None:
         """Return a metric or cost of ``run``, None where its record lacks it."""
         if key in COSTS:
@@ -138,6 +196,9 @@ def compare_groups(
         task = next(iter(by_task))
         what = registry.unknown(f"metric of task={task}", options.metric, metrics[task])
         raise Refused(f"--metric: {what}")
+    for name, _ in options.margins:
+        if not any(name in metrics[task] for task in chosen):
+            raise Refused(f"--margin: {registry.unknown('metric', name, metrics[chosen[0]])}")
     skipped = [
         f"{_title(task).lower()} runs are left out: they have no {metrics[chosen[0]][str(options.metric)].title}"
         for task in by_task
@@ -169,20 +230,30 @@ def _comparison(
         notes += check_same_text(runs, options.metric)
     runs, told = once(runs)
     notes += told
+    tuned: Mapping[Path, tuple[float, ...]] = {}
     if options.tune:
-        runs, told = tune(runs, options.tune, force, left_out)
+        runs, tuned, told = tune(runs, options, force, left_out)
         notes += told
     if options.equal == "parameters":
-        runs, told = equal_parameters(runs)
+        runs, told = equal_parameters(runs, options.vary)
         notes += told
     budget = None
     if options.equal in ("flops", "time"):
         budget = at_budget(runs, options.equal)
         notes += budget.notes
+    if "order_seed" in options.vary:
+        check_seeds(runs)
     notes += code_notes(runs)
     variants, told = _variants(runs, options, left_out)
     notes += [*told, *_cautions(variants)]
-    return Comparison(task, _title(task), metrics, variants, tuple(notes), left_out, options, budget)
+    planned = {run.config.compare.metric for run in runs}
+    found = Comparison(task, _title(task), metrics, variants, tuple(notes), left_out, options, budget)
+    return replace(
+        found,
+        look=look_of(sweep_folder(runs), task, found.seeds),
+        tuned=tuned,
+        planned=planned.pop() if len(planned) == 1 else None,
+    )
 
 
 def _variants(
@@ -190,9 +261,9 @@ def _variants(
 ) -> tuple[tuple[Variant, ...], list[str]]:
     groups: dict[tuple[str, str], dict[int, Run]] = {}
     for run in runs:
-        groups.setdefault((run.config.attention.name, model(run)), {})[run.config.seed] = run
+        groups.setdefault((run.config.attention.name, model(run, options.vary)), {})[run.config.seed] = run
     firsts = [next(iter(seeds.values())) for seeds in groups.values()]
-    names = labels(firsts, hidden=options.picked(), shown=(TOKENIZER,))
+    names = labels(firsts, hidden=(*options.picked(), *options.vary), shown=(TOKENIZER,))
     members = list(groups.values())
     standing, control = _identical([identity for _, identity in groups], members, firsts)
     variants, notes = [], []
@@ -205,7 +276,7 @@ def _variants(
                 series_color(index),
                 None if other is None else names[other],
                 names[control[index]] if index in control else None,
-                _diverged(firsts[index], seeds, left_out),
+                _diverged(firsts[index], seeds, left_out, options.vary),
             )
         )
         if other is not None and (more := sorted(seeds.keys() - members[other].keys())):
@@ -242,15 +313,17 @@ def _identical(
     return standing, control
 
 
-def _diverged(first: Run, seeds: Mapping[int, Run], left_out: Sequence[LeftOut]) -> tuple[int, ...]:
-    identity, data = model_without_seed(first.config), fingerprint(first)
+def _diverged(
+    first: Run, seeds: Mapping[int, Run], left_out: Sequence[LeftOut], vary: Sequence[str]
+) -> tuple[int, ...]:
+    identity, data = model_without_seed(first.config, vary), fingerprint(first)
     found = {
         one.config.seed
         for one in left_out
         if one.config is not None
         and one.diverged
         and one.data in (None, data)
-        and model_without_seed(one.config) == identity
+        and model_without_seed(one.config, vary) == identity
     }
     return tuple(sorted(found.difference(seeds)))
 

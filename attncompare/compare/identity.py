@@ -11,9 +11,12 @@ _DATA = "data"  # no key of a config, all of whose data keys are longer
 _NEVER = ("seed", "name", "notes", "runs", "tags", "tracking.")
 
 
-def model_without_seed(config: RunConfig) -> str:
-    """Return what two configs share exactly if they train the same model from different seeds, or from the same."""
-    return config.model_copy(update={"seed": 0}).model_identity()
+def model_without_seed(config: RunConfig, vary: Sequence[str] = ("seed",)) -> str:
+    """Return what two configs share exactly if they train the same model from different seeds, or from the same.
+
+    ``vary``: the keys that differ between seeds.
+    """
+    return config.model_copy(update=dict.fromkeys(vary, 0)).model_identity()
 
 
 def fingerprint(run: Run) -> str | None:
@@ -22,9 +25,9 @@ def fingerprint(run: Run) -> str | None:
     return None if known is None else str(known)
 
 
-def model(run: Run) -> str:
+def model(run: Run, vary: Sequence[str] = ("seed",)) -> str:
     """Return what two runs share exactly if they train the same model on the same data, from whatever seed."""
-    return f"{model_without_seed(run.config)} on {fingerprint(run)}"
+    return f"{model_without_seed(run.config, vary)} on {fingerprint(run)}"
 
 
 def named_seeds(seeds: Sequence[int]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Literal
 
-from attncompare.compare.checks import SIZES, is_free
+from attncompare.compare.checks import SIZES, Options, is_free
 from attncompare.compare.gathering import LeftOut
 from attncompare.compare.identity import fingerprint, labels, named_seeds
 from attncompare.config import RunConfig
@@ -33,27 +33,35 @@ _SPENT = {"flops": "train/tokens", "time": "train/seconds"}
 _ROUNDING = 1e-9  # relative: a run's own total must lie within itself
 
 
-def _split(config: RunConfig, data: str | None, keys: Sequence[str]) -> tuple[str, str]:
-    """Return what all runs of a variant share, the fingerprint of their data too, and the values of ``keys``; as JSON."""
+def _split(config: RunConfig, data: str | None, keys: Sequence[str], vary: Sequence[str]) -> tuple[str, str]:
+    """Return what all runs of a variant share, the fingerprint of their data too, and the values of ``keys``; as JSON.
+
+    ``vary``: the keys that differ between its seeds.
+    """
     flat = flatten(config.settings())
     value = json.dumps([flat.pop(key, None) for key in keys])
-    del flat["seed"]
+    for varied in vary:
+        flat.pop(varied, None)
     return json.dumps([flat, data], sort_keys=True), value
 
 
-def _named(variants: Mapping[str, Any], runs: Sequence[Run], keys: Sequence[str]) -> dict[str, str]:
+def _named(
+    variants: Mapping[str, Any], runs: Sequence[Run], keys: Sequence[str], vary: Sequence[str]
+) -> dict[str, str]:
     """Return what each of ``variants``, as :func:`_split` gives them, is called."""
-    firsts = {_split(run.config, fingerprint(run), keys)[0]: run for run in reversed(runs)}
-    return dict(zip(variants, labels([firsts[one] for one in variants], hidden=keys), strict=True))
+    firsts = {_split(run.config, fingerprint(run), keys, vary)[0]: run for run in reversed(runs)}
+    return dict(zip(variants, labels([firsts[one] for one in variants], hidden=(*keys, *vary)), strict=True))
 
 
 Tried = dict[str, dict[int, Run | None]]  # value -> seed -> run; None: it failed
 
 
 def tune(
-    runs: Sequence[Run], keys: Sequence[str], force: bool, left_out: Sequence[LeftOut]
-) -> tuple[list[Run], list[str]]:
-    """Return the runs of each variant's best values of ``keys``, by mean val loss over the same seeds, and notes.
+    runs: Sequence[Run], options: Options, force: bool, left_out: Sequence[LeftOut]
+) -> tuple[list[Run], dict[Path, tuple[float, ...]], list[str]]:
+    """Return the runs of each variant's best values of ``options.tune``, by mean val loss over the same seeds, and notes.
+
+    Between them stand, for each of these runs by its path, the mean val losses of all values that were tried.
 
     To judge variants at one shared learning rate is to judge how well that rate suits each of them. A value of which a
     run failed is never the best: its other seeds would be the lucky ones. ``runs`` are of one task, each config once;
@@ -63,20 +71,21 @@ def tune(
         Refused: if a key cannot be tuned or does not vary, if variants were tried with different values, or if no value
             of a variant can be picked.
     """
+    keys, vary = options.tune, options.vary
     for key in keys:
         _require_tunable(key, runs)
     tried: dict[str, Tried] = {}
     for run in runs:
-        variant, value = _split(run.config, fingerprint(run), keys)
+        variant, value = _split(run.config, fingerprint(run), keys, vary)
         tried.setdefault(variant, {}).setdefault(value, {})[run.config.seed] = run
     for lost in left_out:
         # Where it does not say on which data it failed, it counts for all.
         for data in {fingerprint(run) for run in runs} if lost.data is None else {lost.data}:
             if lost.config is not None and lost.state == "failed":
-                variant, value = _split(lost.config, data, keys)
+                variant, value = _split(lost.config, data, keys, vary)
                 if variant in tried:  # else nothing of this variant can be compared
                     tried[variant].setdefault(value, {})[lost.config.seed] = None
-    names, what = _named(tried, runs, keys), ", ".join(keys)
+    names, what = _named(tried, runs, keys, vary), ", ".join(keys)
     if all(len(values) == 1 for values in tried.values()):
         why = "every variant was tried with one value alone"
         raise Refused(f"--tune {what}: {why}; train each with several, or leave it out")
@@ -85,9 +94,13 @@ def tune(
         why = f"the variants were tried with different values: {told}"
         raise Refused(f"--tune {what}: {why}; train the missing ones, or --force picks from what there is")
     chosen, picked, notes = [], [], []
+    found: dict[Path, tuple[float, ...]] = {}
     for variant, values in tried.items():
-        best, seeds = _best(values, names[variant], f"--tune {what}")
-        chosen += [run for _, run in sorted(values[best].items()) if run is not None]
+        losses, seeds = _losses(values, names[variant], f"--tune {what}")
+        best = min(losses, key=lambda value: losses[value])
+        own = [run for _, run in sorted(values[best].items()) if run is not None]
+        chosen += own
+        found |= dict.fromkeys([run.path for run in own], tuple(losses.values()))
         picked.append(f"{names[variant]} {_shown(best)} (of {len(values)}, {named_seeds(seeds)})")
         if len(keys) == 1 and len(values) > 1:
             numbers, (own,) = [json.loads(value)[0] for value in values], json.loads(best)
@@ -96,7 +109,10 @@ def tune(
                 best_of = f"the best {what} of {names[variant]}"
                 notes.append(f"{best_of} is the {at} that was tried: a better one may lie beyond")
     first = f"{what} was picked for each variant by mean val loss over the same seeds: {'; '.join(picked)}"
-    return chosen, [first, *notes]
+    if len({len(values) for values in tried.values()}) > 1:
+        fresh = "the best of more values is better by chance too: train the picked values again from fresh seeds"
+        notes.append(f"not all variants had as many values of {what}; {fresh}, and compare those")
+    return chosen, found, [first, *notes]
 
 
 def _require_tunable(key: str, runs: Sequence[Run]) -> None:
@@ -111,8 +127,8 @@ def _require_tunable(key: str, runs: Sequence[Run]) -> None:
         raise Refused(f"--tune {key}: {why}; train more values, for example with -m {key}=..., or leave it out")
 
 
-def _best(values: Tried, name: str, what: str) -> tuple[str, list[int]]:
-    """Return the value with the lowest mean val loss, and the seeds that all candidates have."""
+def _losses(values: Tried, name: str, what: str) -> tuple[dict[str, float], list[int]]:
+    """Return the mean val loss of each value that can be picked, one at least finite, over the seeds that all have."""
     candidates = {
         value: {seed: run for seed, run in runs.items() if run}
         for value, runs in values.items()
@@ -125,10 +141,9 @@ def _best(values: Tried, name: str, what: str) -> tuple[str, list[int]]:
         told = "; ".join(f"{_shown(value)}: {named_seeds(sorted(runs))}" for value, runs in candidates.items())
         raise Refused(f"{what}: the values of {name} have no seed in common: {told}; train the same seeds of each")
     losses = {value: fmean(_val_loss(runs[seed]) for seed in seeds) for value, runs in candidates.items()}
-    best = min(losses, key=lambda value: losses[value])
-    if math.isinf(losses[best]):
+    if all(map(math.isinf, losses.values())):
         raise Refused(f"{what}: no value of {name} has a finite val loss")
-    return best, seeds
+    return losses, seeds
 
 
 def _val_loss(run: Run) -> float:
@@ -144,7 +159,7 @@ def _shown(value: str) -> str:
 Size = tuple[float, str]  # its parameters, and the settings that make it
 
 
-def equal_parameters(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
+def equal_parameters(runs: Sequence[Run], vary: Sequence[str]) -> tuple[list[Run], list[str]]:
     """Return the runs of one size of each variant, all within 2 % of each other's parameters, and what was left out.
 
     The size is the one at which most variants can be compared; among several such, the largest. ``runs`` are of one task,
@@ -158,9 +173,9 @@ def equal_parameters(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
         count = run.summary["cost"].get("parameters")
         if count is None:
             raise Refused(f"--equal parameters: {run.path} does not say its number of parameters")
-        variant, size = _split(run.config, fingerprint(run), SIZES)
+        variant, size = _split(run.config, fingerprint(run), SIZES, vary)
         variants.setdefault(variant, {}).setdefault((count, size), []).append(run)
-    names = _named(variants, runs, SIZES)
+    names = _named(variants, runs, SIZES, vary)
 
     def within(low: float) -> dict[str, list[Size]]:
         top = low * (1 + WITHIN)

@@ -1,10 +1,8 @@
 """The table of a comparison: its rows, and how it is printed in the terminal, with the verdicts and notes."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
-from statistics import mean
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -12,22 +10,35 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from attncompare.compare.costs import cheapest, cost_estimates, cost_notes
 from attncompare.compare.gathering import left_out_note
 from attncompare.compare.groups import Comparison, Variant
 from attncompare.compare.statistics import Estimate
-from attncompare.compare.verdicts import Verdict, estimates, how_tested, in_order, verdict_notes, verdicts
+from attncompare.compare.verdicts import (
+    Verdict,
+    estimates,
+    how_tested,
+    in_order,
+    leaders,
+    verdict_notes,
+    verdicts,
+)
 from attncompare.text import COSTS, PER_TOKEN_COSTS, TABLE_COSTS, printable_lines
 
 _EQUAL = {"parameters": "parameters", "flops": "training FLOPs", "time": "training time"}
 _WIDE = 118  # columns in which mean and spread fit on one line
 _ROOMY = 96  # columns in which there is a space around each column, and room for the last of them
 _MOST_VERDICTS = 10
+_COVERED = {
+    False: "Seeds vary initial values and dropout; the order of the data and the test set stay the same.",
+    True: "Seeds vary initial values, dropout and the order of the data; the test set stays the same.",
+}
 Column = Any  # a metric or a cost: what both declare
 
 
 @dataclass(frozen=True)
 class Row:
-    """One variant: by column the mean over its seeds, and by metric their spread; none where a run lacks the figure."""
+    """One variant: by column the mean over its seeds, and their spread; none where a run lacks the figure."""
 
     variant: Variant
     values: dict[str, float | None]
@@ -46,35 +57,30 @@ class Row:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """The rows of one task, its columns by name (metrics, then costs), and what must be said about them."""
+    """The rows of one task, its columns by name (metrics, then costs), and what must be said about them.
+
+    ``best`` has by column the labels of those variants of which none is better beyond the noise.
+    """
 
     title: str
     columns: dict[str, Column]
     rows: tuple[Row, ...]
     caption: str
     notes: tuple[str, ...]
+    best: dict[str, set[str]]
 
     def cell(self, row: Row, name: str) -> str:
         """Return the figure as people read it."""
         return self.columns[name].format(row.values[name])
 
     def spread(self, row: Row, name: str) -> str:
-        """Return the standard deviation over seeds as people read it, "±1.21"; nothing where there is none."""
+        """Return the standard deviation over seeds as people read it, "±1.21"; nothing where there is none, nor for costs."""
         found = row.estimates.get(name)
-        return "" if found is None or found.sd is None else f"±{self.columns[name].format(found.sd)}"
+        return "" if name in COSTS or found is None or found.sd is None else f"±{self.columns[name].format(found.sd)}"
 
     def is_best(self, row: Row, name: str) -> bool:
-        """Whether no ranked row is better, to the digits shown, and at least one is worse; NaN is neither.
-
-        A row of which a seed diverged is never the best: the other seeds are the lucky ones.
-        """
-        rows = [other for other in self.rows if other.ranked and not other.variant.diverged]
-        figures = {self.cell(other, name): other.values[name] for other in rows}
-        numbers = {shown: value for shown, value in figures.items() if value is not None and not math.isnan(value)}
-        if row not in rows or len(numbers) < 2:
-            return False
-        choose = max if self.columns[name].higher_is_better else min
-        return self.cell(row, name) == choose(numbers, key=lambda shown: numbers[shown])
+        """Whether no variant is better beyond the noise, and at least one is worse."""
+        return row.ranked and row.variant.label in self.best.get(name, ())
 
 
 def result_table(comparison: Comparison) -> ResultTable:
@@ -86,25 +92,20 @@ def result_table(comparison: Comparison) -> ResultTable:
         costs.remove("train_seconds")  # that of whole runs says nothing of figures from before their ends
     columns: dict[str, Column] = {metric.name: metric for metric in comparison.shown}
     columns |= {name: COSTS[name] for name in costs}
-    over_seeds = estimates(comparison)
+    own = {**estimates(comparison), **cost_estimates(comparison)}
     rows = tuple(
         Row(
             variant,
-            {name: _mean([comparison.figure(run, name) for run in variant.runs]) for name in columns},
-            {name: over_seeds[variant.label, name] for name in columns if (variant.label, name) in over_seeds},
+            {name: own[variant.label, name].mean if (variant.label, name) in own else None for name in columns},
+            {name: own[variant.label, name] for name in columns if (variant.label, name) in own},
         )
         for variant in comparison.variants
     )
     equal = comparison.options.equal
     title = f"{comparison.title}, at equal {_EQUAL[equal]}" if equal else comparison.title
-    return ResultTable(title, columns, rows, _caption(comparison), (*comparison.notes, *verdict_notes(comparison)))
-
-
-def _mean(figures: Sequence[float | None]) -> float | None:
-    """Return the mean over seeds, or None if one is missing: a mean over other seeds than the rest would mislead."""
-    present = [figure for figure in figures if figure is not None]
-    # mean, not fmean: it adds as fractions, so that even the largest figures have one, and infinite ones of both signs.
-    return float(mean(present)) if len(present) == len(figures) else None
+    notes = (*comparison.notes, *cost_notes(comparison), *verdict_notes(comparison))
+    best = {**leaders(comparison), **cheapest(comparison)}
+    return ResultTable(title, columns, rows, _caption(comparison), notes, best)
 
 
 def _caption(comparison: Comparison) -> str:
@@ -119,6 +120,8 @@ def _caption(comparison: Comparison) -> str:
     if counts == [1]:
         over = f"seed {listed}" if len(seeds) == 1 else f"one seed each ({listed})"
     parts = [f"{where}, {over}."]
+    if counts != [1]:
+        parts.append(_COVERED["order_seed" in comparison.options.vary])
     parts += [f"{one.title}: {signatures[one.name]}." for one in comparison.shown if one.name in signatures]
     parts += [
         f"{one.title[0].upper()}{one.title[1:]} in {one.unit}." for one in comparison.shown if one.unit not in ("", "%")
@@ -135,7 +138,7 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
     if any(verdict.difference.n > 1 for verdict in found):  # else one note says that one seed decides nothing
         console.print()
         console.print(_verdict_list(found))
-        console.print(Text(how_tested(found), style="dim"))
+        console.print(Text(how_tested(comparison, found), style="dim"))
     for note in [*table.notes, *([left_out_note(comparison.left_out)] if comparison.left_out else [])]:
         console.print(Text(printable_lines(f"Note: {note}."), style="dim"))
 

@@ -1,10 +1,13 @@
 """Which differences between variants are real: every pair of models in every tested metric, corrected for all of them."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
+
+import numpy as np
 
 from attncompare.compare.groups import Comparison, Variant
 from attncompare.compare.identity import named_seeds
@@ -13,14 +16,16 @@ from attncompare.compare.statistics import (
     MOST_ITEMS,
     Difference,
     Estimate,
+    Interval,
     Items,
     ItemTest,
     correct,
     difference,
     estimate,
-    independent_blocks,
     item_test,
+    rate_interval,
     read_items,
+    with_advice,
 )
 from attncompare.errors import Refused
 from attncompare.record import Run
@@ -29,6 +34,7 @@ from attncompare.text import counted
 
 _FINE = 0.01  # a smallest p below this limits no verdict
 _MOST_VARIANTS = 12  # with more, resampling the items of every pair would take too long
+_UNEQUAL, _LOPSIDED = 3.0, 1.0  # ratio of standard deviations, and skewness, from which on means may be judged wrongly
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,8 @@ class Verdict:
     """One pair of variants in one metric; ``difference`` is first minus second.
 
     ``better`` is None where the difference does not hold after correction for all comparisons; ``same_model`` is whether
-    both train the same model, from other seeds: a control, no part of the family.
+    both train the same model, from other seeds: a control, no part of the family; ``within_margin`` is whether no
+    difference larger than the margin asked for is compatible with the figures.
     """
 
     first: Variant
@@ -46,21 +53,56 @@ class Verdict:
     better: Variant | None
     sentence: str
     same_model: bool
+    within_margin: bool = False
 
     @property
     def decided(self) -> bool:
         """Whether the difference holds after correction for all comparisons; never from one seed."""
         return self.better is not None
 
+    @property
+    def ahead(self) -> Variant:
+        """The variant with the better figures, decided or not."""
+        return self.first if (self.difference.sign >= 0) == self.metric.higher_is_better else self.second
+
 
 def estimates(comparison: Comparison) -> dict[tuple[str, str], Estimate]:
-    """Return by variant's label and metric what its seeds say; nothing where a run lacks the figure."""
-    return {
-        (variant.label, name): estimate(list(figures.values()))
-        for variant in comparison.variants
-        for name in comparison.metrics
-        if (figures := _figures(comparison, variant, name))
-    }
+    """Return by variant's label and metric what its seeds say but collapsed ones; nothing where a run lacks the figure."""
+    found = {}
+    for variant in comparison.variants:
+        lost = comparison.collapsed.get(variant.label, ())
+        for name in comparison.metrics:
+            figures = comparison.figures(variant, name)
+            if kept := [figure for seed, figure in figures.items() if seed not in lost]:
+                found[variant.label, name] = estimate(kept)
+    return found
+
+
+def leaders(comparison: Comparison) -> dict[str, set[str]]:
+    """Return by metric the labels of the best variant and of those that are not decided to be worse.
+
+    Empty where nothing is decided against the best one, and so where each variant has one seed. A variant with
+    collapsed seeds is never the best: the other seeds are the lucky ones.
+    """
+    found: dict[str, set[str]] = {}
+    over_seeds, own = estimates(comparison), verdicts(comparison)
+    for metric in comparison.tested:
+        means = {
+            variant.label: over_seeds[variant.label, metric.name].mean
+            for variant in comparison.ranked
+            if (variant.label, metric.name) in over_seeds and variant.label not in comparison.collapsed
+        }
+        means = {label: mean for label, mean in means.items() if not math.isnan(mean)}
+        if not means:
+            continue
+        best = (max if metric.higher_is_better else min)(means, key=lambda label: means[label])
+        worse = {
+            one.second.label if one.better is one.first else one.first.label
+            for one in own
+            if one.metric is metric and one.better is not None and one.better.label == best
+        }
+        found[metric.name] = means.keys() - worse if worse else set()
+    return found
 
 
 def verdicts(comparison: Comparison) -> list[Verdict]:
@@ -93,14 +135,24 @@ def _computed(comparison: Comparison) -> tuple[tuple[Verdict, ...], tuple[str, .
     pairs = list(_pairs(comparison, items))
     notes = [*_notes(comparison, pairs), *items.notes]
     family = [place for place, (first, second, _, _) in enumerate(pairs) if not _is_control(first, second)]
-    corrected = correct([pairs[place][3] for place in family], [pairs[place][2].name for place in family])
+    metrics, look = [pairs[place][2].name for place in family], comparison.look
+    corrected = with_advice(correct([pairs[place][3] for place in family], metrics, look), metrics, look)
     differences = dict(zip(family, corrected, strict=True))
     verdicts = []
     for place, (first, second, metric, bare) in enumerate(pairs):
         found, same_model = differences.get(place, bare), place not in differences
-        ahead = first if (found.mean > 0) == metric.higher_is_better else second
-        words = sentence(first, second, metric, found, same_model=same_model)
-        verdicts.append(Verdict(first, second, metric, found, ahead if found.decided else None, words, same_model))
+        margin = comparison.options.margin_of(metric)
+        verdict = Verdict(
+            first,
+            second,
+            metric,
+            found,
+            None,
+            sentence(first, second, metric, found, same_model=same_model, margin=margin),
+            same_model,
+            margin is not None and not same_model and found.within(margin),
+        )
+        verdicts.append(replace(verdict, better=verdict.ahead) if found.decided and not same_model else verdict)
     return tuple(verdicts), tuple(notes)
 
 
@@ -112,22 +164,15 @@ def _pairs(comparison: Comparison, items: "_TestItems") -> Iterator[Pair]:
         for first, second in combinations(comparison.ranked, 2):
             if (first.control_of or second.control_of) and not _is_control(first, second):
                 continue  # each model meets the other ones once, by the variant that it is a control of
-            figures = [_figures(comparison, one, metric.name) for one in (first, second)]
+            figures = [comparison.figures_of_all_seeds(one, metric) for one in (first, second)]
             if all(figures):
-                lost = ", ".join(filter(None, (first.diverged_note, second.diverged_note))) or None
+                ranks = not comparison.collapsed.keys().isdisjoint((first.label, second.label))
                 over_items = items.test(first, second, metric)
-                yield first, second, metric, difference(*figures, items=over_items, untestable=lost)
+                yield first, second, metric, difference(*figures, items=over_items, ranks=ranks)
 
 
 def _is_control(first: Variant, second: Variant) -> bool:
     return first.control_of == second.label or second.control_of == first.label
-
-
-def _figures(comparison: Comparison, variant: Variant, name: str) -> dict[int, float]:
-    """Return the figures of ``variant`` by seed; none where a run lacks its own, as a mean of the rest misleads."""
-    figures = {run.config.seed: comparison.figure(run, name) for run in variant.runs}
-    present = {seed: float(figure) for seed, figure in figures.items() if figure is not None}
-    return present if len(present) == len(figures) else {}
 
 
 class _TestItems:
@@ -175,13 +220,9 @@ def _first_of(runs: Sequence[Run]) -> str:
 
 
 def _notes(comparison: Comparison, pairs: Sequence[Pair]) -> list[str]:
-    """Say which seeds diverged, which runs lack a metric, and which seeds have no partner in another variant."""
+    """Say which seeds collapsed, which runs lack a metric, which seeds have no partner, and what makes means unsafe."""
     ranked = comparison.ranked
-    notes = [
-        f"{variant.diverged_note}: the row is the mean of the other seeds, and its pairs are not tested"
-        for variant in ranked
-        if variant.diverged
-    ]
+    notes = [_collapse_note(variant, comparison.collapsed[variant.label]) for variant in comparison.unstable]
     runs = [run for variant in ranked for run in variant.runs] if len(ranked) > 1 else []
     for metric in comparison.tested:
         if lacking := [run for run in runs if comparison.figure(run, metric.name) is None]:
@@ -189,85 +230,158 @@ def _notes(comparison: Comparison, pairs: Sequence[Pair]) -> list[str]:
     partners: dict[tuple[str, tuple[int, ...]], dict[str, None]] = {}
     for first, second, _, found in pairs:
         for one, other in ((first, second), (second, first)) if found.paired else ():
-            if unused := tuple(sorted(set(one.seeds) - set(other.seeds))):
+            if unused := tuple(sorted(set(one.all_seeds) - set(other.all_seeds))):
                 partners.setdefault((one.label, unused), {})[other.label] = None
     for (label, seeds), others in partners.items():
         verb = "are" if len(seeds) > 1 else "is"
         beside = f"beside {', '.join(others)}: no run there has the same seed"
         notes.append(f"{named_seeds(seeds)} of {label} {verb} not used {beside}")
+    if unequal := _unequal_noise(comparison):
+        what = "is lopsided and far larger than that of others, so more than 5 % of such verdicts on means are wrong"
+        notes.append(f"the seed noise of {', '.join(unequal)} {what} (docs/statistics.md)")
+    if comparison.exploratory:
+        (metric,) = comparison.tested
+        why = "exploratory: whoever looks at several metrics and then chooses one errs more often than p says"
+        notes.append(f"{why}; name {metric.name} before training, with compare.metric={metric.name}")
     return notes
 
 
-def how_tested(found: Sequence[Verdict]) -> str:
+def _collapse_note(variant: Variant, seeds: Sequence[int]) -> str:
+    lost, n = len(seeds), len(variant.all_seeds)
+    rate = rate_interval(lost, n)
+    told = (
+        f"{named_seeds(seeds)} of {variant.label} {'diverged' if set(seeds) <= set(variant.diverged) else 'collapsed'}"
+    )
+    share = f"{lost} of {n}, with a rate between {rate.low:.0%} and {rate.high:.0%}"
+    return f"{told} ({share}): its row is the mean of the others, and its verdicts are by ranks of all"
+
+
+def _unequal_noise(comparison: Comparison) -> list[str]:
+    """Return the labels of variants with lopsided seed noise that is far larger than that of the others."""
+    found: dict[str, None] = {}
+    for metric in comparison.tested:
+        figures = {
+            one.label: list(comparison.figures(one, metric.name).values())
+            for one in comparison.ranked
+            if one.label not in comparison.collapsed and len(one.runs) > 2
+        }
+        spreads = {
+            label: float(np.std(values, ddof=1)) for label, values in figures.items() if np.isfinite(values).all()
+        }
+        usual = float(np.median(list(spreads.values()))) if len(spreads) > 1 else math.inf
+        for label, spread in spreads.items():
+            if spread > _UNEQUAL * usual:
+                units = (np.array(figures[label]) - np.mean(figures[label])) / np.std(figures[label])
+                found |= {label: None} if abs(float((units**3).mean())) > _LOPSIDED else {}
+    return list(found)
+
+
+def how_tested(comparison: Comparison, found: Sequence[Verdict]) -> str:
     """Return in words what the figures of the sentences are."""
-    family = [verdict for verdict in found if verdict.difference.p_family is not None]
-    if family:
-        count = "one comparison" if len(family) == 1 else f"all {len(family)} comparisons"
-        p = f"p: exact test over seeds, corrected for {count}{_least(family)}"
-    elif any(verdict.difference.p is not None for verdict in found):
-        p = "p: exact test over seeds, not corrected: a control"
-    else:
-        return "No pair can be tested."
-    words = ["Intervals: 95 %, over seeds, of one comparison", p]
-    if any(verdict.difference.items for verdict in found):
-        words.append("p over test items: what another test set could change, with the same seeds; not corrected")
+    family = [verdict.difference for verdict in found if verdict.difference.p_family is not None]
+    if not family:
+        controls = [verdict for verdict in found if verdict.difference.p is not None]
+        return "p: exact test over seeds, not corrected: a control." if controls else "No pair can be tested."
+    count = "the one comparison" if len(family) == 1 else f"all {len(family)} comparisons"
+    level, words = family[0].level, []
+    if intervals := [one.interval for one in family if one.interval]:
+        at_once = "" if len(family) == 1 else f", for {count} at once"
+        words.append(f"Intervals: {min(one.level for one in intervals):.0%}, over seeds{at_once}")
+    p = f"p: exact test over seeds, corrected for {count}{_least(family)}"
+    look = "" if comparison.look == 1 else f" at look {comparison.look} at this sweep, with other seeds than before"
+    words.append(f"{p}; {level:.2g} or less decides{look}")
+    if any(one.ranks for one in family):
+        words.append("By ranks: a diverged seed counts as the worst of all")
     return ". ".join(words) + "."
 
 
-def _least(family: Sequence[Verdict]) -> str:
+def _least(family: Sequence[Difference]) -> str:
     """Return below what no corrected p of ``family`` can go, where that limits a verdict."""
-    blocks = independent_blocks([verdict.difference for verdict in family])
-    smallest = {verdict.difference.smallest_p or 1.0 for verdict in family}
-    least = min(1.0, blocks * max(smallest))
+    smallest = {one.smallest_p or 1.0 for one in family}
+    least = min(1.0, max(smallest) * (1 + (len({one.paired for one in family}) > 1)))
     if least <= _FINE:
         return ""
-    unpaired = len({(one.first.label, one.second.label) for one in family if not one.difference.paired})
-    why = f" and because {counted(unpaired, 'pair')} share no seeds or too few" if blocks > 1 else ""
-    return f"; with so few seeds{why} it cannot go below {least:.2g}{' for some pairs' * (len(smallest) > 1)}"
+    return f"; with so few seeds it cannot go below {least:.2g}{' for some pairs' * (len(smallest) > 1)}"
 
 
 def sentence(
-    first: Variant, second: Variant, metric: type[Metric], found: Difference, *, same_model: bool = False
+    first: Variant,
+    second: Variant,
+    metric: type[Metric],
+    found: Difference,
+    *,
+    same_model: bool = False,
+    margin: float | None = None,
 ) -> str:
     """Return the verdict on one pair of variants in one metric; of the same model, neither can be better."""
     both = f"{first.label} and {second.label}"
-    over_items = f"over {found.items.items} test items, {p_value(found.items.p)}" if found.items else ""
     if found.n == 1:
-        if found.untestable:
-            return f"{both}: not compared in {metric.title}: {found.untestable}"
-        gap = f"{metric.format(abs(found.mean))} {metric.measure()}{f' ({over_items})' if over_items else ''}"
+        if not math.isfinite(found.mean):
+            lost = ", ".join(filter(None, (first.diverged_note, second.diverged_note))) or "a figure is not finite"
+            return f"{both}: not compared in {metric.title}: {lost}"
+        over_items = ""
+        if found.items:
+            over_items = (
+                f" ({_range(metric, found.items.interval, found.mean < 0)} over {found.items.items} test items)"
+            )
+        gap = f"{metric.format(abs(found.mean))} {metric.measure()}{over_items}"
         return f"{both}: {gap} apart, from one seed, which decides nothing"
-    if found.untestable or found.p is None:
-        return f"{both}: not tested in {metric.title}, {found.untestable or 'a figure is missing'}"
-    leads = found.mean == 0 or (found.mean > 0) == metric.higher_is_better
+    leads = found.sign == 0 or (found.sign > 0) == metric.higher_is_better
     ahead, behind = (first.label, second.label) if leads else (second.label, first.label)
-    seeds = f"{found.n} seeds" if found.paired else f"{len(first.runs)} and {len(second.runs)} seeds, not paired"
-    p = p_value(found.p if found.p_family is None else found.p_family)
-    facts = f"{seeds}, {p}" + (f"; {over_items}" if over_items else "")
+    seeds = f"{found.n} seeds"
+    if not found.paired:
+        seeds = f"{len(first.all_seeds)} and {len(second.all_seeds)} seeds, not paired"
+    facts = f"{seeds}, {p_value((found.p or 1.0) if found.p_family is None else found.p_family, found.level)}"
+    unit = "points" if metric.unit == "%" else metric.unit
+    small = margin is not None and found.within(margin)
     if found.decided and not same_model:
-        return f"{ahead} is better than {behind} by {_size(metric, found, metric.measure())}, {facts}"
-    lead = f"{ahead} ahead by" if found.mean else "equal,"
-    gap = f"{lead} {_size(metric, found, 'points' if metric.unit == '%' else metric.unit)}, {facts}"
+        if found.ranks:
+            return f"{ahead} is better than {behind} in {metric.title} by ranks, {facts}"
+        less = f", less than the margin of {(margin or 0.0) * metric.scale():g}" if small else ""
+        return f"{ahead} is better than {behind} by {_size(metric, found, metric.measure())}{less}, {facts}"
+    lead = f"{ahead} ahead" if found.sign else "equal"
+    size = "by ranks" if found.ranks else f"{'by ' if found.sign else ''}{_size(metric, found, unit)}"
+    gap = f"{lead}{'' if found.sign else ','} {size}, {facts}"
     if same_model:
-        how = "told apart by chance" if found.p <= ALPHA else "not decided"
+        how = "told apart by chance" if (found.p or 1.0) <= ALPHA else "not decided"
         return f"{both} are the same model from different seeds: {how} in {metric.title} ({gap})"
-    more = found.more_seeds
-    needed = "" if more is None else f": about {more} more seed{'s' * (more > 1)} needed"
-    return f"{ahead} and {behind}: not decided in {metric.title} ({gap}){needed}"
+    limit = f"{(margin or 0.0) * metric.scale():g} {unit}".rstrip()
+    what = f"no difference larger than {limit}" if small else "not decided"
+    return f"{ahead} and {behind}: {what} in {metric.title} ({gap}){'' if small else _needed(found.more_seeds)}"
+
+
+def _of_one_seed(first: Variant, second: Variant, metric: type[Metric], found: Difference) -> str:
+    if not math.isfinite(found.mean):
+        lost = ", ".join(filter(None, (first.diverged_note, second.diverged_note))) or "a figure is not finite"
+        return f"not compared in {metric.title}: {lost}"
+    over_items = ""
+    if found.items:
+        over_items = f" ({_range(metric, found.items.interval, found.mean < 0)} over {found.items.items} test items)"
+    gap = f"{metric.format(abs(found.mean))} {metric.measure()}{over_items}"
+    return f"{gap} apart, from one seed, which decides nothing"
+
+
+def _needed(more: tuple[int, int] | None) -> str:
+    if more is None:
+        return ""
+    low, high = more
+    count = counted(high, "more seed").replace(str(high), f"{low} to {high}" if high > low else f"about {high}", 1)
+    return f": {count} needed"
 
 
 def _size(metric: type[Metric], found: Difference, unit: str) -> str:
     text = f"{metric.format(abs(found.mean))} {unit}".rstrip()
-    interval = found.interval
-    if interval is None:
-        return text
-    low, high = (0.0 - interval.high, 0.0 - interval.low) if found.mean < 0 else (interval.low, interval.high)
-    return f"{text} [{metric.format(low)}, {metric.format(high)}]"
+    return text if found.interval is None else f"{text} {_range(metric, found.interval, found.mean < 0)}"
 
 
-def p_value(p: float) -> str:
-    """Return "p = 0.031", to two digits, or three where two would put it on the other side of the limit."""
+def _range(metric: type[Metric], interval: Interval, turned: bool) -> str:
+    low, high = (0.0 - interval.high, 0.0 - interval.low) if turned else (interval.low, interval.high)
+    return f"[{metric.format(low)}, {metric.format(high)}]"
+
+
+def p_value(p: float, level: float) -> str:
+    """Return "p = 0.031", to two digits, or three where two would put it on the other side of ``level``."""
     if p < 0.001:
         return "p < 0.001"
     text = f"{p:.2g}"
-    return f"p = {text}" if (float(text) <= ALPHA) == (p <= ALPHA) else f"p = {p:.3g}"
+    return f"p = {text}" if (float(text) <= level) == (p <= level) else f"p = {p:.3g}"

@@ -25,7 +25,7 @@ from attncompare.errors import Refused
 _PLACES = (Path(__file__).parents[1] / "conf", Path(__file__).parents[2] / "conf")  # in a wheel, in a checkout
 CONF_DIR = next(folder for folder in _PLACES if folder.is_dir())
 # What names, files or shows a run, and decides none of its numbers.
-PRESENTATION = ("name", "tags", "notes", "runs", "resume", "tracking")
+PRESENTATION = ("name", "tags", "notes", "runs", "resume", "tracking", "compare")
 _LARGEST = 2**63 - 1
 
 
@@ -111,6 +111,12 @@ class TrackingConfig(Strict):
     images: fields.NotNegative
 
 
+class CompareConfig(Strict):
+    """``compare``: what a comparison is told before training."""
+
+    metric: fields.LabelOrNull = None
+
+
 class _Sections(Strict):
     """The sections and keys of a run, each valid for itself."""
 
@@ -123,6 +129,8 @@ class _Sections(Strict):
     tracking: TrackingConfig
     seed: fields.NotNegative
     data_seed: fields.NotNegative
+    order_seed: fields.NotNegativeOrNull = None
+    compare: CompareConfig = CompareConfig()
     name: fields.LabelOrNull
     tags: tuple[fields.Label, ...]
     notes: str
@@ -182,6 +190,11 @@ class RunConfig(_Sections):
         return self
 
     @property
+    def order(self) -> int:
+        """The seed of the order of train batches: ``order_seed``, by default ``data_seed``."""
+        return self.data_seed if self.order_seed is None else self.order_seed
+
+    @property
     def task_class(self) -> type[Any]:
         """The class of the task (:class:`attncompare.tasks.base.Task`)."""
         return registry.load("tasks", self.task.name)
@@ -192,7 +205,10 @@ class RunConfig(_Sections):
 
     def settings(self) -> dict[str, Any]:
         """Return all that decides the run's numbers: what only names, files or shows it is left out."""
-        return {key: value for key, value in self.to_dict().items() if key not in PRESENTATION}
+        found = {key: value for key, value in self.to_dict().items() if key not in PRESENTATION}
+        if self.order_seed is None:  # a key that is younger than the first records, whose hashes stay
+            del found["order_seed"]
+        return found
 
     def hash(self) -> str:
         """Return a SHA-256 of all that decides the run's numbers (:meth:`settings`)."""

@@ -55,6 +55,7 @@ Label = Annotated[
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,62}$"),
     must_be("1 to 63 letters, digits or any of _ . + -, a letter or digit first"),
 ]
+NotNegativeOrNull = Annotated[NotNegative | None, must_be("an integer, 0 or more, or null")]
 PositiveOrNull = Annotated[Positive | None, must_be("a positive integer, or null")]
 # More than any processor has cores; of a million, the library that makes them would end the process.
 ThreadsOrNull = Annotated[Annotated[int, Field(ge=1, le=1024)] | None, must_be("an integer from 1 to 1024, or null")]

@@ -162,9 +162,9 @@ def padding(plan: Plan, sides: Sequence[np.ndarray]) -> float:
     return 1 - tokens / places
 
 
-def generator(data_seed: int, epoch: int) -> np.random.Generator:
+def generator(order_seed: int, epoch: int) -> np.random.Generator:
     """Return the source of randomness for one epoch."""
-    return np.random.default_rng([data_seed, epoch])
+    return np.random.default_rng([order_seed, epoch])
 
 
 class BatchLoader:

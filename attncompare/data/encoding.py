@@ -205,12 +205,12 @@ class RowsByLength:
     def __len__(self) -> int:
         return len(self.kept)
 
-    def train_plan(self, data_seed: int, epoch: int, batch_size: int | None, batch_tokens: int | None = None) -> Plan:
+    def train_plan(self, order_seed: int, epoch: int, batch_size: int | None, batch_tokens: int | None = None) -> Plan:
         """Return an epoch of training: every kept row once, in batches of like length.
 
         A batch has ``batch_size`` rows, or else ``batch_tokens`` tokens, padding included: rows * longest side.
         """
-        rng = generator(data_seed, epoch)
+        rng = generator(order_seed, epoch)
         if batch_tokens is not None:
             return batches.budgeted(self.kept, self._sides, batch_tokens, rng)
         assert batch_size is not None
@@ -333,12 +333,12 @@ class StreamSet(Dataset[TextBatch]):
         items = [np.searchsorted(self._ends, at, side="right") for at in places]
         return _text_batch(windows, scored, [self.bytes[at] for at in places], items)
 
-    def train_plan(self, data_seed: int, epoch: int, batch_size: int | None, batch_tokens: int | None = None) -> Plan:
+    def train_plan(self, order_seed: int, epoch: int, batch_size: int | None, batch_tokens: int | None = None) -> Plan:
         """Return an epoch of training: full windows from an offset of the epoch's own, so that it cuts elsewhere.
 
         A batch has ``batch_size`` windows, or else ``batch_tokens`` tokens.
         """
-        rng = generator(data_seed, epoch)
+        rng = generator(order_seed, epoch)
         offset = int(rng.integers(self.max_length))
         # As many as fit at any offset, so that every epoch has the same number of batches.
         windows = (len(self.ids) - self.max_length) // self.max_length

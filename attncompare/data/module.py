@@ -114,7 +114,7 @@ class DataModule(LightningDataModule):
         self.prepare()
 
     def train_dataloader(self) -> BatchLoader:
-        """Return the train batches, each in ``trainer.accumulate`` parts; their order follows from ``data_seed`` and epoch.
+        """Return the train batches, each in ``trainer.accumulate`` parts; their order follows from ``order_seed`` and epoch.
 
         Among several processes each gets a part of every batch, so the trainer must not distribute them again
         (``use_distributed_sampler=False``).
@@ -243,7 +243,7 @@ class DataModule(LightningDataModule):
 
     def _train_plan(self, rows: SplitSet, epoch: int) -> Plan:
         data = self.config.data
-        return rows.train_plan(self.config.data_seed, epoch, data.batch_size, data.batch_tokens)
+        return rows.train_plan(self.config.order, epoch, data.batch_size, data.batch_tokens)
 
     def _fixed(self, split: str) -> BatchLoader:
         rows, size, tokens = self._set(split), self.config.data.batch_size, self.config.data.batch_tokens

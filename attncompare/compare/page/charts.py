@@ -3,11 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, TypeGuard
 
+from attncompare.compare.costs import apart, cost_figures
 from attncompare.compare.groups import Comparison
 from attncompare.compare.statistics import t_interval
 from attncompare.compare.table import Column, ResultTable, Row
+from attncompare.compare.verdicts import verdicts
 from attncompare.record import Run
 from attncompare.tasks.metrics import Metric
 from attncompare.text import COSTS
@@ -88,8 +91,8 @@ def drawn_variants(comparison: Comparison) -> list[Drawn]:
 def curve_figures(drawn: Sequence[Drawn], metrics: Sequence[type[Metric]]) -> list[dict[str, Any]]:
     """Return a chart for each metric that any run logged, of training before validation, as JSON values.
 
-    Each has a ``title``, the ``unit`` of its axis, a ``range``, and ``lines``: ``x`` and ``y`` of the mean over seeds,
-    ``half`` the width of its 95 % t-interval from three seeds on, and the ``seeds`` themselves where there are several.
+    Each has a ``title``, the ``unit`` and ``range`` of its axis, what stands at ``x`` and the ``least`` width of that axis,
+    and ``lines``: ``x`` and ``y`` of the mean over seeds, ``half`` the width of its 95 % t-interval from three seeds on, and the ``seeds`` themselves where there are several.
     """
     rows = {run.path: run.metrics() for one in drawn for run in one.runs}
     most = max(_FEWEST_POINTS, min(_MOST_POINTS, _MOST_IN_ALL // max(len(rows), 1)))
@@ -107,8 +110,61 @@ def curve_figures(drawn: Sequence[Drawn], metrics: Sequence[type[Metric]]) -> li
                 lines.append({"label": one.label, "title": one.title, **vars(one.style), **_line(seeds)})
         if lines:
             title = f"{_SPLITS[split]} {metric.title}"
-            figures.append({"title": title, "unit": metric.describe(), "range": padded(heights), "lines": lines})
+            figures.append(_figure(title, metric.describe(), padded(heights), lines, x="training step"))
     return figures
+
+
+def _figure(
+    title: str, unit: str, reach: list[float] | None, lines: list[dict[str, Any]], x: str, least: float = 1.0
+) -> dict[str, Any]:
+    return {"title": title, "unit": unit, "range": reach, "x": x, "least": least, "lines": lines}
+
+
+def profile_figures(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return a performance profile (Dolan and Moré 2002; Agarwal et al. 2021) for each metric of which there are seeds.
+
+    The line of a variant gives for each value the share of its seeds that are at least as good; a diverged one never is.
+    """
+    figures = []
+    for metric in comparison.drawn:
+        lines = []
+        for one in drawn_variants(comparison):
+            variant = next(other for other in comparison.variants if other.label == one.label)
+            reached = [metric.scale() * figure for figure in comparison.figures(variant, metric.name).values()]
+            reached = sorted(filter(math.isfinite, reached), reverse=metric.higher_is_better)
+            if len(variant.all_seeds) > 1 and reached:
+                xs = [figure for figure in reached for _ in range(2)]
+                ys = [count / len(variant.all_seeds) for place in range(len(reached)) for count in (place, place + 1)]
+                line = {"x": list(map(shown, xs)), "y": list(map(shown, ys)), "half": None, "seeds": []}
+                lines.append({"label": one.label, "title": one.title, **vars(one.style), **line})
+        if lines:
+            title = f"share of seeds with at least this {metric.title}"
+            title = title if metric.higher_is_better else title.replace("least", "most")
+            figures.append(_figure(title, "share of seeds", [0.0, 1.05], lines, x=metric.describe(), least=1e-9))
+    return figures
+
+
+def tuning_figures(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return the expected best val loss of each variant after 1, 2, … of its tried values (Dodge et al. 2019, section 3)."""
+    lines, heights = [], []
+    for one in drawn_variants(comparison):
+        losses = [loss for loss in comparison.tuned.get(one.runs[0].path, ()) if math.isfinite(loss)]
+        if len(losses) > 1:
+            expected = expected_best(losses)
+            heights += expected
+            line = {"x": list(range(1, len(losses) + 1)), "y": list(map(shown, expected)), "half": None, "seeds": []}
+            lines.append({"label": one.label, "title": one.title, **vars(one.style), **line})
+    what = "expected best val loss"
+    return [_figure(what, what, padded(heights), lines, x="values of the grid that were tried")] if lines else []
+
+
+def expected_best(losses: Sequence[float]) -> list[float]:
+    """Return the expected lowest of k = 1 .. n draws from n ``losses``, with replacement (Dodge et al. 2019, equation 4)."""
+    ordered, n = sorted(losses), len(losses)
+    return [
+        sum(loss * (((n - place) / n) ** k - ((n - place - 1) / n) ** k) for place, loss in enumerate(ordered))
+        for k in range(1, n + 1)
+    ]
 
 
 def thin(points: Points, most: int = _MOST_POINTS) -> Points:
@@ -159,13 +215,13 @@ def pareto_data(comparison: Comparison, table: ResultTable) -> dict[str, Any] | 
         return None
     values = {name: [row.values[name] or 0.0 for row in rows] for name in axes}
     costs.sort(key=lambda name: -max(values[name]) / min(values[name]) if min(values[name]) > 0 else 0.0)
-    better = {name: [value * (1 if axes[name].higher_is_better else -1) for value in values[name]] for name in axes}
+    rows_apart = {name: _better(comparison, rows, name) for name in axes}
     points = {name: [_point(row, name, column) for row in rows] for name, column in axes.items()}
     drawn = styles(comparison)
     return {
         "qualities": [_axis(name, axes[name], points[name]) for name in qualities],
         "costs": [_axis(name, axes[name], points[name]) for name in costs],
-        "fronts": {f"{q}|{c}": front(list(zip(better[q], better[c], strict=True))) for q in qualities for c in costs},
+        "fronts": {f"{q}|{c}": front(rows_apart[q], rows_apart[c]) for q in qualities for c in costs},
         "points": [
             {
                 "label": row.variant.label,
@@ -177,17 +233,40 @@ def pareto_data(comparison: Comparison, table: ResultTable) -> dict[str, Any] | 
     }
 
 
-def front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Return the places of the (quality, cost) that no other one beats in one without losing in the other, cheapest first.
+Better = Sequence[Sequence[bool]]  # whether a row is better than another one beyond the noise
 
-    Of both, higher is better.
+
+def front(quality: Better, cost: Better) -> list[int]:
+    """Return the places that no other one beats: better in one beyond the noise, and not worse in the other.
+
+    Empty where none is beaten: then noise is all there is to see.
     """
+    places = range(len(quality))
 
-    def beaten(q: float, c: float) -> bool:
-        return any(oq >= q and oc >= c and (oq, oc) != (q, c) for oq, oc in points)
+    def beats(one: int, other: int) -> bool:
+        better = quality[one][other] or cost[one][other]
+        return better and not quality[other][one] and not cost[other][one]
 
-    best = [place for place, point in enumerate(points) if not beaten(*point)]
-    return sorted(best, key=lambda place: (-points[place][1], points[place][0]))
+    best = [place for place in places if not any(beats(other, place) for other in places)]
+    return best if len(best) < len(quality) else []
+
+
+def _better(comparison: Comparison, rows: Sequence[Row], name: str) -> Better:
+    """Return which row is better than which in one column: by a verdict, or of costs beyond their noise."""
+    labels = [row.variant.label for row in rows]
+    if name in COSTS:
+        figures, cost = [cost_figures(comparison, row.variant, name) for row in rows], COSTS[name]
+        sign = 1 if cost.higher_is_better else -1
+        return [
+            [apart(one, other, cost.exact) and sign * (fmean(one) - fmean(other)) > 0 for other in figures]
+            for one in figures
+        ]
+    won = {
+        (one.better.label, (one.second if one.better is one.first else one.first).label)
+        for one in verdicts(comparison)
+        if one.better and one.metric.name == name
+    }
+    return [[(label, other) in won for other in labels] for label in labels]
 
 
 def _axis(name: str, column: Column, points: Sequence[dict[str, Any]]) -> dict[str, Any]:

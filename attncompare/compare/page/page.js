@@ -117,10 +117,10 @@ function chart(node, describe) {
   return render;
 }
 
-/** Training curves: the mean over seeds, its band, and the single seeds behind it. */
+/** Lines over one axis, as training curves: the mean over seeds, its band, and the single seeds behind it. */
 function curve(node, figure, hidden) {
   const steps = figure.lines.flatMap(({ x }) => x);
-  const x = { title: 'training step', range: [Math.min(...steps), Math.max(...steps, Math.min(...steps) + 1)] };
+  const x = { title: figure.x, range: [Math.min(...steps), Math.max(...steps, Math.min(...steps) + figure.least)] };
   return chart(node, () => {
     const shown = figure.lines.filter(({ label }) => !hidden.has(label));
     const zip = (xs, ys) => xs.map((step, place) => [step, ys[place]]);
@@ -150,7 +150,8 @@ function pareto(holder) {
   redraw = chart(holder.querySelector('.chart'), () => {
     const y = qualities[quality.selectedIndex], x = costs[cost.selectedIndex];
     const front = fronts[`${y.key}|${x.key}`].map((place) => points[place]);
-    note.textContent = `Arrows point to the better end. On the front, where no other variant is better in one and at least as good in the other: ${front.map(({ label }) => label).join(', ')}.`;
+    const best = front.length ? `On the front, where no other variant is better in one beyond the noise and not worse in the other: ${front.map(({ label }) => label).join(', ')}.` : 'No variant is behind another one beyond the noise.';
+    note.textContent = `Arrows point to the better end. ${best}`;
     const at = ({ at: axes }) => [axes[x.key].value, axes[y.key].value];
     const bars = points.flatMap((point) => {
       const [a, b] = at(point), across = point.at[x.key].around, along = point.at[y.key].around;

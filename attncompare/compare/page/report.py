@@ -14,7 +14,15 @@ from typing import Any
 from markupsafe import Markup
 
 from attncompare.compare.groups import Comparison, Variant
-from attncompare.compare.page.charts import curve_figures, drawn_variants, is_number, pareto_data, styles
+from attncompare.compare.page.charts import (
+    curve_figures,
+    drawn_variants,
+    is_number,
+    pareto_data,
+    profile_figures,
+    styles,
+    tuning_figures,
+)
 from attncompare.compare.page.record import BYTES, page_maps, record, samples
 from attncompare.compare.table import ResultTable, result_table
 from attncompare.compare.verdicts import Verdict, how_tested, in_order, verdicts
@@ -67,6 +75,8 @@ def _section(comparison: Comparison, map_bytes: int) -> dict[str, Any]:
     charts = {
         "curves": curve_figures(drawn_variants(comparison), comparison.drawn),
         "pareto": pareto_data(comparison, table),
+        "profiles": profile_figures(comparison),
+        "tuning": tuning_figures(comparison),
     }
     budget = comparison.budget
     return {
@@ -76,7 +86,7 @@ def _section(comparison: Comparison, map_bytes: int) -> dict[str, Any]:
         "headline": headline(comparison, found),
         "by_metric": pairs_by_metric(found),
         "table": table,
-        "how_tested": how_tested(found),
+        "how_tested": how_tested(comparison, found),
         "drawn": _drawn(comparison, table),
         "left_out": comparison.left_out,
         "charts": charts,
@@ -176,7 +186,6 @@ def _advantage(verdict: Verdict) -> list[float]:
 
 def _line(verdict: Verdict, low: float, high: float) -> Line:
     """Return a pair's line; ``low`` and ``high`` are the ends of the strip."""
-    ahead = verdict.first if (verdict.difference.mean >= 0) == verdict.metric.higher_is_better else verdict.second
     values, span = (0.0, *_advantage(verdict)), high - low
     drawn = all(map(math.isfinite, (*values, span))) and span > 0
-    return Line(verdict, ahead, tuple(2 + 96 * ((value - low) / span) for value in values) if drawn else ())
+    return Line(verdict, verdict.ahead, tuple(2 + 96 * ((value - low) / span) for value in values) if drawn else ())

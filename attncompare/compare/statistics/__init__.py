@@ -1,29 +1,53 @@
 """The statistics of a comparison: is a difference between two variants real? docs/statistics.md has sources and checks.
 
-results.py  what comes out: Interval, Estimate, Difference, ItemTest; when a difference is decided
-seeds.py    one variant and one pair of variants over seeds: intervals, exact tests, effect, seeds that are missing
-family.py   the correction for all comparisons, which decides
+results.py  what comes out: Interval, Estimate, Difference, ItemTest; the level of each look, at which differences are decided
+seeds.py    one variant and one pair of variants over seeds: intervals, exact tests, effect, collapsed seeds
+family.py   the correction for all comparisons, which decides, and intervals for all of them at once
+plan.py     how many further seeds would decide the rest
 items.py    two variants on the same test items: bootstrap and randomization
 """
 
-from attncompare.compare.statistics.family import correct, independent_blocks
+from attncompare.compare.statistics.family import correct
 from attncompare.compare.statistics.items import MOST_ITEMS, Items, item_test, read_items
-from attncompare.compare.statistics.results import ALPHA, Difference, Estimate, Interval, ItemTest
-from attncompare.compare.statistics.seeds import difference, estimate, t_interval
+from attncompare.compare.statistics.plan import with_advice
+from attncompare.compare.statistics.results import (
+    ALPHA,
+    SEEDS,
+    Difference,
+    Estimate,
+    Interval,
+    ItemTest,
+    level_of,
+)
+from attncompare.compare.statistics.seeds import (
+    collapsed,
+    difference,
+    estimate,
+    rate_interval,
+    robust_sd,
+    t_interval,
+    welch_interval,
+)
 
 __all__ = [
     "ALPHA",
     "MOST_ITEMS",
+    "SEEDS",
     "Difference",
     "Estimate",
     "Interval",
     "ItemTest",
     "Items",
+    "collapsed",
     "correct",
     "difference",
     "estimate",
-    "independent_blocks",
     "item_test",
+    "level_of",
+    "rate_interval",
     "read_items",
+    "robust_sd",
     "t_interval",
+    "welch_interval",
+    "with_advice",
 ]

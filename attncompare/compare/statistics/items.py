@@ -101,7 +101,8 @@ def item_test(first: Mapping[int, Items], second: Mapping[int, Items]) -> ItemTe
     extreme = int((np.abs(swapped_R) >= abs(observed) - 1e-9 * max(1.0, abs(observed))).sum())
     method = f"paired bootstrap and approximate randomization, {RESAMPLES} resamples, seeds: {len(pairs)}"
     interval = Interval(float(low), float(high), LEVEL, "bootstrap, expanded percentiles")
-    return ItemTest(observed, interval, (1 + extreme) / (1 + RESAMPLES), count, method)
+    sd = float(drawn_R.std(ddof=1)) * math.sqrt(count / (count - 1))
+    return ItemTest(observed, interval, (1 + extreme) / (1 + RESAMPLES), count, method, sd)
 
 
 @lru_cache(maxsize=2)

@@ -6,13 +6,26 @@ from dataclasses import dataclass, field
 import numpy as np
 
 ALPHA = 0.05
-"""A difference is decided at or below this corrected p."""
+"""How often a comparison without real differences may decide one, all its looks at growing seeds taken together."""
+FIRST_LEVEL = 1 / 32
+"""The share of ALPHA that the first look spends: what six paired seeds can reach."""
+SEEDS = 8
+"""How many seeds to begin with: six decide only what all of them agree on."""
 LEVEL = 0.95
 """The coverage that every interval aims at."""
 EXACT_LIMIT = 2**16
 """Up to so many rearrangements all are tried; beyond, this many are drawn, the observed one among them."""
 RESAMPLES = 1000
 """Resamples of test items, as in Koehn (2004)."""
+
+
+def level_of(look: int) -> float:
+    """Return at or below which corrected p look number ``look`` (from 1) decides.
+
+    Looks at more and more seeds are further chances to err, so ALPHA is spent over them (Pocock 1977; Lan and DeMets
+    1983): 1/32 at the first, and half of what is left at each further one, however many there are.
+    """
+    return FIRST_LEVEL if look == 1 else (ALPHA - FIRST_LEVEL) / 2 ** (look - 1)
 
 
 def generator() -> np.random.Generator:
@@ -48,7 +61,8 @@ class Estimate:
 class ItemTest:
     """Two variants on the same ``items`` test items, with their seeds as they are: what another test set could change.
 
-    It says nothing of other seeds: two seeds of one variant differ by it too. ``mean`` is first minus second.
+    It says nothing of other seeds: two seeds of one variant differ by it too. ``mean`` is first minus second, ``sd`` the
+    standard deviation of it over resampled test sets.
     """
 
     mean: float
@@ -56,6 +70,7 @@ class ItemTest:
     p: float
     items: int
     method: str
+    sd: float
 
 
 @dataclass(frozen=True)
@@ -63,37 +78,59 @@ class Difference:
     """First minus second, of one pair of variants in one metric, in the metric's own unit.
 
     Attributes:
-        interval: of the mean, over seeds: Student's t for pairs, Welch's otherwise.
+        mean: of the seeds; where ranks are tested, the median over pairs of seeds (or of all pairs of figures), which may
+            be infinite.
         n: number of pairs of seeds, or of seeds in the smaller group.
+        paired: whether the seeds are pairs.
+        sign: 1 where first has the larger figures, -1 where the second has, 0 where neither.
+        ranks: whether ranks are tested instead of the figures: a seed diverged or collapsed.
         p: exact two-sided test over seeds, of this pair alone.
         smallest_p: the smallest p that so many seeds can reach.
+        interval: of the mean, for all comparisons of the family at once; where p can decide and seeds are pairs, it holds
+            0 exactly where the difference is not decided. Before the correction, of this pair alone.
+        interval_items: of the mean, over seeds and test items together, of this pair alone.
+        p_family: p, corrected for all comparisons by joint sign flips: this one decides.
         p_holm: p, corrected for all comparisons by Holm.
+        level: at or below which p_family decides.
         effect_size: paired: d_z, mean over standard deviation of the differences; unpaired: Cohen's d, over the pooled
             standard deviation; both with Hedges' correction for few seeds.
-        more_seeds: about how many further seeds would decide it; None if decided, or if it cannot be said.
-        p_family: p, corrected for all comparisons by joint sign flips: this one decides.
-        by_seed: paired: the difference of each seed.
-        untestable: why the figures cannot be tested, of however many seeds.
+        superiority: the probability that a further seed of first has the larger figure than the same seed of second (ties
+            count half), with its exact interval; unpaired seeds are taken in ascending order.
+        more_seeds: from how many to how many further seeds would probably decide it; None if decided, or unknown.
+        by_seed: paired: what is tested of each seed, the difference or its signed rank.
+        groups: unpaired: the figures or ranks of both that are tested.
 
     One seed gives ``mean`` alone; all other figures are None.
     """
 
     mean: float
-    interval: Interval | None
     n: int
     paired: bool
+    sign: int = 0
+    ranks: bool = False
     p: float | None = None
     smallest_p: float | None = None
-    p_holm: float | None = None
-    effect_size: float | None = None
-    items: ItemTest | None = None
-    more_seeds: int | None = None
+    interval: Interval | None = None
+    interval_items: Interval | None = None
     p_family: float | None = None
+    p_holm: float | None = None
+    level: float = FIRST_LEVEL
+    effect_size: float | None = None
+    superiority: tuple[float, Interval] | None = None
+    items: ItemTest | None = None
+    more_seeds: tuple[int, int] | None = None
     by_seed: Mapping[int, float] = field(default_factory=dict)
+    groups: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
     test: str | None = None
-    untestable: str | None = None
 
     @property
     def decided(self) -> bool:
-        """Whether the difference holds after correction for all comparisons; never from one seed."""
-        return self.p_family is not None and self.p_family <= ALPHA
+        """Whether the difference holds after correction for all comparisons and looks; never from one seed."""
+        return self.p_family is not None and self.p_family <= self.level
+
+    def within(self, margin: float) -> bool:
+        """Return whether no difference larger than ``margin`` is compatible with the figures, of whichever sign.
+
+        Two one-sided tests (Schuirmann 1987), as the inclusion of the interval in the margin.
+        """
+        return self.interval is not None and -margin < self.interval.low and self.interval.high < margin

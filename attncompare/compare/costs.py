@@ -1,0 +1,79 @@
+"""What the variants cost: estimates over runs, which are cheapest beyond the noise, and what makes costs incomparable."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from attncompare.compare.groups import Comparison, Variant
+from attncompare.compare.statistics import Estimate, estimate, welch_interval
+from attncompare.record import Run
+from attncompare.text import COSTS
+
+# What measured costs depend on beside the model, as environment.json and the config say it.
+_MACHINE: dict[str, Callable[[Run], object]] = {
+    "processor": lambda run: run.environment().get("cpu"),
+    "device": lambda run: run.environment().get("device"),
+    "cores": lambda run: run.environment().get("cores"),
+    "threads": lambda run: run.environment().get("threads"),
+}
+
+
+def cost_figures(comparison: Comparison, variant: Variant, name: str) -> list[float]:
+    """Return the cost ``name`` of all runs of the variant's model, under whatever name; none where one lacks it.
+
+    A model has one cost: what differs between its names is noise of the measurement.
+    """
+    model = variant.same_as or variant.label
+    runs = {run.path: run for one in comparison.variants if model in (one.label, one.same_as) for run in one.runs}
+    found = [comparison.figure(run, name) for run in runs.values()]
+    present = [float(figure) for figure in found if figure is not None]
+    return present if len(present) == len(found) else []
+
+
+def cost_estimates(comparison: Comparison) -> dict[tuple[str, str], Estimate]:
+    """Return by variant's label and cost the mean over runs with its interval; nothing where a run lacks the figure."""
+    return {
+        (variant.label, name): estimate(figures)
+        for variant in comparison.variants
+        for name in COSTS
+        if (figures := cost_figures(comparison, variant, name))
+    }
+
+
+def apart(first: list[float], second: list[float], exact: bool) -> bool:
+    """Return whether two costs differ beyond the noise: exact ones at all, measured ones by Welch's 95 % interval."""
+    if exact:
+        return sum(first) / len(first) != sum(second) / len(second)
+    if min(len(first), len(second)) < 2:
+        return False  # one measurement does not tell its noise
+    interval = welch_interval(np.array(first), np.array(second))
+    return not interval.low <= 0 <= interval.high
+
+
+def cheapest(comparison: Comparison) -> dict[str, set[str]]:
+    """Return by cost the labels of the cheapest variant and of those that are not dearer beyond the noise.
+
+    Empty where none is dearer, and where measured costs come from different machines.
+    """
+    found: dict[str, set[str]] = {}
+    noted = bool(cost_notes(comparison))
+    for name, cost in COSTS.items():
+        figures = {one.label: own for one in comparison.ranked if (own := cost_figures(comparison, one, name))}
+        if len(figures) > 1 and (cost.exact or not noted):
+            sign = -1 if cost.higher_is_better else 1
+            best = min(figures, key=lambda label: sign * sum(figures[label]) / len(figures[label]))
+            near = {label for label, own in figures.items() if not apart(own, figures[best], cost.exact)}
+            found[name] = near if len(near) < len(figures) else set()
+    return found
+
+
+def cost_notes(comparison: Comparison) -> list[str]:
+    """Return a note where runs were not made on equal machines, so that measured costs cannot be compared."""
+    told = []
+    for fact, value in _MACHINE.items():
+        values: Mapping[str, None] = {
+            str(value(run)): None for one in comparison.variants for run in one.runs if value(run) is not None
+        }
+        told += [f"{fact} {' or '.join(values)}"] if len(values) > 1 else []
+    measured = "speed, memory and time cannot be compared"
+    return [f"not all trained on the same machine ({'; '.join(told)}): {measured}"] if told else []
