@@ -15,7 +15,7 @@ from attncompare.compare.gathering import gather
 from attncompare.compare.groups import Comparison, compare_groups
 from attncompare.compare.looks import record_look, sweep_folder
 from attncompare.compare.page import write_report
-from attncompare.compare.statistics import level_of
+from attncompare.compare.statistics import is_look
 from attncompare.compare.table import print_comparison
 from attncompare.compare.verdicts import verdicts
 from attncompare.errors import AttnCompareError, Refused
@@ -82,10 +82,8 @@ def compare(
 def _remember(comparison: Comparison) -> None:
     """Record the look at a sweep, where it could decide anything."""
     folder = sweep_folder([run for variant in comparison.variants for run in variant.runs])
-    level = level_of(comparison.look)
-    if folder and any(
-        (one.difference.smallest_p or 1.0) <= level for one in verdicts(comparison) if not one.same_model
-    ):
+    tested = [verdict.difference for verdict in verdicts(comparison) if not verdict.same_model]
+    if folder and is_look(tested, comparison.look):
         try:
             record_look(folder, comparison.task, comparison.seeds)
         except OSError as error:

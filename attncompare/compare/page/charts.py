@@ -92,7 +92,8 @@ def curve_figures(drawn: Sequence[Drawn], metrics: Sequence[type[Metric]]) -> li
     """Return a chart for each metric that any run logged, of training before validation, as JSON values.
 
     Each has a ``title``, the ``unit`` and ``range`` of its axis, what stands at ``x`` and the ``least`` width of that axis,
-    and ``lines``: ``x`` and ``y`` of the mean over seeds, ``half`` the width of its 95 % t-interval from three seeds on, and the ``seeds`` themselves where there are several.
+    and ``lines``: ``x`` and ``y`` of the mean over seeds, ``half`` the width of its 95 % t-interval from three seeds on,
+    and the ``seeds`` themselves where there are several.
     """
     rows = {run.path: run.metrics() for one in drawn for run in one.runs}
     most = max(_FEWEST_POINTS, min(_MOST_POINTS, _MOST_IN_ALL // max(len(rows), 1)))

@@ -9,7 +9,7 @@ items.py    two variants on the same test items: bootstrap and randomization
 
 from attncompare.compare.statistics.family import correct
 from attncompare.compare.statistics.items import MOST_ITEMS, Items, item_test, read_items
-from attncompare.compare.statistics.plan import with_advice
+from attncompare.compare.statistics.plan import is_look, with_advice
 from attncompare.compare.statistics.results import (
     ALPHA,
     SEEDS,
@@ -42,6 +42,7 @@ __all__ = [
     "correct",
     "difference",
     "estimate",
+    "is_look",
     "item_test",
     "level_of",
     "rate_interval",

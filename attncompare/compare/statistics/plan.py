@@ -22,12 +22,17 @@ _CHOICES = 2**10  # of signs, or deals, in each of them
 _FEWEST = 3  # the spread of two differences says next to nothing
 
 
+def is_look(differences: Sequence[Difference], look: int) -> bool:
+    """Return whether testing these differences could decide any, so that it takes a chance to err."""
+    return any(one.smallest_p is not None and one.smallest_p <= level_of(look) for one in differences)
+
+
 def with_advice(differences: Sequence[Difference], metrics: Sequence[str], look: int = 1) -> list[Difference]:
     """Return corrected ``differences`` with ``more_seeds`` where one is not decided and a number below 60 probably decides it.
 
     Ranks say nothing of the ranks of further seeds, so there is no advice for them.
     """
-    level = level_of(look + 1)
+    level = level_of(look + is_look(differences, look))
     paired = [place for place, one in enumerate(differences) if one.p is not None and one.paired]
     others = [place for place, one in enumerate(differences) if one.p is not None and not one.paired]
     level /= 2 if paired and others else 1

@@ -7,11 +7,23 @@ from itertools import combinations
 
 import numpy as np
 
-from attncompare.compare.statistics import Difference, Items, item_test, t_interval
-from attncompare.compare.statistics.family import holm_p, independent_comparisons, step_down_p
-from attncompare.compare.statistics.results import ALPHA
-from attncompare.compare.statistics.seeds import bootstrap_t, more_seeds, permutation_p, sign_flip_p, welch_interval
+from attncompare.compare.statistics import (
+    Items,
+    collapsed,
+    correct,
+    difference,
+    item_test,
+    level_of,
+    t_interval,
+    welch_interval,
+    with_advice,
+)
+from attncompare.compare.statistics.family import holm_p, step_down_p
+from attncompare.compare.statistics.seeds import bootstrap_t, permutation_p, sign_choices, sign_flip_p
 from attncompare.tasks.metrics import ExactMatch, Loss
+
+FIRST = level_of(1)
+ITEMS_LEVEL = 0.05
 
 
 def normal(random, shape):
@@ -26,6 +38,10 @@ def heavy(random, shape):
     return random.standard_t(3, size=shape) / np.sqrt(3)
 
 
+def lognormal(random, shape):
+    return (random.lognormal(size=shape) - np.exp(0.5)) / np.sqrt((np.e - 1) * np.e)
+
+
 def bound(rate, times):
     """Return what a true ``rate`` stays below in all but one of a thousand such simulations."""
     return rate + 3.1 * np.sqrt(rate * (1 - rate) / times)
@@ -35,14 +51,14 @@ def pair_rejections(times, n, shift=0.0, noise=normal, seed=0):
     """Return how often the paired test of one pair rejects; the seeds share noise, as data order and weights do."""
     random = np.random.default_rng(seed)
     own = noise(random, (times, n, 2)) + random.standard_normal((times, n, 1))
-    return (sign_flip_p(own[:, :, 0] + shift - own[:, :, 1]) <= ALPHA).mean()
+    return (sign_flip_p(own[:, :, 0] + shift - own[:, :, 1]) <= FIRST).mean()
 
 
 def unpaired_rejections(times, n, m, shift=0.0, spread=1.0, noise=normal, seed=0):
     random = np.random.default_rng(seed)
     first, second = noise(random, (times, n)), noise(random, (times, m)) * spread
     blocks = [slice(start, start + 200) for start in range(0, times, 200)]  # thousands of deals for each
-    return np.mean(np.concatenate([permutation_p(first[b] + shift, second[b]) for b in blocks]) <= ALPHA)
+    return np.mean(np.concatenate([permutation_p(first[b] + shift, second[b]) for b in blocks]) <= FIRST)
 
 
 def families(times, n, means, spreads=None, metrics=1, noise=normal, seed=0):
@@ -65,31 +81,139 @@ def families(times, n, means, spreads=None, metrics=1, noise=normal, seed=0):
 def family_errors(times, n, means, **options):
     """Return how often at least one true null is rejected, by joint sign flips and by Holm."""
     differences, metrics, zero = families(times, n, means, **options)
-    joint = (step_down_p(differences, metrics) <= ALPHA)[:, zero].any(1).mean()
+    joint = (step_down_p(differences, metrics) <= FIRST)[:, zero].any(1).mean()
     alone = np.array([sign_flip_p(one.T) for one in differences])
-    return joint, np.mean([(np.array(holm_p(ps)) <= ALPHA)[zero].any() for ps in alone])
+    return joint, np.mean([(np.array(holm_p(ps)) <= FIRST)[zero].any() for ps in alone])
 
 
 def family_power(times, n, means, **options):
     """Return the share of the real differences that joint sign flips decide."""
     differences, metrics, zero = families(times, n, means, **options)
-    return (step_down_p(differences, metrics) <= ALPHA)[:, ~zero].mean()
+    return (step_down_p(differences, metrics) <= FIRST)[:, ~zero].mean()
 
 
 def power_beside(times, n, far, **options):
     """Return in how many cases a pair 2 apart is decided in each of 2 metrics, beside two equal variants and ``far`` ones."""
     differences, metrics, _ = families(times, n, [0, 2, 0, 0, *far], metrics=2, **options)
-    return (step_down_p(differences, metrics) <= ALPHA)[:, :2].mean(0)
+    return (step_down_p(differences, metrics) <= FIRST)[:, :2].mean(0)
 
 
-def planned_power(times, n, means, **options):
-    """Return (seeds that ``more_seeds`` asks for beyond ``n``, power with them), if the true effect were observed."""
-    observed, _, _ = families(50, n, means, **options)
-    comparisons = np.mean([independent_comparisons(one) for one in observed])
-    effect = max(means) / np.sqrt(2)
-    undecided = Difference(max(means), None, n, True, p=1.0, effect_size=effect)
-    further = more_seeds(undecided, comparisons)
-    return further, family_power(times, n + further, means, **options)
+def growing_errors(times, variants, metrics, looks, seed=0):
+    """Return in how many families of equal variants one difference is decided at one of ``looks``, numbers of seeds."""
+    differences, names, _ = families(times, max(looks), [0] * variants, metrics=metrics, seed=seed)
+    erred = np.zeros(times, bool)
+    for look, n in enumerate(looks, 1):
+        signs = sign_choices(n, 2**10)
+        erred |= (step_down_p(differences[:, :n], names, signs) <= level_of(look)).any(1)
+    return erred.mean()
+
+
+def pairs_of(figures_NKM):
+    """Return (the difference of each pair of K variants in each of M metrics, the metric of each)."""
+    count = figures_NKM.shape[1]
+    found, metrics = [], []
+    for metric in range(figures_NKM.shape[2]):
+        columns = [dict(enumerate(figures_NKM[:, variant, metric].tolist())) for variant in range(count)]
+        found += [difference(columns[one], columns[other]) for one, other in combinations(range(count), 2)]
+        metrics += [str(metric)] * (count * (count - 1) // 2)
+    return found, metrics
+
+
+def drawn(random, n, means, metrics):
+    """Return figures (N, K, M) around ``means`` with seed noise of 1, of which those of a run go together."""
+    together, apart = random.standard_normal((n, len(means), 1)), random.standard_normal((n, len(means), metrics))
+    return (together + 0.5 * apart) / np.sqrt(1.25) + np.array(means, dtype=float)[:, None]
+
+
+def advised_errors(times, variants, metrics, most=40, seed=0):
+    """Return how often equal variants are told apart by whoever adds as many seeds as advised, and tests again."""
+    random, erred = np.random.default_rng(seed), 0
+    for _ in range(times):
+        figures, look = drawn(random, 6, [0] * variants, metrics), 1
+        while True:
+            found, names = pairs_of(figures)
+            found = with_advice(correct(found, names, look), names, look)
+            advice = [one.more_seeds[0] for one in found if one.more_seeds]
+            if any(one.decided for one in found) or not advice or len(figures) + min(advice) > most:
+                break
+            figures = np.concatenate([figures, drawn(random, min(advice), [0] * variants, metrics)])
+            look += 1
+        erred += any(one.decided for one in found)
+    return erred / times
+
+
+def advised_power(times, n, means, metrics=1, seed=0):
+    """Return (the middle of the advice, how often it decides) for ``n`` seeds of which each variant has its true mean and noise.
+
+    Those seeds stay, and as many as the middle of the range are added. Of the real differences one is followed in each case.
+    """
+    random, decided, asked = np.random.default_rng(seed), [], []
+    for _ in range(times):
+        figures = drawn(random, n, [0] * len(means), metrics)
+        figures = (figures - figures.mean(0)) / figures.std(0, ddof=1) + np.array(means, dtype=float)[:, None]
+        found, names = pairs_of(figures)
+        found = with_advice(correct(found, names), names)
+        real = [place for place, one in enumerate(found) if abs(one.mean) > 1e-9 and one.more_seeds]
+        if not real:
+            continue
+        place = real[random.integers(len(real))]
+        further = round(sum(found[place].more_seeds) / 2)
+        asked.append(further)
+        for _ in range(5):
+            again, names = pairs_of(np.concatenate([figures, drawn(random, further, means, metrics)]))
+            decided.append(correct(again, names, look=2)[place].decided)
+    return np.median(asked), np.mean(decided)
+
+
+def joint_coverage(times, n, means, metrics=1, seed=0):
+    """Return (how often the intervals of all pairs hold the truth, how often one disagrees with its verdict about 0)."""
+    random, covered, inconsistent = np.random.default_rng(seed), 0, 0
+    for _ in range(times):
+        found, names = pairs_of(drawn(random, n, means, metrics))
+        truths = [one - other for _ in range(metrics) for one, other in combinations(means, 2)]
+        found = correct(found, names)
+        inside = [one.interval.low <= truth <= one.interval.high for one, truth in zip(found, truths, strict=True)]
+        covered += all(inside)
+        inconsistent += sum(one.decided == (one.interval.low <= 0 <= one.interval.high) for one in found)
+    return covered / times, inconsistent / times
+
+
+def margin_errors(times, n, margin, variants=3, seed=0):
+    """Return how often a pair that differs by exactly ``margin`` is said to differ by less, and equal ones are."""
+    random, wrong, right = np.random.default_rng(seed), 0, 0
+    for _ in range(times):
+        found, names = pairs_of(drawn(random, n, [margin, *[0] * (variants - 1)], 1))
+        found = correct(found, names)
+        wrong += any(one.within(margin) for one in found[: variants - 1])
+        right += found[-1].within(margin)
+    return wrong / times, right / times
+
+
+def collapsing(random, times, n, rate, fall):
+    """Return figures (X, N) with noise of 1 around 0 of which a share ``rate`` lies ``fall`` lower."""
+    return random.standard_normal((times, n)) - fall * (random.random((times, n)) < rate)
+
+
+def collapse_errors(times, n, rate, fall, seed=0):
+    """Return how often a verdict is wrong: of two variants that both collapse, and of one that makes up for its collapses.
+
+    The second variant of the second pair has the same mean only with its collapsed seeds: a verdict on means that prefers one
+    of them is wrong. Last, how often that verdict said that it goes by means.
+    """
+    random = np.random.default_rng(seed)
+    both = [collapsing(random, times, n, rate, fall) for _ in range(2)]
+    alone = [random.standard_normal((times, n)), collapsing(random, times, n, rate, fall) + rate * fall]
+    rates = []
+    for first, second in (both, alone):
+        decided = means = 0
+        for a, b in zip(first, second, strict=True):
+            figures = [dict(enumerate(one.tolist())) for one in (a, b)]
+            ranks = any(collapsed(one, 1.0, higher_is_better=True) for one in figures)
+            (found,) = correct([difference(*figures, ranks=ranks)], ["a"])
+            decided += found.decided
+            means += found.decided and not found.ranks
+        rates += [decided / times, means / times]
+    return rates
 
 
 def mean_coverage(times, n, noise=normal, seed=0):
@@ -121,7 +245,7 @@ def sentence_rejections(times, sentences=200, seeds=3, seed_effect=0.0, sentence
         right = random.random((sentences, 2 * seeds)) < 1 / (1 + np.exp(-ease))
         runs = [Items(ExactMatch, ids, np.stack([column, np.ones(sentences)], axis=1)) for column in right.T]
         test = item_test(dict(enumerate(runs[:seeds])), dict(enumerate(runs[seeds:])))
-        rejected += test.p <= ALPHA
+        rejected += test.p <= ITEMS_LEVEL
     return rejected / times
 
 
@@ -138,5 +262,24 @@ def document_coverage(times, documents, seed=0):
         models = [Items(Loss, ids, np.stack([tokens * (level + side * lean), tokens], 1)) for side in (-1, 1)]
         test = item_test({0: models[0]}, {0: models[1]})
         covered += test.interval.low <= 0 <= test.interval.high
-        rejected += test.p <= ALPHA
+        rejected += test.p <= ITEMS_LEVEL
     return covered / times, rejected / times
+
+
+def both_sources_coverage(times, n, sentences=100, seed_effect=0.3, seed=0):
+    """Return how often the intervals over seeds, and over seeds and items, hold a true difference of 0 (of all sentences)."""
+    random, covered = np.random.default_rng(seed), np.zeros(2)
+    ids = tuple(range(sentences))
+    for _ in range(times):
+        hard = random.standard_normal((sentences, 1, 1))
+        lean = 0.5 * random.standard_normal((sentences, 1, 2))  # a sentence suits one variant more than the other
+        ease = hard + lean + seed_effect * random.standard_normal((1, n, 2))
+        right = random.random((sentences, n, 2)) < 1 / (1 + np.exp(-ease))
+        runs = [
+            {run: Items(ExactMatch, ids, np.stack([right[:, run, side], np.ones(sentences)], 1)) for run in range(n)}
+            for side in range(2)
+        ]
+        figures = [{run: float(right[:, run, side].mean()) for run in range(n)} for side in range(2)]
+        found = difference(*figures, items=item_test(*runs))
+        covered += [one.low <= 0 <= one.high for one in (found.interval, found.interval_items)]
+    return covered / times

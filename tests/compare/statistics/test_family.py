@@ -4,8 +4,9 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
+import scipy.stats
 
-from attncompare.compare.statistics import correct, difference
+from attncompare.compare.statistics import correct, difference, level_of, with_advice
 from attncompare.compare.statistics.family import holm_p, step_down_p
 
 RANDOM = np.random.default_rng(0)
@@ -71,7 +72,7 @@ def test_six_seeds_can_decide_ten_comparisons_jointly_but_not_by_holm():
     assert [one.decided for one in corrected] == [True] * 4 + [False] * 6
     assert {one.p_family for one in corrected[:4]} == {0.03125}
     assert min(one.p_holm for one in corrected) == pytest.approx(0.3125)
-    assert all(one.more_seeds is None for one in corrected[:4])
+    assert all(one.more_seeds is None for one in with_advice(corrected, ["a"] * 10)[:4])
 
 
 def test_units_of_metrics_play_no_part():
@@ -83,23 +84,59 @@ def test_units_of_metrics_play_no_part():
     assert [one.p_family for one in plain] == pytest.approx([one.p_family for one in scaled])
 
 
-def test_unpaired_comparisons_stand_for_themselves():
-    pairs = all_pairs(noisy(8, [10, 0, 0]))
+def test_unpaired_comparisons_are_a_second_block():
+    """The paired ones keep the whole level once the other block is decided, and half of it while it is not."""
+    pairs = all_pairs(noisy(6, [20, 0, 0]))
     figures = [{seed: float(x) for seed, x in enumerate(RANDOM.standard_normal(6) + s, 20 * s)} for s in (0, 9)]
-    alone = difference(figures[0], figures[1])
-    alone_p = alone.p
-    corrected = correct([*pairs, alone], ["a"] * 4)
-    assert corrected[0].p_family == pytest.approx(2 * 2 / 256)
-    assert corrected[-1].p_family == pytest.approx(2 * alone_p)
-    only = correct([alone, alone], ["a", "b"])
-    assert [one.p_family for one in only] == [one.p_holm for one in only] == pytest.approx([2 * alone_p] * 2)
+    apart, equal = difference(*figures), difference(figures[0], {seed + 50: x + 0.1 for seed, x in figures[0].items()})
+    whole = correct([*pairs, apart], ["a"] * 4)
+    assert whole[0].p_family == 1 / 32 and whole[0].decided
+    assert whole[-1].p_family == pytest.approx(2 * apart.p)
+    halved = correct([*pairs, equal], ["a"] * 4)
+    assert halved[0].p_family == 2 / 32 and not halved[0].decided
+    only = correct([apart, apart], ["a", "b"])
+    assert [one.p_family for one in only] == [one.p_holm for one in only] == pytest.approx([2 * apart.p] * 2)
 
 
-def test_unpaired_comparisons_need_seeds_for_each_other():
-    low, high = ({seed: offset + seed / 10 for seed in range(start, start + 3)} for start, offset in ((0, 0), (3, 9)))
-    apart = difference(high, low)
-    assert apart.more_seeds == 1  # 2 / 70 <= 0.05
-    assert [one.more_seeds for one in correct([apart, apart], ["a", "a"])] == [2, 2]  # 2 x 2 / 252 <= 0.05
+def test_one_variant_with_other_seeds_leaves_the_others_decidable():
+    variants = [dict(enumerate(column.tolist())) for column in noisy(8, [0, 9, 18]).T]
+    variants.append({seed + 100: figure + 30 for seed, figure in variants[0].items()})
+    found = correct([difference(a, b) for a, b in combinations(variants, 2)], ["a"] * 6)
+    assert all(one.decided for one in found)
+
+
+def test_a_later_look_needs_more():
+    pairs = all_pairs(noisy(6, [20, 0]))
+    assert [correct(pairs, ["a"], look)[0].decided for look in (1, 2)] == [True, False]
+    levels = [level_of(look) for look in range(1, 200)]
+    assert levels[0] == 1 / 32 and sum(levels) <= 0.05 and levels == sorted(levels, reverse=True)
+
+
+def test_ranks_and_figures_stand_in_one_family():
+    plain = all_pairs(noisy(8, [20, 0, 0]))
+    lost = difference(
+        {seed: (-1e9 if seed == 3 else 50.0 + seed) for seed in range(8)}, dict.fromkeys(range(8), 0.0), ranks=True
+    )
+    found = correct([*plain, lost], ["a"] * 4)
+    assert found[0].p_family == correct(plain, ["a"] * 3)[0].p_family == 2 / 256
+    assert found[-1].interval is None and found[-1].p_family > 0
+
+
+@pytest.mark.parametrize("n", [6, 8, 17])
+def test_intervals_hold_0_exactly_where_nothing_is_decided(n):
+    """However small the advantage is by which it is decided or not."""
+    for _ in range(20):
+        found = correct(all_pairs(noisy(n, [1.5, 0, 0])) + all_pairs(noisy(n, [1, 0, 0])), ["a"] * 3 + ["b"] * 3)
+        assert all(one.decided != (one.interval.low <= 0 <= one.interval.high) for one in found)
+        assert all(one.interval.low < one.mean < one.interval.high for one in found)
+
+
+def test_fewer_than_six_seeds_get_students_interval_for_all_comparisons():
+    pairs = all_pairs(noisy(4, [0, 0, 0]))
+    gaps = np.array(list(pairs[0].by_seed.values()))
+    expected = scipy.stats.ttest_1samp(gaps, 0).confidence_interval(1 - 1 / 32 / 3)
+    found = correct(pairs, ["a"] * 3)[0].interval
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_pairs_with_different_seeds_are_corrected_together():

@@ -124,4 +124,4 @@ def test_with_more_items_there_is_no_such_test_and_a_note(make_run):
     (comparison,) = compare_groups(runs, options=Options(metric="loss"))
     (verdict,) = verdicts(comparison)
     assert verdict.difference.items is None
-    assert verdict_notes(comparison) == ("more than 20,000 test items: not tested over them",)
+    assert "more than 20,000 test items: not tested over them" in verdict_notes(comparison)

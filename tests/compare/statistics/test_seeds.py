@@ -6,16 +6,23 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from attncompare.compare.statistics import Difference, difference, estimate
+from attncompare.compare.statistics import (
+    Difference,
+    collapsed,
+    correct,
+    difference,
+    estimate,
+    rate_interval,
+    welch_interval,
+    with_advice,
+)
 from attncompare.compare.statistics.seeds import (
     bootstrap_t,
     permutation_p,
-    power,
     sign_choices,
     sign_flip_p,
     smallest_permutation_p,
     smallest_sign_flip_p,
-    welch_interval,
 )
 
 RANDOM = np.random.default_rng(0)
@@ -152,9 +159,12 @@ def test_the_other_way_round_is_the_mirror_image():
     assert other.effect_size == pytest.approx(-one.effect_size)
 
 
-def test_only_common_seeds_count_where_one_variant_has_all_of_the_other():
-    found = difference({**HIGH, 7: 1e9}, LOW)
-    assert found.by_seed == difference(HIGH, LOW).by_seed
+def test_nested_seeds_are_used_in_the_way_that_can_reach_the_smaller_p():
+    """Twelve seeds against five of them: five pairs could never decide, the seventeen figures without pairs can."""
+    found = difference({seed: 10 + seed / 10 for seed in range(12)}, {seed: seed / 10 for seed in range(5)})
+    assert not found.paired
+    assert found.p == found.smallest_p == pytest.approx(1 / math.comb(17, 5))
+    assert difference(HIGH, LOW).paired  # the same seeds are always pairs
 
 
 @pytest.mark.parametrize("figure", [0.0, 1e9, -1e9])
@@ -177,39 +187,78 @@ def test_without_common_seeds_all_figures_count(shift):
 def test_one_seed_gives_the_mean_alone(second):
     found = difference({1: 31.0}, second)
     mean = 31.0 - (30.0 if 1 in second else np.mean(list(second.values())))
-    assert found == Difference(mean, None, 1, 1 in second)
+    assert found == Difference(mean, 1, 1 in second, sign=1)
     assert not found.decided
 
 
-@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf, 1e300])
 @pytest.mark.parametrize("paired", [True, False])
-def test_a_diverged_run_makes_the_pair_untestable_and_says_so(odd, paired):
+def test_a_diverged_run_counts_as_the_worst_and_ranks_decide(paired):
     other = LOW if paired else {seed + 10: figure for seed, figure in LOW.items()}
-    found = difference({**HIGH, 3: odd}, other)
-    assert (found.p, found.interval, found.effect_size, found.more_seeds) == (None, None, None, None)
-    assert found.untestable == f"the figure of seed 3 is {odd:g}"
+    lost = difference(HIGH, {**other, 3 if paired else 13: -math.inf})
+    assert lost.ranks and lost.sign == 1
+    assert lost.p <= difference(HIGH, other).p  # the others agree already
+    assert (lost.interval, lost.effect_size) == (None, None)
+    won = difference({**HIGH, 3: -math.inf}, other)
+    assert won.p > lost.p and won.sign == 1
+    assert difference({**HIGH, 3: -math.inf}, {**LOW, 3: -math.inf}).by_seed[3] == 0
 
 
-def test_five_seeds_that_agree_need_one_more():
-    found = difference({s: 10.0 + s / 10 for s in range(5)}, dict.fromkeys(range(5), 0.0))
-    assert (found.p, found.more_seeds) == (0.0625, 1)
-    constant = difference(dict.fromkeys(range(5), 1.0), dict.fromkeys(range(5), 0.0))
-    assert (constant.effect_size, constant.more_seeds) == (None, 1)
-    unpaired = difference({0: 0.0, 1: 0.1, 2: 0.2}, {3: 9.0, 4: 9.1, 5: 9.2})
-    assert unpaired.more_seeds == 1
-    zero, balanced = dict.fromkeys(range(6), 0.0), {seed: (-1.0) ** seed for seed in range(6)}
-    assert difference(zero, zero).more_seeds is difference(balanced, zero).more_seeds is None  # nothing to decide
+def test_signed_ranks_are_scipys():
+    gaps = RANDOM.standard_normal(9)
+    found = difference(dict(enumerate(gaps)), dict.fromkeys(range(9), 0.0), ranks=True)
+    assert found.p == pytest.approx(scipy.stats.wilcoxon(gaps, method="exact").pvalue)
+    assert found.mean == pytest.approx(np.median(gaps))
 
 
-def test_power_is_that_of_simulated_t_tests():
-    random = np.random.default_rng(0)
-    values = random.standard_normal((20_000, 8)) + 1.2
-    rejected = scipy.stats.ttest_1samp(values, 0, axis=1).pvalue <= 0.05
-    assert power(1.2, 8, True, 0.05) == pytest.approx(rejected.mean(), abs=0.01)
-    both = random.standard_normal((2, 20_000, 6)) + np.array([1.5, 0]).reshape(2, 1, 1)
-    rejected = scipy.stats.ttest_ind(*both, axis=1).pvalue <= 0.01
-    assert power(1.5, 6, False, 0.01) == pytest.approx(rejected.mean(), abs=0.015)
-    assert [power(effect, 5, True, 0.05) for effect in (1e6, math.inf)] == [1, 1]
+def test_far_worse_seeds_have_collapsed_and_noise_has_not():
+    figures = {1: 30.0, 2: 31.0, 3: 30.5, 4: 29.5, 5: 30.2, 6: 2.0}
+    assert collapsed(figures, 0.5, higher_is_better=True) == {6}
+    assert collapsed(figures, 0.5, higher_is_better=False) == set()
+    assert collapsed(figures, 5.0, higher_is_better=True) == set()
+    assert collapsed({1: 30.0, 2: -math.inf}, 0.5, higher_is_better=True) == {2}
+    assert collapsed(dict.fromkeys(range(6), 1.0), 0.0, higher_is_better=True) == set()
+    noise = RANDOM.standard_normal((500, 6))
+    assert not any(collapsed(dict(enumerate(row)), 1.0, higher_is_better=True) for row in noise)
+
+
+def test_rates_have_scipys_exact_interval():
+    for count, n in ((0, 6), (1, 6), (6, 6)):
+        expected = scipy.stats.binomtest(count, n).proportion_ci(method="exact")
+        found = rate_interval(count, n)
+        assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_the_probability_of_being_better_counts_seeds_and_ties_by_half():
+    share, interval = difference(HIGH, {**LOW, 1: 31.0, 2: 99.0}).superiority
+    assert share == pytest.approx(4.5 / 6)
+    assert interval.low == pytest.approx(rate_interval(4, 6).low)
+    assert interval.high == pytest.approx(rate_interval(5, 6).high)
+
+
+def advice(first, second, look=1):
+    (found,) = with_advice(correct([difference(first, second)], ["a"], look), ["a"], look)
+    return found.more_seeds
+
+
+def test_five_seeds_that_agree_need_one_more_and_six_that_were_tested_need_two():
+    zero = dict.fromkeys(range(6), 0.0)
+    assert advice({seed: 10.0 + seed / 10 for seed in range(5)}, dict.fromkeys(range(5), 0.0)) == (1, 1)
+    assert advice(dict.fromkeys(range(5), 1.0), dict.fromkeys(range(5), 0.0)) == (1, 1)
+    low, high = advice({**dict.fromkeys(range(6), 5.0), 0: -0.1}, zero)
+    assert 2 <= low <= high <= 4  # 1 / 128 <= 0.0094
+    low, high = advice({seed: 1.0 + (-1) ** seed for seed in range(6)}, zero)
+    assert 2 < low < high
+    assert advice({seed: (-1.0) ** seed for seed in range(6)}, zero) is advice(zero, zero) is None  # nothing to decide
+    assert advice(dict.fromkeys(range(2), 1.0), dict.fromkeys(range(2), 0.0)) is None
+
+
+def test_without_pairs_there_is_advice_too():
+    low, high = advice({0: 0.0, 1: 0.1, 2: 0.2}, {3: 9.0, 4: 9.1, 5: 9.2})
+    assert low == high == 1  # 2 / 70 <= 1 / 32
+    low, high = advice(
+        {seed: seed / 10 for seed in range(6)}, {seed: seed / 10 - 0.8 for seed in range(10, 16)}, look=2
+    )
+    assert 1 <= low <= high
 
 
 def test_so_many_common_seeds_that_pairs_reach_as_far_make_pairs():
