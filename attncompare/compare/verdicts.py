@@ -73,8 +73,9 @@ def estimates(comparison: Comparison) -> dict[tuple[str, str], Estimate]:
         lost = comparison.collapsed.get(variant.label, ())
         for name in comparison.metrics:
             figures = comparison.figures(variant, name)
-            if kept := [figure for seed, figure in figures.items() if seed not in lost]:
-                found[variant.label, name] = estimate(kept)
+            kept = [figure for seed, figure in figures.items() if seed not in lost]
+            if figures:
+                found[variant.label, name] = estimate(kept or list(figures.values()))
     return found
 
 

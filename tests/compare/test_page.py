@@ -166,10 +166,16 @@ def priced(make_run):
 
 
 def test_the_front_holds_what_no_other_beats_in_both(priced):
-    assert front([(30, -100), (20, -100), (32, -300), (31, -300)]) == [0, 2]  # cheapest first
+    first = [[False, True, False], [False] * 3, [False] * 3]  # the first is better than the second
+    none = [[False] * 3] * 3
+    assert front(first, none) == front(none, first) == [0, 2]
+    assert front(none, none) == []  # nothing but noise
+    worse = [[False] * 3, [True, False, False], [False] * 3]  # and worse in the other
+    assert front(first, worse) == []
     comparison = priced((30, 100, 5.0), (20, 100, 9.0), (32, 300, 5.0), (31, 300, 1.0))
     fronts = pareto_data(comparison, result_table(comparison))["fronts"]
-    assert fronts["bleu|parameters"] == [0, 2] and fronts["bleu|tokens_per_second"] == [1, 2]
+    assert fronts["bleu|parameters"] == [0, 1]  # of one seed each only what is exact can differ
+    assert fronts["bleu|tokens_per_second"] == []
 
 
 def test_the_cost_that_differs_most_comes_first_and_ranges_hold_all_points(priced):

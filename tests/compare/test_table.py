@@ -25,29 +25,77 @@ def test_figures_are_means_over_seeds(make_run):
     assert "mean ± standard deviation over 2 seeds (1, 2)" in table.caption and "nrefs:1|tok:13a" in table.caption
 
 
+NOISE = {1: 0.1, 2: -0.2, 3: 0.3, 4: 0.0, 5: 0.2, 6: -0.1}
+
+
+def sweep_of(make_run, figures, task="translation", **facts):
+    """Write six runs of each variant, whose test figures lie around those given."""
+    return [
+        make_run(
+            f"{name}{seed}",
+            *(f"task={task}", f"attention={name}", f"seed={seed}"),
+            test={metric: figure * (1 + noise * (1 + place) / 100) for metric, figure in own.items()},
+            **{
+                key: {name_: value + noise * 10 for name_, value in of.get(name, {}).items()}
+                for key, of in facts.items()
+            },
+        )
+        for place, (name, own) in enumerate(figures.items())
+        for seed, noise in NOISE.items()
+    ]
+
+
 @pytest.mark.parametrize("order", [("additive", "dot", "scaled"), ("scaled", "dot", "additive")])
 def test_nan_is_never_the_best_and_hides_no_other(make_run, order):
     losses = {"additive": math.nan, "dot": 1.0, "scaled": 2.0}
-    table = table_of([make_run(name, f"attention={name}", test={"loss": losses[name]}) for name in order])
+    table = table_of(sweep_of(make_run, {name: {"loss": losses[name]} for name in order}))
     assert best(table, "loss") == ["dot"]
 
 
-def test_best_follows_the_direction_of_each_metric(make_run):
-    table = table_of(
-        [
-            make_run("a", "attention=additive", test={"bleu": 40.0, "loss": 1.0}, cost={"tokens_per_second": 10}),
-            make_run("b", "attention=dot", test={"bleu": 20.0, "loss": 3.0}, cost={"peak_memory_bytes": 5}),
-        ]
-    )
+def test_best_follows_the_direction_of_each_metric_and_costs_the_noise(make_run):
+    quality = {"additive": {"bleu": 40.0, "loss": 1.0}, "dot": {"bleu": 20.0, "loss": 3.0}}
+    speeds = {
+        "additive": {"tokens_per_second": 100.0, "peak_memory_bytes": 500.0},
+        "dot": {"tokens_per_second": 200.0, "peak_memory_bytes": 501.0},
+    }
+    table = table_of(sweep_of(make_run, quality, cost=speeds))
     assert best(table, "bleu") == best(table, "loss") == ["additive"]
-    assert best(table, "tokens_per_second") == best(table, "peak_memory_bytes") == ["dot"]
+    assert best(table, "tokens_per_second") == ["dot"]
+    assert best(table, "peak_memory_bytes") == []  # one in five hundred apart, and ten times the noise
     assert best(table, "parameters") == []  # all equal: nothing to rank
 
 
-def test_what_looks_equal_is_equally_good(make_run):
-    figures = {"additive": 30.001, "dot": 30.002, "scaled": 20.0}
-    table = table_of([make_run(name, f"attention={name}", test={"bleu": bleu}) for name, bleu in figures.items()])
-    assert best(table, "bleu") == ["additive", "dot"]
+def test_all_that_are_not_decided_to_be_worse_are_best_and_one_seed_ranks_none(make_run):
+    figures = {"additive": {"bleu": 30.01}, "dot": {"bleu": 30.02}, "scaled": {"bleu": 20.0}}
+    runs = sweep_of(make_run, figures)
+    assert best(table_of(runs), "bleu") == ["additive", "dot"]
+    assert best(table_of([run for run in runs if run.config.seed == 1]), "bleu") == []
+
+
+def test_models_that_are_the_same_cost_the_same(make_run):
+    runs = [
+        make_run(
+            name + str(seed),
+            "task=language_model",
+            f"attention={name}",
+            f"seed={seed}",
+            cost={"tokens_per_second": speed},
+        )
+        for name, speeds in (("scaled", (10, 20)), ("causal", (40, 50)), ("dot", (1, 2)))
+        for seed, speed in enumerate(speeds)
+    ]
+    values = {row.variant.label: row.values["tokens_per_second"] for row in table_of(runs).rows}
+    assert values == {"scaled": 30, "causal": 30, "dot": 1.5}
+
+
+def test_costs_of_unequal_machines_are_said_and_not_ranked(make_run):
+    speeds = {"additive": {"tokens_per_second": 100.0}, "dot": {"tokens_per_second": 200.0}}
+    runs = sweep_of(make_run, {name: {"bleu": 30.0} for name in speeds}, cost=speeds)
+    other = make_run("dot9", "attention=dot", "seed=9", environment={"threads": 9, "cpu": "another"})
+    first = make_run("dot8", "attention=dot", "seed=8", environment={"threads": 1, "cpu": "one"})
+    table = table_of([*runs, first, other])
+    assert best(table, "tokens_per_second") == []
+    assert any("threads 1 or 9" in note or "threads 9 or 1" in note for note in table.notes)
 
 
 def test_a_missing_figure_is_a_dash_and_no_winner(make_run):
@@ -103,10 +151,7 @@ def test_many_verdicts_are_cut_in_the_terminal(make_run):
 
 
 def test_an_identical_model_is_not_ranked(make_run):
-    runs = [
-        make_run("a", "task=language_model", "attention=scaled", test={"loss": 1.0}),
-        make_run("b", "task=language_model", "attention=causal", test={"loss": 1.0}),
-        make_run("c", "task=language_model", "attention=dot", test={"loss": 2.0}),
-    ]
+    losses = {"scaled": {"loss": 1.0}, "causal": {"loss": 1.0}, "dot": {"loss": 2.0}}
+    runs = sweep_of(make_run, losses, task="language_model")
     assert best(table_of(runs), "loss") == ["scaled"]
-    assert best(table_of(runs[:2]), "loss") == []  # one model has no rank
+    assert best(table_of(runs[:12]), "loss") == []  # one model has no rank
