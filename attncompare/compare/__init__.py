@@ -3,9 +3,11 @@
 checks.py     how to compare (--tune, --equal, --metric); which runs may stand beside each other, and why not
 identity.py   which runs train the same model; what a variant is called
 gathering.py  from paths to runs; what a sweep could not finish is named and left out
+looks.py      which seeds of a sweep were tested before
 selection.py  each variant at its best learning rate, at equal parameters, or at an equal budget
 groups.py     runs of one task, grouped by variant
 statistics/   estimates, tests, and their correction for many comparisons
+costs.py      which variants are cheaper beyond the noise
 verdicts.py   which differences are real, in sentences
 table.py      the table, and all of it in the terminal
 data.py       all of it as JSON

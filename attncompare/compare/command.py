@@ -13,9 +13,9 @@ from attncompare.compare.checks import Options
 from attncompare.compare.data import as_data
 from attncompare.compare.gathering import gather
 from attncompare.compare.groups import Comparison, compare_groups
-from attncompare.compare.looks import record_look, sweep_folder
+from attncompare.compare.looks import Look, record_look, sweep_folder
 from attncompare.compare.page import write_report
-from attncompare.compare.statistics import is_look
+from attncompare.compare.statistics import spent
 from attncompare.compare.table import print_comparison
 from attncompare.compare.verdicts import verdicts
 from attncompare.errors import AttnCompareError, Refused
@@ -83,9 +83,10 @@ def _remember(comparison: Comparison) -> None:
     """Record the look at a sweep, where it could decide anything."""
     folder = sweep_folder([run for variant in comparison.variants for run in variant.runs])
     tested = [verdict.difference for verdict in verdicts(comparison) if not verdict.same_model]
-    if folder and is_look(tested, comparison.look):
+    look = Look(seeds=comparison.seeds, spent=spent(tested, comparison.level))
+    if folder and look.spent:
         try:
-            record_look(folder, comparison.task, comparison.seeds)
+            record_look(folder, comparison.task, look)
         except OSError as error:
             what = f"this look at {folder} is not recorded ({error.strerror})"
             print(f"note: {printable(what)}: seeds that are added later are tested as if at the first", file=sys.stderr)

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from attncompare.compare.costs import cost_estimates, cost_notes
 from attncompare.compare.groups import Comparison
 from attncompare.compare.verdicts import estimates, verdict_notes, verdicts
 from attncompare.text import COSTS
 
-FORMAT = 3
+FORMAT = 4
 
 
 def as_data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
@@ -19,7 +20,7 @@ def as_data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
 
 
 def _comparison(comparison: Comparison) -> dict[str, Any]:
-    over_seeds, budget = estimates(comparison), comparison.budget
+    over_seeds, budget = {**estimates(comparison), **cost_estimates(comparison)}, comparison.budget
     variants = [
         {
             "label": variant.label,
@@ -34,6 +35,7 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
                 }
                 for run in variant.runs
             ],
+            "collapsed": comparison.collapsed.get(variant.label, ()),
             "estimates": {name: asdict(one) for (label, name), one in over_seeds.items() if label == variant.label},
         }
         for variant in comparison.variants
@@ -47,6 +49,7 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
             "decided": verdict.decided,
             "better": None if verdict.better is None else verdict.better.label,
             "same_model": verdict.same_model,
+            "within_margin": verdict.within_margin,
             "difference": asdict(verdict.difference),
             "sentence": verdict.sentence,
         }
@@ -57,10 +60,13 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "split": "test" if budget is None else "val",
         "budget": None if budget is None else {"kind": budget.kind, "size": budget.size},
         "options": asdict(comparison.options),
+        "looks": [{"seeds": look.seeds, "spent": look.spent} for look in comparison.looks],
+        "level": comparison.level,
+        "exploratory": comparison.exploratory,
         "tested_metrics": [metric.name for metric in comparison.tested],
         "variants": variants,
         "verdicts": found,
-        "notes": (*comparison.notes, *verdict_notes(comparison)),
+        "notes": (*comparison.notes, *cost_notes(comparison), *verdict_notes(comparison)),
         "left_out": [{"path": str(one.path), "state": one.state, "reason": one.reason} for one in comparison.left_out],
     }
 

@@ -19,9 +19,9 @@ from attncompare.compare.checks import (
 )
 from attncompare.compare.gathering import LeftOut
 from attncompare.compare.identity import fingerprint, labels, model, model_without_seed, named_seeds, once
-from attncompare.compare.looks import look_of, sweep_folder
+from attncompare.compare.looks import Look, looks_before, sweep_folder
 from attncompare.compare.selection import Budget, at_budget, equal_parameters, tune
-from attncompare.compare.statistics import SEEDS, collapsed, robust_sd
+from attncompare.compare.statistics import SEEDS, collapsed, level_after, robust_sd
 from attncompare.errors import Refused
 from attncompare.maps import series_color
 from attncompare.record import Run
@@ -78,7 +78,7 @@ class Comparison:
         notes: what a reader must know before believing a difference.
         left_out: the runs that were found beside them and could not take part.
         budget: the training budget at which figures of val are compared; None: final figures of test.
-        look: how many sets of seeds of this sweep were tested, this one included.
+        looks: at other seeds of this sweep, before these.
         tuned: by the path of a run, the mean val losses of all values that were tried for its variant (``--tune``).
         planned: the metric that the sweep named before it was trained (``compare.metric``).
     """
@@ -91,7 +91,7 @@ class Comparison:
     left_out: tuple[LeftOut, ...] = ()
     options: Options = field(default_factory=Options)
     budget: Budget | None = None
-    look: int = 1
+    looks: tuple[Look, ...] = ()
     tuned: Mapping[Path, tuple[float, ...]] = field(default_factory=dict)
     planned: str | None = None
 
@@ -130,6 +130,11 @@ class Comparison:
     def seeds(self) -> tuple[int, ...]:
         """The seeds of all models, also those that diverged, ascending."""
         return tuple(sorted({seed for variant in self.ranked for seed in variant.all_seeds}))
+
+    @property
+    def level(self) -> float:
+        """At or below which corrected p a difference is decided."""
+        return level_after([look.spent for look in self.looks])
 
     @property
     def exploratory(self) -> bool:
@@ -250,7 +255,7 @@ def _comparison(
     found = Comparison(task, _title(task), metrics, variants, tuple(notes), left_out, options, budget)
     return replace(
         found,
-        look=look_of(sweep_folder(runs), task, found.seeds),
+        looks=looks_before(sweep_folder(runs), task, found.seeds),
         tuned=tuned,
         planned=planned.pop() if len(planned) == 1 else None,
     )

@@ -1,21 +1,33 @@
 """The looks at a sweep: from which sets of seeds its verdicts were computed before, in ``looks.json`` of its folder.
 
 Who adds seeds until a difference is decided has more chances to err than one, so each further look decides at a stricter
-level (:func:`attncompare.compare.statistics.level_of`).
+level (:func:`attncompare.compare.statistics.level_after`).
 """
 
-import json
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from attncompare.compare.statistics import ALPHA
 from attncompare.errors import Refused
 from attncompare.record import SWEEP_FILE, Run, read_inside, write_json
 
 FILE = "looks.json"
 _LIMIT = 2**20  # bytes
-_LOOKS = TypeAdapter(dict[str, list[list[int]]])  # task -> sets of seeds, in the order of their first looks
+
+
+class Look(BaseModel):
+    """A set of seeds that was tested, and how much of the 5 % that took."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seeds: tuple[int, ...]
+    spent: float = Field(ge=0.0, le=ALPHA)
+
+
+_LOOKS = TypeAdapter(dict[str, tuple[Look, ...]])  # by task, in the order of the first time
 
 
 def sweep_folder(runs: Sequence[Run]) -> Path | None:
@@ -24,26 +36,26 @@ def sweep_folder(runs: Sequence[Run]) -> Path | None:
     return folder if len(folders) == 1 and ((folder := folders.pop()) / SWEEP_FILE).is_file() else None
 
 
-def look_of(folder: Path | None, task: str, seeds: Sequence[int]) -> int:
-    """Return the number, from 1, of the look at these ``seeds`` of a sweep; the same seeds again are the same look.
+def looks_before(folder: Path | None, task: str, seeds: Sequence[int]) -> tuple[Look, ...]:
+    """Return the looks at a sweep before the one at these ``seeds``; the same seeds again are the same look.
 
     Raises Refused if ``looks.json`` is damaged."""
-    before = _read(folder).get(task, []) if folder else []
-    return (before.index(list(seeds)) if list(seeds) in before else len(before)) + 1
+    found = _read(folder).get(task, ()) if folder else ()
+    return tuple(takewhile(lambda look: look.seeds != tuple(seeds), found))
 
 
-def record_look(folder: Path, task: str, seeds: Sequence[int]) -> None:
-    """Write that the verdicts at these ``seeds`` of a sweep were seen; raises OSError if it cannot be written."""
+def record_look(folder: Path, task: str, look: Look) -> None:
+    """Write that the verdicts at the seeds of ``look`` were seen; raises OSError if it cannot be written."""
     looks = _read(folder)
-    if list(seeds) not in looks.setdefault(task, []):
-        looks[task].append(list(seeds))
-        write_json(folder / FILE, looks)
+    own = looks.get(task, ())
+    if look.seeds not in {one.seeds for one in own}:
+        write_json(folder / FILE, _LOOKS.dump_python({**looks, task: (*own, look)}, mode="json"))
 
 
-def _read(folder: Path) -> dict[str, list[list[int]]]:
+def _read(folder: Path) -> dict[str, tuple[Look, ...]]:
     if not (folder / FILE).exists():
         return {}
     try:
-        return _LOOKS.validate_python(json.loads(read_inside(folder, FILE, _LIMIT)), strict=True)
-    except (ValueError, RecursionError, ValidationError):
+        return _LOOKS.validate_json(read_inside(folder, FILE, _LIMIT))
+    except ValidationError:
         raise Refused(f"{folder / FILE}: damaged; it holds the sets of seeds that were tested, by task") from None

@@ -23,8 +23,10 @@ from attncompare.compare.statistics import (
     difference,
     estimate,
     item_test,
+    level_after,
     rate_interval,
     read_items,
+    spent,
     with_advice,
 )
 from attncompare.errors import Refused
@@ -136,8 +138,11 @@ def _computed(comparison: Comparison) -> tuple[tuple[Verdict, ...], tuple[str, .
     pairs = list(_pairs(comparison, items))
     notes = [*_notes(comparison, pairs), *items.notes]
     family = [place for place, (first, second, _, _) in enumerate(pairs) if not _is_control(first, second)]
-    metrics, look = [pairs[place][2].name for place in family], comparison.look
-    corrected = with_advice(correct([pairs[place][3] for place in family], metrics, look), metrics, look)
+    metrics, level = [pairs[place][2].name for place in family], comparison.level
+    corrected = correct([pairs[place][3] for place in family], metrics, level)
+    looks = [look.spent for look in comparison.looks]
+    now = spent(corrected, level)
+    corrected = with_advice(corrected, metrics, level_after([*looks, now] if now else looks))
     differences = dict(zip(family, corrected, strict=True))
     verdicts = []
     for place, (first, second, metric, bare) in enumerate(pairs):
@@ -289,7 +294,8 @@ def how_tested(comparison: Comparison, found: Sequence[Verdict]) -> str:
         at_once = "" if len(family) == 1 else f", for {count} at once"
         words.append(f"Intervals: {min(one.level for one in intervals):.0%}, over seeds{at_once}")
     p = f"p: exact test over seeds, corrected for {count}{_least(family)}"
-    look = "" if comparison.look == 1 else f" at look {comparison.look} at this sweep, with other seeds than before"
+    looks = len(comparison.looks) + 1
+    look = "" if looks == 1 else f" at look {looks} at this sweep, with other seeds than before"
     words.append(f"{p}; {level:.2g} or less decides{look}")
     if any(one.ranks for one in family):
         words.append("By ranks: a diverged seed counts as the worst of all")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -213,9 +214,45 @@ def test_the_whole_comparison_as_data(cli, sweep):
     assert lost["state"] == "failed" and lost["reason"] == "the loss is nan"
 
 
+def test_each_further_set_of_seeds_is_another_look_at_a_stricter_level(cli, sweep, make_run):
+    def seen(*options):
+        code, _, err = cli("compare", sweep, "--json", "all.json", "--html", "page.html", *options)
+        assert code == 0, err
+        (comparison,) = json.loads(Path("all.json").read_text())["comparisons"]
+        return comparison["looks"], comparison["verdicts"][0]["difference"]["level"]
+
+    first = ([], 0.04)
+    assert seen() == first and seen() == first  # the same seeds again
+    for name in ("dot", "scaled"):
+        make_run(f"sweep/{name}7", f"attention={name}", "seed=7")
+    (look,), level = seen()
+    assert look == {"seeds": [1, 2, 3, 4, 5, 6], "spent": 1 / 32}
+    assert level == pytest.approx((0.05 - 1 / 32) / 2)
+    shutil.rmtree(sweep / "dot7")
+    shutil.rmtree(sweep / "scaled7")
+    assert seen() == first
+    for damaged in ("[]", '{"translation": 7}', "{", "[" * 100_000):
+        (sweep / "looks.json").write_text(damaged)
+        code, _, err = cli("compare", sweep, "--html", "page.html")
+        assert code == 2 and "looks.json: damaged" in err and err.count("\n") == 1
+
+
+def test_fewer_seeds_than_can_decide_take_no_look(cli, make_run, tmp_path):
+    for name in ("dot", "scaled"):
+        for seed in range(1, 6):
+            make_run(f"few/{name}{seed}", f"attention={name}", f"seed={seed}")
+    (tmp_path / "runs" / "few" / "sweep.yaml").write_text("runs: []")
+    assert cli("compare", tmp_path / "runs" / "few")[0] == 0
+    assert not (tmp_path / "runs" / "few" / "looks.json").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (("--margin", "loss"), "METRIC=X"),
+        (("--margin", "loss=-1"), "METRIC=X"),
+        (("--margin", "blue=1"), "did you mean bleu?"),
+        (("--vary", "data_seed"), "seed,order_seed"),
         (("--equal", "money"), "--equal"),
         (("--metric", "bleuu"), "did you mean bleu?"),
         (("--tune", "optimizer.lr"), "--tune optimizer.lr: every run has"),

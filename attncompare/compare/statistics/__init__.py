@@ -7,9 +7,9 @@ plan.py     how many further seeds would decide the rest
 items.py    two variants on the same test items: bootstrap and randomization
 """
 
-from attncompare.compare.statistics.family import correct
+from attncompare.compare.statistics.family import correct, spent
 from attncompare.compare.statistics.items import MOST_ITEMS, Items, item_test, read_items
-from attncompare.compare.statistics.plan import is_look, with_advice
+from attncompare.compare.statistics.plan import with_advice
 from attncompare.compare.statistics.results import (
     ALPHA,
     SEEDS,
@@ -17,7 +17,7 @@ from attncompare.compare.statistics.results import (
     Estimate,
     Interval,
     ItemTest,
-    level_of,
+    level_after,
 )
 from attncompare.compare.statistics.seeds import (
     collapsed,
@@ -42,12 +42,12 @@ __all__ = [
     "correct",
     "difference",
     "estimate",
-    "is_look",
     "item_test",
-    "level_of",
+    "level_after",
     "rate_interval",
     "read_items",
     "robust_sd",
+    "spent",
     "t_interval",
     "welch_interval",
     "with_advice",

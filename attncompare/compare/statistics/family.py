@@ -14,14 +14,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from attncompare.compare.statistics.results import Difference, Interval, level_of
+from attncompare.compare.statistics.results import FIRST_LEVEL, Difference, Interval
 from attncompare.compare.statistics.seeds import Floats, sign_choices, t_interval, welch_interval
 
 _TIE = 1e-9
 _BLOCK = 2**22  # numbers held at once
 
 
-def correct(differences: Sequence[Difference], metrics: Sequence[str], look: int = 1) -> list[Difference]:
+def correct(differences: Sequence[Difference], metrics: Sequence[str], level: float = FIRST_LEVEL) -> list[Difference]:
     """Return ``differences`` with both corrected figures, with intervals for all of them at once, and the level that decides.
 
     Differences without a p are no part of the family. Unpaired ones cannot share sign flips: they are a block of their
@@ -31,9 +31,8 @@ def correct(differences: Sequence[Difference], metrics: Sequence[str], look: int
     Args:
         differences: all pairs of different models in all metrics of one comparison.
         metrics: the metric of each.
-        look: how many sets of seeds were tested, this one included (:func:`level_of`).
+        level: at or below which corrected p a difference is decided (:func:`level_after`).
     """
-    level = level_of(look)
     paired = [place for place, one in enumerate(differences) if one.p is not None and one.paired]
     others = [place for place, one in enumerate(differences) if one.p is not None and not one.paired]
     tested = [*paired, *others]
@@ -60,6 +59,12 @@ def correct(differences: Sequence[Difference], metrics: Sequence[str], look: int
             interval = welch_interval(first, second, 1 - levels[1] / len(others))
             corrected[place] = replace(corrected[place], interval=interval)
     return corrected
+
+
+def spent(differences: Sequence[Difference], level: float) -> float:
+    """Return the largest corrected p up to ``level`` that so many seeds can have: 0 where they can decide nothing."""
+    smallest = {one.smallest_p for one in differences if one.smallest_p is not None}
+    return max((math.floor(level / p + 1e-9) * p for p in smallest), default=0.0)
 
 
 def seeds_by_comparison(paired: Sequence[Difference]) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attncompare.compare.statistics.family import kinds, seeds_by_comparison, step_down_p
-from attncompare.compare.statistics.results import Difference, generator, level_of
+from attncompare.compare.statistics.results import Difference, generator
 from attncompare.compare.statistics.seeds import Floats, permutation_p, sign_choices
 
 CHANCES = (0.75, 0.85)
@@ -22,17 +22,12 @@ _CHOICES = 2**10  # of signs, or deals, in each of them
 _FEWEST = 3  # the spread of two differences says next to nothing
 
 
-def is_look(differences: Sequence[Difference], look: int) -> bool:
-    """Return whether testing these differences could decide any, so that it takes a chance to err."""
-    return any(one.smallest_p is not None and one.smallest_p <= level_of(look) for one in differences)
-
-
-def with_advice(differences: Sequence[Difference], metrics: Sequence[str], look: int = 1) -> list[Difference]:
+def with_advice(differences: Sequence[Difference], metrics: Sequence[str], level: float) -> list[Difference]:
     """Return corrected ``differences`` with ``more_seeds`` where one is not decided and a number below 60 probably decides it.
 
+    ``level`` is that of the next look.
     Ranks say nothing of the ranks of further seeds, so there is no advice for them.
     """
-    level = level_of(look + is_look(differences, look))
     paired = [place for place, one in enumerate(differences) if one.p is not None and one.paired]
     others = [place for place, one in enumerate(differences) if one.p is not None and not one.paired]
     level /= 2 if paired and others else 1

@@ -1,14 +1,14 @@
 """What the statistics give: plain values from which table, sentences and page are written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 ALPHA = 0.05
 """How often a comparison without real differences may decide one, all its looks at growing seeds taken together."""
-FIRST_LEVEL = 1 / 32
-"""The share of ALPHA that the first look spends: what six paired seeds can reach."""
+FIRST_LEVEL = 0.04
+"""The level of the first look."""
 SEEDS = 8
 """How many seeds to begin with: six decide only what all of them agree on."""
 LEVEL = 0.95
@@ -19,13 +19,13 @@ RESAMPLES = 1000
 """Resamples of test items, as in Koehn (2004)."""
 
 
-def level_of(look: int) -> float:
-    """Return at or below which corrected p look number ``look`` (from 1) decides.
+def level_after(spent: Sequence[float]) -> float:
+    """Return at or below which corrected p a look decides, after earlier ones that have ``spent`` so much of ALPHA.
 
-    Looks at more and more seeds are further chances to err, so ALPHA is spent over them (Pocock 1977; Lan and DeMets
-    1983): 1/32 at the first, and half of what is left at each further one, however many there are.
+    Looks at more and more seeds are further chances to err, so ALPHA is spent over them (Lan and DeMets 1983): 0.04 at the
+    first, and half of what is left at each further one, however many there are.
     """
-    return FIRST_LEVEL if look == 1 else (ALPHA - FIRST_LEVEL) / 2 ** (look - 1)
+    return (ALPHA - sum(spent)) / 2 if spent else FIRST_LEVEL
 
 
 def generator() -> np.random.Generator:

@@ -13,7 +13,8 @@ from attncompare.compare.statistics import (
     correct,
     difference,
     item_test,
-    level_of,
+    level_after,
+    spent,
     t_interval,
     welch_interval,
     with_advice,
@@ -22,7 +23,7 @@ from attncompare.compare.statistics.family import holm_p, step_down_p
 from attncompare.compare.statistics.seeds import bootstrap_t, permutation_p, sign_choices, sign_flip_p
 from attncompare.tasks.metrics import ExactMatch, Loss
 
-FIRST = level_of(1)
+FIRST = level_after([])
 ITEMS_LEVEL = 0.05
 
 
@@ -101,10 +102,11 @@ def power_beside(times, n, far, **options):
 def growing_errors(times, variants, metrics, looks, seed=0):
     """Return in how many families of equal variants one difference is decided at one of ``looks``, numbers of seeds."""
     differences, names, _ = families(times, max(looks), [0] * variants, metrics=metrics, seed=seed)
-    erred = np.zeros(times, bool)
-    for look, n in enumerate(looks, 1):
-        signs = sign_choices(n, 2**10)
-        erred |= (step_down_p(differences[:, :n], names, signs) <= level_of(look)).any(1)
+    erred, before = np.zeros(times, bool), []
+    for n in looks:
+        level = level_after(before)
+        erred |= (step_down_p(differences[:, :n], names, sign_choices(n, 2**10)) <= level).any(1)
+        before.append(int(level * 2 ** (n - 1)) / 2 ** (n - 1))
     return erred.mean()
 
 
@@ -129,15 +131,16 @@ def advised_errors(times, variants, metrics, most=40, seed=0):
     """Return how often equal variants are told apart by whoever adds as many seeds as advised, and tests again."""
     random, erred = np.random.default_rng(seed), 0
     for _ in range(times):
-        figures, look = drawn(random, 6, [0] * variants, metrics), 1
+        figures, before = drawn(random, 6, [0] * variants, metrics), []
         while True:
             found, names = pairs_of(figures)
-            found = with_advice(correct(found, names, look), names, look)
+            found = correct(found, names, level_after(before))
+            before.append(spent(found, level_after(before)))
+            found = with_advice(found, names, level_after(before))
             advice = [one.more_seeds[0] for one in found if one.more_seeds]
             if any(one.decided for one in found) or not advice or len(figures) + min(advice) > most:
                 break
             figures = np.concatenate([figures, drawn(random, min(advice), [0] * variants, metrics)])
-            look += 1
         erred += any(one.decided for one in found)
     return erred / times
 
@@ -152,7 +155,9 @@ def advised_power(times, n, means, metrics=1, seed=0):
         figures = drawn(random, n, [0] * len(means), metrics)
         figures = (figures - figures.mean(0)) / figures.std(0, ddof=1) + np.array(means, dtype=float)[:, None]
         found, names = pairs_of(figures)
-        found = with_advice(correct(found, names), names)
+        found = correct(found, names)
+        later = level_after([spent(found, FIRST)])
+        found = with_advice(found, names, later)
         real = [place for place, one in enumerate(found) if abs(one.mean) > 1e-9 and one.more_seeds]
         if not real:
             continue
@@ -161,7 +166,7 @@ def advised_power(times, n, means, metrics=1, seed=0):
         asked.append(further)
         for _ in range(5):
             again, names = pairs_of(np.concatenate([figures, drawn(random, further, means, metrics)]))
-            decided.append(correct(again, names, look=2)[place].decided)
+            decided.append(correct(again, names, later)[place].decided)
     return np.median(asked), np.mean(decided)
 
 

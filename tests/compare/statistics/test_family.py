@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from attncompare.compare.statistics import correct, difference, level_of, with_advice
+from attncompare.compare.statistics import correct, difference, level_after, spent, with_advice
 from attncompare.compare.statistics.family import holm_p, step_down_p
 
 RANDOM = np.random.default_rng(0)
@@ -72,7 +72,7 @@ def test_six_seeds_can_decide_ten_comparisons_jointly_but_not_by_holm():
     assert [one.decided for one in corrected] == [True] * 4 + [False] * 6
     assert {one.p_family for one in corrected[:4]} == {0.03125}
     assert min(one.p_holm for one in corrected) == pytest.approx(0.3125)
-    assert all(one.more_seeds is None for one in with_advice(corrected, ["a"] * 10)[:4])
+    assert all(one.more_seeds is None for one in with_advice(corrected, ["a"] * 10, 0.01)[:4])
 
 
 def test_units_of_metrics_play_no_part():
@@ -107,9 +107,16 @@ def test_one_variant_with_other_seeds_leaves_the_others_decidable():
 
 def test_a_later_look_needs_more():
     pairs = all_pairs(noisy(6, [20, 0]))
-    assert [correct(pairs, ["a"], look)[0].decided for look in (1, 2)] == [True, False]
-    levels = [level_of(look) for look in range(1, 200)]
-    assert levels[0] == 1 / 32 and sum(levels) <= 0.05 and levels == sorted(levels, reverse=True)
+    first = level_after([])
+    assert spent(pairs, first) == 1 / 32
+    second = level_after([1 / 32])
+    assert [correct(pairs, ["a"], level)[0].decided for level in (first, second)] == [True, False]
+    assert spent(pairs, second) == 0
+    assert spent(all_pairs(noisy(8, [0, 0])), first) == 5 / 128
+    looks = []
+    for _ in range(200):
+        looks.append(level_after(looks))
+    assert sum(looks) <= 0.05 and looks == sorted(looks, reverse=True)
 
 
 def test_ranks_and_figures_stand_in_one_family():
@@ -134,7 +141,7 @@ def test_intervals_hold_0_exactly_where_nothing_is_decided(n):
 def test_fewer_than_six_seeds_get_students_interval_for_all_comparisons():
     pairs = all_pairs(noisy(4, [0, 0, 0]))
     gaps = np.array(list(pairs[0].by_seed.values()))
-    expected = scipy.stats.ttest_1samp(gaps, 0).confidence_interval(1 - 1 / 32 / 3)
+    expected = scipy.stats.ttest_1samp(gaps, 0).confidence_interval(1 - 0.04 / 3)
     found = correct(pairs, ["a"] * 3)[0].interval
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 

@@ -12,7 +12,9 @@ from attncompare.compare.statistics import (
     correct,
     difference,
     estimate,
+    level_after,
     rate_interval,
+    spent,
     welch_interval,
     with_advice,
 )
@@ -235,9 +237,10 @@ def test_the_probability_of_being_better_counts_seeds_and_ties_by_half():
     assert interval.high == pytest.approx(rate_interval(5, 6).high)
 
 
-def advice(first, second, look=1):
-    (found,) = with_advice(correct([difference(first, second)], ["a"], look), ["a"], look)
-    return found.more_seeds
+def advice(first, second):
+    found = correct([difference(first, second)], ["a"])
+    now = spent(found, level_after([]))
+    return with_advice(found, ["a"], level_after([now] if now else []))[0].more_seeds
 
 
 def test_five_seeds_that_agree_need_one_more_and_six_that_were_tested_need_two():
@@ -255,9 +258,7 @@ def test_five_seeds_that_agree_need_one_more_and_six_that_were_tested_need_two()
 def test_without_pairs_there_is_advice_too():
     low, high = advice({0: 0.0, 1: 0.1, 2: 0.2}, {3: 9.0, 4: 9.1, 5: 9.2})
     assert low == high == 1  # 2 / 70 <= 1 / 32
-    low, high = advice(
-        {seed: seed / 10 for seed in range(6)}, {seed: seed / 10 - 0.8 for seed in range(10, 16)}, look=2
-    )
+    low, high = advice({seed: seed / 10 for seed in range(6)}, {seed: seed / 10 - 0.8 for seed in range(10, 16)})
     assert 1 <= low <= high
 
 
