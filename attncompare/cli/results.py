@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +80,13 @@ def _dashboard(parsed: argparse.Namespace) -> None:
 
 def _wandb_report(parsed: argparse.Namespace) -> None:
     from attncompare.compare import compare_groups, gather, verdicts
+    from attncompare.compare.gathering import reference_note
+    from attncompare.text import printable
     from attncompare.wandb_logging.report import build
 
     gathered = gather(parsed.runs)
+    if gathered.reference:
+        print(f"note: {printable(reference_note(gathered.reference))}", file=sys.stderr)
     comparisons = compare_groups(gathered.runs, left_out=gathered.left_out)
     sentences = [verdict.sentence for comparison in comparisons for verdict in verdicts(comparison)]
     again = [shlex.join(["attncompare", "compare", *map(str, parsed.runs)])]

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from attncompare.compare.checks import Options
 from attncompare.compare.data import as_data
-from attncompare.compare.gathering import gather
+from attncompare.compare.gathering import gather, reference_note
 from attncompare.compare.groups import Comparison, compare_groups
 from attncompare.compare.looks import Look, record_look, sweep_folder
 from attncompare.compare.page import write_report
@@ -37,7 +37,7 @@ def compare(
 ) -> None:
     """Print one table for each task among the runs in ``paths`` with its verdicts, and write the page.
 
-    What a sweep was asked for and has not started is said on standard error.
+    What a sweep was asked for and has not started, and which reference runs take no part, is said on standard error.
 
     Args:
         paths: folders of runs, or folders that hold runs, such as a sweep's.
@@ -52,7 +52,7 @@ def compare(
             not on equal footing, an option does not fit them, or a file cannot go where it should.
     """
     gathered = gather(paths)
-    for line in not_started(paths):
+    for line in [*not_started(paths), *([reference_note(gathered.reference)] if gathered.reference else [])]:
         print(f"note: {printable(line)}", file=sys.stderr)
     page = html or default_page(gathered.runs)
     require_replaceable(page, f"--html {page}", PAGE_MARK)

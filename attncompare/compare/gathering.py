@@ -4,13 +4,15 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from attncompare.compare.checks import require_facts, require_finished
 from attncompare.compare.identity import fingerprint
 from attncompare.config import RunConfig
+from attncompare.config.plain_values import flatten
+from attncompare.config.variants import variant_place
 from attncompare.errors import Refused
-from attncompare.record import RUN_MARKS, Run, State
+from attncompare.record import RUN_MARKS, Run, State, asked_in_order, is_reference
 from attncompare.text import counted, printable
 
 _MOST_NAMED = 5
@@ -42,17 +44,22 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Gathered:
-    """The runs of a comparison, and those left out of it."""
+    """The runs of a comparison in its order, and those left out of it; ``reference`` are folders of reference runs."""
 
     runs: tuple[Run, ...]
     left_out: tuple[LeftOut, ...]
+    reference: tuple[Path, ...] = ()
 
 
 def gather(paths: Iterable[str | Path]) -> Gathered:
     """Open every run among ``paths``: each the folder of a run, or a folder that holds runs at any depth.
 
     A run given by its own path must be finished and whole. One that is found in a folder is left out where it is not;
-    an unfinished one goes unmentioned where the same config was trained again on the same data and finished.
+    an unfinished one goes unmentioned where the same config was trained again on the same data and finished. Runs that
+    come with the code are left out, too, unless their own folder is among ``paths``.
+
+    The runs stand in the order of ``paths``; those of a sweep in the order asked for, those of another folder by variant,
+    as ``conf/attention`` lists them, and by their settings: never by who began first.
 
     Raises:
         Refused: if a path does not exist, holds no run, or is an unfinished or damaged run, or if no run is left.
@@ -60,18 +67,21 @@ def gather(paths: Iterable[str | Path]) -> Gathered:
     runs: dict[Path, Run] = {}
     left_out: dict[Path, LeftOut] = {}
     given: list[Run] = []
+    reference: dict[Path, None] = {}
     for path in map(Path, paths):
         folders = _run_folders(path)
+        others = [one for one in folders if is_reference(one, path)]
+        reference |= dict.fromkeys(one.parent for one in others)
+        if others and len(others) == len(folders):
+            raise Refused(f"{path}: {reference_note([*reference])}")
+        folders = [one for one in folders if one not in others]
         if folders == [path]:
             given.append(runs.setdefault(path.resolve(), Run.open(path)))
             continue
-        for folder in folders:
-            if folder.resolve() not in runs:
-                found = _opened(folder)
-                if isinstance(found, LeftOut):
-                    left_out[folder.resolve()] = found
-                else:
-                    runs[folder.resolve()] = found
+        opened = [_opened(folder) for folder in folders if folder.resolve() not in runs]
+        left_out |= {one.path.resolve(): one for one in opened if isinstance(one, LeftOut)}
+        found = [one for one in opened if isinstance(one, Run)]
+        runs |= {run.path.resolve(): run for run in in_order(found, path)}
     require_finished(given)
     for run in given:
         _require_whole(run)
@@ -79,7 +89,29 @@ def gather(paths: Iterable[str | Path]) -> Gathered:
     missing = [one for one in left_out.values() if one.config is None or (one.config.hash(), one.data) not in trained]
     if not runs:
         raise Refused(f"none of the {counted(len(missing), 'run')} can be compared: {_named(missing)}")
-    return Gathered(tuple(runs.values()), tuple(missing))
+    return Gathered(tuple(runs.values()), tuple(missing), tuple(reference))
+
+
+def in_order(runs: Sequence[Run], folder: Path) -> list[Run]:
+    """Return the runs found in ``folder`` in the order of a sweep there, else by variant and settings; tasks stay as found."""
+    asked = {config: place for place, config in enumerate(asked_in_order(folder))}
+    tasks = list(dict.fromkeys(run.config.task.name for run in runs))
+
+    def place(run: Run) -> tuple[Any, ...]:
+        config = run.config
+        settings = flatten(config.settings()).values()
+        # Numbers before texts, and heads=2 before heads=12.
+        sortable = [(0, one, "") if isinstance(one, int | float) else (1, 0, str(one)) for one in settings]
+        named = variant_place(config.attention.name)
+        return (asked.get(config.hash(), len(asked)), tasks.index(config.task.name), named, sortable)
+
+    return sorted(runs, key=place)
+
+
+def reference_note(folders: Sequence[Path]) -> str:
+    """Return in one sentence that the runs in ``folders``, which come with the code, take no part, and how they would."""
+    named = ", ".join(map(str, folders[:_MOST_NAMED])) + (" and more" if len(folders) > _MOST_NAMED else "")
+    return f"reference runs are left out unless their folder is given: {named}"
 
 
 def left_out_note(left_out: Sequence[LeftOut]) -> str:

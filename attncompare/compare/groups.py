@@ -22,8 +22,9 @@ from attncompare.compare.identity import fingerprint, labels, model, model_witho
 from attncompare.compare.looks import Look, looks_before, sweep_folder
 from attncompare.compare.selection import Budget, at_budget, equal_parameters, tune
 from attncompare.compare.statistics import SEEDS, collapsed, level_after, robust_sd
+from attncompare.config import variant_label
 from attncompare.errors import Refused
-from attncompare.maps import series_color
+from attncompare.maps import variant_colors
 from attncompare.record import Run
 from attncompare.tasks.metrics import Metric, metrics_of
 from attncompare.text import COSTS
@@ -36,6 +37,7 @@ class Variant:
     """One row of a comparison: the runs of one variant, one for each seed, by seed.
 
     Attributes:
+        color: ``#rrggbb``, the same in all tasks that are compared together.
         same_as: the variant that stands for this model, where these are the same runs under another name.
         control_of: the variant that trains the same model from other seeds: a fair comparison cannot tell both apart.
         diverged: seeds whose run failed because loss or gradient became NaN or infinite; they count as the worst figures.
@@ -43,7 +45,7 @@ class Variant:
 
     label: str
     runs: tuple[Run, ...]
-    color: str
+    color: str = ""
     same_as: str | None = None
     control_of: str | None = None
     diverged: tuple[int, ...] = ()
@@ -185,6 +187,7 @@ def compare_groups(
 ) -> list[Comparison]:
     """Group ``runs`` of any tasks and variants into one comparison for each task.
 
+    The variants stand in the order in which ``runs`` name them first, in all tasks, and each has one color in all of them.
     ``force`` compares runs that differ in more than attention and seed; ``left_out`` take no part and are named.
 
     Raises:
@@ -192,8 +195,10 @@ def compare_groups(
     """
     require_finished(runs)
     options = options or Options()
-    by_task: dict[str, list[Run]] = {}
-    for run in runs:
+    tasks = dict.fromkeys(run.config.task.name for run in runs)
+    by_task: dict[str, list[Run]] = {task: [] for task in tasks}
+    names = [variant_label(run.config.attention) for run in runs]
+    for run in (run for one in dict.fromkeys(names) for run, name in zip(runs, names, strict=True) if name == one):
         by_task.setdefault(run.config.task.name, []).append(run)
     metrics = {task: metrics_of(own[0].config) for task, own in by_task.items()}
     chosen = [task for task in by_task if options.metric is None or options.metric in metrics[task]]
@@ -209,7 +214,7 @@ def compare_groups(
         for task in by_task
         if task not in chosen
     ]
-    return [
+    comparisons = [
         # Runs left out of a task that is not compared would not be named otherwise.
         _comparison(
             by_task[task],
@@ -219,6 +224,11 @@ def compare_groups(
             skipped,
         )
         for task in chosen
+    ]
+    colors = variant_colors(variant.label for one in comparisons for variant in one.variants)
+    return [
+        replace(one, variants=tuple(replace(variant, color=colors[variant.label]) for variant in one.variants))
+        for one in comparisons
     ]
 
 
@@ -278,10 +288,9 @@ def _variants(
             Variant(
                 names[index],
                 tuple(seeds[seed] for seed in sorted(seeds)),
-                series_color(index),
-                None if other is None else names[other],
-                names[control[index]] if index in control else None,
-                _diverged(firsts[index], seeds, left_out, options.vary),
+                same_as=None if other is None else names[other],
+                control_of=names[control[index]] if index in control else None,
+                diverged=_diverged(firsts[index], seeds, left_out, options.vary),
             )
         )
         if other is not None and (more := sorted(seeds.keys() - members[other].keys())):

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
-from attncompare.compare.checks import TOKENIZER, is_free
+from attncompare.compare.checks import is_free
 from attncompare.config import RunConfig
 from attncompare.config.plain_values import flatten
+from attncompare.config.variants import changed_settings, setting, variant_label
 from attncompare.record import Run
 
 _DATA = "data"  # no key of a config, all of whose data keys are longer
+_MOST_NAMED = 3
 _NEVER = ("seed", "name", "notes", "runs", "tags", "tracking.")
 
 
@@ -36,7 +38,10 @@ def named_seeds(seeds: Sequence[int]) -> str:
 
 
 def once(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
-    """Return each config once for each data, and a note for each run that repeats one; the newest record counts."""
+    """Return each config once for each data, and a note for each run that repeats one; the newest record counts.
+
+    A reproduction repeats a run by its nature: it counts only where no other record of its config takes part.
+    """
 
     def written(run: Run) -> int:
         file = run.path / "summary.json"
@@ -47,18 +52,25 @@ def once(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
         equal.setdefault((run.config.attention.name, model(run), run.config.seed), []).append(run)
     counted, notes = [], []
     for group in equal.values():
-        newest = max(reversed(group), key=written)  # of equally new ones the last
-        counted.append(newest)
-        notes += [
-            f"{run.path} has the config and seed of {newest.path}, which is newer, and is counted once"
-            for run in group
-            if run is not newest
-        ]
+        # Of equally new ones the last.
+        chosen = max(reversed(group), key=lambda run: (run.reproduces is None, written(run)))
+        counted.append(chosen)
+        for run in group:
+            if run is not chosen and run.reproduces is not None and chosen.reproduces is None:
+                notes.append(f"{run.path} is a reproduction of {chosen.path}, and is not counted beside it")
+            elif run is not chosen:
+                notes.append(
+                    f"{run.path} has the config and seed of {chosen.path}, which is newer, and is counted once"
+                )
+    again = [f"{run.path} of {run.reproduces}" for run in counted if run.reproduces is not None]
+    if again:
+        more = f" and {len(again) - _MOST_NAMED} more" if len(again) > _MOST_NAMED else ""
+        notes.append(f"reproductions, of runs that take no part themselves: {', '.join(again[:_MOST_NAMED])}{more}")
     return counted, notes
 
 
 def labels(runs: Sequence[Run], hidden: Sequence[str] = (), shown: Sequence[str] = ()) -> list[str]:
-    """Return a different label for each of ``runs``: its attention's name, and where several share one, what differs.
+    """Return a different label for each of ``runs``: that of its attention, and where several share its name, what differs.
 
     Args:
         runs: one run of each variant.
@@ -67,14 +79,16 @@ def labels(runs: Sequence[Run], hidden: Sequence[str] = (), shown: Sequence[str]
     """
     flats = [{**flatten(run.config.to_dict()), _DATA: fingerprint(run)} for run in runs]
     found = []
-    for flat in flats:
+    for run, flat in zip(runs, flats, strict=True):
         same_name = [other for other in flats if other["attention.name"] == flat["attention.name"]]
-        apart = [
-            f"{key.removeprefix('attention.').removeprefix(TOKENIZER)}={value if key != _DATA else str(value)[:8]}"
-            for key, value in flat.items()
-            if not is_free(key, (*_NEVER, *hidden))
+        label = [variant_label(run.config.attention, hidden)]
+        # Where there is no yaml to differ from, it differs from the others of its name.
+        told = ("attention.",) if changed_settings(run.config.attention) is not None else ()
+        for key, value in flat.items():
+            beside = flats if is_free(key, shown) else same_name
             # Compared as they are written, as in a model's identity: 0.0 and -0.0 are two settings.
-            and any(repr(other.get(key)) != repr(value) for other in (flats if is_free(key, shown) else same_name))
-        ]
-        found.append(" ".join([flat["attention.name"], *apart]))
+            differs = any(repr(one.get(key)) != repr(value) for one in beside)
+            if differs and not is_free(key, (*_NEVER, *hidden, *told)):
+                label.append(setting(key, value if key != _DATA else str(value)[:8]))
+        found.append(" ".join(label))
     return found

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -27,7 +28,7 @@ from attncompare.text import COSTS, PER_TOKEN_COSTS, TABLE_COSTS, printable_line
 
 _EQUAL = {"parameters": "parameters", "flops": "training FLOPs", "time": "training time"}
 _WIDE = 118  # columns in which mean and spread fit on one line
-_ROOMY = 96  # columns in which there is a space around each column, and room for the last of them
+_ROOMY = 96  # columns in which there is a space around each column
 _MOST_VERDICTS = 10
 _COVERED = {
     False: "Seeds vary initial values and dropout; the order of the data and the test set stay the same.",
@@ -154,20 +155,48 @@ def as_text(comparisons: Sequence[Comparison], width: int = 100) -> str:
 
 
 def _rich_table(table: ResultTable, width: int) -> Table:
-    """Return ``table`` for a console of ``width`` columns, 80 or more; best figures are bold, identical models dim."""
-    space = (0, int(width >= _ROOMY), 0, 0)
+    """Return ``table`` for a console of ``width`` columns; best figures are bold, identical models dim.
+
+    What does not fit is left out, and named below: costs first, the last ones first, then the less important metrics, at
+    last the counts of seeds and heads. Labels and figures are never broken; only where a label and the first metric alone
+    are too wide, the label goes on below, setting by setting.
+    """
+    leading, *rest = table.columns
+    metrics = [name for name in rest if name not in COSTS]
+    costs = [name for name in rest if name in COSTS]
+    counts = [*(["n"] if any(len(row.variant.runs) > 1 for row in table.rows) else []), "heads"]
+    optional = [*counts, *metrics, *costs]
+    console = Console(width=10_000)
+    layouts = [room for room in (width, _WIDE - 1, _ROOMY - 1) if room <= width] or [width]
+    for kept in range(len(optional), -1, -1):
+        shown = optional[:kept]
+        for room in layouts:
+            drawn = _drawn(table, [one for one in counts if one in shown], [leading, *shown[len(counts) :]], room)
+            if Measurement.get(console, console.options, drawn).maximum <= width:
+                break
+        else:
+            continue
+        break
+    if left_out := optional[kept:]:
+        named = ", ".join(table.columns[name].title if name in table.columns else name for name in left_out)
+        drawn.caption = f"Left out for lack of room: {named}. A wider terminal, the page and --json FILE have them."
+        drawn.caption_justify, drawn.caption_style = "left", "dim"
+    return drawn
+
+
+def _drawn(table: ResultTable, counts: Sequence[str], names: Sequence[str], room: int) -> Table:
+    """Return ``table`` with the columns ``counts`` and ``names``, laid out as for ``room`` columns."""
+    space = (0, int(room >= _ROOMY), 0, 0)
     drawn = Table(box=SIMPLE_HEAD, padding=space, pad_edge=False, show_edge=False)
     drawn.title, drawn.title_justify, drawn.title_style = table.title, "left", "bold"
-    has_spread = any(len(row.variant.runs) > 1 for row in table.rows)
-    names = [name for name in table.columns if width >= _ROOMY or name != "train_seconds"]
-    drawn.add_column("variant", overflow="fold")
-    for heading in [*(["n"] if has_spread else []), "heads", *(table.columns[name].short for name in names)]:
+    drawn.add_column("variant")
+    for heading in [*counts, *(table.columns[name].short for name in names)]:
         drawn.add_column(heading, justify="right", no_wrap=True)
     for row in table.rows:
-        counts = [str(len(row.variant.runs))] if has_spread else []
-        cells = [_cell(table, row, name, width) for name in names]
+        counted = {"n": len(row.variant.runs), "heads": row.heads}
+        cells = [_cell(table, row, name, room) for name in names]
         style = "" if row.ranked else "dim"
-        drawn.add_row(*map(Text, (row.variant.title, *counts, str(row.heads))), *cells, style=style)
+        drawn.add_row(*map(Text, (row.variant.title, *(str(counted[one]) for one in counts))), *cells, style=style)
     return drawn
 
 

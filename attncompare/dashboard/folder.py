@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attncompare.config.plain_values import flatten
 from attncompare.errors import Refused
-from attncompare.record import RUN_MARKS, SWEEP_FILE, Run, how_to_resume
+from attncompare.record import RUN_MARKS, SWEEP_FILE, Run, how_to_resume, is_reference
 from attncompare.sweep.folder import Sweep
 from attncompare.text import printable
 
@@ -64,7 +64,7 @@ class View:
 
 @dataclass(frozen=True)
 class Group:
-    """A sweep, or all runs that belong to none, with its runs in the order of their folders.
+    """A sweep, or all runs that belong to none, with its runs in the order of a comparison, damaged ones last.
 
     ``folder`` is the watched one for single runs; ``planned`` is how many runs it will have, as far as is known.
     """
@@ -97,10 +97,14 @@ class Group:
 
 
 class Watch:
-    """Reads the folder ``root`` when it is asked; a record that has not changed is not read again."""
+    """Reads the folder ``root`` when it is asked; a record that has not changed is not read again.
+
+    ``reference`` are the folders in it of runs that come with the code, which are shown only where one of them is ``root``.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.reference: list[Path] = []
         self._known: dict[Path, View] = {}
         self._one_at_a_time = threading.Lock()
 
@@ -108,7 +112,12 @@ class Watch:
         """Return the single runs and all sweeps, the newest first."""
         with self._one_at_a_time:
             members: dict[Path, list[View]] = {}
-            for folder, sweep in self._walk():
+            found = list(self._walk())
+            skipped = [folder for folder, _ in found if is_reference(folder, self.root) and _is_run(folder)]
+            self.reference = list(dict.fromkeys(folder.parent for folder in skipped))
+            for folder, sweep in found:
+                if folder in skipped:
+                    continue
                 views = members.setdefault(sweep, [])
                 if folder != sweep or (folder == self.root and _is_run(folder)):
                     views.append(self._view(folder))
@@ -121,7 +130,12 @@ class Watch:
             planned = len(Sweep.open(folder).file.configs) if (folder / SWEEP_FILE).exists() else 0
         except Refused:  # its runs can be whole
             planned = 0
-        return Group(self._id(folder), folder, self._name(folder), planned, tuple(views))
+        from attncompare.compare.gathering import in_order
+
+        runs = {view.run.path: view for view in views if view.run}
+        ordered = [runs[run.path] for run in in_order([view.run for view in views if view.run], folder)]
+        ordered += [view for view in views if not view.run]
+        return Group(self._id(folder), folder, self._name(folder), planned, tuple(ordered))
 
     def _view(self, folder: Path) -> View:
         version = "/".join(_stamp(folder / name) for name in _CHANGING)
@@ -136,7 +150,7 @@ class Watch:
             if state in ("killed", "interrupted"):
                 message = f"{message}; {how_to_resume(folder)}".removeprefix("; ")
             view = View(*place, state, printable(message), run, run.metrics())
-            _ = run.config, view.step, view.steps  # read here, where damage can be told
+            _ = run.config.hash(), run.reproduces, view.step, view.steps  # read here, where damage can be told
             return view
         except Refused as error:
             return View(*place, "damaged", printable(str(error).replace(f"{folder}/", "").removeprefix(f"{folder}: ")))

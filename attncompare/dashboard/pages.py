@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from attncompare.config import variant_label
 from attncompare.dashboard.folder import Group, View, Watch
 from attncompare.errors import Refused
 from attncompare.maps.page import MapSeries, environment, maps_page, script_json, viewer_css
 from attncompare.record import read_inside
 from attncompare.sweep.progress_board import duration
+from attncompare.text import counted
 
 _HERE = Path(__file__).parent / "page"
 FILES = (
@@ -55,7 +57,8 @@ class Site:
     def answer(self, path: str) -> Reply:
         """Return what the address ``path``, without its query, shows."""
         if path == "/":
-            return self._page("All runs", groups=self.watch.groups())
+            groups = self.watch.groups()
+            return self._page("All runs", groups=groups, note=_note(self.watch))
         if match := re.fullmatch(r"/static/(page\.css|page\.js|live\.js)", path):
             return _static(match[1])
         match = re.fullmatch(r"/(group|run)/([0-9a-f]{16})(?:/(report|maps|file/([a-z]+\.[a-z]+)))?", path)
@@ -104,10 +107,40 @@ class Site:
         return self._page("Not to be shown", status, message=text.replace(f"{self.watch.root}/", ""))
 
     def _page(self, title: str, status: int = 200, **values: Any) -> Reply:
-        empty: dict[str, Any] = {"groups": [], "curves": [], "run": None, "files": [], "log": "", "message": ""}
-        shown = {"root": str(self.watch.root), "title": title, "cells": _cells, "duration": duration}
+        empty: dict[str, Any] = {
+            "groups": [],
+            "curves": [],
+            "run": None,
+            "files": [],
+            "log": "",
+            "message": "",
+            "note": "",
+        }
+        shown = {
+            "root": str(self.watch.root),
+            "title": title,
+            "cells": _cells,
+            "duration": duration,
+            "variant": _variant,
+        }
         page = environment(_HERE).get_template("dashboard.html.j2").render(**{**empty, **shown, **values})
         return Reply(status, "text/html; charset=utf-8", page.encode(errors="backslashreplace"))
+
+
+def _note(watch: Watch) -> str:
+    if not watch.reference:
+        return ""
+    from attncompare.compare.gathering import reference_note
+
+    return f"{reference_note([folder.relative_to(watch.root) for folder in watch.reference])}."
+
+
+def _variant(view: View) -> str:
+    """Return the variant of a run that could be read, with its heads and seed."""
+    assert view.run is not None
+    attention = view.run.config.attention
+    name = variant_label(attention, ("attention.heads",))
+    return f"{name}, {counted(attention.heads, 'head')}, seed {view.run.config.seed}"
 
 
 def _cells(view: View) -> dict[str, str]:
@@ -125,8 +158,8 @@ def _cells(view: View) -> dict[str, str]:
 def _curves(views: Sequence[View]) -> list[dict[str, Any]]:
     from attncompare.compare import labels
     from attncompare.compare.identity import model_without_seed
-    from attncompare.compare.page import Drawn, Style, curve_figures
-    from attncompare.maps import series_color
+    from attncompare.compare.page import Drawn, curve_figures, styles_of
+    from attncompare.maps import variant_colors
     from attncompare.tasks.metrics import metrics_of
 
     seeds: dict[str, dict[str, list[Any]]] = {}
@@ -135,13 +168,12 @@ def _curves(views: Sequence[View]) -> list[dict[str, Any]]:
             config = view.run.config
             variants = seeds.setdefault(config.task.name, {})
             variants.setdefault(f"{config.attention.name} {model_without_seed(config)}", []).append(view.run)
+    named = {task: labels([one[0] for one in variants.values()]) for task, variants in seeds.items()}
+    styles = styles_of(variant_colors(label for found in named.values() for label in found))
     sections = []
     for task, variants in seeds.items():
         runs = list(variants.values())
-        drawn = [
-            Drawn(label, label, Style(series_color(index)), of_one)
-            for index, (label, of_one) in enumerate(zip(labels([one[0] for one in runs]), runs, strict=True))
-        ]
+        drawn = [Drawn(label, label, styles[label], of_one) for label, of_one in zip(named[task], runs, strict=True)]
         figures = curve_figures(drawn, list(metrics_of(runs[0][0].config).values()))
         sections.append({"task": task, "drawn": drawn, "figures": figures, "json": script_json(figures)})
     return sections
@@ -169,7 +201,7 @@ def _maps(view: View) -> str:
     maps = maps_of(view.run) if view.run else []
     if not maps or view.run is None:
         raise Refused(f"{view.name}: {view.message or 'no attention maps yet; they come with the first validation'}")
-    return maps_page(view.name, [MapSeries(view.run.config.attention.name, maps)])
+    return maps_page(view.name, [MapSeries(variant_label(view.run.config.attention), maps)])
 
 
 def _log(folder: Path) -> str:

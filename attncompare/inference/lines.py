@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO
 
+from attncompare.config import variant_label
 from attncompare.errors import Refused
 from attncompare.inference.trained import TrainedRun
 from attncompare.maps import MapSeries, ProbeMaps, maps_page
@@ -80,7 +81,7 @@ def translate_lines(
 
 def write_maps(trained: TrainedRun, maps: Sequence[ProbeMaps], page: Path, option: str) -> None:
     """Write a page with ``maps`` to ``page``, which ``option`` of the command line asked for."""
-    series = MapSeries(trained.run.config.attention.name, [(trained.step, list(maps))])
+    series = MapSeries(variant_label(trained.run.config.attention), [(trained.step, list(maps))])
     try:
         page.parent.mkdir(exist_ok=True)  # a run without probes has no folder for maps
         write_text(page, maps_page(maps[0].text, [series]))

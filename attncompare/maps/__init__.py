@@ -16,13 +16,13 @@ from attncompare.maps.maps import ProbeMaps, SiteMap, alignment_error_rate, head
 if TYPE_CHECKING:
     from attncompare.maps.capture import AttentionMaps, probe_maps
     from attncompare.maps.page import MapSeries, maps_page
-    from attncompare.maps.pictures import heatmap_png, series_color, side_by_side
+    from attncompare.maps.pictures import heatmap_png, side_by_side, variant_colors
     from attncompare.maps.terminal import print_maps
 
 _HOMES = {
     **dict.fromkeys(("AttentionMaps", "probe_maps"), "capture"),
     **dict.fromkeys(("MapSeries", "maps_page"), "page"),
-    **dict.fromkeys(("heatmap_png", "series_color", "side_by_side"), "pictures"),
+    **dict.fromkeys(("heatmap_png", "side_by_side", "variant_colors"), "pictures"),
     "print_maps": "terminal",
 }
 

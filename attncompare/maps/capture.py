@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from attncompare.config import variant_label
 from attncompare.data.module import Probe
 from attncompare.maps.maps import ProbeMaps, SiteMap, load_maps, save_maps
 from attncompare.maps.page import MapSeries, maps_page
@@ -112,9 +113,9 @@ class AttentionMaps(Callback):
             write_text(self._folder / "maps" / "index.html", self.page)
 
     def _label(self, task: LightningModule) -> str:
-        """Return the name of the attention variant, or that of the run for a module without a config of ours."""
+        """Return what the attention variant is called, or that of the run for a module without a config of ours."""
         config: Any = getattr(task, "config", None)
-        return str(config.attention.name) if hasattr(config, "attention") else self._folder.name
+        return variant_label(config.attention) if hasattr(config, "attention") else self._folder.name
 
 
 def _rounded(one: ProbeMaps) -> ProbeMaps:

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from attncompare.maps.maps import ProbeMaps, SiteMap, head_numbers
-from attncompare.maps.pictures import GOLD, RAMP, series_color
+from attncompare.maps.pictures import GOLD, RAMP, variant_colors
 
 _VIEWER = Path(__file__).parent / "viewer"
 
@@ -26,7 +26,7 @@ _VIEWER = Path(__file__).parent / "viewer"
 class MapSeries:
     """The maps of one model over its training: ``steps`` holds (training step, probes), by step.
 
-    ``color`` (``#rrggbb``) marks the series; by default its place in the palette decides.
+    ``color`` (``#rrggbb``) marks the series; by default its label decides.
     """
 
     label: str
@@ -47,13 +47,14 @@ def viewer_data(series: list[MapSeries]) -> dict[str, Any]:
     A weight w travels as one byte ``q = round(255 sqrt(w))`` in base64 and is shown as ``(q / 255)^2``: off by about
     ``sqrt(w) / 255`` at most, so below 0.004 everywhere and finer for the many small weights of a long sentence.
     """
+    colors = variant_colors(one.label for one in series)
     shown = [
         {
             "label": one.label,
-            "color": one.color or series_color(index),
+            "color": one.color or colors[one.label],
             "steps": [{"step": step, "probes": [_probe(probe) for probe in probes]} for step, probes in one.steps],
         }
-        for index, one in enumerate(series)
+        for one in series
     ]
     return {"ramp": list(RAMP), "gold": GOLD, "series": shown}
 

@@ -4,15 +4,17 @@ They are drawn pixel for pixel with Pillow, because a run draws some at every va
 bytes. One scale from 0 to 1 serves all pictures: no map is stretched to its own largest weight.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from io import BytesIO
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from attncompare.config.variants import variant_names
 from attncompare.maps.maps import SiteMap
 
 # Matplotlib's magma from 1 to 0 at 17 even stops, perceptually uniform, its end at 0 paled towards white.
@@ -32,9 +34,18 @@ _LINE = 17  # pixels of a line of text
 _SCALE = 62  # pixels of the color scale at the right edge
 
 
-def series_color(index: int) -> str:
-    """Return the color of the ``index``-th thing compared; colors repeat after the last."""
-    return SERIES[index % len(SERIES)]
+def variant_colors(labels: Iterable[str]) -> dict[str, str]:
+    """Return the color of each of ``labels``: the same for a variant of ``conf/attention`` whatever stands beside it.
+
+    Other labels get the colors that are left, in their order; colors repeat after the last.
+    """
+    labels, own = list(dict.fromkeys(labels)), variant_names()[: len(SERIES)]
+    places = {label: own.index(label) for label in labels if label in own}
+    # First those that no named variant has, then those of named variants that are not here.
+    free = [place for place in (*range(len(own), len(SERIES)), *range(len(own))) if place not in places.values()]
+    turns = cycle(free or range(len(SERIES)))
+    places |= {label: next(turns) for label in labels if label not in places}
+    return {label: SERIES[places[label]] for label in labels}
 
 
 def ramp_color(weight: float) -> tuple[int, int, int]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 
+from attncompare.config.variants import variant_in_file_names
 from attncompare.errors import Refused
 from attncompare.record.files import LIMIT, MEBIBYTE, read_inside, require_relative, write_bytes
 from attncompare.record.run import find_runs
@@ -33,7 +34,7 @@ def pack(paths: Iterable[str | Path], archive: Path | str, drop: Sequence[str] =
         raise Refused(f"{archive}: the name of an archive ends with {SUFFIX}")
     files: dict[str, bytes] = {}
     for run in find_runs(paths):
-        name = f"{run.config.data.name}-{run.config.attention.name}-s{run.config.seed}"
+        name = f"{run.config.data.name}-{variant_in_file_names(run.config.attention)}-s{run.config.seed}"
         folder = f"{archive.name.removesuffix(SUFFIX)}/{name}"
         if f"{folder}/summary.json" in files:
             raise Refused(f"{run.path}: another run is called {name}, too")

@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from attncompare.config import RunConfig
+from attncompare.config.variants import variant_in_file_names
 from attncompare.errors import Refused
 
 MEBIBYTE = 2**20
@@ -203,10 +204,10 @@ def new_folder(runs: str, parent: Path, stem: str) -> Path:
 
 
 def create_folder(config: RunConfig, parent: Path | None = None) -> Path:
-    """Make a new folder for a run: ``<parent>/<time>-<task>-<attention>-h<heads>-s<seed>-<hash>``.
+    """Make a new folder for a run: ``<parent>/<time>-<task>-<variant>-h<heads>-s<seed>-<hash>``.
 
     The name is for people; no program reads it. Without ``parent``, a sweep's folder, it stands in ``<runs>/<date>``.
     """
-    now, variant = datetime.now(), config.attention
-    stem = f"{now:%H-%M-%S}-{config.task.name}-{variant.name}-h{variant.heads}-s{config.seed}-{config.hash()[:6]}"
+    now, variant = datetime.now(), variant_in_file_names(config.attention)
+    stem = f"{now:%H-%M-%S}-{config.task.name}-{variant}-h{config.attention.heads}-s{config.seed}-{config.hash()[:6]}"
     return new_folder(config.runs, parent or Path(config.runs) / f"{now:%Y-%m-%d}", stem)

@@ -10,7 +10,7 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from attncompare.config import RunConfig
+from attncompare.config import RunConfig, variant_label
 from attncompare.errors import Refused
 from attncompare.record import files
 from attncompare.record.run import FORMAT, MANIFEST, Run, State, seal
@@ -39,7 +39,12 @@ class RecordLogger(Logger):
     def create(cls, folder: Path, config: RunConfig, overrides: Sequence[str], **facts: Any) -> "RecordLogger":
         """Begin the record of a run in its ``folder``, just made; ``facts`` are further entries of ``summary.json``."""
         settings = files.yaml_bytes(config.to_dict())
-        begun = {"format": FORMAT, "state": "running", "task": config.task.name, "label": config.attention.name}
+        begun = {
+            "format": FORMAT,
+            "state": "running",
+            "task": config.task.name,
+            "label": variant_label(config.attention),
+        }
         logger = cls(folder, config, {**begun, "message": None, "config_sha256": files.digest(settings), **facts})
         files.write_bytes(folder / "config.yaml", settings)
         files.write_yaml(folder / "overrides.yaml", list(overrides))

@@ -29,6 +29,8 @@ FORMAT = 3
 MANIFEST = "manifest.json"
 RUN_MARKS = ("summary.json", MANIFEST)  # a folder with either is a run, or what is left of one
 SWEEP_FILE = "sweep.yaml"
+REPRODUCE = "reproduce="  # how the one override of a reproduction begins; no config has that key
+REFERENCE = "reference"  # the folder of the records that come with the code
 SWEEP_LIMIT = 64 * MEBIBYTE  # bytes of a sweep's file: some hundred thousand runs
 BEST_WEIGHTS = "checkpoints/best.safetensors"
 LAST_WEIGHTS = "checkpoints/last.safetensors"
@@ -97,6 +99,7 @@ class _Manifest(_Read):
 
 class _Sweep(_Read):
     runs: list[Any]
+    configs: list[str] = []  # the hash of each run's config, in the order in which they were asked for
 
 
 class _Item(_Read):
@@ -173,6 +176,15 @@ class Run:
         if self._manifest is None:
             return (self.path / name).exists()
         return name in self._sealed and name not in self.dropped
+
+    @cached_property
+    def reproduces(self) -> str | None:
+        """What ``attncompare reproduce`` trained again here, as it was named; None: the run is no reproduction."""
+        if not self.has("overrides.yaml"):
+            return None
+        values = safe_yaml(self.read("overrides.yaml"), self.path / "overrides.yaml")
+        first = values[0] if isinstance(values, list) and values else None
+        return first.removeprefix(REPRODUCE) if isinstance(first, str) and first.startswith(REPRODUCE) else None
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -286,6 +298,17 @@ def _seal_of(digests: dict[str, str]) -> str:
     return digest("".join(f"{value} {name}\n" for name, value in sorted(digests.items())).encode())
 
 
+def is_reference(folder: Path, given: Path) -> bool:
+    """Return whether the run in ``folder`` comes with the code, and was found below ``given`` rather than named by it.
+
+    Such a run was unpacked from ``reference/NAME.tar.xz``, as ``NAME/RUN``: there, or beside ``reference``.
+    """
+    folder, given = folder.resolve(), given.resolve()
+    unpacked = folder.parent
+    ours = unpacked.parent.name == REFERENCE or (unpacked.parent / REFERENCE / f"{unpacked.name}.tar.xz").is_file()
+    return ours and given not in (folder, unpacked) and given.name != REFERENCE
+
+
 def is_run(path: Path) -> bool:
     """Return whether ``path`` is the folder of a run."""
     return (path / "config.yaml").is_file() and (path / "summary.json").is_file()
@@ -303,6 +326,15 @@ def find_runs(paths: Iterable[str | Path]) -> list[Run]:
             raise Refused(f"{path}: neither a run nor a folder that holds runs")
         runs.update({folder.resolve(): Run.open(folder) for folder in found if folder.resolve() not in runs})
     return list(runs.values())
+
+
+def asked_in_order(sweep: Path) -> list[str]:
+    """Return the hashes of a sweep's configs in the order asked for; none where there is no ``sweep.yaml``, or a damaged one."""
+    file = sweep / SWEEP_FILE
+    try:
+        return list(_checked(_Sweep, safe_yaml(read_inside(sweep, SWEEP_FILE, SWEEP_LIMIT), file), file).configs)
+    except Refused:  # its runs can be whole
+        return []
 
 
 def not_started(paths: Iterable[str | Path]) -> list[str]:

@@ -13,7 +13,17 @@ from typing import Any
 
 from attncompare.config import RunConfig, parse, with_data
 from attncompare.errors import AttnCompareError, Refused, RunFailed
-from attncompare.record import Change, Run, changes, environment, new_folder, recorded_threads, require_writable, said
+from attncompare.record import (
+    REPRODUCE,
+    Change,
+    Run,
+    changes,
+    environment,
+    new_folder,
+    recorded_threads,
+    require_writable,
+    said,
+)
 from attncompare.record.files import write_json
 from attncompare.reproduce.sources import facts_of, find
 from attncompare.reproduce.verdict import TOLERANCE, Comparison, Difference, Facts, compare
@@ -179,7 +189,7 @@ def _train(source: str, config: RunConfig, options: Options, **more: Any) -> Run
             _say(f"{Path(source).name}: {progress.phase}, step {progress.step}/{progress.max_steps}{loss}")
 
     hooks: dict[str, Any] = {"on_progress": show, "on_folder": lambda path: _say(f"recording in {path}")}
-    return train(config, [f"reproduce={source}"], parent=options.parent, **hooks, **more)
+    return train(config, [f"{REPRODUCE}{source}"], parent=options.parent, **hooks, **more)
 
 
 def _config(source: str, values: dict[str, Any], options: Options) -> RunConfig:

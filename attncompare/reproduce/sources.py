@@ -11,12 +11,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from attncompare.errors import Refused
-from attncompare.record import Run, find_runs, is_run, not_started, read_inside, safe_yaml, unpack
+from attncompare.record import REFERENCE, Run, find_runs, is_run, not_started, read_inside, safe_yaml, unpack
 from attncompare.registry import nearest
 from attncompare.reproduce.verdict import FINAL, Facts
 from attncompare.text import counted, printable
 
-REFERENCES = Path(__file__).parents[2] / "runs" / "reference"
+REFERENCES = Path(__file__).parents[2] / "runs" / REFERENCE
 _SUFFIX = ".tar.xz"
 _WANDB_PATH = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*/){2}[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _REACH = 5  # seconds until W&B's server must have said whether the login is good

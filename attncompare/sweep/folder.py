@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rich.console import Console
 
-from attncompare.config import RunConfig
+from attncompare.config import RunConfig, variant_label
 from attncompare.errors import Refused, RunFailed
 from attncompare.record import (
     SWEEP_FILE,
@@ -45,7 +45,11 @@ class Job:
 def labels(jobs: Sequence[Job]) -> list[str]:
     """Return a short name for each job; those that would look alike show their overrides too."""
     configs = [job.config for job in jobs]
-    names = [f"{c.task.name} {c.attention.name} h{c.attention.heads} seed {c.seed}" for c in configs]
+    variants = [variant_label(config.attention, ("attention.heads",)) for config in configs]
+    names = [
+        f"{c.task.name} {variant} h{c.attention.heads} seed {c.seed}"
+        for c, variant in zip(configs, variants, strict=True)
+    ]
     more = [f" ({' '.join(job.overrides)})" for job in jobs]
     count = Counter(names)
     return [name + rest * (count[name] > 1) for name, rest in zip(names, more, strict=True)]

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from attncompare.errors import Refused
 from attncompare.sweep.folder import Members, Sweep, sweep_folders, tell
-from attncompare.text import printable
+from attncompare.text import counted, printable
 
 _ORDER = ("finished", "training", "failed", "interrupted", "killed", "waiting")
 
@@ -74,8 +72,8 @@ def print_sweeps(runs: Path, *, as_json: bool) -> None:
     console = Console()
     if not listed and not damaged:
         tell(console, f"no sweeps in {runs}; begin one with: attncompare train -m attention=dot,scaled seed=1,2,3")
-    if listed:
-        console.print(_table(listed))
+    for line in (line for one in listed for line in _lines(one)):
+        tell(console, printable(line))
     for problem in [*damaged, *(problem for one in listed for problem in one.damaged)]:
         tell(console, printable(f"damaged: {problem}"))
     for one in listed:
@@ -93,16 +91,12 @@ def varied(runs: list[list[str]]) -> dict[str, list[str]]:
     return {key: list(dict.fromkeys(run[key] for run in asked if key in run)) for key in differ}
 
 
-def _table(listed: list[Listed]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("started", "runs", "state", "varies", "folder"):
-        table.add_column(name, no_wrap=name == "started", overflow="fold")
-    for one in listed:
-        file = one.sweep.file
-        states = [f"{one.states[state]} {state}" for state in _ORDER if one.states[state]]
-        states += [f"{len(one.damaged)} damaged"] if one.damaged else []
-        state = "finished" if one.finished else ", ".join(states)
-        varies = ", ".join(f"{key} ({len(values)})" for key, values in varied(file.runs).items()) or "nothing"
-        row = (f"{file.started:%Y-%m-%d %H:%M}", str(len(file.configs)), state, varies, str(one.sweep.path))
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    return table
+def _lines(one: Listed) -> list[str]:
+    """Return a sweep's folder, in a line of its own so that no terminal's table breaks it, and below it what is known of it."""
+    file = one.sweep.file
+    states = [f"{one.states[state]} {state}" for state in _ORDER if one.states[state]]
+    states += [f"{len(one.damaged)} damaged"] if one.damaged else []
+    state = "finished" if one.finished else ", ".join(states)
+    varies = ", ".join(f"{key} ({len(values)})" for key, values in varied(file.runs).items()) or "nothing"
+    runs = counted(len(file.configs), "run")
+    return [str(one.sweep.path), f"  {file.started:%Y-%m-%d %H:%M}  {runs}, {state}; varies: {varies}"]

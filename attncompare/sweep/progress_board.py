@@ -1,9 +1,12 @@
 """How far one or many runs are, and how long it will take: one table in a terminal, plain lines elsewhere."""
 
 import time
+from itertools import accumulate
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from attncompare.text import counted, printable
 
@@ -15,10 +18,17 @@ class ProgressBoard:
 
     def __init__(self, labels: list[str], console: Console) -> None:
         self._labels, self._console = [printable(label) for label in labels], console
-        columns = (
-            *(TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), MofNCompleteColumn()),
-            *(TextColumn("{task.fields[state]}", markup=False), TimeRemainingColumn(elapsed_when_finished=True)),
-        )
+        longest = max([len("all runs"), *map(cell_len, self._labels)])
+        name = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, min_width=longest))
+        # In a narrow terminal the last ones are left out, so that no label is cut as long as it fits alone.
+        others = {
+            MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=11)): 11,
+            TextColumn("{task.fields[state]}", markup=False): 24,
+            TimeRemainingColumn(elapsed_when_finished=True): 8,
+            BarColumn(bar_width=20): 20,
+        }
+        ends = accumulate((width + 1 for width in others.values()), initial=longest)
+        columns = (name, *(one for one, end in zip(others, list(ends)[1:], strict=True) if end <= console.width))
         self._table = Progress(*columns, console=console, speed_estimate_period=600)
         self._all = self._table.add_task("all runs", total=len(labels), state="", visible=len(labels) > 1)
         self._rows: dict[int, TaskID] = {}

@@ -21,7 +21,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from attncompare import registry
-from attncompare.config import RunConfig
+from attncompare.config import RunConfig, variant_label
 from attncompare.data.module import DataModule
 from attncompare.errors import NotFinite, Refused, RunFailed
 from attncompare.maps import AttentionMaps
@@ -113,7 +113,7 @@ def train(
     if stop_after is not None and stop_after < 1:
         raise Refused(f"stop_after={stop_after}: must be a positive integer, or None")
     require_writable(Path(config.runs), f"runs={config.runs}")
-    show = _Shown(progress, f"{config.task.name} {config.attention.name}", on_progress)
+    show = _Shown(progress, f"{config.task.name} {variant_label(config.attention)}", on_progress)
     with _prepared(config, threads, show.tell) as (task, data, run_log, stop):
         if _rank():
             return _train(

@@ -22,7 +22,7 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.loggers.logger import DummyExperiment, rank_zero_experiment
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from attncompare.config import RunConfig
+from attncompare.config import RunConfig, variant_label
 from attncompare.errors import Refused, RunFailed
 from attncompare.maps.maps import ProbeMaps, head_numbers, maps_of
 from attncompare.maps.page import MapSeries, maps_page
@@ -38,6 +38,7 @@ STEP = "step"
 START_SECONDS, CALL_SECONDS, UPLOAD_SECONDS, STOPPED_SECONDS = 90.0, 60.0, 300.0, 10.0
 """How long W&B may take to start, for one call, for the last uploads, and for the end of a run that was stopped."""
 _ROWS = 100  # of W&B's table of predictions; the record has all
+_LONGEST_TAG = 64  # characters that W&B takes
 _HEADS = ("probe", "site", "layer", "head", "entropy", "distance", "largest", "aer")
 _ENDS = ("best_step", "steps", "ended_by", "planned_after", "planned_steps", "tested")
 _PICTURE = re.compile(r"step-(\d+)-probe(\d+)-([A-Za-z0-9_-]+)\.png")
@@ -216,7 +217,7 @@ def make_wandb_logger(
         id=run_id,
         name=config.name or Path(folder).resolve().name,
         notes=config.notes or None,
-        tags=[config.attention.name, config.data.name, *config.tags],
+        tags=[variant_label(config.attention)[:_LONGEST_TAG], config.data.name, *config.tags],
         config=config.to_dict(),
     )
     try:
@@ -248,7 +249,11 @@ def log_run(path: str | Path, mode: Mode = "offline") -> str:
         if run.state == "finished":
             maps = maps_of(run)
             # Drawn anew: the page in a record of unknown origin could hold anything.
-            page = maps_page(run.path.resolve().name, [MapSeries(run.config.attention.name, maps)]) if maps else None
+            page = (
+                maps_page(run.path.resolve().name, [MapSeries(variant_label(run.config.attention), maps)])
+                if maps
+                else None
+            )
             logger.log_results(run.predictions(), maps, page)
         if run.state != "running":  # without a process that trains it, it was left by one that was killed
             state = run.state

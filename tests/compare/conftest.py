@@ -49,6 +49,7 @@ def make_run(tmp_path, monkeypatch):
         data=None,
         maps=(),
         environment=None,
+        asked=None,
     ):
         """Write one run.
 
@@ -57,12 +58,13 @@ def make_run(tmp_path, monkeypatch):
         validations: rows of metrics.csv instead of three plain ones.
         data: more of what the summary says of the data.
         maps: (step, probes) of the files of maps.
+        asked: what overrides.yaml holds instead.
         """
         config = _config(overrides, tmp_path / "runs")
         path = tmp_path / "runs" / folder
         path.mkdir(parents=True)
         quality = {**QUALITY[config.task.name], **(test or {})}
-        record = RecordLogger.create(path, config, overrides)
+        record = RecordLogger.create(path, config, asked or overrides)
         for step in (100, 200, 300) if validations is None else ():
             record.log_metrics({"train/loss": 5.0 - step / 100}, step)
             record.log_metrics({f"val/{name}": value for name, value in quality.items() if value is not None}, step)

@@ -1,9 +1,12 @@
+import os
+import shutil
+
 import pytest
 
 from attncompare.compare import compare_groups, gather
 from attncompare.compare.gathering import left_out_note
 from attncompare.errors import Refused
-from attncompare.record import RunLock
+from attncompare.record import RunLock, write_yaml
 
 
 def refusal(*paths):
@@ -19,7 +22,7 @@ def spoil(run, name="metrics.csv"):
 
 
 def test_what_a_sweep_could_not_finish_is_named_and_left_out(make_run, tmp_path):
-    finished = [make_run("sweep/a"), make_run("sweep/b", "attention=dot")]
+    finished = [make_run("sweep/a", "attention=dot"), make_run("sweep/b")]
     make_run("sweep/c", "attention=additive", state="failed", message="the loss is nan")
     make_run("sweep/d", "attention=causal", state="interrupted", message="interrupted at step 7")
     make_run("sweep/e", "attention=causal", "seed=2", state="running")
@@ -105,3 +108,59 @@ def test_a_record_that_lost_its_summary_is_named_too(make_run, tmp_path):
 def test_the_same_run_by_two_paths_is_one(make_run, tmp_path):
     run = make_run("sweep/a")
     assert len(gather([run.path, tmp_path / "runs" / "sweep", tmp_path / "runs"]).runs) == 1
+
+
+def labels_of(gathered):
+    """Return the variants of each task in the order of the table, with their colors."""
+    return [[(one.label, one.color) for one in each.variants] for each in compare_groups(gathered.runs)]
+
+
+def test_rows_and_colors_do_not_depend_on_which_run_began_first(make_run, tmp_path):
+    started = ("causal", "additive", "multihead", "dot")
+    for number, name in enumerate(started):
+        for place, task in enumerate(("translation", "language_model")):
+            began = number if place else len(started) - number
+            make_run(f"sweep/{place}{began}-{name}", f"task={task}", f"attention={name}")
+    for heads in (12, 2):
+        make_run(f"sweep/9-h{heads}", "attention=multihead", f"attention.heads={heads}", f"name=h{heads}")
+    folder = tmp_path / "runs/sweep"
+    translation, language_model = labels_of(gather([folder]))
+    names = ["additive", "causal", "dot", "multihead heads=2", "multihead", "multihead heads=12"]
+    assert [label for label, _ in translation] == names and len(set(translation)) == len(names)
+    assert [label for label, _ in language_model] == ["additive", "causal", "dot", "multihead"]
+    assert dict(translation).items() >= dict(language_model).items()
+    # As asked for: by the paths, and in the folder of a sweep by its file.
+    paths = [next(folder.glob(f"*-{name}")) for name in ("dot", "additive")]
+    assert [label for label, _ in labels_of(gather(paths))[0]] == ["dot", "additive"]
+    asked = sorted(gather([folder]).runs, key=lambda run: started.index(run.config.attention.name))
+    configs = [run.config.hash() for run in asked]
+    write_yaml(folder / "sweep.yaml", {"runs": [[] for _ in configs], "configs": configs})
+    for found in labels_of(gather([folder])):
+        assert list(dict.fromkeys(label.split()[0] for label, _ in found)) == list(started)
+
+
+def test_reference_runs_take_part_only_where_their_folder_is_given(make_run, tmp_path):
+    runs = tmp_path / "runs"
+    own = make_run("mine/a")
+    beside, inside = make_run("five/a", "attention=dot"), make_run("reference/six/a", "attention=additive")
+    (runs / "reference/five.tar.xz").touch()
+    gathered = gather([runs])
+    assert [run.path for run in gathered.runs] == [own.path]
+    assert {folder.resolve() for folder in gathered.reference} == {beside.path.parent, inside.path.parent}
+    for given in (beside.path, beside.path.parent, inside.path.parent, inside.path.parents[1]):
+        assert len(gather([given]).runs) == 1 and gather([given]).reference == ()
+    assert len(gather([runs, runs / "five"]).runs) == 2
+    shutil.rmtree(own.path)
+    assert "five" in refusal(runs)
+
+
+def test_a_reproduction_is_marked_and_no_further_sample(make_run):
+    run = make_run("a")
+    again = make_run("b", asked=("reproduce=a",))
+    os.utime(run.path / "summary.json", (1000, 1000))  # the reproduction is newer
+    (comparison,) = compare_groups([again, run])
+    assert [one.path for one in comparison.variants[0].runs] == [run.path]
+    assert any("b is a reproduction of" in note for note in comparison.notes)
+    (alone,) = compare_groups([again])
+    assert [one.path for one in alone.variants[0].runs] == [again.path]
+    assert any(note.startswith("reproductions") and "b of a" in note for note in alone.notes)

@@ -155,3 +155,52 @@ def test_an_identical_model_is_not_ranked(make_run):
     runs = sweep_of(make_run, losses, task="language_model")
     assert best(table_of(runs), "loss") == ["scaled"]
     assert best(table_of(runs[:12]), "loss") == []  # one model has no rank
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_no_label_or_figure_is_broken_at_any_width_and_what_is_left_out_is_said(make_run, seeds):
+    labels = [f"multihead heads={heads} vocab_size={size}" for heads in (1, 12) for size in (400, 8000)]
+    runs = [
+        make_run(
+            f"{heads}-{size}-{seed}",
+            *("attention=multihead", f"attention.heads={heads}", f"data.tokenizer.vocab_size={size}", f"seed={seed}"),
+            test={"bleu": 10.0 * seed + heads},
+        )
+        for heads in (1, 12)
+        for size in (400, 8000)
+        for seed in range(1, seeds + 1)
+    ]
+    (comparison,) = compare_groups(runs, force=True)
+    table = result_table(comparison)
+    metrics = [metric.title for metric in comparison.shown]
+    before = len(table.columns) + 2
+    for width in (40, 60, 80, 100, 120, 200):
+        text = as_text([comparison], width)
+        rows = text.partition("Test set of")[0].splitlines()
+        assert max(map(cell_len, rows)) <= width
+        told = " ".join(" ".join(rows).partition("Left out for lack of room: ")[2].split())
+        for label, row in zip(labels, table.rows, strict=True):
+            assert row.variant.label == label
+            (line,) = [line for line in rows if line.startswith(f"{label} ")]
+            figures = [table.cell(row, name) for name in table.columns if table.columns[name].title not in told]
+            assert figures[0] == table.cell(row, "bleu")
+            assert all(figure in line for figure in figures)
+        left_out = told.partition(". A wider terminal")[0].split(", ") if told else []
+        assert len(left_out) <= before, "a wider terminal shows no less"
+        before = len(left_out)
+        # Costs first, then the least important metric.
+        if any(title in left_out for title in metrics):
+            assert all(
+                column.title in left_out for name, column in table.columns.items() if column.title not in metrics
+            )
+            kept = [title for title in metrics if title not in left_out]
+            assert kept == metrics[: len(kept)] and kept
+    assert not left_out and (seeds == 1) == ("±" not in text)
+
+
+def test_a_label_wider_than_the_terminal_is_broken_between_settings_alone(make_run):
+    settings = ("attention.heads=12", "attention.head_dim=16", "attention.dropout=0.125")
+    runs = [make_run("a", "attention=multihead", *settings), make_run("b", "attention=dot")]
+    text = as_text(compare_groups(runs), 30)
+    for word in ("multihead", "heads=12", "head_dim=16", "dropout=0.125", "30.00"):
+        assert f"{word} " in text or f"{word}\n" in text

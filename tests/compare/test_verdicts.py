@@ -142,8 +142,9 @@ def test_the_one_with_more_seeds_stands_for_a_model_and_what_is_left_is_said(see
         *seeds_of("multihead", {1: 30.0, 2: 31.0, 3: 29.0}, "attention.heads=1"),
     ]
     comparison, found = judged(runs)
-    assert [variant.title for variant in comparison.variants] == ["scaled = multihead", "multihead"] and found == []
-    assert "scaled is the same model as multihead, whose row leaves out its seeds 9" in comparison.notes
+    titles = [variant.title for variant in comparison.variants]
+    assert titles == ["scaled = multihead heads=1", "multihead heads=1"] and found == []
+    assert "scaled is the same model as multihead heads=1, whose row leaves out its seeds 9" in comparison.notes
 
 
 @pytest.mark.parametrize("reason", ["training loss is nan; the batch is kept", "gradient's norm is inf"])

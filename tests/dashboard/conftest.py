@@ -18,8 +18,9 @@ COST = {"parameters": 1000, "train_flops_per_token": 7e3, "tokens_per_second": 4
 
 
 @functools.cache
-def composed(attention):
-    return composed_config("runs", [f"attention={attention}", "trainer.max_steps=300"])
+def composed(attention, heads):
+    heads = [] if heads is None else [f"attention.heads={heads}"]
+    return composed_config("runs", [f"attention={attention}", *heads, "trainer.max_steps=300"])
 
 
 @pytest.fixture
@@ -34,11 +35,13 @@ def runs(tmp_path):
 def add_run(runs):
     """Write a record as if it had been trained so far: ``steps`` are those that were logged."""
 
-    def add(name, attention="dot", seed=1, *, state="finished", message=None, steps=(100, 200, 300)):
-        config = composed(attention).model_copy(update={"seed": seed})
+    def add(
+        name, attention="dot", seed=1, *, heads=None, asked=None, state="finished", message=None, steps=(100, 200, 300)
+    ):
+        config = composed(attention, heads).model_copy(update={"seed": seed})
         path = runs / name
         path.mkdir(parents=True)
-        writer = RecordLogger.create(path, config, [f"attention={attention}"], wandb={"id": "abcdefgh"})
+        writer = RecordLogger.create(path, config, [asked or f"attention={attention}"], wandb={"id": "abcdefgh"})
         writer.update(data={"fingerprint": "f" * 64})
         for step in steps:
             row = {"step": step, "epoch": 0, "train/seconds": step / 10}

@@ -10,6 +10,8 @@ import pytest
 from browser import needs_browser, visited
 from commands import attncompare, command, environment
 
+from attncompare.dashboard.folder import Watch
+
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 
 
@@ -47,6 +49,34 @@ def test_the_report_is_that_of_compare_and_follows_the_runs(dashboard, add_run):
     assert first == report_page(compare_groups(gathered.runs, left_out=gathered.left_out))
     add_run("two", "additive")
     assert dashboard.ask(f"/group/{group}/report")[2].decode().count("additive") > first.count("additive")
+
+
+def variants_of(text):
+    """Return the buttons of a page's curves: each variant, and its color."""
+    return re.findall(r'data-label="([^"]+)">\s*<span class="swatch" style="--color:(#\w+)">', text)
+
+
+def test_a_sweep_over_heads_has_a_color_for_each_variant_and_that_of_the_report(dashboard, add_run):
+    for heads in (12, 1, 2, 4):  # who begins first decides nothing
+        add_run(f"{len(dashboard.ids('run'))}", "multihead", heads=heads)
+    add_run("z", "additive")
+    (group,) = dashboard.ids("group")
+    page, report = (variants_of(dashboard.ask(f"/group/{group}{what}")[2].decode()) for what in ("", "/report"))
+    names = ["additive", *(f"multihead heads={heads}" for heads in (1, 2)), "multihead", "multihead heads=12"]
+    assert [name for name, _ in page] == names and len({color for _, color in page}) == len(names)
+    assert page == report
+
+
+def test_reference_runs_are_left_out_and_reproductions_marked(dashboard, add_run, runs):
+    add_run("it")
+    add_run("again", asked="reproduce=runs/it")
+    add_run("five/run", "additive")
+    (runs / "reference").mkdir()
+    (runs / "reference/five.tar.xz").touch()
+    text = dashboard.ask("/")[2].decode()
+    assert text.count("reproduction of runs/it") == 1
+    assert "additive" not in text and "Reference runs are left out unless their folder is given: five." in text
+    assert [view.name for view in Watch(runs / "five").groups()[0].views] == ["run"]
 
 
 def test_what_cannot_be_built_says_why(dashboard, add_run, runs):

@@ -2,6 +2,7 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
 from attncompare.sweep.progress_board import ProgressBoard, duration
@@ -45,6 +46,21 @@ def test_in_a_terminal_a_table_of_what_goes_on_and_what_failed():
     assert "[run] 1 " in shown and "[run] 2 " in shown and "all runs" in shown
     assert "[run] 0 " not in shown and "[run] 59" not in shown
     assert "2 of 60 runs done, 1 not finished" in shown
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_a_narrow_terminal_cuts_no_label_and_no_count_of_steps(width):
+    label = "translation multihead heads=12 s 1"
+    output = io.StringIO()
+    board = ProgressBoard([label, "short"], Console(file=output, force_terminal=True, color_system=None, width=width))
+    with board:
+        for number in (0, 1):
+            board.update(number, "training", 200, 12000, 1.0)
+        output.truncate(0)
+        board._table.refresh()
+        shown = output.getvalue()
+    assert label in shown
+    assert ("200/12000" in shown) == (width > 40) and ("training, loss 1.000" in shown) == (width >= 80)
 
 
 def test_durations_as_people_say_them():

@@ -33,6 +33,13 @@ def test_states_what_varies_and_what_can_be_done(half, cli, tmp_path):
     assert "1 finished, 1 training, 1 failed" in out and "go on with" not in out
 
 
+@pytest.mark.parametrize("columns", [20, 80])
+def test_no_terminal_breaks_a_path(half, cli, tmp_path, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    _, out, _ = cli("sweeps", tmp_path / "runs")
+    assert str(half) in out.splitlines()
+
+
 def test_a_finished_sweep_as_json(begin, cli):
     folder = begin("attention=dot", "attention=scaled")
     (sweep,) = json.loads(cli("sweeps", folder.parents[1], "--json")[1])["sweeps"]

@@ -5,7 +5,7 @@ charts.py   training curves, quality against cost
 record.py   attention maps, sample outputs, configs, and how to repeat each run
 """
 
-from attncompare.compare.page.charts import Drawn, Style, curve_figures
+from attncompare.compare.page.charts import Drawn, curve_figures, styles_of
 from attncompare.compare.page.report import page_css, page_js, report_page, write_report
 
-__all__ = ["Drawn", "Style", "curve_figures", "page_css", "page_js", "report_page", "write_report"]
+__all__ = ["Drawn", "curve_figures", "page_css", "page_js", "report_page", "styles_of", "write_report"]

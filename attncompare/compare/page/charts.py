@@ -1,8 +1,9 @@
 """The data of the page's charts: training curves and quality against cost. ``page.js`` draws them."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, TypeGuard
 
@@ -35,13 +36,20 @@ class Style:
 
 
 def styles(comparison: Comparison) -> dict[str, Style]:
-    """Return the style of each variant by its label; a color that comes again gets another dash and symbol."""
-    colors = [variant.color for variant in comparison.variants]
+    """Return the style of each variant by its label; one that is the same model as another is dotted."""
+    found = styles_of({variant.label: variant.color for variant in comparison.variants})
+    dotted = [variant.label for variant in comparison.variants if variant.same_as]
+    return found | {label: replace(found[label], dash="dot") for label in dotted}
+
+
+def styles_of(colors: Mapping[str, str]) -> dict[str, Style]:
+    """Return the style of each label, given with its color; a color that comes again gets another dash and symbol."""
+    turns: Counter[str] = Counter()
     found = {}
-    for place, variant in enumerate(comparison.variants):
-        turn = colors[:place].count(variant.color) % len(_DASHES)
-        dash = "dot" if variant.same_as else _DASHES[turn]
-        found[variant.label] = Style(variant.color, dash, _SYMBOLS[turn])
+    for label, color in colors.items():
+        turn = turns[color] % len(_DASHES)
+        found[label] = Style(color, _DASHES[turn], _SYMBOLS[turn])
+        turns[color] += 1
     return found
 
 

@@ -118,6 +118,7 @@ def record(comparison: Comparison) -> dict[str, Any]:
         {
             "variant": variant,
             "seed": run.config.seed,
+            "reproduces": run.reproduces,
             "command": f"attncompare reproduce {_readable(run.path)}",
             "hash": run.config.hash()[:6],
             "data": str(run.summary["data"]["fingerprint"])[:12],
