@@ -52,7 +52,8 @@ def add_commands(commands: Any) -> None:
 
 
 def _compare(parsed: argparse.Namespace) -> None:
-    from attncompare.compare import Options, compare
+    with importing():
+        from attncompare.compare import Options, compare
 
     options = Options(tuple(dict.fromkeys(parsed.tune)), parsed.equal, parsed.metric)
     compare(parsed.runs, parsed.html, parsed.force, data=parsed.json, options=options, wandb=parsed.wandb)
@@ -67,14 +68,16 @@ def _reproduce(parsed: argparse.Namespace) -> None:
 
 
 def _dashboard(parsed: argparse.Namespace) -> None:
-    from attncompare.dashboard import serve
+    with importing():
+        from attncompare.dashboard import serve
 
     serve(parsed.runs, parsed.port, open_browser=parsed.open)
 
 
 def _wandb_report(parsed: argparse.Namespace) -> None:
-    from attncompare.compare import compare_groups, gather, verdicts
-    from attncompare.wandb_logging.report import build
+    with importing():
+        from attncompare.compare import compare_groups, gather, verdicts
+        from attncompare.wandb_logging.report import build
 
     gathered = gather(parsed.runs)
     comparisons = compare_groups(gathered.runs, left_out=gathered.left_out)
