@@ -10,7 +10,7 @@ from attncompare.compare.checks import require_facts, require_finished
 from attncompare.compare.identity import fingerprint
 from attncompare.config import RunConfig
 from attncompare.errors import Refused
-from attncompare.record import RUN_MARKS, Run, State
+from attncompare.record import RUN_MARKS, Run, State, run_folders
 from attncompare.text import counted, printable
 
 _MOST_NAMED = 5
@@ -99,7 +99,7 @@ def _run_folders(path: Path) -> list[Path]:
         raise Refused(f"{path}: no such folder")
     if any((path / mark).is_file() for mark in RUN_MARKS):
         return [path]
-    found = sorted({file.parent for mark in RUN_MARKS for file in path.rglob(mark)})
+    found = run_folders(path)
     if not found:
         raise Refused(f"{path}: neither a run nor a folder that holds runs")
     return found

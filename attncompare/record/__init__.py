@@ -21,7 +21,17 @@ from attncompare.record.files import write_bytes, write_json, write_json_lines, 
 from attncompare.record.log import RunLock, RunLog, is_locked
 from attncompare.record.provenance import Change, changes, environment, recorded_threads, said
 from attncompare.record.run import AVERAGED_WEIGHTS, BEST_WEIGHTS, LAST_WEIGHTS, RUN_MARKS, SWEEP_FILE, SWEEP_LIMIT
-from attncompare.record.run import Run, State, find_runs, how_to_resume, is_run, mark_lost, not_started, seal
+from attncompare.record.run import (
+    Run,
+    State,
+    find_runs,
+    how_to_resume,
+    is_run,
+    mark_lost,
+    not_started,
+    run_folders,
+    seal,
+)
 
 if TYPE_CHECKING:
     from attncompare.record.logger import RecordLogger
