@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from attncompare.errors import Refused
 
 # What Hydra is told on the way here, which nobody asked for.
-_OURS = ("hydra.sweep.dir=", "hydra.mode=", "hydra.sweeper.fresh=")
+_OURS = ("hydra.mode=", "hydra.sweeper.fresh=")
 
 
 @dataclass

@@ -110,10 +110,6 @@ class Started:
             os.killpg(self.pid, signal.SIGINT)
             time.sleep(0.2)
 
-    def interrupt_alone(self):
-        """Send the signal to the process itself, once, as `kill -INT` does."""
-        os.kill(self.pid, signal.SIGINT)
-
     def end(self):
         """Wait for its end and return its exit code and all that it said."""
         try:

@@ -1,4 +1,4 @@
-"""What a process of the console script needs: streams that may break off, one Ctrl-C, quick imports.
+"""What a process of the console script needs: streams that may break off, quick imports.
 
 Results go to standard output: a command whose result is lost has failed. Messages go to standard error: no training
 ends because nobody reads them.
@@ -8,14 +8,13 @@ import errno
 import gc
 import io
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
 from attncompare.errors import AttnCompareError
-from attncompare.training.interrupts import first_interrupt_for_good
+from attncompare.training.interrupts import starting
 
 
 class OutputLost(AttnCompareError):  # noqa: N818 (it reads as what happened)
@@ -24,10 +23,11 @@ class OutputLost(AttnCompareError):  # noqa: N818 (it reads as what happened)
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Import large libraries without looking for garbage, of which they leave none: that is a sixth of the time."""
+    """Import large libraries, before a command begins, without looking for garbage: that is a sixth of the time."""
     gc.disable()
     try:
-        yield
+        with starting():
+            yield
     finally:
         gc.enable()
         gc.freeze()
@@ -35,20 +35,15 @@ def importing() -> Iterator[None]:
 
 @contextmanager
 def own_process() -> Iterator[None]:
-    """Let a command own the streams and the signals of its process; raises OutputLost if its result could not be written."""
-    first_interrupt_for_good()
+    """Let a command own the streams of its process; raises OutputLost if its result could not be written."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:  # closed from outside: else a file of a run could get its number, and be written by what prints
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     sys.stdout, sys.stderr = (_opened(number, stream) for number, stream in ((1, sys.stdout), (2, sys.stderr)))
-    try:
-        yield
-        sys.stdout.flush()  # here, because Python's own end tells nobody what was lost
-    finally:
-        # Else a late Ctrl-C could kill Python while it takes itself apart, and change the exit code.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    sys.stdout.flush()  # here, because Python's own end tells nobody what was lost
 
 
 class _Stream(io.TextIOWrapper):

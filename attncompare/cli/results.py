@@ -57,7 +57,8 @@ def add_commands(commands: Any) -> None:
 
 
 def _compare(parsed: argparse.Namespace) -> None:
-    from attncompare.compare import Options, compare
+    with importing():
+        from attncompare.compare import Options, compare
 
     vary = tuple(dict.fromkeys(parsed.vary.split(",")))
     options = Options(tuple(dict.fromkeys(parsed.tune)), parsed.equal, parsed.metric, vary, tuple(parsed.margin))
@@ -73,16 +74,18 @@ def _reproduce(parsed: argparse.Namespace) -> None:
 
 
 def _dashboard(parsed: argparse.Namespace) -> None:
-    from attncompare.dashboard import serve
+    with importing():
+        from attncompare.dashboard import serve
 
     serve(parsed.runs, parsed.port, open_browser=parsed.open)
 
 
 def _wandb_report(parsed: argparse.Namespace) -> None:
-    from attncompare.compare import compare_groups, gather, verdicts
-    from attncompare.compare.gathering import reference_note
-    from attncompare.text import printable
-    from attncompare.wandb_logging.report import build
+    with importing():
+        from attncompare.compare import compare_groups, gather, verdicts
+        from attncompare.compare.gathering import reference_note
+        from attncompare.text import printable
+        from attncompare.wandb_logging.report import build
 
     gathered = gather(parsed.runs)
     if gathered.reference:

@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,24 +77,22 @@ def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed
     before = sys.argv
-    # Hydra wants a folder for its own notes on a sweep; the sweep's record is ours.
-    with tempfile.TemporaryDirectory() as scratch:
-        sys.argv = ["attncompare train", *options, *overrides, f"hydra.sweep.dir='{scratch}'"]
-        try:
-            check_arguments(overrides, groups_of(CONF_DIR))
-            hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(collect)()
-        except HYDRA_ERRORS as error:
-            raise Refused(explain_hydra(error)) from None
-        except (AssertionError, TypeError, ValueError) as error:
-            if not raised_by_hydra(error):
-                raise
-            raise Refused(f"cannot compose the config: {shown(str(error))}") from None
-        except YAMLError as error:  # in a file of conf/ or of an installed package
-            raise Refused(f"no yaml: {' '.join(str(error).split())}") from None
-        except RecursionError:
-            raise Refused("the config is nested too deeply, or its references go in a circle") from None
-        finally:
-            sys.argv = before
+    sys.argv = ["attncompare train", *options, *overrides]
+    try:
+        check_arguments(overrides, groups_of(CONF_DIR))
+        hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(collect)()
+    except HYDRA_ERRORS as error:
+        raise Refused(explain_hydra(error)) from None
+    except (AssertionError, TypeError, ValueError) as error:
+        if not raised_by_hydra(error):
+            raise
+        raise Refused(f"cannot compose the config: {shown(str(error))}") from None
+    except YAMLError as error:  # in a file of conf/ or of an installed package
+        raise Refused(f"no yaml: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise Refused("the config is nested too deeply, or its references go in a circle") from None
+    finally:
+        sys.argv = before
     return jobs
 
 

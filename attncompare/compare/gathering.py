@@ -12,7 +12,7 @@ from attncompare.config import RunConfig
 from attncompare.config.plain_values import flatten
 from attncompare.config.variants import variant_place
 from attncompare.errors import Refused
-from attncompare.record import RUN_MARKS, Run, State, asked_in_order, is_reference
+from attncompare.record import RUN_MARKS, Run, State, asked_in_order, is_reference, run_folders
 from attncompare.text import counted, printable
 
 _MOST_NAMED = 5
@@ -131,7 +131,7 @@ def _run_folders(path: Path) -> list[Path]:
         raise Refused(f"{path}: no such folder")
     if any((path / mark).is_file() for mark in RUN_MARKS):
         return [path]
-    found = sorted({file.parent for mark in RUN_MARKS for file in path.rglob(mark)})
+    found = run_folders(path)
     if not found:
         raise Refused(f"{path}: neither a run nor a folder that holds runs")
     return found

@@ -1,8 +1,10 @@
 """Data of a user's own: which local files hold which split, told by their names; and the dataset that reads them."""
 
-import glob
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatch
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -22,6 +24,7 @@ Kind = Literal["lines", "document", "tsv", "csv", "jsonl", "parquet", "arrow"]
 TABLES: dict[str, Kind] = {"tsv": "tsv", "csv": "csv", "jsonl": "jsonl", "json": "jsonl", "parquet": "parquet"}
 ALL: dict[str, Kind] = {"txt": "document", "md": "document", **TABLES}
 _MOST_NAMES = 12  # in a message
+_MOST_LOOKED_AT = 100_000  # files and folders by a pattern
 
 
 # Below, no Unicode class is repeated a counted number of times: compiling such a pattern would cost each start 50 ms.
@@ -245,12 +248,54 @@ def _all(path: Path) -> Source:
     elif path.is_file():
         found = [path]
     else:
-        found = sorted(one for name in glob.glob(str(path), recursive=True) if (one := Path(name)).is_file())  # noqa: PTH207
+        found = _matching(path)
     unread = [one for one in found if _kind(one) is None]
     if unread or not found:
         what = f"cannot tell what {unread[0]} holds" if unread else "no file there"
         raise Refused(f"data.path={path}: {what}; valid endings: {', '.join(ALL)}, also packed (.gz)")
     return _one_kind(found, f"data.path={path}")
+
+
+def _matching(pattern: Path) -> list[Path]:
+    """Return the files that a pattern stands for, in which ``**`` is folders at any depth, but not through links.
+
+    Refused if more names would have to be looked at than any corpus has: ``glob`` would search a whole disk.
+    """
+    fixed = len(list(takewhile(lambda part: not any(sign in part for sign in "*?["), pattern.parts)))
+    looked_at = 0
+
+    def found(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
+        nonlocal looked_at
+        first, others = parts[0], parts[1:]
+        if first == "**" and others:
+            yield from found(folder, others)
+        try:
+            names = os.scandir(folder)
+        except OSError:
+            return
+        with names:
+            for entry in names:
+                looked_at += 1
+                if looked_at > _MOST_LOOKED_AT:
+                    raise Refused(
+                        f"data.path={pattern}: more than {_MOST_LOOKED_AT} files and folders would have to be looked at; "
+                        "begin it with the folder of your data"
+                    )
+                if entry.name.startswith(".") and not first.startswith("."):
+                    continue
+                if first == "**":
+                    if entry.is_dir(follow_symlinks=False):
+                        yield from found(Path(entry), parts)
+                    elif not others and entry.is_file():
+                        yield Path(entry)
+                elif fnmatch(entry.name, first):
+                    if others and entry.is_dir():
+                        yield from found(Path(entry), others)
+                    elif not others and entry.is_file():
+                        yield Path(entry)
+
+    rest = pattern.parts[fixed:]
+    return sorted(set(found(Path(*pattern.parts[:fixed]), rest))) if rest else []
 
 
 def _saved(folder: Path) -> Source | None:

@@ -20,8 +20,13 @@ from attncompare.record.files import PAGE_MARK, require_no_way_out, require_repl
 from attncompare.record.files import write_bytes, write_json, write_json_lines, write_text, write_yaml
 from attncompare.record.log import RunLock, RunLog, is_locked
 from attncompare.record.provenance import Change, changes, environment, recorded_threads, said
-from attncompare.record.run import AVERAGED_WEIGHTS, BEST_WEIGHTS, LAST_WEIGHTS, REFERENCE, REPRODUCE, RUN_MARKS
 from attncompare.record.run import (
+    AVERAGED_WEIGHTS,
+    BEST_WEIGHTS,
+    LAST_WEIGHTS,
+    REFERENCE,
+    REPRODUCE,
+    RUN_MARKS,
     SWEEP_FILE,
     SWEEP_LIMIT,
     Run,
@@ -30,8 +35,12 @@ from attncompare.record.run import (
     find_runs,
     how_to_resume,
     is_reference,
+    is_run,
+    mark_lost,
+    not_started,
+    run_folders,
+    seal,
 )
-from attncompare.record.run import is_run, mark_lost, not_started, seal
 
 if TYPE_CHECKING:
     from attncompare.record.logger import RecordLogger

@@ -11,7 +11,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -25,6 +25,7 @@ from attncompare.errors import Refused
 
 MEBIBYTE = 2**20
 LIMIT = 256 * MEBIBYTE  # bytes of a record's file, unless its kind is known to be larger or smaller
+_MOST_LOOKED_AT = 1_000_000  # files and folders: some ten thousand runs
 WEIGHTS_LIMIT = 8192 * MEBIBYTE  # bytes of a file of weights: two thousand million parameters
 
 
@@ -136,6 +137,20 @@ def read_inside(folder: Path, name: str, limit: int = LIMIT) -> bytes:
             return file.read(facts.st_size)
     except OSError as error:
         raise Refused(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def files_named(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Return what has one of ``names`` at any depth below ``folder``, sorted; links to folders are not followed.
+
+    Refused if more is there than any folder of runs holds, as below the root of a disk.
+    """
+    found, looked_at = [], 0
+    for parent, folders, files in os.walk(folder):
+        looked_at += len(folders) + len(files)
+        if looked_at > _MOST_LOOKED_AT:
+            raise Refused(f"{folder}: holds more than {_MOST_LOOKED_AT} files and folders; give the folder of the runs")
+        found += [Path(parent, name) for name in names if name in files or name in folders]
+    return sorted(found)
 
 
 def require_relative(name: str, where: str) -> PurePosixPath:

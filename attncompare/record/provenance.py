@@ -36,14 +36,15 @@ _SECRET_NAMES = (
     *("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.asc", "*.ppk", "*secret*", "id_rsa*"),
     *("*kubeconfig*", "id_dsa*", "id_ecdsa*", "id_ed25519*", ".ssh", ".aws", ".azure", ".kube", ".gnupg", ".docker"),
 )
+# Each is searched in time linear in a file's length: no two starts scan the same characters to the end of a long run.
 _SECRETS = (
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY",
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",  # Amazon
     r"\bgh[pousr]_\w{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}",  # GitHub, GitLab
     r"\bsk-[\w-]{16,}|\bhf_\w{16,}|\bxox[a-z]-[\w-]{10,}|\bAIza[\w-]{30,}",  # OpenAI, Hugging Face, Slack, Google
     r"\bpypi-[\w-]{16,}|\bnpm_\w{20,}|\bwandb_v\d_\w{16,}",
-    r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.",  # a JSON web token
-    r"[a-z][a-z0-9+.-]*://[^\s/:@\"'{]+:[^\s/@\"'{]+@",  # user:password@host
+    r"(?<![\w-])eyJ[\w-]{10,}+\.eyJ[\w-]{10,}+\.",  # a JSON web token
+    r"[a-z0-9+.-]://[^\s/:@\"'{]++:[^\s/@\"'{]++@",  # user:password@host
     # A long number behind a telling word, as W&B's 40 digits are, or any quoted word behind one.
     r"(?i:key|token|passw|pwd|secret|credential)[^\n]{0,40}\b[0-9a-fA-F]{32,}\b",
     r"(?i:api_?key|access_?key|token|passw(?:or)?d|pwd|secret|credential)s?[\"']?\s*[:=]\s*[\"'][^\"'\s]{8,}[\"']",
@@ -140,15 +141,15 @@ def without_secrets(diff: str) -> tuple[str, list[str]]:
 
     The diff is one that git wrote with ``a/`` and ``b/`` and without renames.
     """
-    kept, left_out = "", []
+    kept, left_out = [], []
     for part in re.split(r"^(?=diff --git )", diff, flags=re.MULTILINE)[1:]:
         names = part.partition("\n")[0].removeprefix("diff --git ")  # a/NAME b/NAME, whatever blanks NAME holds
         name = names[: len(names) // 2].strip().strip('"').removeprefix("a/")
         if len(part) > LARGEST_DIFF or looks_secret(name, part):
             left_out.append(name)
         else:
-            kept += part
-    return kept, left_out
+            kept.append(part)
+    return "".join(kept), left_out
 
 
 def looks_secret(name: str, content: str) -> bool:

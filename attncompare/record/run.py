@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from attncompare.config import RunConfig, parse
 from attncompare.config.plain_values import safe_json, safe_yaml
 from attncompare.errors import Refused
-from attncompare.record.files import LIMIT, MEBIBYTE, digest, json_bytes, read_inside, write_json
+from attncompare.record.files import LIMIT, MEBIBYTE, digest, files_named, json_bytes, read_inside, write_json
 from attncompare.record.log import is_locked
 from attncompare.text import counted
 
@@ -314,6 +314,11 @@ def is_run(path: Path) -> bool:
     return (path / "config.yaml").is_file() and (path / "summary.json").is_file()
 
 
+def run_folders(path: Path) -> list[Path]:
+    """Return the folders below ``path`` that are runs, or what is left of one; Refused if too much is there."""
+    return sorted({file.parent for file in files_named(path, RUN_MARKS)})
+
+
 def find_runs(paths: Iterable[str | Path]) -> list[Run]:
     """Open every run among ``paths``: each the folder of a run, or one that holds runs at any depth, but not of none."""
     runs: dict[Path, Run] = {}
@@ -321,7 +326,7 @@ def find_runs(paths: Iterable[str | Path]) -> list[Run]:
         if not path.is_dir():
             raise Refused(f"{path}: no such folder")
         # What is left of a damaged run must not be passed over in silence, so either mark counts.
-        found = [path] if is_run(path) else sorted({file.parent for mark in RUN_MARKS for file in path.rglob(mark)})
+        found = [path] if is_run(path) else run_folders(path)
         if not found:
             raise Refused(f"{path}: neither a run nor a folder that holds runs")
         runs.update({folder.resolve(): Run.open(folder) for folder in found if folder.resolve() not in runs})
@@ -340,7 +345,7 @@ def asked_in_order(sweep: Path) -> list[str]:
 def not_started(paths: Iterable[str | Path]) -> list[str]:
     """Return a sentence for each sweep in or below ``paths`` of which some runs have no record, or that is damaged."""
     sentences = []
-    files = {file.resolve(): file for path in paths for file in sorted(Path(path).rglob(SWEEP_FILE))}
+    files = {file.resolve(): file for path in paths for file in files_named(Path(path), [SWEEP_FILE])}
     for file in files.values():
         try:
             asked = len(_checked(_Sweep, safe_yaml(read_inside(file.parent, file.name, SWEEP_LIMIT), file), file).runs)

@@ -28,6 +28,7 @@ from attncompare.record import (
 )
 from attncompare.sweep.code import data_files, made_with
 from attncompare.text import counted
+from attncompare.training import stoppable
 
 _OUTPUT, _LOCK = "output", ".lock"
 _MOMENT = 1.0  # seconds: whoever lists sweeps holds a lock no longer
@@ -234,7 +235,7 @@ def start(
     """
     check_jobs(jobs)
     console, total = Console(stderr=True), counted(len(jobs), "run")
-    with opened(jobs, command, fresh) as (sweep, notes):
+    with stoppable(), opened(jobs, command, fresh) as (sweep, notes):
         found = Members.read(sweep.path)
         left = []
         for job in jobs:

@@ -1,8 +1,10 @@
 """Files of every kind: each string arrives as it was written, and what cannot be read is refused with its place."""
 
+import glob
 import gzip
 import json
 import os
+from pathlib import Path
 
 import datasets
 import pyarrow as pa
@@ -13,9 +15,10 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from pydantic import ValidationError
 
-from attncompare.data import reading
+from attncompare.data import files, reading
 from attncompare.data.corpus import fingerprint
 from attncompare.data.dataset import SPLITS
+from attncompare.data.files import split_files
 from attncompare.errors import Refused
 
 # What a reader could take for something else: nothing, a number, a date, a quotation, a line end, a special token.
@@ -312,6 +315,25 @@ def test_files_are_a_document_each_in_the_order_of_their_names(folder, pattern):
     found = texts(path, "train")
     order = [int(text.split()[1]) for text in found]
     assert order == sorted(order) and len(order) == 18
+
+
+@pytest.mark.parametrize(
+    "pattern", ["**", "*", "*.txt", "a/*", "**/b/*.t?t", "a/**/*.txt", "[ab]/**", "**/**/x.txt", "*/x.txt"]
+)
+def test_a_pattern_stands_for_the_files_that_glob_finds(folder, monkeypatch, pattern):
+    monkeypatch.chdir(folder)
+    for name in ("x.txt", "a/x.txt", "a/b/x.txt", "b/c/y.txt", ".hidden/x.txt", "a/.x.txt"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("x\n")
+    wanted = {Path(name) for name in glob.glob(pattern, recursive=True) if Path(name).is_file()}  # noqa: PTH207
+    assert set(split_files(Path(pattern), dict.fromkeys(SPLITS))["train"][0].paths) == wanted
+
+
+@pytest.mark.parametrize("pattern", ["/**", "/**/nothing.txt", "/*/*/*/*/*/*"])
+def test_a_pattern_that_would_search_a_whole_disk_is_refused(monkeypatch, pattern):
+    monkeypatch.setattr(files, "_MOST_LOOKED_AT", 1000)
+    with pytest.raises(Refused, match="more than 1000 files and folders"):
+        split_files(Path(pattern), dict.fromkeys(SPLITS))
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "txt", "txt.gz", "folders"])

@@ -3,6 +3,7 @@
 import json
 import logging
 import secrets
+import signal
 import subprocess
 
 import pytest
@@ -38,6 +39,23 @@ CODE = {
     "README.md": "+see https://example.invalid/a@b and sk-learn, hf_hub\n",
     "tests/data.json": '+{"sha256": "' + 64 * "a" + '"}\n',
 }
+
+
+FRAGMENTS = (
+    "-----BEGIN ",
+    "AKIA",
+    "gh",
+    "key",
+    "key0 ",
+    "token ",
+    "token=",
+    "token='",
+    "0",
+    "0 ",
+    "sk-",
+    "xoxb-",
+    " '",
+)
 
 
 def git(folder, *arguments):
@@ -90,6 +108,17 @@ def test_a_folder_inside_somebody_elses_checkout_is_none(checkout):
 def test_a_key_is_seen_and_code_is_no_secret():
     assert [key for key, value in KEYS.items() if not looks_secret("code.py", f"+{value}\n")] == []
     assert [name for name, content in CODE.items() if looks_secret(name, content)] == []
+
+
+@pytest.mark.parametrize("unit", ["a", "-eyJaaaaaaaaaa", "eyJaaaaaaaaaa.", "a://", "://a:", "://a", ":a", *FRAGMENTS])
+def test_one_long_line_is_searched_in_linear_time(unit):
+    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it would take hours"))
+    signal.alarm(60)
+    try:
+        looks_secret("code.py", unit * (LARGEST_DIFF // len(unit)))
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_file_of_data_is_left_out_and_a_line_like_a_header_ends_no_file():

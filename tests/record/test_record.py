@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from attncompare.compare import gather
 from attncompare.errors import Refused
 from attncompare.maps import maps_of
-from attncompare.record import SWEEP_FILE, Run, find_runs, not_started, seal, write_yaml
+from attncompare.record import SWEEP_FILE, Run, files, find_runs, not_started, seal, write_yaml
 
 
 @pytest.fixture
@@ -122,6 +123,13 @@ def test_runs_are_found_at_any_depth_once_each(finished_run, copied, tmp_path):
         (tmp_path / "empty").mkdir(exist_ok=True)
         with pytest.raises(Refused, match=nothing.name):
             find_runs([nothing])
+
+
+@pytest.mark.parametrize("search", [find_runs, not_started, gather])
+def test_runs_are_not_searched_for_on_a_whole_disk(monkeypatch, search):
+    monkeypatch.setattr(files, "_MOST_LOOKED_AT", 1000)
+    with pytest.raises(Refused, match="/: holds more than 1000 files and folders"):
+        search([Path("/")])
 
 
 def test_runs_of_a_sweep_without_a_record_are_counted(copied, tmp_path):

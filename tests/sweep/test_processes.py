@@ -100,14 +100,15 @@ def test_ctrl_c_closes_every_run_and_the_same_command_goes_on(tmp_path):
 
 
 @pytest.mark.long
-def test_ctrl_c_before_the_first_step_leaves_no_run_that_seems_to_go_on(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_first_step_leaves_no_run_that_seems_to_go_on(tmp_path, number):
     started = Started(
         "train", "-m", *ENDLESS, "tracking=disabled", "seed=1,2,3", "hydra.launcher.workers=2", cwd=tmp_path
     )
     started.wait_for("3 runs, 2 at a time")
-    started.interrupt_alone()
+    os.kill(started.pid, number)
     code, out, err = started.end()
-    assert (code, out) == (130, "") and "Traceback" not in err
+    assert (code, out) == (130, "") and "Traceback" not in err and err.endswith("interrupted\n")
     (sweep_folder,) = tmp_path.glob("runs/*/*-sweep")
     assert not list(sweep_folder.glob("*-s3-*"))
     assert {Run.open(file.parent).state for file in sweep_folder.rglob("summary.json")} <= {"interrupted"}

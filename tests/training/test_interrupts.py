@@ -1,8 +1,10 @@
 """Ctrl-C and SIGTERM: the first ends a run, further ones do nothing until its record is closed."""
 
+import importlib
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -20,9 +22,10 @@ def press(number=signal.SIGINT):
 
 @pytest.fixture(autouse=True)
 def usual_handler():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler), signal.getsignal(signal.SIGTERM)
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+        signal.signal(number, handler)
 
 
 def test_the_first_is_an_exception_and_further_ones_are_ignored_until_the_end():
@@ -70,6 +73,25 @@ def test_sigterm_of_a_scheduler_counts_as_ctrl_c_and_is_named():
         assert [press(signal.SIGTERM), press(signal.SIGTERM), press()] == ["raised", "ignored", "ignored"]
         assert stop.reason == "SIGTERM"
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+SWALLOWS = """
+import os, signal
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    for _ in range(1000):
+        pass
+except BaseException:
+    pass
+"""
+
+
+def test_during_an_import_it_waits_for_the_end_whatever_the_module_swallows(tmp_path, monkeypatch):
+    (tmp_path / "swallows_interrupts.py").write_text(SWALLOWS)
+    monkeypatch.syspath_prepend(tmp_path)
+    with stoppable(), pytest.raises(KeyboardInterrupt):
+        importlib.import_module("swallows_interrupts")
+        time.sleep(10)
 
 
 def test_deferred_it_waits_until_it_is_asked_for():

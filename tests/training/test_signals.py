@@ -2,10 +2,12 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from commands import ENDLESS, Started, composed_config, inspect
+from commands import ENDLESS, Started, composed_config, environment, inspect
 from outcomes import assert_same
 from training_runs import NO_TRACKING, RUN
 
@@ -62,6 +64,58 @@ def test_ctrl_c_while_training_closes_record_and_wandb_run(tmp_path):
     assert run.state == "interrupted"
     assert run.metrics()[0]["step"] == 1
     assert [end["exit_code"] for end in inspect(run)["exit"]] == [1]
+
+
+# Runs the command; the first import of a module sends a signal, and swallows what comes of it.
+AT_AN_IMPORT = """
+import os, sys, time
+class Finder:
+    def find_spec(name, path, target=None):
+        if name == MODULE and Finder in sys.meta_path:
+            sys.meta_path.remove(Finder)
+            try:
+                os.kill(os.getpid(), NUMBER)
+                time.sleep(0.2)
+            except BaseException:
+                pass
+sys.meta_path.insert(0, Finder)
+from attncompare.cli import main
+sys.exit(main())
+"""
+SWEEP = ("train", "-m", *RUN, "seed=1,2")
+LATER = [
+    (("train", *RUN), "pytorch_lightning", signal.SIGINT),
+    (SWEEP, "attncompare.sweep.pool", signal.SIGINT),
+    (SWEEP, "torch", signal.SIGTERM),
+    (("compare", "RUN"), "scipy", signal.SIGTERM),
+    (("reproduce", "RUN"), "torch", signal.SIGINT),
+    (("dashboard", "RUN"), "http.server", signal.SIGTERM),
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "module", "number"),
+    [
+        (SWEEP, "attncompare.cli.commands", signal.SIGINT),
+        (SWEEP, "hydra", signal.SIGTERM),
+        *(pytest.param(*case, marks=pytest.mark.long) for case in LATER),
+    ],
+)
+def test_a_signal_during_the_imports_of_a_command_is_one_line(finished_run, tmp_path, words, module, number):
+    script = AT_AN_IMPORT.replace("MODULE", repr(module)).replace("NUMBER", str(int(number)))
+    words = [str(finished_run.path) if word == "RUN" else word for word in words]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert (done.returncode, done.stdout, done.stderr.splitlines()[-1:]) == (130, "", ["interrupted"]), done.stderr
+    assert "Traceback" not in done.stderr and "ignored" not in done.stderr
+    assert done.stderr.count("interrupted") == 1
 
 
 def test_ctrl_c_before_anything_was_written_leaves_nothing(cli, monkeypatch):

@@ -1,7 +1,7 @@
-"""The console script ``attncompare``.
+"""The commands of the console script ``attncompare``.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or config, 130 interrupted. Heavy libraries are imported by the command that
-needs them, so that help and errors come at once.
+Exit codes: 0 done, 1 failed, 2 wrong usage or config; 130, interrupted, is given by :func:`attncompare.cli.main`. Heavy
+libraries are imported by the command that needs them, so that help and errors come at once.
 """
 
 import argparse
@@ -15,12 +15,11 @@ from attncompare.cli.process import own_process
 from attncompare.errors import AttnCompareError, Refused
 from attncompare.registry import unknown
 from attncompare.text import printable_lines
+from attncompare.training.interrupts import stoppable
 
-INTERRUPTED = 130
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command, that of this process by default, and return its exit code."""
+def run(arguments: Sequence[str] | None) -> int:
+    """Run one command, for None that of this process, and return its exit code; raises KeyboardInterrupt at a signal."""
     try:
         if arguments is not None:
             _command(list(arguments))
@@ -35,9 +34,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if str(error):
             print(printable_lines(f"error: {error}"), file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
     return 0
 
 
@@ -60,7 +56,8 @@ def _command(arguments: list[str]) -> None:
     if arguments[0] not in commands.choices and not arguments[0].startswith("-"):
         raise Refused(unknown("command", arguments[0], commands.choices))
     parsed = parser.parse_args(arguments)
-    parsed.command(parsed)
+    with stoppable():
+        parsed.command(parsed)
 
 
 class _Parser(argparse.ArgumentParser):
