@@ -94,7 +94,8 @@ class Dataset(ABC):
     """A dataset: the base class of every ``data=NAME``.
 
     ``kind`` says what its rows are: ``parallel`` text of source and target, or ``text``; ``Config`` is the schema of its
-    settings, the section ``data``; ``leading`` is the metric that comes first, where it is not the task's own. Generated data, and splits that are drawn, follow from ``data_seed``.
+    settings, the section ``data``; ``leading`` is the metric that comes first, where it is not the task's own. Generated
+    data, and splits that are drawn, follow from ``data_seed``.
     """
 
     kind: ClassVar[Literal["parallel", "text"]]
