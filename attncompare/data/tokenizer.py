@@ -122,11 +122,16 @@ class Tokenizer:
             return b"".join(map(_bytes_of, tokens)).decode("utf-8", errors="replace")
         return "".join(tokens)
 
-    def labels(self, ids: Sequence[int]) -> list[str]:
-        """Return a readable name for each token: space ``▁``, line end ``⏎``, a byte that is no character ``⟨E2⟩``."""
+    def labels(self, ids: Sequence[int], text: str = "") -> list[str]:
+        """Return a readable name for each token: space ``▁``, line end ``⏎``, a byte that is no character ``⟨E2⟩``.
+
+        An unknown token is ``<unk>``, followed by what it stands for in ``text`` if that is what was encoded.
+        """
+        encoded = self.encode(text)
+        unknown = (text[slice(*at)] for i, at in zip(encoded.ids, encoded.offsets, strict=True) if i == UNK)
         labels = []
         for i in ids:
-            token = self._token(i)
+            token = self._token(i) + (next(unknown, "") if i == UNK else "")
             if self._byte_level and i >= len(SPECIALS):
                 text = _bytes_of(token).decode(errors="surrogateescape")
                 token = "".join(f"⟨{ord(c) - 0xDC00:02X}⟩" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in text)
