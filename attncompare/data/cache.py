@@ -5,12 +5,14 @@ It stands beside the cache of ``datasets``, named by what decides its content, a
 
 import hashlib
 import json
+import mmap
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import datasets
 import numpy as np
@@ -21,7 +23,9 @@ Arrays = dict[str, np.ndarray]
 
 _PORTION = 2**18  # characters of text that are held at a time
 _MOST = 10_000  # texts in a portion
+_MAPS: WeakSet[mmap.mmap] = WeakSet()
 Item = TypeVar("Item")
+Values = TypeVar("Values", np.ndarray, memoryview)
 
 
 def cache_folder() -> Path:
@@ -29,16 +33,19 @@ def cache_folder() -> Path:
     return Path(datasets.config.HF_DATASETS_CACHE) / "attncompare"
 
 
-def portions(items: Iterable[Item], size: Callable[[Any], int] = len) -> Iterator[list[Item]]:
-    """Yield ``items`` in order, in lists whose sizes together stay near a portion."""
+def portions(
+    items: Iterable[Item], size: Callable[[Any], int] = len, room: int | None = None, most: int = _MOST
+) -> Iterator[list[Item]]:
+    """Yield ``items`` in order, in lists of at most so many whose sizes together stay near ``room``, by default a portion."""
+    whole = _PORTION if room is None else room
     portion: list[Item] = []
-    room = _PORTION
+    left = whole
     for item in items:
         portion.append(item)
-        room -= size(item)
-        if room <= 0 or len(portion) == _MOST:
+        left -= size(item)
+        if left <= 0 or len(portion) == most:
             yield portion
-            portion, room = [], _PORTION
+            portion, left = [], whole
     if portion:
         yield portion
 
@@ -53,7 +60,18 @@ def cached_rows(key: Any, schema: pa.Schema, rows: Callable[[], Iterable[pa.Tabl
         with unfinished(file) as part, pa.OSFile(str(part), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
             for table in rows():
                 writer.write_table(table.cast(schema))
-    return datasets.Dataset.from_file(str(file))
+    return datasets.Dataset(pa.ipc.open_stream(pa.py_buffer(_map(file))).read_all(), fingerprint=file.stem)
+
+
+def cached_texts(key: Any, column: str, parts: Callable[[], Iterable[Arrays]]) -> datasets.Dataset:
+    """Return rows of one text each, mapped likewise, of which ``parts`` give ``text``, bytes of UTF-8, and its ``ends``.
+
+    Arrow's files are written row by row, so that a row must fit memory; here it need not.
+    """
+    arrays = cached_arrays(key, parts)
+    ends = np.append(0, arrays["ends"])
+    texts = pa.LargeStringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(arrays["text"]))
+    return datasets.Dataset(pa.table({column: texts}), fingerprint=_digest(key))
 
 
 def in_memory(parts: Iterable[Arrays]) -> Arrays:
@@ -83,11 +101,34 @@ def cached_arrays(key: Any, parts: Callable[[], Iterable[Arrays]]) -> Arrays:
 
 
 def _mapped(folder: Path) -> Arrays:
-    # As plain arrays: every slice of a memmap is one itself, which takes long for rows of some tokens.
     return {
-        name: np.asarray(np.memmap(folder / name, dtype, "r", shape=(count,))) if count else np.empty(0, dtype)
+        name: np.frombuffer(_map(folder / name), dtype, count) if count else np.empty(0, dtype)
         for name, (dtype, count) in json.loads((folder / "header.json").read_text()).items()
     }
+
+
+def _map(file: Path) -> mmap.mmap:
+    with file.open("rb") as opened:
+        mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+    _MAPS.add(mapped)
+    return mapped
+
+
+def in_slices(values: Values, size: int) -> Iterator[Values]:
+    """Yield ``values`` in slices of ``size``; what was read of a file leaves the memory of the process after each."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+        release()
+
+
+def release() -> None:
+    """Take all that was read of mapped files out of the memory of the process; what is read again comes from the system.
+
+    The system would do so only where memory is short, and until then a process seems to need as much as its files.
+    """
+    if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+        for mapped in list(_MAPS):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """A corpus: three splits of text, how they are drawn, their fingerprint, and what val and test share with train."""
 
+import codecs
 import hashlib
 import random
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 import datasets
@@ -13,12 +15,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attncompare.data.cache import cached_rows, in_memory
+from attncompare.data.cache import cached_rows, in_memory, in_slices, release
 from attncompare.data.dataset import SPLITS
 from attncompare.errors import Refused
 from attncompare.text import counted
 
 _BATCH_BYTES = 8 * 2**20  # that a batch of rows should not exceed by much, however long the rows are
+_PIECE = 2**15  # characters of a piece of a long text
+_LONGEST_PIECE = 2**16
+# Every kind of tokenizer cuts between a character and the space or line end after it, and between a letter and such
+# punctuation (tokenizer.py).
+_CUT = re.compile(r"(?<=\S)(?=[ \n])|(?<=[^\W\d_])(?=[.,;:!?、。，；：！？।])")
 _TRIES = 20  # draws for each generated pair that is needed, before giving up
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that nothing is lost; 2**64 divided by the golden ratio
 
@@ -45,6 +52,19 @@ class Corpus:
         for table in tables(self.splits[split].select_columns(list(columns))):
             yield from zip(*(table[name].to_pylist() for name in columns), strict=True)
 
+    def pieces(self, split: str, column: str) -> Iterator[tuple[str, bool]]:
+        """Yield the texts of a column in pieces, and whether a piece is the last of its row; a short row is one piece.
+
+        A long text is cut where every tokenizer cuts anyway, so that no piece is large and the tokens are the same. Where
+        65,536 characters hold no such place, they are a piece.
+        """
+        for table in tables(self.splits[split].select_columns([column])):
+            for text in _utf8(table[column]):
+                if len(text) <= _PIECE:
+                    yield str(text, "utf-8"), True
+                else:
+                    yield from _pieces(text)
+
     def text_bytes(self, split: str) -> int:
         """Return about how many bytes a split takes."""
         return int(self.splits[split].data.nbytes)
@@ -58,6 +78,39 @@ def tables(rows: datasets.Dataset) -> Iterator[pa.Table]:
     arrow = rows.with_format("arrow")
     for start in range(0, len(rows), size):
         yield arrow[start : start + size]
+        release()
+
+
+def _utf8(values: pa.ChunkedArray) -> Iterator[memoryview]:
+    """Yield the bytes of each text, none of them copied."""
+    for chunk in values.chunks:
+        ends, data = _bytes_of(chunk)
+        yield from (data[start:end] for start, end in pairwise(ends.tolist()))
+
+
+def _bytes_of(chunk: pa.Array) -> tuple[np.ndarray, memoryview]:
+    """Return where each text of a chunk begins and at last where they end, and the bytes that this counts in."""
+    _, ends, data = chunk.buffers()
+    if not len(chunk):
+        return np.zeros(1, dtype=np.int64), memoryview(b"")
+    kind = np.int64 if pa.types.is_large_string(chunk.type) else np.int32
+    return np.frombuffer(ends, kind)[chunk.offset : chunk.offset + len(chunk) + 1], memoryview(data or b"")
+
+
+def _pieces(text: memoryview) -> Iterator[tuple[str, bool]]:
+    decoder, rest = codecs.getincrementaldecoder("utf-8")(), ""
+    for part in in_slices(text, _BATCH_BYTES):
+        rest, start = rest + decoder.decode(part), 0
+        while len(rest) - start > _LONGEST_PIECE:
+            cut = _CUT.search(rest, start + _PIECE, start + _LONGEST_PIECE)
+            end = cut.start() if cut else start + _LONGEST_PIECE
+            yield rest[start:end], False
+            start = end
+        rest = rest[start:]
+    while len(rest) > _PIECE and (cut := _CUT.search(rest, _PIECE)):
+        yield rest[: cut.start()], False
+        rest = rest[cut.start() :]
+    yield rest, True
 
 
 def text_columns(corpus: Corpus) -> list[str]:
@@ -119,33 +172,55 @@ def with_fractions(
     if not shares:
         splits = dict(given)
     elif len(train) == 1 and train.column_names == ["text"]:
-        splits = {**given, **_cut(train[0]["text"], shares)}
+        splits = {**given, **_cut(train, shares)}
     else:
         splits = {**given, **_assigned(train, shares, data_seed)}
     splits.setdefault("test", splits["val"])
     return datasets.DatasetDict({split: splits[split] for split in SPLITS})
 
 
-def _cut(text: str, shares: dict[str, float]) -> dict[str, datasets.Dataset]:
-    end, left = len(text), 1.0
-    pieces: dict[str, str] = {}
-    for split in reversed(shares):
+def _cut(row: datasets.Dataset, shares: Mapping[str, float]) -> dict[str, datasets.Dataset]:
+    """Return the splits of one text, cut between characters; its bytes are not copied."""
+    (text,) = _utf8(row.with_format("arrow")[:]["text"])
+    size = sum(int(_begins(part).sum()) for part in in_slices(text, _BATCH_BYTES))
+    left, cuts = 1.0, [size]
+    for split in reversed(list(shares)):
         left -= shares[split]
-        start = int(len(text) * left)
-        pieces[split], end = text[start:end], start
-    pieces["train"] = text[:end]
-    for split, piece in pieces.items():
-        if not piece:
-            raise Refused(
-                f"data.{split}_fraction: a text of {counted(len(text), 'character')} is too short for a split"
-            )
-    return {split: datasets.Dataset.from_dict({"text": [piece]}) for split, piece in pieces.items()}
+        cuts.append(int(size * left))
+    cuts = [0, *reversed(cuts)]
+    splits = {}
+    for split, (first, last), (start, end) in zip(
+        ["train", *shares], pairwise(cuts), pairwise(_places(text, cuts)), strict=True
+    ):
+        if first == last:
+            raise Refused(f"data.{split}_fraction: a text of {counted(size, 'character')} is too short for a split")
+        ends = np.array([0, end - start])
+        piece = pa.LargeStringArray.from_buffers(1, pa.py_buffer(ends), pa.py_buffer(text[start:end]))
+        splits[split] = datasets.Dataset(pa.table({"text": piece}), fingerprint=f"{row._fingerprint}-{start}-{end}")
+    return splits
+
+
+def _begins(text: memoryview) -> np.ndarray:
+    """Return for each byte whether a character begins there."""
+    return np.frombuffer(text, np.uint8) & 0xC0 != 0x80
+
+
+def _places(text: memoryview, numbers: Sequence[int]) -> list[int]:
+    """Return where in the bytes of ``text`` the characters of these numbers, ascending, begin; the last is its end."""
+    places: list[int] = []
+    before = seen = 0
+    for part in in_slices(text, _BATCH_BYTES):
+        begins = np.flatnonzero(_begins(part))
+        while len(places) < len(numbers) and numbers[len(places)] < seen + len(begins):
+            places.append(before + int(begins[numbers[len(places)] - seen]))
+        before, seen = before + len(part), seen + len(begins)
+    return places + [len(text)] * (len(numbers) - len(places))
 
 
 def _assigned(rows: datasets.Dataset, shares: Mapping[str, float], data_seed: int) -> dict[str, datasets.Dataset]:
     columns, salt = sorted(rows.column_names), f"split {data_seed}"
     hashes = np.concatenate(
-        [row_hashes([text_hashes(table[name].to_pylist(), salt) for name in columns]) for table in tables(rows)]
+        [row_hashes([text_hashes(_utf8(table[name]), salt) for name in columns]) for table in tables(rows)]
     )
     owners = _owners(hashes, list(shares.values()))
     content = hashlib.sha256(hashes.data).hexdigest()  # of all rows in their order
@@ -202,7 +277,9 @@ def fingerprint(corpus: Corpus) -> str:
                 size = _feed(digest, values, pc.binary_length)
                 digest.update(size.to_bytes(8, "little"))
                 for chunk in _short_chunks(values):
-                    digest.update("".join(chunk.to_pylist()).encode())
+                    ends, data = _bytes_of(chunk)
+                    for part in in_slices(data[ends[0] : ends[-1]], _BATCH_BYTES):
+                        digest.update(part)
             else:
                 _feed(digest, values, lambda chunk: chunk)
     return digest.hexdigest()
@@ -241,7 +318,7 @@ def overlap(corpus: Corpus) -> dict[str, dict[str, int]]:
 
     def hashes(split: str) -> Iterator[dict[str, np.ndarray]]:
         for table in tables(corpus.splits[split].select_columns(columns)):
-            sides = {f"{name}_in_train": text_hashes(table[name].to_pylist()) for name in columns}
+            sides = {f"{name}_in_train": text_hashes(_utf8(table[name])) for name in columns}
             yield {"in_train": row_hashes(list(sides.values())), **(sides if len(columns) > 1 else {})}
 
     asked = {(split, key): rows for split in ("val", "test") for key, rows in in_memory(hashes(split)).items()}
@@ -255,11 +332,17 @@ def overlap(corpus: Corpus) -> dict[str, dict[str, int]]:
     return found
 
 
-def text_hashes(texts: Iterable[str], key: str = "") -> np.ndarray:
+def text_hashes(texts: Iterable[memoryview], key: str = "") -> np.ndarray:
     """Return a hash for each text, uint64; of n different texts two share one with a chance of about n * n / 2**65."""
     salt = hashlib.blake2b(key.encode()).digest()[:16]
-    digests = (hashlib.blake2b(text.encode(), digest_size=8, key=salt).digest() for text in texts)
-    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+
+    def hashed(text: memoryview) -> bytes:
+        digest = hashlib.blake2b(digest_size=8, key=salt)
+        for part in in_slices(text, _BATCH_BYTES) if len(text) > _BATCH_BYTES else [text]:
+            digest.update(part)
+        return digest.digest()
+
+    return np.frombuffer(b"".join(map(hashed, texts)), dtype="<u8").astype(np.uint64)
 
 
 def row_hashes(columns: Sequence[np.ndarray]) -> np.ndarray:

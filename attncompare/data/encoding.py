@@ -3,7 +3,6 @@
 The tokenizer's library encodes the texts of a part side by side, in as many threads as this process may use cores.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import chain
@@ -15,7 +14,7 @@ from torch.utils.data import Dataset
 
 from attncompare.data import batches
 from attncompare.data.batches import PairBatch, Plan, TextBatch, generator, in_order, padded
-from attncompare.data.cache import Arrays, cached_arrays, in_memory, portions
+from attncompare.data.cache import Arrays, cached_arrays, in_memory, in_slices, portions, release
 from attncompare.data.corpus import Corpus
 from attncompare.data.dataset import TokenizerConfig
 from attncompare.data.tokenizer import BOS, EOS, UNK, Tokenizer, overlaps, token_bytes
@@ -26,10 +25,7 @@ Encode = Callable[[Rows, Tokenizer], Iterable[Arrays]]
 
 _LARGE = 2**25  # bytes of text, some millions of tokens: more is kept in the cache
 _FORM = 2  # of what is kept there
-_PIECE = 2**15  # characters of a piece of a long document
 _AT_ONCE = 2**20  # numbers that a count looks at
-# Every kind of tokenizer cuts between a character and the space or line end after it (tokenizer.py).
-_CUT = re.compile(r"(?<=\S)(?=[ \n])")
 
 
 class EncodedCorpus:
@@ -46,7 +42,7 @@ class EncodedCorpus:
         """Return a tokenizer trained on some columns of the train split (:meth:`Tokenizer.train`)."""
 
         def texts() -> Iterator[str]:
-            return (text for column in columns for (text,) in self._corpus.rows("train", [column]))
+            return (piece for column in columns for piece, _ in self._corpus.pieces("train", column))
 
         if self._corpus.text_bytes("train") < _LARGE:
             return Tokenizer.train(texts, config, whose)
@@ -61,18 +57,25 @@ class EncodedCorpus:
 
     def arrays(self, split: str, columns: Sequence[str], tokenizer: Tokenizer, encode: Encode) -> Arrays:
         """Return what ``encode``, one of the functions below, makes of the rows of these columns."""
-        if self._corpus.text_bytes(split) < _LARGE:
-            return in_memory(encode(self._corpus.rows(split, columns), tokenizer))
-        key = self._key(encode.__name__, tokenizer.to_text(), split, *columns)
-        return cached_arrays(key, lambda: encode(self._told(split, columns), tokenizer))
 
-    def _told(self, split: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows, and tell of each tenth of them."""
-        count, told = self._corpus.splits[split].num_rows, 0
-        for number, row in enumerate(self._corpus.rows(split, columns)):
-            if 10 * number // count >= told:
+        def rows() -> Rows:
+            stream = encode is encode_stream
+            return self._corpus.pieces(split, columns[0]) if stream else self._corpus.rows(split, columns)
+
+        if self._corpus.text_bytes(split) < _LARGE:
+            return in_memory(encode(rows(), tokenizer))
+        key = self._key(encode.__name__, tokenizer.to_text(), split, *columns)
+        return cached_arrays(key, lambda: encode(self._told(rows(), split, columns), tokenizer))
+
+    def _told(self, rows: Rows, split: str, columns: Sequence[str]) -> Rows:
+        """Yield the rows, and tell of each tenth of their text."""
+        table = self._corpus.splits[split].data.table
+        size, done, told = max(1, table[columns[0]].nbytes), 0, 0
+        for row in rows:
+            if 10 * done // size >= told:
                 self._tell(f"encoding {split}, {columns[0]}, {10 * told} %")
                 told += 1
+            done += len(row[0].encode())
             yield row
 
     def _key(self, *settings: object) -> list[object]:
@@ -112,11 +115,11 @@ def encode_rows(rows: Rows, tokenizer: Tokenizer) -> Iterator[Arrays]:
 def encode_stream(rows: Rows, tokenizer: Tokenizer) -> Iterator[Arrays]:
     """Yield ``ids`` and ``bytes`` of BOS, document, EOS, document, EOS, ..., and where each document ends (its EOS is in).
 
-    A long document is cut where the tokenizer cuts anyway, so that no part is large and the tokens are the same.
+    ``rows`` are pieces of documents, and whether a piece is the last of its document (:meth:`Corpus.pieces`).
     """
     yield {**_part(tokenizer, [[BOS]], [[0]]), "ends": np.zeros(0, dtype=np.int64)}
     end = 1
-    for group in portions(pieces(text for (text,) in rows), size=lambda piece: len(piece[0])):
+    for group in portions(rows, size=lambda piece: len(piece[0])):
         encoded = tokenizer.encode_batch([text for text, _ in group])
         ids, sizes, ends = [], [], []
         for (text, last), tokens in zip(group, encoded, strict=True):
@@ -125,16 +128,6 @@ def encode_stream(rows: Rows, tokenizer: Tokenizer) -> Iterator[Arrays]:
             end += len(ids[-1])
             ends += [end] if last else []
         yield {**_part(tokenizer, ids, sizes), "ends": np.array(ends, dtype=np.int64)}
-
-
-def pieces(documents: Iterable[str]) -> Iterator[tuple[str, bool]]:
-    """Yield the pieces of each document, and whether a piece is its last; a short document is one piece."""
-    for document in documents:
-        start = 0
-        while len(document) - start > _PIECE and (cut := _CUT.search(document, start + _PIECE)):
-            yield document[start : cut.start()], False
-            start = cut.start()
-        yield document[start:], True
 
 
 def _part(tokenizer: Tokenizer, ids: Sequence[Sequence[int]], sizes: Any = None, before: int = 0) -> Arrays:
@@ -186,6 +179,7 @@ class TokenRows:
             starts = np.where(rows > 0, self._ends[rows - 1], 0)
             inside = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
             yield np.repeat(starts, sizes) + inside
+            release()
 
 
 class RowsByLength:
@@ -354,12 +348,11 @@ class StreamSet(Dataset[TextBatch]):
 
     def counts(self) -> dict[str, int | float]:
         """Return the numbers for the record; tokens are those to be predicted, EOS among them."""
-        parts = [slice(start, start + _AT_ONCE) for start in range(1, len(self.ids), _AT_ONCE)]
         tokens = len(self.ids) - 1
         return {
             "tokens": tokens,
-            "bytes": sum(int(self.bytes[part].sum(dtype=np.int64)) for part in parts),
-            "unknown_rate": sum(int((self.ids[part] == UNK).sum()) for part in parts) / tokens,
+            "bytes": sum(int(part.sum(dtype=np.int64)) for part in in_slices(self.bytes[1:], _AT_ONCE)),
+            "unknown_rate": sum(int((part == UNK).sum()) for part in in_slices(self.ids[1:], _AT_ONCE)) / tokens,
         }
 
 

@@ -51,6 +51,8 @@ class Probe:
     is one token on both sides, and for EOS."""
     possible_TS: np.ndarray | None
     """Likewise, True wherever both tokens lie in the same field (Och and Ney 2003, section 2)."""
+    written: str = ""
+    """The text that was encoded, the source's if there is one; empty where it is not at hand."""
 
 
 class DataModule(LightningDataModule):

@@ -6,6 +6,7 @@ line, and fill up a row that is too short; and they cannot name the line of an e
 the hub's datasets are typed, and read by ``datasets``.
 """
 
+import codecs
 import csv
 import glob
 import gzip
@@ -19,14 +20,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice, zip_longest
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, cast
 
 import datasets
 import huggingface_hub
+import numpy as np
 import pyarrow as pa
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
-from attncompare.data.cache import cache_folder, cached_rows, portions, unfinished
+from attncompare.data.cache import Arrays, cache_folder, cached_rows, cached_texts, portions, unfinished
 from attncompare.data.files import Source
 from attncompare.errors import AttnCompareError, Refused, RunFailed
 
@@ -37,7 +39,7 @@ Rows = Iterator[tuple[int, Sequence[Any]]]
 Asked = Sequence[tuple[str, str]]  # the values of Columns
 
 _FORM = 1  # of what is cached
-_LARGEST = 2**30  # bytes of a document: Arrow holds at most 2 GiB of text in one value
+_AT_ONCE = 2**20  # bytes of a document
 _MOST_COLUMNS = 20  # in a message
 _ANSWER = 10  # seconds to wait for an answer of the network
 _BLANK = "blank (remove the row, or keep such pairs with data.keep_empty=true)"
@@ -57,6 +59,8 @@ def read(sources: Sequence[Source], columns: Columns, blank: bool, first: int | 
             raise Refused(f"{path}: {'no plain file' if path.exists() else 'no such file'}")
         states.append([str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns])
     kind = sources[0].kind
+    if kind == "document":
+        return _documents(paths[:first], columns, states[:first])
 
     def cells() -> Iterator[Sequence[str]]:
         if len(sources) == 2:
@@ -272,54 +276,115 @@ def _parallel(source: Path, target: Path, columns: Columns, blank: bool) -> Iter
         yield left[0], right[0]
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a file, which end in LF or CRLF alone, with their numbers; each but maybe the last ends in LF."""
+def opened(path: Path) -> IO[bytes]:
+    """Open a file of text for reading, packed by gzip or not, as its name says; raises OSError."""
+    return cast(IO[bytes], gzip.open(path)) if path.name.lower().endswith(".gz") else path.open("rb")
+
+
+def text_lines(stream: IO[bytes], where: str, longest: int = -1) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a stream as they come, with their numbers; they end in LF or CRLF alone, and are given without.
+
+    Refused, with ``where`` and the line, what is no UTF-8, holds a NUL or a carriage return, or more than ``longest`` bytes
+    (-1: of any length).
+    """
+    with _readable(where):
+        for number, line in enumerate(iter(lambda: stream.readline(longest + 1 if longest > 0 else -1), b""), start=1):
+            if len(line) > longest > 0:
+                raise Refused(f"{where}, line {number}: longer than {longest} bytes")
+            content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            yield number, _decoded(content, where, number)[0].removesuffix("\n")
+
+
+@contextmanager
+def _readable(where: str) -> Iterator[None]:
     try:
-        with cast(BinaryIO, gzip.open(path)) if path.name.endswith(".gz") else path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-                if content.endswith(b"\r\n"):
-                    content = content[:-2] + b"\n"
-                if b"\r" in content:
-                    raise Refused(
-                        f"{path}, line {number}: a carriage return inside; lines must end in LF or CRLF (where they "
-                        "end in CR alone: tr '\\r' '\\n' < FILE > NEW)"
-                    )
-                yield number, content.decode()
-    except UnicodeDecodeError as error:
-        raise Refused(
-            f"{path}, line {number}: not UTF-8 (byte {error.start + 1} of the line is 0x{error.object[error.start]:02x})"
-        ) from None
+        yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise Refused(f"{path}: not a whole gzip file: {error}") from None
+        raise Refused(f"{where}: not a whole gzip file: {error}") from None
     except OSError as error:
-        raise Refused(f"{path}: cannot be read: {error.strerror}") from None
+        raise Refused(f"{where}: cannot be read: {error.strerror}") from None
+
+
+def _decoded(content: bytes, where: str, line: int, before: int = 0, final: bool = True) -> tuple[str, int]:
+    """Return text whose lines end in LF, and how many bytes it stands for: all, or without a half character or line end.
+
+    ``content`` begins in a line of this number, ``before`` so many bytes of it.
+    """
+    used = len(content) - (content.endswith(b"\r") and not final)
+    try:
+        text, used = codecs.utf_8_decode(content[:used], "strict", final)
+    except UnicodeDecodeError as error:
+        begin = content.rfind(b"\n", 0, error.start) + 1
+        byte, place = content[error.start], error.start - begin + (0 if begin else before) + 1
+        number = line + content.count(b"\n", 0, error.start)
+        raise Refused(f"{where}, line {number}: not UTF-8 (byte {place} of the line is 0x{byte:02x})") from None
+    if "\r" in text:
+        text = text.replace("\r\n", "\n")
+        if (at := text.find("\r")) >= 0:
+            raise Refused(
+                f"{where}, line {line + text.count(chr(10), 0, at)}: a carriage return inside; lines must end in LF or "
+                "CRLF (where they end in CR alone: tr '\\r' '\\n' < FILE > NEW)"
+            )
+    if (at := text.find("\0")) >= 0:
+        raise Refused(f"{where}, line {line + text.count(chr(10), 0, at)}: a NUL; this is no text")
+    return text, used
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a file with their numbers (:func:`text_lines`)."""
+    with _readable(str(path)), opened(path) as stream:
+        yield from text_lines(stream, str(path))
 
 
 def _one_a_line(path: Path, _: Asked) -> Rows:
-    for number, line in _lines(path):
-        yield number, (line.removesuffix("\n"),)
+    return ((number, (line,)) for number, line in _lines(path))
 
 
-def _document(path: Path, asked: Asked) -> Rows:
-    """Yield the whole file as one row."""
-    _require_columns(asked, ["text"], f"{path} is plain text, which")
-    if path.stat().st_size > _LARGEST:
-        raise Refused(f"{path}: beyond {_LARGEST} bytes; as one document it must fit memory: cut it into files")
-    text = "".join(line for _, line in _lines(path))
-    if text.strip():
-        yield 1, (text,)
+def _documents(paths: Sequence[Path], columns: Columns, states: Sequence[Any]) -> datasets.Dataset:
+    """Return each file as one row; of a text of any size, a part is in memory at a time."""
+    ((column, asked),) = columns.items()
+
+    def parts() -> Iterator[Arrays]:
+        end = 0
+        for path in paths:
+            _require_columns([asked], ["text"], f"{path} is plain text, which")
+            blank = True
+            for text in _text(path):
+                content = np.frombuffer(text.encode(), np.uint8)
+                blank, end = blank and not text.strip(), end + len(content)
+                yield {"text": content, "ends": np.zeros(0, np.int64)}
+            if blank:
+                raise Refused(f"{path} is empty")
+            yield {"text": np.zeros(0, np.uint8), "ends": np.array([end])}
+
+    return cached_texts([_FORM, "document", states, dict(columns)], column, parts)
+
+
+def _text(path: Path) -> Iterator[str]:
+    """Yield what a file holds, a part at a time; its lines end in LF. Refused as by :func:`text_lines`."""
+    line, before, rest = 1, 0, b""
+    with _readable(str(path)), opened(path) as stream:
+        if (content := stream.read(len(codecs.BOM_UTF8))) != codecs.BOM_UTF8:
+            rest = content
+        while content or rest:
+            content = stream.read(_AT_ONCE)
+            rest += content
+            text, used = _decoded(rest, str(path), line, before, final=not content)
+            yield text
+            line, last = line + text.count("\n"), rest.rfind(b"\n", 0, used)
+            before = used - last - 1 if last >= 0 else before + used
+            rest = rest[used:]
 
 
 def _tsv(path: Path, asked: Asked) -> Rows:
     """Yield the wanted cells of a table in which nothing is quoted."""
-    return _cells(path, ((number, line.removesuffix("\n").split("\t")) for number, line in _lines(path)), asked)
+    return _cells(path, ((number, line.split("\t")) for number, line in _lines(path)), asked)
 
 
 def _csv(path: Path, asked: Asked) -> Rows:
     """Yield the wanted cells of a table in which quotation marks quote, line ends too."""
     csv.field_size_limit(2**31 - 1)  # a cell may be a document
-    reader = csv.reader((line for _, line in _lines(path)), strict=True)
+    reader = csv.reader((f"{line}\n" for _, line in _lines(path)), strict=True)
     try:
         yield from _cells(path, ((reader.line_num, row) for row in reader), asked)
     except csv.Error as error:
@@ -359,7 +424,6 @@ def _json_lines(path: Path, asked: Asked) -> Rows:
 
 _READERS: dict[str, Callable[[Path, Asked], Rows]] = {
     "lines": _one_a_line,
-    "document": _document,
     "tsv": _tsv,
     "csv": _csv,
     "jsonl": _json_lines,

@@ -10,8 +10,8 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain, pairwise, takewhile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, chain, pairwise, takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +35,9 @@ _PATTERNS = {"word": r" ?\w+| ?[^\w\s]|\s", "character": r"[\s\S]", "bpe": _PIEC
 _KINDS = (("word", False), ("character", False), ("bpe", True), ("bpe", False), ("unigram", True), ("unigram", False))
 _MANY = 2**20  # tokens
 _MOST_WORDS = 100_000  # that a unigram vocabulary is learned from
+_SEGMENT = 2**22  # characters of text whose words are counted together
+_MOST_LETTERS = 2**24  # of different words; with more, the rarest are forgotten until half is left
+_REPEATED = 2**15  # characters in which a word is repeated
 _LARGEST = 64 * 2**20  # bytes of a tokenizer's file: some million tokens
 _LONGEST = 24  # characters of a word that are looked at together; with more, its probability could leave floating point
 _LONGEST_PIECE = 16  # characters
@@ -79,7 +82,8 @@ class Tokenizer:
         room = asked or _MANY
         if room > _MANY:  # the library reserves room at once, whatever the texts can give
             room = min(room, smallest + sum(len(text.encode()) for text in texts()))
-        backend = (_unigram if kind == "unigram" else _counted)(texts, config, room)
+        learn = {"unigram": _unigram, "bpe": _bpe}.get(kind, _commonest)
+        backend = learn(_counts(texts(), config), config, room)
         got = backend.get_vocab_size()
         if asked is not None and got < asked:
             raise Refused(
@@ -118,11 +122,16 @@ class Tokenizer:
             return b"".join(map(_bytes_of, tokens)).decode("utf-8", errors="replace")
         return "".join(tokens)
 
-    def labels(self, ids: Sequence[int]) -> list[str]:
-        """Return a readable name for each token: space ``▁``, line end ``⏎``, a byte that is no character ``⟨E2⟩``."""
+    def labels(self, ids: Sequence[int], text: str = "") -> list[str]:
+        """Return a readable name for each token: space ``▁``, line end ``⏎``, a byte that is no character ``⟨E2⟩``.
+
+        An unknown token is ``<unk>``, followed by what it stands for in ``text`` if that is what was encoded.
+        """
+        encoded = self.encode(text)
+        unknown = (text[slice(*at)] for i, at in zip(encoded.ids, encoded.offsets, strict=True) if i == UNK)
         labels = []
         for i in ids:
-            token = self._token(i)
+            token = self._token(i) + (next(unknown, "") if i == UNK else "")
             if self._byte_level and i >= len(SPECIALS):
                 text = _bytes_of(token).decode(errors="surrogateescape")
                 token = "".join(f"⟨{ord(c) - 0xDC00:02X}⟩" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in text)
@@ -211,40 +220,83 @@ def _blank(kind: str, byte_level: bool) -> Backend:
     return backend
 
 
-def _counted(texts: Texts, config: TokenizerConfig, room: int) -> Backend:
-    """Train a tokenizer whose vocabulary follows from counts; for bpe (Sennrich et al. 2016) from counts of merges."""
-    backend = _blank(config.kind, config.byte_level)
-    trainer = trainers.BpeTrainer if config.kind == "bpe" else trainers.WordLevelTrainer
-    own: dict[str, Any] = {"initial_alphabet": pre_tokenizers.ByteLevel.alphabet()} if config.byte_level else {}
-    backend.train_from_iterator(texts(), trainer(**_common(room), min_frequency=config.min_count, **own))
-    return backend
+def _counts(texts: Iterable[str], config: TokenizerConfig) -> Counter[str]:
+    """Return how often each character, or each pre-token, comes.
+
+    Where the different words have more than 16 million characters, the rarest so far are forgotten, and count from there on
+    as if they came anew: so much memory does the library need to merge them.
+    """
+    counts: Counter[str] = Counter()
+    if config.kind == "character":
+        for text in texts:
+            counts.update(text)
+        return counts
+    for segment in portions(texts, room=_SEGMENT, most=_SEGMENT):
+        counter = _blank(config.kind, config.byte_level)
+        counter.model = models.WordLevel(unk_token=SPECIALS[UNK])
+        counter.encode_special_tokens = True
+        room = sum(map(len, segment)) * 4 + len(SPECIALS)  # as many as there could be
+        counter.train_from_iterator(segment, trainers.WordLevelTrainer(**_common(room)))
+        seen = np.zeros(counter.get_vocab_size(), dtype=np.int64)
+        for portion in portions(segment):
+            ids = chain.from_iterable(encoding.ids for encoding in counter.encode_batch_fast(portion))
+            seen += np.bincount(np.fromiter(ids, dtype=np.int64), minlength=len(seen))
+        vocabulary = counter.get_vocab(with_added_tokens=False)
+        counts.update({word: int(seen[number]) for word, number in vocabulary.items() if number >= len(SPECIALS)})
+        if sum(map(len, counts)) > _MOST_LETTERS:
+            left = accumulate(_ordered(counts), lambda room, one: room - len(one[0]), initial=_MOST_LETTERS // 2)
+            counts = Counter(dict(one for one, room in zip(_ordered(counts), left, strict=False) if room > 0))
+    return counts
 
 
-def _unigram(texts: Texts, config: TokenizerConfig, room: int) -> Backend:
-    words, counts = _words(texts, config)
-    alphabet = pre_tokenizers.ByteLevel.alphabet() if config.byte_level else []
-    pieces = train_unigram(words, counts, alphabet, room - len(SPECIALS), config.min_count)
+def _ordered(counts: Counter[str]) -> list[tuple[str, int]]:
+    """Return the counted, the commonest first."""
+    return sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+
+
+def _commonest(counts: Counter[str], config: TokenizerConfig, room: int) -> Backend:
+    tokens = [token for token, count in _ordered(counts) if count >= config.min_count]
+    vocabulary = {token: number for number, token in enumerate([*SPECIALS, *tokens][:room])}
     backend = _blank(config.kind, config.byte_level)
-    backend.model = models.Unigram([*((special, 0.0) for special in SPECIALS), *pieces], UNK, byte_fallback=False)
+    backend.model = models.WordLevel(vocabulary, unk_token=SPECIALS[UNK])
     backend.add_special_tokens(list(SPECIALS))
     return backend
 
 
-def _words(texts: Texts, config: TokenizerConfig) -> tuple[list[str], np.ndarray]:
-    """Return the commonest pre-tokens and how often each comes; a long one in parts."""
-    counter = _blank(config.kind, config.byte_level)
-    counter.model = models.WordLevel(unk_token=SPECIALS[UNK])
-    counter.train_from_iterator(texts(), trainers.WordLevelTrainer(**_common(_MOST_WORDS)))
-    seen = np.zeros(counter.get_vocab_size(), dtype=np.int64)
-    for portion in portions(texts()):
-        ids = chain.from_iterable(encoding.ids for encoding in counter.encode_batch_fast(portion))
-        seen += np.bincount(np.fromiter(ids, dtype=np.int64), minlength=len(seen))
-    counts: dict[str, int] = {}
-    for number in range(len(SPECIALS), len(seen)):
-        word = str(counter.id_to_token(number))
-        for part in (word[start : start + _LONGEST] for start in range(0, len(word), _LONGEST)):
-            counts[part] = counts.get(part, 0) + int(seen[number])
-    return list(counts), np.array(list(counts.values()), dtype=np.int64)
+def _bpe(counts: Counter[str], config: TokenizerConfig, room: int) -> Backend:
+    """Merge pairs by their counts (Sennrich et al. 2016)."""
+    backend = _blank("bpe", config.byte_level)
+    own: dict[str, Any] = {"initial_alphabet": pre_tokenizers.ByteLevel.alphabet()} if config.byte_level else {}
+    trainer = trainers.BpeTrainer(**_common(room), min_frequency=config.min_count, **own)
+    # The library takes texts and no counts: here each word as often as it comes, with a character between that none has.
+    used = set(chain.from_iterable(counts))
+    between = next(letter for letter in map(chr, range(0x110000)) if letter not in used)
+    usual, backend.pre_tokenizer = backend.pre_tokenizer, pre_tokenizers.Split(between, "removed")
+    backend.train_from_iterator(_repeated(counts, between), trainer)
+    backend.pre_tokenizer = usual
+    return backend
+
+
+def _repeated(counts: Counter[str], between: str) -> Iterator[str]:
+    for word, number in counts.items():
+        most = _REPEATED // len(word) + 1
+        for left in range(number, 0, -most):
+            yield (word + between) * min(left, most)
+
+
+def _unigram(counts: Counter[str], config: TokenizerConfig, room: int) -> Backend:
+    """Learn from the commonest words, long ones in parts."""
+    parts: Counter[str] = Counter()
+    for word, number in _ordered(counts)[: _MOST_WORDS - len(SPECIALS)]:
+        for start in range(0, len(word), _LONGEST):
+            parts[word[start : start + _LONGEST]] += number
+    alphabet = pre_tokenizers.ByteLevel.alphabet() if config.byte_level else []
+    numbers = np.array(list(parts.values()), dtype=np.int64)
+    pieces = train_unigram(list(parts), numbers, alphabet, room - len(SPECIALS), config.min_count)
+    backend = _blank(config.kind, config.byte_level)
+    backend.model = models.Unigram([*((special, 0.0) for special in SPECIALS), *pieces], UNK, byte_fallback=False)
+    backend.add_special_tokens(list(SPECIALS))
+    return backend
 
 
 def _common(room: int) -> dict[str, Any]:

@@ -5,11 +5,12 @@ import stat
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
 from attncompare.config import variant_label
+from attncompare.data.reading import opened, text_lines
 from attncompare.errors import Refused
 from attncompare.inference.trained import TrainedRun
 from attncompare.maps import MapSeries, ProbeMaps, maps_page
@@ -23,16 +24,17 @@ _BATCH = 512  # lines; enough of each length for full batches
 
 
 def sentence_batches(file: Path | None) -> Iterator[list[str]]:
-    """Return the lines of ``file``, None: of standard input, without their ends (LF or CRLF), some hundred at a time.
+    """Return the lines of ``file``, packed by gzip or not, None: of standard input, without their ends, some hundred at a time.
 
     A file is read and checked as a whole first. From a terminal each line comes at once.
-    Raises Refused if the file cannot be read, or a line is not UTF-8, holds a NUL or is longer than a mebibyte.
+    Raises Refused if the file cannot be read, or what is read is refused by :func:`text_lines`, as in training data, or a
+    line is longer than a mebibyte.
     """
     if file is None:
         typed: IO[bytes] = sys.stdin.buffer if sys.stdin is not None else io.BytesIO()
         return _batches(typed, "standard input", 1 if typed.isatty() else _BATCH)
     try:
-        stream = file.open("rb")
+        stream = opened(file)
         if stat.S_ISREG(file.stat().st_mode):  # a pipe can be read only once
             for _ in _batches(stream, str(file), _BATCH):
                 pass
@@ -112,21 +114,6 @@ def harmless(text: str) -> str:
 
 
 def _batches(stream: IO[bytes], name: str, size: int) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for number, line in enumerate(iter(lambda: stream.readline(_LONGEST + 1), b""), start=1):
-        where = f"{name}, line {number}"
-        if len(line) > _LONGEST:
-            raise Refused(f"{where}: longer than {_LONGEST} bytes; this is no sentence")
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            byte = f"byte {error.start + 1} of the line is 0x{error.object[error.start]:02x}"
-            raise Refused(f"{where}: not UTF-8 ({byte})") from None
-        if "\0" in text:
-            raise Refused(f"{where}: a NUL byte; this is no text")
-        batch.append(text.removesuffix("\n").removesuffix("\r"))
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
+    lines = (line for _, line in text_lines(stream, name, _LONGEST))
+    while batch := list(islice(lines, size)):
         yield batch

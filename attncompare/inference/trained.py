@@ -196,12 +196,13 @@ class TrainedRun:
             (found,) = self._found([[*ids, EOS]], beam=beam or BEAM)
             return self.attention_of(Translated(text, (*ids, EOS), False, found))
         # The last token only closes the sequence: the maps show what is read before it.
-        return probe_maps(self.task, 0, Probe(None, [BOS, *ids, EOS], None, None))
+        return probe_maps(self.task, 0, Probe(None, [BOS, *ids, EOS], None, None, text))
 
     def attention_of(self, translated: Translated, number: int = 0) -> ProbeMaps:
         """Return the maps of a translated sentence, which is not empty, under ``number``: those of the beam that won."""
         target_ids = [BOS, *translated.hypotheses[0].ids]
-        return probe_maps(self.task, number, Probe(list(translated.source_ids), target_ids, None, None))
+        probe = Probe(list(translated.source_ids), target_ids, None, None, translated.source)
+        return probe_maps(self.task, number, probe)
 
     def evaluate(
         self, changes: Sequence[str] = (), *, split: str = "test", beam: int | None = None, stride: int | None = None

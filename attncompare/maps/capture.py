@@ -32,11 +32,18 @@ def probe_maps(task: Any, number: int, probe: Probe) -> ProbeMaps:
         weights = task.probe_weights(probe.source_ids, probe.target_ids)
     finally:
         task.train(was_training)
-    labels = {"source": [], "target": task.tokenizer.labels(probe.target_ids[:-1])}
-    text = task.tokenizer.decode(probe.target_ids)
+    sides = {"target": (task.tokenizer, probe.target_ids, probe.target_ids[:-1])}
     if probe.source_ids is not None:
-        labels["source"] = task.source_tokenizer.labels(probe.source_ids)
-        text = f"{task.source_tokenizer.decode(probe.source_ids)} → {text}"
+        sides = {"source": (task.source_tokenizer, probe.source_ids, probe.source_ids), **sides}
+    labels: dict[str, list[str]] = {"source": []}
+    texts = []
+    for side, (tokenizer, ids, shown) in sides.items():
+        if probe.written and not texts:  # what the vocabulary lacks is not in its ids
+            texts.append(probe.written)
+            labels[side] = tokenizer.labels(shown, probe.written)
+        else:
+            texts.append(tokenizer.decode(ids))
+            labels[side] = tokenizer.labels(shown)
     sites = []
     for name, weights_LHTS in weights.items():
         site = task.sites[name]
@@ -44,7 +51,7 @@ def probe_maps(task: Any, number: int, probe: Probe) -> ProbeMaps:
         queries, keys = _fitting(labels[site.queries], T), _fitting(labels[site.keys], S)
         gold = (probe.sure_TS, probe.possible_TS) if (site.queries, site.keys) == ("target", "source") else (None, None)
         sites.append(SiteMap(name, queries, keys, weights_LHTS.numpy(), *gold, title=site.title))
-    return ProbeMaps(number, text, tuple(sites))
+    return ProbeMaps(number, " → ".join(texts), tuple(sites))
 
 
 def _fitting(labels: Sequence[str], size: int) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attncompare.data import cache as cache_module
+from attncompare.data import corpus as corpus_module
 from attncompare.data import encoding
 from attncompare.data.cache import cache_folder, cached_arrays, in_memory
 from attncompare.data.corpus import corpus
@@ -24,25 +25,38 @@ TOKENIZERS = {
 }
 
 
-@pytest.mark.parametrize("kind", TOKENIZERS)
-@given(document=st.text("ab 1\n\t,.é二\x1c\x85\u2028", max_size=60), piece=st.integers(1, 9))
-def test_a_long_document_in_pieces_has_the_same_tokens(kind, document, piece):
-    tokenizer = TOKENIZERS[kind]
+def pieces_of(documents, piece=2**15, longest=2**16):
+    """Return the pieces of documents that are read some bytes at a time."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(encoding, "_PIECE", piece)
+        for name, value in {"_PIECE": piece, "_LONGEST_PIECE": longest, "_BATCH_BYTES": 5}.items():
+            patched.setattr(corpus_module, name, value)
+        return list(corpus({"train": {"text": documents}}, stream=True).pieces("train", "text"))
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+@given(document=st.text("ab 1\n\t,.é二。\x1c\x85\u2028", max_size=60), piece=st.integers(1, 9))
+def test_a_long_document_in_pieces_has_the_same_tokens(kind, document, piece):
+    tokenizer, parts = TOKENIZERS[kind], pieces_of([document, "ab"], piece)
+    with pytest.MonkeyPatch.context() as patched:
         patched.setattr(cache_module, "_PORTION", 7)
-        found = in_memory(encode_stream([(document,), ("ab",)], tokenizer))
-        parts = [text for text, _ in encoding.pieces([document])]
-    assert "".join(parts) == document
+        found = in_memory(encode_stream(parts, tokenizer))
+    assert "".join(text for text, _ in parts) == document + "ab"
     whole = [tokenizer.encode(text).ids for text in (document, "ab")]
     assert found["ids"].tolist() == [BOS, *whole[0], EOS, *whole[1], EOS]
     assert found["ends"].tolist() == [len(whole[0]) + 2, len(whole[0]) + len(whole[1]) + 3]
     assert found["bytes"].sum() == len(document.encode()) + 2
 
 
-def test_a_document_is_really_cut(monkeypatch):
-    monkeypatch.setattr(encoding, "_PIECE", 10)
-    assert [len(text) for text, _ in encoding.pieces(["word " * 10])] == [14, 10, 10, 10, 6]
+def test_a_document_is_really_cut():
+    assert [len(text) for text, _ in pieces_of(["word " * 10], piece=10)] == [14, 10, 10, 10, 6]
+
+
+@given(st.text("ab é二。", max_size=60), st.integers(1, 9), st.integers(1, 9))
+def test_no_piece_is_long_even_where_no_place_is_fit_to_cut(document, piece, more):
+    texts = pieces_of([document], piece, piece + more)
+    assert "".join(text for text, _ in texts) == document
+    assert max(len(text) for text, _ in texts) <= piece + more
+    assert [last for _, last in texts] == [False] * (len(texts) - 1) + [True]
 
 
 @given(st.lists(st.text("ab ", max_size=12), max_size=20), st.integers(1, 30))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import text
+
 PROGRAM = Path(__file__).with_name("memory_of_pairs.py")
 CHANGES = {"by name": (), "by fraction": ('splits={"val":null}', "val_fraction=0.01")}
 
@@ -26,3 +28,14 @@ def test_many_pairs_take_little_memory(tmp_path, count, changes):
     assert max(took["fingerprint"], took["overlap"]) < 25
     if "encoding" in took:
         assert took["encoding"] + took["batches"] < (300 if long else 150)
+
+
+@pytest.mark.parametrize("kind", ["bpe", pytest.param("character", marks=pytest.mark.long)])
+@pytest.mark.parametrize("ends", ["\n", " "], ids=["lines", "one line"])
+def test_a_large_text_takes_little_memory(tmp_path, kind, ends):
+    took = {}
+    for size in (10_000, 20_000_000):
+        text.write_text(tmp_path / "text.txt", size, ends)
+        took[size] = text.measured(tmp_path / "text.txt", kind)["bytes"]
+    print(took)
+    assert took[20_000_000] - took[10_000] < 300e6  # of which 100 MB do not grow with the text

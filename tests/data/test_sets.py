@@ -46,11 +46,11 @@ def row_set(texts, spans, max_length, cut):
 
 
 def stream_set(documents, max_length):
-    return StreamSet(in_memory(encode_stream(zip(documents), BPE)), max_length)
+    return StreamSet(in_memory(encode_stream([(text, True) for text in documents], BPE)), max_length)
 
 
 def stream_of(letters, stride):
-    return StreamSet(in_memory(encode_stream([("".join(DOCUMENTS)[:letters],)], LETTERS)), LENGTH, stride)
+    return StreamSet(in_memory(encode_stream([("".join(DOCUMENTS)[:letters], True)], LETTERS)), LENGTH, stride)
 
 
 def test_pairs_are_framed_and_padded():

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attncompare.data import tokenizer as tokenizer_module
 from attncompare.data.dataset import TokenizerConfig
 from attncompare.data.tokenizer import BOS, EOS, PAD, UNK, Lattice, Tokenizer, overlaps, token_bytes, train_unigram
 from attncompare.errors import Refused
@@ -123,6 +124,23 @@ def test_pieces_carry_the_space_before_them_also_where_a_text_is_cut_by_spaces(k
     assert "".join(labels) == texts[0].replace(" ", "▁")
     assert {"▁,", "▁."} <= set(labels)
     assert all("▁" not in label[1:] for label in labels)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_words_that_are_counted_segment_by_segment_give_the_same_vocabulary(kind, monkeypatch):
+    whole = train(kind).to_text()
+    monkeypatch.setattr(tokenizer_module, "_SEGMENT", 20)
+    monkeypatch.setattr(tokenizer_module, "_REPEATED", 3)
+    assert train(kind).to_text() == whole
+
+
+def test_where_different_words_take_too_much_memory_the_rarest_are_forgotten(monkeypatch):
+    monkeypatch.setattr(tokenizer_module, "_SEGMENT", 1)
+    monkeypatch.setattr(tokenizer_module, "_MOST_LETTERS", 40)
+    texts = [*["often"] * 9, *(f"once{chr(97 + number)}" for number in range(26)), *["often"] * 9]
+    tokenizer = train("word", texts)
+    assert tokenizer.labels([4]) == ["often"]
+    assert tokenizer.vocab_size < 14
 
 
 UNIGRAM_IN_A_PROCESS = """

@@ -1,5 +1,6 @@
 """The commands translate, generate and evaluate: what they print, where, and what they refuse in one line."""
 
+import gzip
 import json
 import os
 import shutil
@@ -108,6 +109,7 @@ def test_another_stride_scores_every_character_once_with_more_before_it(cli, win
     [
         (b"fine\n" * 600 + b"b\xffd\n", ["in.txt, line 601", "UTF-8", "0xff"]),
         (b"a\0b\n", ["in.txt, line 1", "NUL"]),
+        (b"a\nb\rc\n", ["in.txt, line 2", "carriage return"]),
         (b"a" * (2**20 + 1), ["in.txt, line 1", "1048576 bytes"]),
         (None, ["in.txt", "No such file"]),
     ],
@@ -117,6 +119,15 @@ def test_a_file_that_is_no_text_is_refused_before_any_line_is_translated(refused
         Path("in.txt").write_bytes(content)
     line = refused("translate", translator_run.path, "in.txt")
     assert all(word in line for word in words)
+
+
+def test_a_packed_file_is_translated_as_the_same_file_unpacked(cli, refused, translator_run):
+    Path("in.txt").write_text("abc\nhello\n")
+    Path("in.txt.gz").write_bytes(gzip.compress(Path("in.txt").read_bytes()))
+    plain, packed = (cli("translate", translator_run.path, name, "--beam", 1) for name in ("in.txt", "in.txt.gz"))
+    assert plain == packed and plain[0] == 0 and plain[1].count("\n") == 2
+    Path("half.gz").write_bytes(Path("in.txt.gz").read_bytes()[:-10])
+    assert "not a whole gzip file" in refused("translate", translator_run.path, "half.gz")
 
 
 def test_standard_input_that_is_no_text(cli, typed, translator_run):

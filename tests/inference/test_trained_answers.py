@@ -102,6 +102,13 @@ def test_attention_shows_the_default_beam_and_what_a_text_reads(translator, writ
         writer.attention("k01", beam=3)
 
 
+def test_attention_shows_words_that_the_vocabulary_lacks_as_they_were_written(writer):
+    maps = writer.attention("k01 zebra v02")
+    (site,) = maps.sites
+    assert maps.text == "k01 zebra v02"
+    assert site.keys == ("<bos>", "<unk>k01", "<unk>▁zebra", "▁v02")  # in the data a space stands before each
+
+
 def test_a_text_follows_from_its_seed(writer):
     texts = [writer.generate("k01", tokens=9, seed=seed, samples=3) for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2]
