@@ -1,13 +1,14 @@
 """What the variants cost: estimates over runs, which are cheapest beyond the noise, and what makes costs incomparable."""
 
 from collections.abc import Callable, Mapping
+from statistics import fmean, stdev
 
 import numpy as np
 
 from attncompare.compare.groups import Comparison, Variant
-from attncompare.compare.statistics import Estimate, estimate, welch_interval
+from attncompare.compare.statistics import Estimate, t_interval, welch_interval
 from attncompare.record import Run
-from attncompare.text import COSTS
+from attncompare.text import COSTS, Cost
 
 # What measured costs depend on beside the model, as environment.json and the config say it.
 _MACHINE: dict[str, Callable[[Run], object]] = {
@@ -33,17 +34,26 @@ def cost_figures(comparison: Comparison, variant: Variant, name: str) -> list[fl
 def cost_estimates(comparison: Comparison) -> dict[tuple[str, str], Estimate]:
     """Return by variant's label and cost the mean over runs with its interval; nothing where a run lacks the figure."""
     return {
-        (variant.label, name): estimate(figures)
+        (variant.label, name): _estimate(figures, cost)
         for variant in comparison.variants
-        for name in COSTS
+        for name, cost in COSTS.items()
         if (figures := cost_figures(comparison, variant, name))
     }
 
 
-def apart(first: list[float], second: list[float], exact: bool) -> bool:
-    """Return whether two costs differ beyond the noise: exact ones at all, measured ones by Welch's 95 % interval."""
-    if exact:
-        return sum(first) / len(first) != sum(second) / len(second)
+def _estimate(figures: list[float], cost: Cost) -> Estimate:
+    """Return the mean with Student's interval: other work on the machine leaves outliers that no bootstrap bears."""
+    mean, n = fmean(figures), len(figures)
+    if n == 1 or cost.exact:
+        return Estimate(mean, None, None, n)
+    sd = stdev(figures)
+    return Estimate(mean, sd, t_interval(mean, sd, n).within(0.0, None), n)
+
+
+def apart(first: list[float], second: list[float], cost: Cost) -> bool:
+    """Return whether two costs differ: exact ones in the digits shown, measured ones by Welch's 95 % interval."""
+    if cost.exact:
+        return cost.format(fmean(first)) != cost.format(fmean(second))
     if min(len(first), len(second)) < 2:
         return False  # one measurement does not tell its noise
     interval = welch_interval(np.array(first), np.array(second))
@@ -61,8 +71,8 @@ def cheapest(comparison: Comparison) -> dict[str, set[str]]:
         figures = {one.label: own for one in comparison.ranked if (own := cost_figures(comparison, one, name))}
         if len(figures) > 1 and (cost.exact or not noted):
             sign = -1 if cost.higher_is_better else 1
-            best = min(figures, key=lambda label: sign * sum(figures[label]) / len(figures[label]))
-            near = {label for label, own in figures.items() if not apart(own, figures[best], cost.exact)}
+            best = min(figures, key=lambda label: sign * fmean(figures[label]))
+            near = {label for label, own in figures.items() if not apart(own, figures[best], cost)}
             found[name] = near if len(near) < len(figures) else set()
     return found
 

@@ -153,7 +153,7 @@ class Comparison:
             spreads = [robust_sd(list(own.values())) for own in figures.values() if len(own) > 1]
             noise = median(spreads) if spreads else 0.0
             for label, own in figures.items():
-                found[label] |= collapsed(own, 0.0 if math.isnan(noise) else noise, metric.higher_is_better)
+                found[label] |= collapsed(own, noise, metric.higher_is_better)
         return {label: tuple(sorted(seeds)) for label, seeds in found.items() if seeds}
 
     @property

@@ -39,11 +39,18 @@ Column = Any  # a metric or a cost: what both declare
 
 @dataclass(frozen=True)
 class Row:
-    """One variant: by column the mean over its seeds, and their spread; none where a run lacks the figure."""
+    """One variant: by column the mean over its seeds but the collapsed ones, and their spread; none where a run lacks it."""
 
     variant: Variant
     values: dict[str, float | None]
     estimates: dict[str, Estimate]
+    collapsed: tuple[int, ...] = ()
+
+    @property
+    def count(self) -> str:
+        """How many seeds its means are of, and of how many: "6", or "5/6" where one collapsed."""
+        own, kept = self.variant.all_seeds, len(self.variant.all_seeds) - len(self.collapsed)
+        return f"{kept}/{len(own)}" if self.collapsed else str(kept)
 
     @property
     def heads(self) -> int:
@@ -99,6 +106,7 @@ def result_table(comparison: Comparison) -> ResultTable:
             variant,
             {name: own[variant.label, name].mean if (variant.label, name) in own else None for name in columns},
             {name: own[variant.label, name] for name in columns if (variant.label, name) in own},
+            comparison.collapsed.get(variant.label, ()),
         )
         for variant in comparison.variants
     )
@@ -193,7 +201,7 @@ def _drawn(table: ResultTable, counts: Sequence[str], names: Sequence[str], room
     for heading in [*counts, *(table.columns[name].short for name in names)]:
         drawn.add_column(heading, justify="right", no_wrap=True)
     for row in table.rows:
-        counted = {"n": len(row.variant.runs), "heads": row.heads}
+        counted = {"n": row.count, "heads": row.heads}
         cells = [_cell(table, row, name, room) for name in names]
         style = "" if row.ranked else "dim"
         drawn.add_row(*map(Text, (row.variant.title, *(str(counted[one]) for one in counts))), *cells, style=style)

@@ -77,7 +77,9 @@ def estimates(comparison: Comparison) -> dict[tuple[str, str], Estimate]:
             figures = comparison.figures(variant, name)
             kept = [figure for seed, figure in figures.items() if seed not in lost]
             if figures:
-                found[variant.label, name] = estimate(kept or list(figures.values()))
+                own = estimate(kept or list(figures.values()))
+                interval = own.interval and own.interval.within(*comparison.metrics[name].bounds)
+                found[variant.label, name] = replace(own, interval=interval)
     return found
 
 
@@ -147,7 +149,9 @@ def _computed(comparison: Comparison) -> tuple[tuple[Verdict, ...], tuple[str, .
     verdicts = []
     for place, (first, second, metric, bare) in enumerate(pairs):
         found, same_model = differences.get(place, bare), place not in differences
-        margin = comparison.options.margin_of(metric)
+        margin, (least, most) = comparison.options.margin_of(metric), metric.bounds
+        if found.interval and least is not None and most is not None:
+            found = replace(found, interval=found.interval.within(least - most, most - least))
         verdict = Verdict(
             first,
             second,
@@ -258,7 +262,7 @@ def _collapse_note(variant: Variant, seeds: Sequence[int]) -> str:
     told = (
         f"{named_seeds(seeds)} of {variant.label} {'diverged' if set(seeds) <= set(variant.diverged) else 'collapsed'}"
     )
-    share = f"{lost} of {n}, with a rate between {rate.low:.0%} and {rate.high:.0%}"
+    share = f"{lost} of {n}, with a rate between {100 * rate.low:.0f} and {100 * rate.high:.0f} %"
     return f"{told} ({share}): its row is the mean of the others, and its verdicts are by ranks of all"
 
 
@@ -292,7 +296,7 @@ def how_tested(comparison: Comparison, found: Sequence[Verdict]) -> str:
     level, words = family[0].level, []
     if intervals := [one.interval for one in family if one.interval]:
         at_once = "" if len(family) == 1 else f", for {count} at once"
-        words.append(f"Intervals: {min(one.level for one in intervals):.0%}, over seeds{at_once}")
+        words.append(f"Intervals: {100 * min(one.level for one in intervals):.0f} %, over seeds{at_once}")
     p = f"p: exact test over seeds, corrected for {count}{_least(family)}"
     looks = len(comparison.looks) + 1
     look = "" if looks == 1 else f" at look {looks} at this sweep, with other seeds than before"

@@ -93,7 +93,7 @@ class Metric(torchmetrics.Metric):
     @classmethod
     def format(cls, value: float | None) -> str:
         """Write ``value`` for people, without the unit; an absent one is a dash."""
-        return "–" if value is None else f"{value * cls.scale():.{cls.digits}f}"
+        return "–" if value is None else f"{round(value * cls.scale(), cls.digits) + 0.0:.{cls.digits}f}"  # no -0.00
 
     @classmethod
     def describe(cls) -> str:

@@ -161,7 +161,7 @@ def test_a_variant_with_a_diverged_seed_never_wins_by_its_other_seeds(make_run, 
         assert verdict.better is None and verdict.difference.ranks and verdict.difference.n == 8
         assert "not decided in BLEU (additive ahead by ranks, 8 seeds" in verdict.sentence
     note = verdict_notes(comparison)[0]
-    assert note.startswith("seed 7 of additive diverged (1 of 8, with a rate between 0% and 53%): its row is the mean")
+    assert note.startswith("seed 7 of additive diverged (1 of 8, with a rate between 0 and 53 %): its row is the mean")
     assert "By ranks" in how_tested(comparison, found)
     table = result_table(comparison)
     assert [row.variant.label for row in table.rows if table.is_best(row, "bleu")] == ["scaled"]

@@ -267,8 +267,7 @@ def _better(comparison: Comparison, rows: Sequence[Row], name: str) -> Better:
         figures, cost = [cost_figures(comparison, row.variant, name) for row in rows], COSTS[name]
         sign = 1 if cost.higher_is_better else -1
         return [
-            [apart(one, other, cost.exact) and sign * (fmean(one) - fmean(other)) > 0 for other in figures]
-            for one in figures
+            [apart(one, other, cost) and sign * (fmean(one) - fmean(other)) > 0 for other in figures] for one in figures
         ]
     won = {
         (one.better.label, (one.second if one.better is one.first else one.first).label)

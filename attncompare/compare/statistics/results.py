@@ -1,7 +1,8 @@
 """What the statistics give: plain values from which table, sentences and page are written."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -41,6 +42,14 @@ class Interval:
     high: float
     level: float = LEVEL
     method: str = "t"
+
+    def within(self, least: float | None, most: float | None) -> "Interval":
+        """Return the interval without what is below ``least`` or above ``most``, which cannot be."""
+        low, high = (
+            min(max(end, -math.inf if least is None else least), math.inf if most is None else most)
+            for end in (self.low, self.high)
+        )
+        return replace(self, low=low, high=high)
 
 
 @dataclass(frozen=True)

@@ -66,9 +66,12 @@ def rate_interval(count: int, n: int) -> Interval:
 
 
 def robust_sd(values: Sequence[float]) -> float:
-    """Return 1.4826 times the median distance from the median, which one far value does not change (Hampel 1974)."""
-    figures = np.array(values, dtype=np.float64)
-    return 1.4826 * float(np.median(np.abs(figures - np.median(figures))))
+    """Return 1.4826 times the median distance from the median, which one far value does not change (Hampel 1974).
+
+    Values that are not finite do not count; 0 where there are none.
+    """
+    figures = np.array([value for value in values if abs(value) < _LARGEST], dtype=np.float64)
+    return 1.4826 * float(np.median(np.abs(figures - np.median(figures)))) if len(figures) else 0.0
 
 
 def collapsed(figures: Mapping[int, float], noise: float, higher_is_better: bool) -> set[int]:
