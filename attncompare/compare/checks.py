@@ -154,6 +154,8 @@ def check_equal_footing(
     why = [f"with different {' and '.join(what)} their losses are not comparable"] if what else []
     if told and not force:
         how = "--force compares them all the same"
+        if list(found) == ["order_seed"]:
+            how = "--vary seed,order_seed compares them"
         of_text = {name: metric.title for name, metric in metrics.items() if not metric.per_token}
         if of_text and len(tokens) == len(found):
             titles, names = ", ".join(of_text.values()), " or ".join(of_text)

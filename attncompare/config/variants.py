@@ -71,13 +71,19 @@ def variant_in_file_names(attention: AttentionConfig) -> str:
 def _as_named(name: str) -> dict[str, Any] | None:
     """Return the section that ``attention=name`` composes, None where that is none."""
     from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.initialize import get_gh_backup, restore_gh_from_backup
     from omegaconf import OmegaConf
 
+    running = get_gh_backup()  # the command's own composing, where it goes on meanwhile
+    GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(CONF_DIR), version_base="1.3"):  # what Hydra is doing meanwhile is kept
+        with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
             values = OmegaConf.to_container(compose(overrides=[f"+attention='{name}'"]).attention, resolve=True)
         return AttentionConfig.model_validate(values).model_dump(mode="json")
     except HYDRA_ERRORS:  # no yaml has that name
         return None
     except (ValidationError, Refused):  # it is that of another version, or of a package that is gone
         return None
+    finally:
+        restore_gh_from_backup(running)

@@ -240,7 +240,7 @@ def test_seeds_may_vary_the_order_of_the_data_too(seeds_of):
         for seed, figure in around(middle, range(1, 7)).items()
         for run in seeds_of(name, {seed: figure}, f"order_seed={seed}", folder=str(seed))
     ]
-    with pytest.raises(Refused, match="order_seed"):
+    with pytest.raises(Refused, match="--vary seed,order_seed compares them"):
         judged(runs)
     varied = Options(metric="bleu", vary=("seed", "order_seed"))
     comparison, (verdict,) = judged(runs, varied)

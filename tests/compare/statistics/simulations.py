@@ -99,15 +99,34 @@ def power_beside(times, n, far, **options):
     return (step_down_p(differences, metrics) <= FIRST)[:, :2].mean(0)
 
 
-def growing_errors(times, variants, metrics, looks, seed=0):
-    """Return in how many families of equal variants one difference is decided at one of ``looks``, numbers of seeds."""
+def growing_errors(times, variants, metrics, looks, fixed=None, seed=0):
+    """Return in how many families of equal variants one difference is decided at one of ``looks``, numbers of seeds.
+
+    ``fixed``: the level of every look, instead of what is left.
+    """
     differences, names, _ = families(times, max(looks), [0] * variants, metrics=metrics, seed=seed)
     erred, before = np.zeros(times, bool), []
     for n in looks:
-        level = level_after(before)
+        level = fixed or level_after(before)
         erred |= (step_down_p(differences[:, :n], names, sign_choices(n, 2**10)) <= level).any(1)
         before.append(int(level * 2 ** (n - 1)) / 2 ** (n - 1))
     return erred.mean()
+
+
+def tuning_errors(times, n, values, noise=0.7, seed=0):
+    """Return how often two equal variants are told apart of which the first had ``values`` to pick from, the second one.
+
+    Values are equally good; each is tried with all ``n`` seeds, and the one with the best mean on val is tested. Val and test
+    of a run share a part of ``noise``.
+    """
+    random = np.random.default_rng(seed)
+    runs_XVN = random.standard_normal((times, values, n)) * noise
+    val_XVN, test_XVN = (
+        runs_XVN + np.sqrt(1 - noise**2) * random.standard_normal((times, values, n)) for _ in range(2)
+    )
+    picked_X = val_XVN.mean(2).argmax(1)
+    tested_XN = np.take_along_axis(test_XVN, picked_X[:, None, None], axis=1)[:, 0]
+    return (sign_flip_p(tested_XN - random.standard_normal((times, n))) <= FIRST).mean()
 
 
 def pairs_of(figures_NKM):

@@ -25,6 +25,7 @@ from simulations import (
     power_beside,
     sentence_rejections,
     skewed,
+    tuning_errors,
     unpaired_rejections,
 )
 
@@ -203,6 +204,18 @@ def test_the_seeds_asked_for_decide_in_four_of_five_cases(n, means, metrics):
         f"{n} seeds, means {means} x {metrics}: seeds asked for, decided", *advised_power(60, n, means, metrics)
     )
     assert 0.7 <= found <= 0.9
+
+
+@pytest.mark.long
+def test_what_goes_wrong_without_care():
+    """What the level of later looks and the note on grids are for."""
+    for variants, metrics in ((2, 1), (3, 3)):
+        rate = growing_errors(2000, variants, metrics, range(6, 17), fixed=0.05)
+        said(f"{variants} x {metrics}: one seed more until 16, each time at 5 %", rate)
+        assert rate > 0.08
+    for values in (3, 10):
+        said(f"the best of {values} values against one value, 8 seeds", tuning_errors(MANY, 8, values))
+    assert tuning_errors(2000, 8, 10) > 0.06
 
 
 @pytest.mark.long
