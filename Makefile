@@ -41,7 +41,7 @@ test-long: $(VENV)/extras
 	$(BIN)/python -m pytest -m long
 
 # Speed beside peers, as docs/performance.md has it; BENCHMARKS="train decode" chooses. An hour or so; BENCH="--quick" shows that it works.
-BENCHMARKS ?= attention train overhead decode startup kernels
+BENCHMARKS ?= attention train overhead decode startup kernels waiting
 bench: $(VENV)/benchmarks
 	@set -e; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name $(BENCH); done
 

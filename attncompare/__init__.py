@@ -11,6 +11,8 @@ decoding; tasks; record; maps; wandb_logging; training; compare; sweep; reproduc
 """
 
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +30,13 @@ _HOMES = {
     "TranslatedText": "attncompare.inference.trained",
     "load": "attncompare.inference.trained",
 }
+
+# OpenMP reads these when torch is imported (docs/performance.md): by default its threads wait for work by spinning for
+# milliseconds, on cores that others want. They are of the OpenMP that comes with torch: GNU's on Linux, Intel's or LLVM's
+# elsewhere. Whatever the user has set of OpenMP's waiting stands.
+WAITING = {"GOMP_SPINCOUNT": "2000", "KMP_BLOCKTIME": "0"}
+if "torch" not in sys.modules and not {"OMP_WAIT_POLICY", *WAITING} & os.environ.keys():
+    os.environ.update(WAITING)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,8 @@
 
 import ast
 import hashlib
+import json
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +16,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+import attncompare
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -162,3 +166,19 @@ def test_pip_takes_only_files_whose_hash_stands_in_the_constraints(wheel, pin, s
         assert done.returncode == 1
         assert said in done.stderr
         assert not site.exists()
+
+
+@pytest.mark.parametrize(
+    ("own", "before", "wanted"),
+    [
+        ({}, "", attncompare.WAITING),
+        ({}, "sys.modules['torch'] = None; ", {}),  # imported already, it has read what there was
+        *(({name: "7"}, "", {name: "7"}) for name in ("OMP_WAIT_POLICY", *attncompare.WAITING)),
+    ],
+)
+def test_how_threads_wait_is_set_before_torch_unless_the_user_has_set_it(own, before, wanted):
+    names = ("OMP_WAIT_POLICY", *attncompare.WAITING)
+    variables = {name: value for name, value in os.environ.items() if name not in names} | own
+    script = f"import json, os, sys; {before}import attncompare; print(json.dumps(dict(os.environ)))"
+    done = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True, check=True)
+    assert {name: value for name, value in json.loads(done.stdout).items() if name in names} == wanted

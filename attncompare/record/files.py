@@ -25,6 +25,8 @@ from attncompare.errors import Refused
 
 MEBIBYTE = 2**20
 LIMIT = 256 * MEBIBYTE  # bytes of a record's file, unless its kind is known to be larger or smaller
+# Flags of os.open: links are not followed, pipes not waited for, bytes left as they are; those that the system has.
+AS_IT_IS = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 _MOST_LOOKED_AT = 1_000_000  # files and folders: some ten thousand runs
 WEIGHTS_LIMIT = 8192 * MEBIBYTE  # bytes of a file of weights: two thousand million parameters
 
@@ -93,7 +95,9 @@ def append_line(path: Path, line: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Make sure that a file's content, or a folder's list of names, outlives a loss of power."""
+    """Make sure that a file's content, or a folder's list of names, outlives a loss of power; Windows offers no such thing."""
+    if os.name == "nt":
+        return
     with _naming(path):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -127,8 +131,7 @@ def read_inside(folder: Path, name: str, limit: int = LIMIT) -> bytes:
         for above in (path, *path.parents[: len(PurePosixPath(name).parts) - 1]):
             if above.is_symlink():
                 raise Refused(f"{path}: '{above.name}' is a symbolic link; a record is read only within its own folder")
-        # Without O_NONBLOCK a pipe would wait for somebody to write.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | AS_IT_IS), "rb") as file:
             facts = os.fstat(file.fileno())
             if not stat.S_ISREG(facts.st_mode):
                 raise Refused(f"{path}: no plain file")

@@ -1,6 +1,5 @@
 """``run.log``: the messages of a run, and the lock on that file that says whether a process is training the run."""
 
-import fcntl
 import logging
 import os
 import sys
@@ -9,9 +8,18 @@ from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import IO
 
+from filelock import FileLock, Timeout
+
 from attncompare.errors import Refused
+from attncompare.record.files import AS_IT_IS
+
+try:
+    import fcntl
+except ImportError:  # Windows, where nobody could read a log that is locked
+    fcntl = None  # type: ignore[assignment]
 
 LOG_FILE = "run.log"
+_LOCK_FILE = ".run.lock"  # without fcntl
 _TRIES, _PAUSE = 10, 0.1  # a process that asks whether the run is alive holds the lock for a moment
 # Lightning's messages about devices and products are left out.
 _LEVELS = {"attncompare": logging.INFO} | dict.fromkeys(
@@ -26,6 +34,15 @@ class RunLock:
     """
 
     def __init__(self, folder: Path) -> None:
+        busy = Refused(f"{folder}: another process is training this run; wait until it has ended")
+        if fcntl is None:
+            lock = FileLock(folder / _LOCK_FILE)
+            try:
+                lock.acquire(timeout=_TRIES * _PAUSE)
+            except Timeout:
+                raise busy from None
+            self.release = lock.release
+            return
         try:
             self._file = _opened(folder, "ab")
         except OSError as error:
@@ -37,7 +54,7 @@ class RunLock:
                 time.sleep(_PAUSE)
         except OSError as error:
             raise Refused(f"{folder}: its file system has no locks ({error.strerror}); give another folder") from None
-        raise Refused(f"{folder}: another process is training this run; wait until it has ended")
+        raise busy
 
     def release(self) -> None:
         """Let other processes have it."""
@@ -47,16 +64,21 @@ class RunLock:
 def is_locked(folder: Path) -> bool:
     """Return whether a process is training the run in ``folder``."""
     try:
+        if fcntl is None:
+            if (folder / _LOCK_FILE).exists():
+                FileLock(folder / _LOCK_FILE).acquire(timeout=0).lock.release()
+            return False
         with _opened(folder, "rb") as file:
             return not _lock(file, fcntl.LOCK_SH)
+    except Timeout:
+        return True
     except OSError:  # without a log nobody writes it; without locks in the file system nobody can hold one
         return False
 
 
 def _opened(folder: Path, mode: str) -> IO[bytes]:
     """Open the log without following a link and without waiting for the other end of a pipe."""
-    flags = os.O_NOFOLLOW | os.O_NONBLOCK
-    return open(folder / LOG_FILE, mode, opener=lambda path, own: os.open(path, own | flags, 0o644))
+    return open(folder / LOG_FILE, mode, opener=lambda path, own: os.open(path, own | AS_IT_IS, 0o644))
 
 
 def _lock(file: IO[bytes], kind: int) -> bool:

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
-from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -256,6 +255,10 @@ def _death(exit_code: int | None) -> str:
 
 def _processes() -> Any:
     """Return the source of processes; Ctrl-C is meant for the runs, not for it."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        raise Refused("-m: this system cannot fork the processes of a sweep; train the runs one by one, or use WSL")
+    from multiprocessing import forkserver, resource_tracker
+
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["attncompare.training.run"])
     resource_tracker.ensure_running()  # here, because it would lift the block below

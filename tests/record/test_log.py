@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from attncompare.errors import Refused
-from attncompare.record import RunLock, is_locked
+from attncompare.record import RunLock, is_locked, log
 
 HOLD = """
 import sys, pathlib
@@ -55,3 +55,14 @@ def test_the_log_is_not_followed_out_of_the_folder(tmp_path):
     with pytest.raises(Refused, match="cannot be trained there"):
         RunLock(tmp_path / "run")
     assert not (tmp_path / "outside").exists()
+
+
+def test_without_flock_the_lock_is_a_file_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(log, "fcntl", None)
+    assert not is_locked(tmp_path) and list(tmp_path.iterdir()) == []
+    lock = RunLock(tmp_path)
+    assert is_locked(tmp_path)
+    with pytest.raises(Refused, match="another process is training this run"):
+        RunLock(tmp_path)
+    lock.release()
+    assert not is_locked(tmp_path)

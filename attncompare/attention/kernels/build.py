@@ -82,8 +82,11 @@ def private_folder(name: str) -> Path:
     """Return a folder for what this package has compiled. As that is executed, nobody else may write there.
 
     Raises:
-        OSError: if others could write there or put another folder in its place, or there is no home folder.
+        OSError: if others could write there or put another folder in its place, there is no home folder, or the system
+            (Windows) does not tell.
     """
+    if not hasattr(os, "getuid"):
+        raise OSError("no folder for compiled code: this system does not say who may write where")
     home = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("HOME") and os.path.expanduser("~/.cache"))  # noqa: PTH111
     if not home:
         raise OSError("no folder for compiled code: neither HOME nor XDG_CACHE_HOME is set")
