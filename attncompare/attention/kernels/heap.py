@@ -15,10 +15,3 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_TRIM, _LARGE)
         mallopt(_MMAP, _LARGE)
-
-
-def give_back_freed_memory() -> None:
-    """Give what is kept back to the system, so that what is in use next is seen as growth."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
