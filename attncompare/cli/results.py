@@ -94,4 +94,6 @@ def _wandb_report(parsed: argparse.Namespace) -> None:
     sentences = [verdict.sentence for comparison in comparisons for verdict in verdicts(comparison)]
     again = [shlex.join(["attncompare", "compare", *map(str, parsed.runs)])]
     again.append(shlex.join(["attncompare", "reproduce", str(gathered.runs[0].path)]))
-    build(gathered.runs, sentences, again, offline=parsed.offline)
+    variants = [variant for comparison in comparisons for variant in comparison.variants]
+    colors = {run.path: variant.color for variant in variants for run in variant.runs}
+    build(gathered.runs, sentences, again, colors=colors, offline=parsed.offline)

@@ -12,6 +12,7 @@ from torch import Tensor
 from attncompare.data.tokenizer import PAD
 
 _BLOCK = 50  # batches that are sorted by length together
+_MOST_SEARCHED = 1000  # batches, in some tenths of a second
 
 
 class PairBatch(NamedTuple):
@@ -208,6 +209,13 @@ class BatchLoader:
                 batch = self._rows[self._plan(self._epoch)[number]]
             self._given += 1
             yield part(batch, place * self._world + self._rank, self._parts * self._world)
+
+    def largest(self) -> Any:
+        """Return the batch, or part of one, with the most tokens among the first thousand of the first epoch, for this rank."""
+        plan = self._plan(0)
+        batches = (self._rows[plan[number]] for number in range(min(self._batches, _MOST_SEARCHED)))
+        parts = (part(batch, self._rank, self._parts * self._world) for batch in batches)
+        return max(parts, key=lambda one: sum(value.numel() for value in one if isinstance(value, Tensor)))
 
     def state_dict(self) -> dict[str, int]:
         """Return the epoch, and how many parts of its batches were given."""

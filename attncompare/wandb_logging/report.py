@@ -6,9 +6,12 @@ What both show is a :class:`Plan` first: printed where there is no login or no n
 import contextlib
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from attncompare.config.plain_values import flatten
+from attncompare.config.variants import changed_settings
 from attncompare.errors import Refused, RunFailed
 from attncompare.maps.maps import maps_from
 from attncompare.record import Run
@@ -41,8 +44,19 @@ class Section(NamedTuple):
     panels: tuple[Panel, ...]
 
 
+class Painted(NamedTuple):
+    """The color of a run (``#rrggbb``), that of its variant, and the values by which W&B groups it."""
+
+    run_id: str
+    values: tuple[str, ...]
+    color: str
+
+
 class Plan(NamedTuple):
-    """A workspace and a report of one name; the runs are those of ``group``, or where it is None those of ``run_ids``."""
+    """A workspace and a report of one name; the runs are those of ``group``, or where it is None those of ``run_ids``.
+
+    They are grouped by the keys ``grouping`` of their configs.
+    """
 
     name: str
     project: str
@@ -52,19 +66,29 @@ class Plan(NamedTuple):
     sentences: tuple[str, ...]
     sections: tuple[Section, ...]
     commands: tuple[str, ...]
+    grouping: tuple[str, ...] = (VARIANT,)
+    painted: tuple[Painted, ...] = ()
 
 
-def build(runs: Sequence[Run], sentences: Sequence[str], commands: Sequence[str], *, offline: bool = False) -> None:
+def build(
+    runs: Sequence[Run],
+    sentences: Sequence[str],
+    commands: Sequence[str],
+    *,
+    colors: Mapping[Path, str] | None = None,
+    offline: bool = False,
+) -> None:
     """Create a workspace and a report in W&B for ``runs``, and print where they are.
 
-    Both show the verdicts (``sentences``) and the ``commands`` that give the same comparison again. Without a login or a
+    Both show the verdicts (``sentences``) and the ``commands`` that give the same comparison again, and each run in its
+    color of ``colors``, which has some of them by the run's path. Without a login or a
     network, or if ``offline`` says so, nothing is created and what would be is printed.
     Raises Refused if the library wandb-workspaces is missing where it is needed; RunFailed if W&B's server is there
     and does not take them.
     """
     import wandb
 
-    plan = plan_of(runs, sentences, commands)
+    plan = plan_of(runs, sentences, commands, colors or {})
     try:
         if offline:
             raise Refused("wandb-report --offline creates nothing")
@@ -74,7 +98,9 @@ def build(runs: Sequence[Run], sentences: Sequence[str], commands: Sequence[str]
             raise RunFailed("W&B gives no account: the login has none; set tracking.entity")
     except (Refused, RunFailed) as error:
         of = f"of {plan.group or ', '.join(plan.run_ids)} in {plan.entity or '<your account>'}/{plan.project}"
-        lines = [f"{error}. It would be a workspace and a report, {plan.name}, {of}, grouped by {VARIANT}:"]
+        lines = [
+            f"{error}. It would be a workspace and a report, {plan.name}, {of}, grouped by {', '.join(plan.grouping)}:"
+        ]
         lines += [f"  {one.name}: {', '.join(panel.title for panel in one.panels)}" for one in plan.sections]
         lines += ["with the verdicts:", *plan.sentences, "and how to repeat it:", *plan.commands]
         print("\n".join(map(printable, lines)))
@@ -91,13 +117,24 @@ def build(runs: Sequence[Run], sentences: Sequence[str], commands: Sequence[str]
         print("These runs are not in W&B yet; send them with: wandb sync RUN/wandb/offline-run-*")
 
 
-def plan_of(runs: Sequence[Run], sentences: Sequence[str], commands: Sequence[str]) -> Plan:
+def plan_of(
+    runs: Sequence[Run], sentences: Sequence[str], commands: Sequence[str], colors: Mapping[Path, str] | None = None
+) -> Plan:
     """Return what W&B is to show of ``runs``; the arguments are those of :func:`build`."""
     groups = {run.summary.get("group") for run in runs}
     group = groups.pop() if len(groups) == 1 else None
     if not (isinstance(group, str) and _PLAIN.fullmatch(group)):
         group = None
     comparison = Section("The comparison", JOB_TYPE, (Panel("media", "the report page", "report"),))
+    # What labels say besides the name: runs of one name can be different variants.
+    changed = dict.fromkeys(key for run in runs for key in changed_settings(run.config.attention) or {})
+    grouping = (VARIANT, *changed)
+    flats = {run.path: flatten(run.config.to_dict()) for run in runs}
+    painted = [
+        Painted(run.summary["wandb"]["id"], tuple(str(flats[run.path].get(key)) for key in grouping), colors[run.path])
+        for run in runs
+        if colors and run.path in colors
+    ]
     first_of_each_task = {run.config.task.name: run for run in reversed(runs)}
     return Plan(
         name=f"attncompare {group}" if group else f"attncompare, {len(runs)} runs",
@@ -108,6 +145,8 @@ def plan_of(runs: Sequence[Run], sentences: Sequence[str], commands: Sequence[st
         sentences=tuple(sentences[:_SENTENCES]),
         sections=(*(one for run in reversed(first_of_each_task.values()) for one in _sections(run)), comparison),
         commands=tuple(commands),
+        grouping=grouping,
+        painted=tuple(painted),
     )
 
 
@@ -149,7 +188,11 @@ def workspace(plan: Plan, entity: str) -> Any:
             ws.Section(name=one.name, panels=_panels(one), is_open=one is plan.sections[0]) for one in plan.sections
         ],
         settings=ws.WorkspaceSettings(x_axis=STEP, max_runs=100),
-        runset_settings=ws.RunsetSettings(filters=[_which(plan)], groupby=[expr.Config(VARIANT)]),
+        runset_settings=ws.RunsetSettings(
+            filters=[_which(plan)],
+            groupby=[expr.Config(key) for key in plan.grouping],
+            run_settings={one.run_id: ws.RunSettings(color=one.color) for one in plan.painted},
+        ),
     )
 
 
@@ -166,9 +209,18 @@ def report(plan: Plan, entity: str) -> Any:
         filters = [expr.Metric("JobType") == section.job_type]
         if of_runs or plan.group:  # the run of the comparison has the sweep's group, and no variant
             filters.insert(0, _which(plan))
-        groups = [f"config.{VARIANT}"] if of_runs else []
+        groups = [f"config.{key}" for key in plan.grouping] if of_runs else []
+        colors: dict[Any, str] = {one.run_id: one.color for one in plan.painted if of_runs}
+        for one in plan.painted if of_runs else ():
+            keys = [
+                wr.RunsetGroupKey(wr.Config(key), value) for key, value in zip(plan.grouping, one.values, strict=True)
+            ]
+            colors[wr.RunsetGroup(section.name, tuple(keys))] = one.color
         runset = wr.Runset(entity=entity, project=plan.project, name=section.name, filters=filters, groupby=groups)
-        blocks += [wr.H2(section.name), wr.PanelGrid(runsets=[runset], panels=_panels(section))]
+        blocks += [
+            wr.H2(section.name),
+            wr.PanelGrid(runsets=[runset], panels=_panels(section), custom_run_colors=colors),
+        ]
     blocks += [wr.H2("How to repeat it"), wr.CodeBlock(code="\n".join(plan.commands), language="markdown")]
     what = f"{len(plan.run_ids)} runs, compared by attncompare"
     place = {"project": plan.project, "entity": entity}

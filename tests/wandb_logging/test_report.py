@@ -26,7 +26,7 @@ PLAN = Plan("it", "p", None, "g", ("abcdefgh", "ijklmnop"), (HOSTILE,), SECTIONS
 def test_offline_it_says_where_which_runs_panels_verdicts_and_commands(finished_run, capsys):
     report.build([finished_run], ["a verdict"], ["attncompare compare runs"], offline=True)
     said = capsys.readouterr().out
-    sections = ("<your account>/attncompare", "Translation: on test", "test BLEU against parameters", "attention maps")
+    sections = ("<your account>/attncompare", "Translation: on test", "against parameters", "attention maps")
     for words in (finished_run.summary["wandb"]["id"], *sections, "verdicts", "a verdict", "attncompare compare runs"):
         assert words in said
 
@@ -103,6 +103,19 @@ def test_the_workspace_shows_the_runs_of_the_group_or_of_the_ids_by_variant(grou
     assert runs["grouping"] == [{"section": "config", "name": "attention.value.name"}]
     sections = spec["section"]["panelBankConfig"]["sections"]
     assert [(one["name"], len(one["panels"])) for one in sections] == [("One", 5), ("Two", 2)]
+
+
+@needs_library
+def test_variants_of_one_name_are_groups_of_their_own_each_in_its_color(finished_run, monkeypatch):
+    colors = {finished_run.path: "#0072b2"}
+    plan = plan_of([finished_run], [], [], colors)
+    assert plan.grouping == ("attention.name", "attention.heads")  # of two heads, where the yaml has four
+    assert [one[1:] for one in plan.painted] == [(("multihead", "2"), "#0072b2")]
+    with wandb_server(monkeypatch) as server:
+        report.build([finished_run], [], [], colors=colors)
+    for view in server.views:
+        sent = json.dumps(view)
+        assert "#0072b2" in sent and plan.painted[0].run_id in sent and "attention.value.heads" in sent
 
 
 @needs_library
