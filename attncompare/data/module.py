@@ -199,7 +199,7 @@ class DataModule(LightningDataModule):
                     matrix_TS[:-1, :-1] = tokens[: len(ids[1]) - 2, : len(ids[0]) - 1]  # the rows may have been cut
                     matrix_TS[-1, -1] = True
                     gold[kind] = matrix_TS
-            probes.append(Probe(*ids, *gold))
+            probes.append(Probe(*ids, gold[0], gold[1]))
         return probes
 
     def _set_of(self, corpus: Corpus, encoded: EncodedCorpus, split: str) -> SplitSet:

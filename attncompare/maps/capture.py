@@ -36,7 +36,7 @@ def probe_maps(task: Any, number: int, probe: Probe) -> ProbeMaps:
     if probe.source_ids is not None:
         sides = {"source": (task.source_tokenizer, probe.source_ids, probe.source_ids), **sides}
     labels: dict[str, list[str]] = {"source": []}
-    texts = []
+    texts: list[str] = []
     for side, (tokenizer, ids, shown) in sides.items():
         if probe.written and not texts:  # what the vocabulary lacks is not in its ids
             texts.append(probe.written)

@@ -197,7 +197,7 @@ class Task(LightningModule):
             hidden_ND, next_N = hidden_BTD[scored_BT], next_BT[scored_BT]
         return linear_cross_entropy(hidden_ND, self.model.output_weight, next_N, smoothing)
 
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return what one batch, or one part of it, adds to the gradient; NaN or infinity ends the run."""
         self.batch = batch
         loss = self.loss(batch)
@@ -209,7 +209,7 @@ class Task(LightningModule):
         parts = self.trainer.accumulate_grad_batches * self.trainer.world_size
         return loss if parts == 1 else loss * (batch.share * parts)
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Go on counting seconds."""
         if self._since is None:
             self._since = time.perf_counter()
@@ -276,7 +276,7 @@ class Task(LightningModule):
         """Begin new sums."""
         self.metrics.reset()
 
-    def validation_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Add a batch to the metrics of val; no random number is drawn."""
         self.batch = batch
         outputs = self._outputs(batch, "val")
@@ -293,7 +293,7 @@ class Task(LightningModule):
         """Begin new sums."""
         self.metrics.reset()
 
-    def test_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+    def test_step(self, batch: Any, batch_idx: int) -> None:
         """Add a batch to the metrics of test."""
         self.batch = batch
         self.metrics.update(**self._outputs(batch, "test"))
@@ -323,9 +323,9 @@ class Task(LightningModule):
 
     def configure_gradient_clipping(
         self,
-        optimizer: torch.optim.Optimizer,  # noqa: ARG002
-        gradient_clip_val: float | None = None,  # noqa: ARG002
-        gradient_clip_algorithm: str | None = None,  # noqa: ARG002
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Clip to ``optimizer.clip_norm``, and remember the norm for the row; NaN or infinity ends the run."""
         self._ordered = self._ordered or list(self.parameters())

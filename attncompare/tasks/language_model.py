@@ -69,7 +69,7 @@ class LanguageModel(Task):
         """Return the cross-entropy, a mean over scored tokens."""
         return self.mean_loss(self.hidden(batch.input_BT), batch.target_BT, batch.scored_BT)
 
-    def evaluate_batch(self, batch: TextBatch, split: Split) -> dict[str, Any]:  # noqa: ARG002
+    def evaluate_batch(self, batch: TextBatch, split: Split) -> dict[str, Any]:
         """Return cross-entropy, accuracy, bytes and item of each scored token."""
         scored_BT = batch.scored_BT
         logits_NV = self.model(batch.input_BT).logits_BTV[scored_BT].float()
@@ -129,7 +129,7 @@ class LanguageModel(Task):
         return ids
 
     @torch.no_grad()
-    def probe_weights(self, source_ids: list[int] | None, target_ids: list[int]) -> dict[str, Tensor]:  # noqa: ARG002
+    def probe_weights(self, source_ids: list[int] | None, target_ids: list[int]) -> dict[str, Tensor]:
         """Return the weights of one text by site, each (layers, H, T, T)."""
         weights = self.model(torch.tensor([target_ids[:-1]], device=self.device), need_weights=True).weights
         return {site: weights_LBHTS[:, 0].float().cpu() for site, weights_LBHTS in weights.items()}

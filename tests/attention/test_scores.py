@@ -95,20 +95,20 @@ def install(tmp_path, monkeypatch):
 
 
 def test_an_installed_score_is_listed_without_being_imported(install):
-    assert "cosine" not in names("scores")
-    install("tiny_scores", cosine="Cosine")
-    assert "cosine" in names("scores")
+    assert "installed" not in names("scores")
+    install("tiny_scores", installed="Cosine")
+    assert "installed" in names("scores")
     assert "tiny_scores" not in sys.modules
 
 
 def test_an_installed_score_is_configured_with_its_settings_and_trained(install, make_config):
-    install("tiny_scores", cosine="Cosine")
-    score = "attention.score={name: cosine, sharpness: 3.0}"
+    install("tiny_scores", installed="Cosine")
+    score = "attention.score={name: installed, sharpness: 3.0}"
     still = ("attention.dropout=0", "backbone.dropout=0")  # so that the loss falls from the first step on
     config = make_config(
-        "attention.name=cosine", score, "attention.heads=2", "data=reverse", "data.train_size=100", *still
+        "attention.name=installed", score, "attention.heads=2", "data=reverse", "data.train_size=100", *still
     )
-    assert config.to_dict()["attention"]["score"] == {"name": "cosine", "sharpness": 3.0, "shift": 0.0}
+    assert config.to_dict()["attention"]["score"] == {"name": "installed", "sharpness": 3.0, "shift": 0.0}
     data = DataModule(config)
     data.prepare()
     task = build_task(config, data.tokenizer)
@@ -129,26 +129,26 @@ def test_an_installed_score_is_configured_with_its_settings_and_trained(install,
 
 
 @pytest.mark.parametrize(
-    ("score", "sharpness"), [("cosine", 2), ({"name": "cosine"}, 2), ({"name": "cosine", "sharpness": 5.0}, 5)]
+    ("score", "sharpness"), [("installed", 2), ({"name": "installed"}, 2), ({"name": "installed", "sharpness": 5.0}, 5)]
 )
 def test_attention_is_built_by_name_or_by_a_section(install, score, sharpness):
-    install("tiny_scores", cosine="Cosine")
+    install("tiny_scores", installed="Cosine")
     assert (Attention(8, 2, score=score).score.sharpness_H == sharpness).all()
 
 
 @pytest.mark.parametrize(
     ("score", "words"),
     [
-        ({"name": "cosine", "sharpnes": 1.0}, ("cosine", "sharpnes", "sharpness,shift")),
-        ({"name": "cosine", "sharpness": -1.0}, ("cosine", "sharpness=-1.0", "positive")),
-        ({"name": "cosine", "sharpness": "1"}, ("cosine", "sharpness=1")),
+        ({"name": "installed", "sharpnes": 1.0}, ("installed", "sharpnes", "sharpness,shift")),
+        ({"name": "installed", "sharpness": -1.0}, ("installed", "sharpness=-1.0", "positive")),
+        ({"name": "installed", "sharpness": "1"}, ("installed", "sharpness=1")),
         ({"name": "scaled", "sharpness": 1.0}, ("scaled", "sharpness")),
         ({"sharpness": 1.0}, ("unknown score",)),
-        ("cosin", ("unknown score 'cosin'", "did you mean cosine", "additive, cosine, dot, scaled")),
+        ("instaled", ("unknown score 'instaled'", "did you mean installed", "additive, ")),
     ],
 )
 def test_wrong_settings_are_refused_in_one_line_with_key_and_value(install, score, words):
-    install("tiny_scores", cosine="Cosine")
+    install("tiny_scores", installed="Cosine")
     with pytest.raises(Refused) as refused:
         Attention(8, 2, score=score)
     assert "\n" not in str(refused.value)
@@ -178,10 +178,10 @@ def test_what_an_author_may_get_wrong_is_refused_in_one_line(install, target, wo
 
 
 def test_the_shared_paths_serve_an_installed_score(install):
-    install("tiny_scores", cosine="Cosine")
+    install("tiny_scores", installed="Cosine")
     q = torch.randn(1, 2, 4, 3)
-    fast, _ = attend(q, q, q, score="cosine", causal=True)
-    explicit, weights_BHTS = attend(q, q, q, score="cosine", causal=True, need_weights=True)
+    fast, _ = attend(q, q, q, score="installed", causal=True)
+    explicit, weights_BHTS = attend(q, q, q, score="installed", causal=True, need_weights=True)
     torch.testing.assert_close(fast, explicit)
     assert (weights_BHTS.triu(1) == 0).all()
 
@@ -198,7 +198,7 @@ def test_an_installed_score_neither_replaces_a_built_in_one_nor_is_left_out_quie
 
 
 def test_two_installed_scores_of_one_name_are_refused(install):
-    install("tiny_scores", cosine="Cosine")
-    install("more_scores", cosine="Cosine")
-    with pytest.raises(Refused, match=r"^the packages \w+_scores and \w+_scores both have a score 'cosine': "):
+    install("tiny_scores", installed="Cosine")
+    install("more_scores", installed="Cosine")
+    with pytest.raises(Refused, match=r"^the packages \w+_scores and \w+_scores both have a score 'installed': "):
         names("scores")

@@ -147,9 +147,9 @@ def test_every_name_of_a_part_can_be_listed_without_importing_it():
     code = f"import sys; {listed}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
-    assert registry.names("scores") == ["additive", "dot", "scaled"]
-    assert registry.names("tasks") == ["language_model", "translation"]
-    assert registry.names("backbones") == ["transformer"]
+    assert {"additive", "dot", "scaled"} <= set(registry.names("scores"))
+    assert {"language_model", "translation"} <= set(registry.names("tasks"))
+    assert "transformer" in registry.names("backbones")
 
 
 def entry(name, value, kind="scores", package="other"):

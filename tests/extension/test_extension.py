@@ -5,10 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from commands import environment
+
+from attncompare import registry
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(__file__).parent
@@ -21,7 +24,11 @@ SMALL = (
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The folder into which pip installed the package."""
+    """The folder into which pip installed the package; its names must be free."""
+    groups = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]["entry-points"]
+    for group, parts in groups.items():
+        if taken := set(parts) & set(registry.names(group.removeprefix("attncompare."))):
+            pytest.skip(f"the repository itself has parts of these names: {', '.join(taken)}")
     folder = tmp_path_factory.mktemp("installed")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     alone = ["--no-index", "--no-deps", "--no-build-isolation", "--target", folder]

@@ -66,6 +66,38 @@ def test_a_score_is_added_to_the_repository_by_one_file_and_one_yaml(copy):
     assert "temperature: 0.5" in (run / "config.yaml").read_text()
 
 
+FOLDERS = {
+    "cosine.py": "attncompare/attention/scores",
+    "addition.py": "attncompare/data/corpora",
+    "parallel.py": "attncompare/model/backbones",
+    "answers.py": "attncompare/tasks",
+}
+
+
+def test_what_the_page_prints_for_a_package_fits_into_the_repository_and_its_linter(copy):
+    for path, text in shown(PAGE.read_text()).items():
+        file = Path(path)
+        if file.name in FOLDERS:
+            (copy / FOLDERS[file.name] / file.name).write_text(text)
+        elif "conf" in file.parts and file.parent.name != "trainer":
+            (copy / "conf" / file.parent.name / file.name).write_text(text)
+    metrics, answers = (copy / "attncompare" / "tasks" / name for name in ("metrics.py", "answers.py"))
+    solved = re.search(r"^class Solved.*?(?=^class )", answers.read_text(), re.MULTILINE | re.DOTALL)[0]
+    metrics.write_text(
+        f"{metrics.read_text()}\n\n{solved.rstrip()}\n"
+    )  # there metrics of the repository are looked for
+    unused = r"^class Solved.*?(?=^class )|^import numpy as np\n|^from attncompare.tasks.metrics import Metric\n"
+    answers.write_text(re.sub(unused, "", answers.read_text(), flags=re.MULTILINE | re.DOTALL))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    for command in (["check"], ["format", "--check"]):
+        python(copy, "-m", "ruff", *command, "--no-cache", "attncompare")
+    train(
+        copy,
+        *("task=answers", "backbone=parallel", "attention=cosine", "trainer=smoke", "trainer.threads=1"),
+        *("data.train_size=300", "data.val_size=40", "data.test_size=40", "backbone.d_model=16", "backbone.layers=1"),
+    )
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("deleted", "metric", "runs"),

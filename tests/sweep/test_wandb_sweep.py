@@ -27,8 +27,9 @@ def test_every_value_composes(tmp_path):
             composed_config(tmp_path, [tracking, override])
 
 
-def test_it_varies_all_variants_and_seeds_and_minimizes_a_loss_on_val():
-    assert set(VALUES["attention"]) == {file.stem for file in (CONF_DIR / "attention").glob("*.yaml")}
+def test_it_varies_the_five_variants_and_seeds_and_minimizes_a_loss_on_val():
+    files = {file.stem for file in (CONF_DIR / "attention").glob("*.yaml")}
+    assert {"additive", "dot", "scaled", "causal", "multihead"} <= set(VALUES["attention"]) <= files
     assert len(VALUES["seed"]) > 1
     assert SWEEP["metric"] == {"name": "val/loss", "goal": "minimize"}
 

@@ -1,6 +1,7 @@
 """Sums of two random numbers as text: ``12+7=19``."""
 
 import random
+from typing import Any
 
 from pydantic import model_validator
 
@@ -15,6 +16,8 @@ class Addition(Dataset):
     kind = "text"
 
     class Config(GeneratedConfig):
+        """How long the numbers are."""
+
         digits: Positive
 
         @model_validator(mode="after")
@@ -25,10 +28,14 @@ class Addition(Dataset):
                 )
             return self
 
+    config: Config
+
     def load(self) -> Corpus:
+        """Draw different pairs of numbers."""
         numbers = 10**self.config.digits
         drawn = random.Random(f"addition {self.data_seed}").sample(range(numbers**2), sum(self.config.sizes))
-        columns, start = {}, 0
+        columns: dict[str, dict[str, list[Any]]] = {}
+        start = 0
         for split, size in zip(("train", "val", "test"), self.config.sizes, strict=True):
             rows = [self._row(*divmod(one, numbers)) for one in drawn[start : start + size]]
             columns[split] = {"text": [text for text, _ in rows], "scored": [spans for _, spans in rows]}

@@ -43,16 +43,21 @@ class Answers(Task):
     always_causal = True
 
     class Config(TaskConfig):
+        """How many answers the record shows."""
+
         shown: Positive
 
     def loss(self, batch: TextBatch) -> Tensor:
+        """Return the mean cross-entropy of the scored tokens."""
         return self.mean_loss(self.hidden(batch.input_BT), batch.target_BT, batch.scored_BT)
 
     def on_test_epoch_start(self) -> None:
+        """Begin without answers."""
         super().on_test_epoch_start()
         self._answers: list[dict[str, Any]] = []
 
     def evaluate_batch(self, batch: TextBatch, split: str) -> dict[str, Any]:
+        """Return what the metrics are computed from; keep the answers of a test."""
         scored_BT = batch.scored_BT
         logits_BTV = self.model(batch.input_BT).logits_BTV.float()
         likeliest_BT, next_N = logits_BTV.argmax(-1), batch.target_BT[scored_BT]
@@ -77,12 +82,15 @@ class Answers(Task):
         return rows
 
     def predictions(self) -> list[dict[str, Any]]:
+        """Return the first answers."""
         return self._answers[: self.config.task.shown]
 
     def readable(self, batch: TextBatch) -> list[dict[str, str]]:
+        """Return the rows as they are read."""
         return [{"text": "".join(self.tokenizer.labels(ids))} for ids in batch.input_BT.tolist()]
 
     @torch.no_grad()
     def probe_weights(self, source_ids: list[int] | None, target_ids: list[int]) -> dict[str, Tensor]:
+        """Return the weights of one row by site, each (layers, H, T, S)."""
         weights = self.model(torch.tensor([target_ids[:-1]], device=self.device), need_weights=True).weights
         return {site: weights_LBHTS[:, 0].float().cpu() for site, weights_LBHTS in weights.items()}

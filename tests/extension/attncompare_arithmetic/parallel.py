@@ -1,5 +1,7 @@
 """A decoder whose blocks compute attention and feed-forward side by side (Wang and Komatsuzaki 2021, GPT-J)."""
 
+from typing import Any, ClassVar
+
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
@@ -19,6 +21,8 @@ from attncompare.model import (
 
 
 class ParallelConfig(BackboneConfig):
+    """The sizes of the blocks."""
+
     layers: Positive
     d_ff: Positive
     layer_scale: PositiveFloat
@@ -31,6 +35,7 @@ class Parallel(Backbone):
 
     @staticmethod
     def decoder_only(config: ParallelConfig, size: Vocabulary, make_attention: MakeAttention) -> "ParallelDecoder":
+        """Return the model of a text."""
         return ParallelDecoder(config, size, make_attention)
 
 
@@ -52,6 +57,7 @@ class ParallelBlock(nn.Module):
         parameter.fill_(self.layer_scale)
 
     def forward(self, x_BTD: Tensor, need_weights: bool, cache: KeyValueCache | None) -> tuple[Tensor, Tensor | None]:
+        """Return the output of the block (B, T, D), and the weights if they are needed."""
         normed_BTD = self.norm(x_BTD)
         attended_BTD, weights_BHTS = self.attention(normed_BTD, need_weights=need_weights, cache=cache)
         return x_BTD + self.scale_D * (attended_BTD + self.outer(F.gelu(self.inner(normed_BTD)))), weights_BHTS
@@ -60,13 +66,13 @@ class ParallelBlock(nn.Module):
 class ParallelDecoder(nn.Module):
     """Learned positions, blocks, a norm; input and output share the embedding."""
 
-    sites = {"decoder_self": Site("decoder self-attention", queries="target", keys="target")}
+    sites: ClassVar = {"decoder_self": Site("decoder self-attention", queries="target", keys="target")}
 
     def __init__(self, config: ParallelConfig, size: Vocabulary, make_attention: MakeAttention) -> None:
         super().__init__()
         self.tokens = nn.Embedding(size.target, config.d_model)
         self.positions = nn.Embedding(size.max_length, config.d_model)
-        self.blocks = nn.ModuleList(ParallelBlock(config, make_attention) for _ in range(config.layers))
+        self.blocks: Any = nn.ModuleList(ParallelBlock(config, make_attention) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.d_model)
 
     def forward(
@@ -76,18 +82,22 @@ class ParallelDecoder(nn.Module):
         caches: list[KeyValueCache] | None = None,
         start: int = 0,
     ) -> ModelOutput:
+        """Return logits (B, T, V) and weights."""
         x_BTD, weights = self._read(input_BT, need_weights, caches, start)
         logits_BTV = F.linear(x_BTD, self.output_weight)
         return ModelOutput(logits_BTV, {"decoder_self": torch.stack(weights)} if need_weights else None)
 
     def hidden(self, input_BT: Tensor) -> Tensor:
+        """Return what logits are made of (B, T, D)."""
         return self._read(input_BT, False, None, 0)[0]
 
     @property
     def output_weight(self) -> Tensor:
+        """The embedding (V, D)."""
         return self.tokens.weight
 
     def new_caches(self) -> list[KeyValueCache]:
+        """Return an empty cache for each block."""
         return [KeyValueCache() for _ in self.blocks]
 
     def forward_flops(self, lengths: Lengths) -> float:
@@ -100,10 +110,11 @@ class ParallelDecoder(nn.Module):
 
     def _read(
         self, input_BT: Tensor, need_weights: bool, caches: list[KeyValueCache] | None, start: int
-    ) -> tuple[Tensor, list[Tensor | None]]:
+    ) -> tuple[Tensor, list[Tensor]]:
         places_T = torch.arange(start, start + input_BT.shape[1], device=input_BT.device)
         x_BTD, weights = self.tokens(input_BT) + self.positions(places_T), []
-        for block, cache in zip(self.blocks, caches or [None] * len(self.blocks), strict=True):
+        known: list[Any] = list(caches or [None] * len(self.blocks))
+        for block, cache in zip(self.blocks, known, strict=True):
             x_BTD, weights_BHTS = block(x_BTD, need_weights, cache)
             weights.append(weights_BHTS)
         return self.norm(x_BTD), weights
