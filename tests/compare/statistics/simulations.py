@@ -113,7 +113,7 @@ def growing_errors(times, variants, metrics, looks, fixed=None, seed=0):
     return erred.mean()
 
 
-def tuning_errors(times, n, values, noise=0.7, seed=0):
+def tuning_errors(times, n, values, noise=0.95, seed=0):
     """Return how often two equal variants are told apart of which the first had ``values`` to pick from, the second one.
 
     Values are equally good; each is tried with all ``n`` seeds, and the one with the best mean on val is tested. Val and test
