@@ -1,6 +1,7 @@
 """What the documentation prints is what the commands print."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -20,3 +21,11 @@ def tables():
 def test_tables_are_those_of_the_records_that_come_with_the_code(tables, page):
     text = (ROOT / page).read_text()
     assert "<!-- compare " in text and tables.renewed(text) == text  # make tables
+
+
+def test_every_test_that_the_reliability_page_names_is_there():
+    named = set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs/reliability.md").read_text()))
+    assert len(named) > 20
+    for file, test in named:
+        assert (ROOT / file).is_file(), file
+        assert f"def {test}" in (ROOT / file).read_text(), test
