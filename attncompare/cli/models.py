@@ -114,7 +114,7 @@ def _evaluate(parsed: argparse.Namespace) -> None:
 
     trained = _load(parsed)
     if parsed.json is not None:
-        writable_page(parsed.json, "--json", outside=trained.run.path)
+        writable_page(parsed.json, "--json", outside=trained.run.path, mark=b"")
     found = trained.evaluate(parsed.data, split=parsed.split, beam=parsed.beam, stride=parsed.stride)
     print(f"{parsed.run}: {found['split']} of data={found['data']['name']}, {found['rows']} rows")
     how = (f"{key}: {found[key]}" for key in ("beam", "stride") if found[key])

@@ -91,15 +91,15 @@ def write_maps(trained: TrainedRun, maps: Sequence[ProbeMaps], page: Path, optio
         raise Refused(f"{option} {page}: cannot write there ({error.strerror})") from None
 
 
-def writable_page(page: Path, option: str, outside: Path | None = None) -> Path:
+def writable_page(page: Path, option: str, outside: Path | None = None, mark: bytes = PAGE_MARK) -> Path:
     """Return ``page`` if a file can be written there, and not into the sealed run ``outside``.
 
-    Raises Refused: names the option and what is in the way."""
+    A file that is there may be replaced if it begins with ``mark``. Raises Refused: names the option and what is in the way."""
     if outside is not None and page.resolve().is_relative_to(outside.resolve()):
         raise Refused(f"{option} {page}: inside of the run's folder, which is sealed; give a file elsewhere")
     if not page.parent.is_dir():
         raise Refused(f"{option} {page}: there is no folder {page.parent}")
-    require_replaceable(page, f"{option} {page}", PAGE_MARK)
+    require_replaceable(page, f"{option} {page}", mark)
     return page
 
 

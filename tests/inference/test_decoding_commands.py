@@ -96,7 +96,8 @@ def test_evaluate_on_other_data_with_other_weights_and_another_search(cli, trans
 def test_another_stride_scores_every_character_once_with_more_before_it(cli, windows_run, refused):
     scored = {}
     for stride in (24, 6):
-        assert cli("evaluate", windows_run.path, "--stride", stride, "--json", "found.json")[0] == 0
+        code, _, err = cli("evaluate", windows_run.path, "--stride", stride, "--json", "found.json")
+        assert code == 0, err
         found = json.loads(Path("found.json").read_text())
         assert found["stride"] == stride and "bits_per_byte" in found["metrics"]
         scored[stride] = found["metrics"]["loss"]
