@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from attncompare.compare.statistics.family import kinds, seeds_by_comparison, step_down_p
 from attncompare.compare.statistics.results import Difference, generator
@@ -88,9 +89,11 @@ def _seeds_needed(chances: Callable[[int], Floats], open_M: NDArray[np.bool_]) -
 
 
 def _crossing(tried: Sequence[int], chances_T: Floats, wanted: float) -> int | None:
-    """Return the fewest seeds that reach ``wanted``, by straight lines between those that were tried."""
+    """Return the fewest seeds that reach ``wanted``; between those that were tried, the chance is straight on a probit scale."""
     place = int(np.argmax(chances_T >= wanted))
     if chances_T[place] < wanted:
         return None
-    share = (wanted - chances_T[place - 1]) / (chances_T[place] - chances_T[place - 1])
+    least = 1 / (2 * _FAMILIES)
+    before, after, at = ndtri(np.clip([chances_T[place - 1], chances_T[place], wanted], least, 1 - least))
+    share = (at - before) / (after - before)
     return int(np.ceil(tried[place - 1] + share * (tried[place] - tried[place - 1]) - 1e-9))

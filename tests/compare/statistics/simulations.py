@@ -172,7 +172,10 @@ def advised_power(times, n, means, metrics=1, seed=0):
     random, decided, asked = np.random.default_rng(seed), [], []
     for _ in range(times):
         figures = drawn(random, n, [0] * len(means), metrics)
-        figures = (figures - figures.mean(0)) / figures.std(0, ddof=1) + np.array(means, dtype=float)[:, None]
+        figures = (figures - figures.mean(0)) / figures.std(0, ddof=1)
+        if metrics == 1 and len(means) < n:  # without chance correlations, so that the noise of differences is known too
+            figures = np.linalg.qr(figures[:, :, 0])[0][:, :, None] * np.sqrt(n - 1)
+        figures += np.array(means, dtype=float)[:, None]
         found, names = pairs_of(figures)
         found = correct(found, names)
         later = level_after([spent(found, FIRST)])
@@ -181,7 +184,7 @@ def advised_power(times, n, means, metrics=1, seed=0):
         if not real:
             continue
         place = real[random.integers(len(real))]
-        further = round(sum(found[place].more_seeds) / 2)
+        further = sum(found[place].more_seeds) // 2
         asked.append(further)
         for _ in range(5):
             again, names = pairs_of(np.concatenate([figures, drawn(random, further, means, metrics)]))
