@@ -70,20 +70,18 @@ def variant_in_file_names(attention: AttentionConfig) -> str:
 @cache
 def _as_named(name: str) -> dict[str, Any] | None:
     """Return the section that ``attention=name`` composes, None where that is none."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.initialize import get_gh_backup, restore_gh_from_backup
+    # Not Hydra's compose: it works on a global state, which is taken while Hydra itself runs a sweep.
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra._internal.utils import create_config_search_path
+    from hydra.types import RunMode
     from omegaconf import OmegaConf
 
-    running = get_gh_backup()  # the command's own composing, where it goes on meanwhile
-    GlobalHydra.instance().clear()
+    loader, overrides = ConfigLoaderImpl(create_config_search_path(str(CONF_DIR))), [f"+attention='{name}'"]
     try:
-        with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            values = OmegaConf.to_container(compose(overrides=[f"+attention='{name}'"]).attention, resolve=True)
+        composed = loader.load_configuration(None, overrides, run_mode=RunMode.RUN, from_shell=False)
+        values = OmegaConf.to_container(composed.attention, resolve=True)
         return AttentionConfig.model_validate(values).model_dump(mode="json")
     except HYDRA_ERRORS:  # no yaml has that name
         return None
     except (ValidationError, Refused):  # it is that of another version, or of a package that is gone
         return None
-    finally:
-        restore_gh_from_backup(running)

@@ -215,7 +215,8 @@ def _static(name: str) -> Reply:
     from attncompare.compare.page import page_css, page_js
 
     if name == "page.css":
-        style = viewer_css() + page_css() + (_HERE / "dashboard.css").read_text(encoding="utf-8")
+        # As plain text: what is added to a Markup is escaped.
+        style = str(viewer_css()) + str(page_css()) + (_HERE / "dashboard.css").read_text(encoding="utf-8")
         return Reply(200, "text/css; charset=utf-8", style.encode())
     script = page_js() if name == "page.js" else (_HERE / name).read_text(encoding="utf-8")
     return Reply(200, "text/javascript; charset=utf-8", script.encode())
