@@ -1,9 +1,12 @@
 """What the documentation prints is what the commands print."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
+
+from attncompare.record import find_runs, unpack
 
 ROOT = Path(__file__).parents[1]
 
@@ -16,7 +19,21 @@ def tables():
     return module
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/reference.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/reference.md", "docs/results.md"])
 def test_tables_are_those_of_the_records_that_come_with_the_code(tables, page):
     text = (ROOT / page).read_text()
     assert "<!-- compare " in text and tables.renewed(text) == text  # make tables
+
+
+@pytest.mark.parametrize("preset", ["multi30k", "shakespeare", "nanogpt_cpu"])
+def test_figures_of_presets_are_those_of_their_records(preset, tmp_path):
+    (row,) = re.findall(rf"^\| `{preset}` \| .*$", (ROOT / "docs/results.md").read_text(), re.MULTILINE)
+    (run,) = find_runs([unpack(ROOT / "runs/reference" / f"{preset}.tar.xz", tmp_path)])
+    found = run.summary
+    scores = {"BLEU": "bleu", "chrF": "chrf", "TER": "ter", "nats": "loss"}
+    said = re.findall(r"([\d.]+)(?:\*\*)? (BLEU|chrF|TER|nats)\b", row.split(" | ")[2])
+    assert said
+    for figure, name in said:
+        digits = len(figure.partition(".")[2])
+        assert f"{found['test'][scores[name]]:.{digits}f}" == figure
+    assert f"{found['steps']} steps, {found['cost']['train_seconds']:.0f} s" in row
