@@ -14,7 +14,7 @@ from pathlib import Path
 from attncompare.record import find_runs, unpack
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/reference.md")
+PAGES = ("README.md", "docs/reference.md", "docs/results.md")
 _TABLE = re.compile(r"(<!-- compare (\w+) (\d+) columns(?: seed=(\d+))? -->\n+```text\n)(.*?)(?=```)", re.DOTALL)
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from attncompare.record import find_runs, unpack
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -17,7 +19,7 @@ def tables():
     return module
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/reference.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/reference.md", "docs/results.md"])
 def test_tables_are_those_of_the_records_that_come_with_the_code(tables, page):
     text = (ROOT / page).read_text()
     assert "<!-- compare " in text and tables.renewed(text) == text  # make tables
@@ -29,3 +31,17 @@ def test_every_test_that_the_reliability_page_names_is_there():
     for file, test in named:
         assert (ROOT / file).is_file(), file
         assert f"def {test}" in (ROOT / file).read_text(), test
+
+
+@pytest.mark.parametrize("preset", ["multi30k", "shakespeare", "nanogpt_cpu"])
+def test_figures_of_presets_are_those_of_their_records(preset, tmp_path):
+    (row,) = re.findall(rf"^\| `{preset}` \| .*$", (ROOT / "docs/results.md").read_text(), re.MULTILINE)
+    (run,) = find_runs([unpack(ROOT / "runs/reference" / f"{preset}.tar.xz", tmp_path)])
+    found = run.summary
+    scores = {"BLEU": "bleu", "chrF": "chrf", "TER": "ter", "nats": "loss"}
+    said = re.findall(r"([\d.]+)(?:\*\*)? (BLEU|chrF|TER|nats)\b", row.split(" | ")[2])
+    assert said
+    for figure, name in said:
+        digits = len(figure.partition(".")[2])
+        assert f"{found['test'][scores[name]]:.{digits}f}" == figure
+    assert f"{found['steps']} steps, {found['cost']['train_seconds']:.0f} s" in row

@@ -36,7 +36,7 @@ _KINDS = (("word", False), ("character", False), ("bpe", True), ("bpe", False), 
 _MANY = 2**20  # tokens
 _MOST_WORDS = 100_000  # that a unigram vocabulary is learned from
 _SEGMENT = 2**22  # characters of text whose words are counted together
-_MOST_LETTERS = 2**24  # of different words; with more, the rarest are forgotten until half is left
+_MOST_LETTERS = 2**23  # of different words; with more, the rarest are forgotten until half is left
 _REPEATED = 2**15  # characters in which a word is repeated
 _LARGEST = 64 * 2**20  # bytes of a tokenizer's file: some million tokens
 _LONGEST = 24  # characters of a word that are looked at together; with more, its probability could leave floating point
@@ -223,7 +223,7 @@ def _blank(kind: str, byte_level: bool) -> Backend:
 def _counts(texts: Iterable[str], config: TokenizerConfig) -> Counter[str]:
     """Return how often each character, or each pre-token, comes.
 
-    Where the different words have more than 16 million characters, the rarest so far are forgotten, and count from there on
+    Where the different words have more than 8 million characters, the rarest so far are forgotten, and count from there on
     as if they came anew: so much memory does the library need to merge them.
     """
     counts: Counter[str] = Counter()

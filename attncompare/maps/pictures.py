@@ -4,6 +4,9 @@ They are drawn pixel for pixel with Pillow, because a run draws some at every va
 bytes. One scale from 0 to 1 serves all pictures: no map is stretched to its own largest weight.
 """
 
+import logging
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
 from io import BytesIO
@@ -16,6 +19,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from attncompare.config.variants import variant_names
 from attncompare.maps.maps import SiteMap
+
+log = logging.getLogger("attncompare")
 
 # Matplotlib's magma from 1 to 0 at 17 even stops, perceptually uniform, its end at 0 paled towards white.
 RAMP = (
@@ -31,6 +36,7 @@ _COLUMNS = 8  # heads side by side; more wrap into further rows of the same laye
 _LONGEST = 14  # characters of a label
 _GAP = 14  # pixels between panels and around the picture
 _LINE = 17  # pixels of a line of text
+_JOINERS = "\u200c\u200d"  # of letters; without a width of their own
 _SCALE = 62  # pixels of the color scale at the right edge
 
 
@@ -98,19 +104,19 @@ def _draw(rows: list[list[_Panel]], title: str) -> bytes:
         tops.append(bottom + _LINE + (above if place == 0 or not shared else 0))
         bottom = tops[-1] + T * cell + _GAP
     scale = lefts[-1] + S * cell + _GAP
-    width = max(scale + _SCALE, int(heading.getlength(_clean(title))) + 2 * _GAP)
+    width = max(scale + _SCALE, int(_length(heading, _clean(title))) + 2 * _GAP)
     image = Image.new("RGB", (width, max(bottom, tops[0] + 110)), "white")
     draw = ImageDraw.Draw(image)
-    draw.text((_GAP, _GAP), _clean(title), "black", heading)
+    _write(draw, _GAP, _GAP, _clean(title), "black", heading, "la")
     for top, row in zip(tops, rows, strict=True):
         for left, (site, layer, head, caption) in zip(lefts, row, strict=False):
             keys_here = top == tops[0] or not shared
             _panel(image, site, layer, head, left, top, cell)
             most = max(4, int(S * cell / _font(12).getlength("m")))
-            draw.text((left, top - keys_here * above - _LINE), _clean(caption, most), _SOFT, _font(12))
+            _write(draw, left, top - keys_here * above - _LINE, _clean(caption, most), _SOFT, _font(12), "la")
             if left == lefts[0] or not shared:
                 for t, label in enumerate(site.queries):
-                    draw.text((left - 4, top + (t + 0.5) * cell), _clean(label, _LONGEST), _INK, font, anchor="rm")
+                    _write(draw, left - 4, top + (t + 0.5) * cell, _clean(label, _LONGEST), _INK, font, "rm")
             for s, label in enumerate(site.keys if keys_here else ()):
                 _upwards(image, _clean(label, _LONGEST), font, left + s * cell + cell // 2, top - 4)
     _scale(draw, image.width - _SCALE + 10, tops[0], any(site.causal for site in sites))
@@ -151,7 +157,7 @@ def _scale(draw: ImageDraw.ImageDraw, left: int, top: int, blocked: bool) -> Non
 def _upwards(image: Image.Image, text: str, font: ImageFont.FreeTypeFont, center: int, bottom: int) -> None:
     """Write ``text`` from ``bottom`` upwards."""
     box = Image.new("L", (_width(font, text), _LINE))
-    ImageDraw.Draw(box).text((0, _LINE / 2), text, 255, font, anchor="lm")
+    _write(ImageDraw.Draw(box), 0, _LINE / 2, text, 255, font, "lm")
     turned = box.rotate(90, expand=True)
     image.paste(_INK, (center - _LINE // 2, bottom - turned.height), turned)
 
@@ -174,10 +180,89 @@ def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
 
 
 def _width(font: ImageFont.FreeTypeFont, label: str) -> int:
-    return max(1, int(np.ceil(font.getlength(_clean(label, _LONGEST)))))
+    return max(1, int(np.ceil(_length(font, _clean(label, _LONGEST)))))
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, x: float, y: float, text: str, ink: str | int, font: ImageFont.FreeTypeFont, anchor: str
+) -> None:
+    """Write ``text`` at ``anchor`` (of Pillow: l or r, and a or m), each letter in the first font that has it."""
+    runs = _runs(text, font)
+    if [one for _, one in runs] in ([], [font]):
+        draw.text((x, y), text, ink, font, anchor=anchor)
+        return
+    ascent, descent = font.getmetrics()
+    baseline = y + (ascent if anchor[1] == "a" else (ascent - descent) / 2)
+    left = x - (_length(font, text) if anchor[0] == "r" else 0)
+    for part, one in runs:
+        draw.text((left, baseline), part, ink, one, anchor="ls")
+        left += one.getlength(part)
+
+
+def _length(font: ImageFont.FreeTypeFont, text: str) -> float:
+    return sum(one.getlength(part) for part, one in _runs(text, font))
+
+
+def _runs(text: str, font: ImageFont.FreeTypeFont) -> list[tuple[str, ImageFont.FreeTypeFont]]:
+    """Cut ``text`` where the font changes: ``font`` where it has the letter, else an installed one."""
+    runs: list[tuple[str, ImageFont.FreeTypeFont]] = []
+    file: Path | None = None
+    for letter in text:
+        mark = unicodedata.category(letter).startswith("M")  # belongs to the letter before it
+        if not (mark and file and ord(letter) in _letters(file)):
+            file = _file_with(letter, Path(str(font.path)))
+        one = font if file == Path(str(font.path)) else _installed(file, int(font.size))
+        if runs and runs[-1][1] is one:
+            runs[-1] = runs[-1][0] + letter, one
+        else:
+            runs.append((letter, one))
+    return runs
+
+
+@cache
+def _file_with(letter: str, usual: Path) -> Path:
+    """Return ``usual`` where it has the letter, else the first font of the system that does; if none does, it is said once."""
+    for file in (usual, *_system_fonts()):
+        if ord(letter) in _letters(file):
+            return file
+    _say_once()
+    return usual
+
+
+@cache
+def _say_once() -> None:
+    log.warning("pictures of maps show boxes for letters that no installed font has; the fonts named Noto have most")
+
+
+@cache
+def _system_fonts() -> list[Path]:
+    """Return the files of fonts, upright ones of usual weight first, without those that draw a box for every letter."""
+    from matplotlib import font_manager  # takes long, and most pictures need no other font
+
+    files = [Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", *map(Path, font_manager.findSystemFonts())]
+    files = [file for file in files if not re.search("last.?resort|blank", file.name, re.IGNORECASE)]
+    other = re.compile("bold|italic|oblique|light|thin|black|medium|serif|condensed", re.IGNORECASE)
+    return sorted(files, key=lambda file: (other.search(file.name) is not None, file.name, str(file)))
+
+
+@cache
+def _letters(file: Path) -> frozenset[int]:
+    """Return the code points that a font has, none of one that has no outlines, as some of colored pictures."""
+    from matplotlib.ft2font import FT2Font
+
+    try:
+        font = FT2Font(str(file))
+        return frozenset(font.get_charmap() if font.scalable else ())
+    except (OSError, RuntimeError):
+        return frozenset()
+
+
+@cache
+def _installed(file: Path, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(file, size)
 
 
 def _clean(text: str, most: int | None = None) -> str:
-    """Show what no font can draw as a replacement character, and cut what is longer than ``most`` characters."""
-    text = "".join(c if c.isprintable() else "\ufffd" for c in text)
+    """Show what is no letter as a replacement character, and cut what is longer than ``most`` characters."""
+    text = "".join(c if c.isprintable() else "\ufffd" for c in text if c not in _JOINERS)
     return text if most is None or len(text) <= most else text[: most - 1] + "…"

@@ -1,11 +1,14 @@
 from io import BytesIO
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
-from PIL import Image
+from matplotlib import font_manager
+from PIL import Image, ImageFont
 from sample_maps import sample_site
 
-from attncompare.maps import SiteMap, heatmap_png, side_by_side
+from attncompare.maps import SiteMap, heatmap_png, pictures, side_by_side
 from attncompare.maps.pictures import BLOCKED, ramp_color
 
 
@@ -45,6 +48,42 @@ def test_masked_keys_do_not_look_like_small_weights():
 def test_labels_with_markup_and_odd_characters_are_drawn_as_they_are():
     odd = ("$x_{", "<b>", "\ud800", "\n", "a" * 300)
     heatmap_png(SiteMap("cross", odd, odd, np.full((1, 1, 5, 5), 0.2, np.float32)), "$\\frac{ <i> \ud800")
+
+
+def picture_of(label):
+    return pixels(heatmap_png(SiteMap("cross", (label,), ("a",), np.full((1, 1, 1, 1), 0.2, np.float32)), ""))
+
+
+@pytest.fixture
+def fonts(monkeypatch):
+    """Let the system have these fonts alone."""
+
+    def install(*files):
+        for remembered in (pictures._file_with, pictures._system_fonts, pictures._say_once):
+            remembered.cache_clear()
+        monkeypatch.setattr(font_manager, "findSystemFonts", lambda: list(map(str, files)))
+
+    yield install
+    for remembered in (pictures._file_with, pictures._system_fonts, pictures._say_once):
+        remembered.cache_clear()
+
+
+def test_a_letter_that_the_usual_font_lacks_comes_from_one_that_has_it(fonts, monkeypatch, caplog):
+    usual, other = (Path(matplotlib.get_data_path()) / "fonts/ttf" / name for name in ("cmr10.ttf", "DejaVuSans.ttf"))
+    monkeypatch.setattr(pictures, "_font", lambda size, **_: ImageFont.truetype(usual, size))
+    fonts(other)
+    runs = pictures._runs("abя", pictures._font(12))
+    assert [(text, Path(font.path).name) for text, font in runs] == [("ab", "cmr10.ttf"), ("я", "DejaVuSans.ttf")]
+    assert picture_of("яя").shape[1] > picture_of("я").shape[1]
+    assert not np.array_equal(picture_of("я"), picture_of("ж"))
+    assert not caplog.records
+
+
+def test_where_no_font_has_a_letter_it_is_said_once(fonts, caplog):
+    fonts()
+    picture_of("\U000e0041x\U0001f9ff")
+    picture_of("日本")
+    assert len(caplog.records) == 1 and "font" in caplog.text
 
 
 def test_the_same_maps_give_the_same_bytes():

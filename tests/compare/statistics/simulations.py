@@ -173,7 +173,9 @@ def advised_power(times, n, means, metrics=1, seed=0):
     for _ in range(times):
         figures = drawn(random, n, [0] * len(means), metrics)
         figures = (figures - figures.mean(0)) / figures.std(0, ddof=1)
-        if metrics == 1 and len(means) < n:  # without chance correlations, so that the noise of differences is known too
+        if (
+            metrics == 1 and len(means) < n
+        ):  # without chance correlations, so that the noise of differences is known too
             figures = np.linalg.qr(figures[:, :, 0])[0][:, :, None] * np.sqrt(n - 1)
         figures += np.array(means, dtype=float)[:, None]
         found, names = pairs_of(figures)

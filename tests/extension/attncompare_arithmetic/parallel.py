@@ -113,8 +113,8 @@ class ParallelDecoder(nn.Module):
     ) -> tuple[Tensor, list[Tensor]]:
         places_T = torch.arange(start, start + input_BT.shape[1], device=input_BT.device)
         x_BTD, weights = self.tokens(input_BT) + self.positions(places_T), []
-        known: list[Any] = list(caches or [None] * len(self.blocks))
-        for block, cache in zip(self.blocks, known, strict=True):
+        nothing: list[Any] = [None] * len(self.blocks)
+        for block, cache in zip(self.blocks, caches or nothing, strict=True):
             x_BTD, weights_BHTS = block(x_BTD, need_weights, cache)
             weights.append(weights_BHTS)
         return self.norm(x_BTD), weights
