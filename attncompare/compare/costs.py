@@ -10,6 +10,7 @@ from attncompare.compare.statistics import Estimate, t_interval, welch_interval
 from attncompare.record import Run
 from attncompare.text import COSTS, Cost
 
+_UNEQUAL_LOAD = 1.0  # processes a core
 # What measured costs depend on beside the model, as environment.json and the config say it.
 _MACHINE: dict[str, Callable[[Run], object]] = {
     "processor": lambda run: run.environment().get("cpu"),
@@ -86,4 +87,10 @@ def cost_notes(comparison: Comparison) -> list[str]:
         }
         told += [f"{fact} {' or '.join(values)}"] if len(values) > 1 else []
     measured = "speed, memory and time cannot be compared"
-    return [f"not all trained on the same machine ({'; '.join(told)}): {measured}"] if told else []
+    notes = [f"not all trained on the same machine ({'; '.join(told)}): {measured}"] if told else []
+    known = [run.environment().get("load") for one in comparison.variants for run in one.runs]
+    loads = [load for load in known if isinstance(load, int | float)]
+    if loads and max(loads) - min(loads) > _UNEQUAL_LOAD:
+        when = f"{min(loads):.1f} to {max(loads):.1f} processes a core when training began"
+        notes.append(f"the machine was not equally busy ({when}): speed and time cannot be compared")
+    return notes

@@ -75,6 +75,7 @@ def environment(data_fingerprint: str) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "kernels": identity(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "load": _load(),
         "data_fingerprint": data_fingerprint,
     }
 
@@ -175,6 +176,14 @@ class Change:
         return printable(f"{self.what}: {shortly(self.recorded)} in the record, {shortly(self.now)} now")
 
 
+def _load() -> float | None:
+    """Return how many processes waited for each core in the minute before, other runs of a sweep among them."""
+    try:
+        return round(os.getloadavg()[0] / (os.cpu_count() or 1), 1)
+    except (AttributeError, OSError):  # Windows counts none
+        return None
+
+
 def changes(recorded: dict[str, Any], now: dict[str, Any]) -> list[Change]:
     """Return what differs between two environments, the most likely to change numbers first.
 
@@ -184,7 +193,7 @@ def changes(recorded: dict[str, Any], now: dict[str, Any]) -> list[Change]:
     found = [
         Change(key, _size_of(key, before.get(key)), _size_of(key, after.get(key)))
         for key in before.keys() | after.keys()
-        if (before.get(key) or None) != (after.get(key) or None)
+        if key != "load" and (before.get(key) or None) != (after.get(key) or None)  # load changes no number
     ]
     places = {what: place for place, what in enumerate(_ORDER)}
     return sorted(found, key=lambda change: (places.get(change.what, places[""]), change.what))

@@ -96,6 +96,15 @@ def test_costs_of_unequal_machines_are_said_and_not_ranked(make_run):
     table = table_of([*runs, first, other])
     assert best(table, "tokens_per_second") == []
     assert any("threads 1 or 9" in note or "threads 9 or 1" in note for note in table.notes)
+    loads = {"additive": 0.1, "dot": 3.0}
+    busy = [
+        make_run(
+            f"busy{name}{seed}", f"attention={name}", f"seed={seed}", cost=speeds[name], environment={"load": load}
+        )
+        for name, load in loads.items()
+        for seed in (1, 2)
+    ]
+    assert any("not equally busy" in note for note in table_of(busy).notes)
 
 
 def test_a_missing_figure_is_a_dash_and_no_winner(make_run):
