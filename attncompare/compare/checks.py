@@ -46,6 +46,19 @@ class Options:
         if set(self.vary) not in ({"seed"}, {"seed", "order_seed"}):
             raise Refused(f"--vary {','.join(self.vary)}: valid: seed, or seed,order_seed")
 
+    def suffix(self) -> str:
+        """Return what tells the files of this comparison from those of others: "-metric-loss"; nothing by default."""
+        varied = "_".join(self.vary) if self.vary != ("seed",) else None
+        margins = "_".join(f"{metric}-{size:g}" for metric, size in self.margins)
+        said = {
+            "tune": "_".join(self.tune),
+            "equal": self.equal,
+            "metric": self.metric,
+            "vary": varied,
+            "margin": margins,
+        }
+        return "".join(f"-{option}-{value}" for option, value in said.items() if value)
+
     def margin_of(self, metric: "type[Metric]") -> float | None:
         """Return the difference in ``metric`` that would not matter; None where none was stated."""
         stated = dict(self.margins).get(metric.name)

@@ -54,7 +54,7 @@ def compare(
     gathered = gather(paths)
     for line in [*not_started(paths), *([reference_note(gathered.reference)] if gathered.reference else [])]:
         print(f"note: {printable(line)}", file=sys.stderr)
-    page = html or default_page(gathered.runs)
+    page = html or default_page(gathered.runs, options or Options())
     require_replaceable(page, f"--html {page}", PAGE_MARK)
     if data is not None:
         require_replaceable(data, f"--json {data}")
@@ -92,15 +92,15 @@ def _remember(comparison: Comparison) -> None:
             print(f"note: {printable(what)}: seeds that are added later are tested as if at the first", file=sys.stderr)
 
 
-def default_page(runs: Sequence[Run]) -> Path:
+def default_page(runs: Sequence[Run], options: Options) -> Path:
     """Return ``report.html`` in the folder of the sweep that all ``runs`` belong to, else a file in the current folder.
 
-    Its name is the same for the same runs."""
+    Its name is the same for the same runs, and another for other ``options``: ``report-metric-loss.html``."""
     if folder := sweep_folder(runs):
         relative = os.path.relpath(folder)
-        return (folder if relative.startswith("..") else Path(relative)) / "report.html"
+        return (folder if relative.startswith("..") else Path(relative)) / f"report{options.suffix()}.html"
     names = "\n".join(sorted(str(run.path.resolve()) for run in runs))
-    return Path(f"comparison-{hashlib.sha256(names.encode()).hexdigest()[:8]}.html")
+    return Path(f"comparison-{hashlib.sha256(names.encode()).hexdigest()[:8]}{options.suffix()}.html")
 
 
 def _show_in_wandb(comparisons: Sequence[Comparison], page: Path) -> str:

@@ -9,7 +9,7 @@ import pytest
 from browser import needs_browser, opened, picture
 from sample_maps import sample_site
 
-from attncompare.compare import compare, compare_groups
+from attncompare.compare import Options, compare, compare_groups
 from attncompare.compare.command import default_page
 from attncompare.compare.page import report_page, write_report
 from attncompare.errors import Refused, RunFailed
@@ -171,12 +171,20 @@ def test_a_page_is_not_written_where_runs_are_refused_or_the_place_is_none(make_
 
 def test_the_page_goes_into_the_folder_of_the_sweep_or_the_current_one(make_run, tmp_path):
     runs = [make_run("day/a"), make_run("day/b"), make_run("other/c")]
-    names = {default_page(chosen) for chosen in (runs, runs[:2], runs[:1])}
+    names = {default_page(chosen, Options()) for chosen in (runs, runs[:2], runs[:1])}
     assert len(names) == 3 and {name.parent for name in names} == {Path()}
-    assert default_page(runs[::-1]) == default_page(runs)
+    assert default_page(runs[::-1], Options()) == default_page(runs, Options())
     (tmp_path / "runs/day/sweep.yaml").write_text("runs: []")
-    assert default_page(runs[:2]).resolve() == tmp_path / "runs/day/report.html"
-    assert default_page(runs).parent == Path()
+    assert default_page(runs[:2], Options()).resolve() == tmp_path / "runs/day/report.html"
+    assert default_page(runs, Options()).parent == Path()
+    others = [
+        Options(metric="loss"),
+        Options(equal="time"),
+        Options(tune=("optimizer.lr",)),
+        Options(margins=(("loss", 0.1),)),
+    ]
+    assert len({default_page(runs[:2], one).name for one in [Options(), *others]}) == 5  # none replaces another
+    assert default_page(runs[:2], others[0]).name == "report-metric-loss.html"
 
 
 @pytest.fixture

@@ -121,6 +121,25 @@ class Line:
     ahead: Variant
     strip: tuple[float, ...]
 
+    @property
+    def more(self) -> str:
+        """Further figures, for who points at it: of the pair alone, not corrected."""
+        found, metric = self.verdict.difference, self.verdict.metric
+        said = []
+        if found.interval_items:
+            ends = (metric.format(end) for end in (found.interval_items.low, found.interval_items.high))
+            said.append(f"over seeds and test items [{', '.join(ends)}]")
+        if found.superiority:
+            share, interval = found.superiority
+            larger = f"{self.verdict.first.label} has the larger figure in {100 * share:.0f} % of seeds"
+            said.append(f"{larger} [{100 * interval.low:.0f}, {100 * interval.high:.0f}]")
+        if found.effect_size is not None:
+            said.append(f"effect size {found.effect_size:.1f}")
+        if found.items:
+            said.append(f"p over {found.items.items} test items, of these trained models alone: {found.items.p:.2g}")
+        names = f"{self.verdict.first.label} minus {self.verdict.second.label}, this pair alone: "
+        return f"{names}{'; '.join(said)}" if said else ""
+
 
 @dataclass(frozen=True)
 class Pairs:
