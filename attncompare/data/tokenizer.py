@@ -9,9 +9,10 @@ before it; ``bpe`` and ``unigram`` cut it into pieces of bytes (nothing is unkno
 import json
 import math
 import os
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate, chain, pairwise, takewhile
+from itertools import accumulate, chain, islice, pairwise, takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,7 +37,8 @@ _KINDS = (("word", False), ("character", False), ("bpe", True), ("bpe", False), 
 _MANY = 2**20  # tokens
 _MOST_WORDS = 100_000  # that a unigram vocabulary is learned from
 _SEGMENT = 2**22  # characters of text whose words are counted together
-_MOST_LETTERS = 2**23  # of different words; with more, the rarest are forgotten until half is left
+_MOST_LETTERS = 2**22  # of different words; with more, the rarest are forgotten until half is left
+_MOST_SEEDS = 2**20  # pieces that are counted at a time; with more, those that cover least are forgotten
 _REPEATED = 2**15  # characters in which a word is repeated
 _LARGEST = 64 * 2**20  # bytes of a tokenizer's file: some million tokens
 _LONGEST = 24  # characters of a word that are looked at together; with more, its probability could leave floating point
@@ -223,7 +225,7 @@ def _blank(kind: str, byte_level: bool) -> Backend:
 def _counts(texts: Iterable[str], config: TokenizerConfig) -> Counter[str]:
     """Return how often each character, or each pre-token, comes.
 
-    Where the different words have more than 8 million characters, the rarest so far are forgotten, and count from there on
+    Where the different words have more than 4 million characters, the rarest so far are forgotten, and count from there on
     as if they came anew: so much memory does the library need to merge them.
     """
     counts: Counter[str] = Counter()
@@ -290,6 +292,7 @@ def _unigram(counts: Counter[str], config: TokenizerConfig, room: int) -> Backen
     for word, number in _ordered(counts)[: _MOST_WORDS - len(SPECIALS)]:
         for start in range(0, len(word), _LONGEST):
             parts[word[start : start + _LONGEST]] += number
+    parts = Counter(dict(islice(parts.items(), _MOST_WORDS)))
     alphabet = pre_tokenizers.ByteLevel.alphabet() if config.byte_level else []
     numbers = np.array(list(parts.values()), dtype=np.int64)
     pieces = train_unigram(list(parts), numbers, alphabet, room - len(SPECIALS), config.min_count)
@@ -368,10 +371,15 @@ def _seeds(words: Sequence[str], counts: np.ndarray, size: int, min_count: int) 
         for start in range(len(word) - 1):
             for end in range(start + 2, min(len(word), start + _LONGEST_PIECE) + 1):
                 seen[word[start:end]] += count
-    often = [(piece, count) for piece, count in seen.items() if count >= min_count]
-    often.sort(key=lambda one: (-one[1] * len(one[0]), one[0]))
-    chosen = often[: _SEEDS * size]
+        if len(seen) > _MOST_SEEDS:
+            seen = Counter(dict(_covering(seen)[: _MOST_SEEDS // 2]))
+    chosen = _covering(Counter({piece: count for piece, count in seen.items() if count >= min_count}))[: _SEEDS * size]
     return [piece for piece, _ in chosen], np.array([count for _, count in chosen], dtype=np.float64)
+
+
+def _covering(seen: Counter[str]) -> list[tuple[str, int]]:
+    """Return pieces and how often each comes, those that cover most text first."""
+    return sorted(seen.items(), key=lambda one: (-one[1] * len(one[0]), one[0]))
 
 
 def _probabilities(seen: np.ndarray, alive: np.ndarray) -> np.ndarray:
@@ -386,14 +394,14 @@ class Lattice:
     """
 
     def __init__(self, texts: Sequence[str], number_of: dict[str, int], whole: bool = True) -> None:
-        edges: list[tuple[int, int, int, int]] = []
+        edges = array("i")
         for row, text in enumerate(texts):
             for start in range(len(text)):
                 for end in range(start + 1, min(len(text), start + _LONGEST_PIECE) + 1):
                     number = number_of.get(text[start:end])
                     if number is not None and (whole or end - start < len(text)):
-                        edges.append((row, start, end, number))
-        self._edges = np.array(edges, dtype=np.int32).reshape(-1, 4)
+                        edges.extend((row, start, end, number))
+        self._edges = np.frombuffer(edges, dtype=np.int32).reshape(-1, 4)
         self._sizes = np.array([len(text) for text in texts])
         self._width = int(self._sizes.max(initial=0)) + 1
         self._by_start, self._by_end = self._groups(1), self._groups(2)
