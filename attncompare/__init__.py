@@ -34,7 +34,8 @@ _HOMES = {
 # OpenMP reads these when torch is imported (docs/performance.md): by default its threads wait for work by spinning for
 # milliseconds, on cores that others want. They are of the OpenMP that comes with torch: GNU's on Linux, Intel's or LLVM's
 # elsewhere. Whatever the user has set of OpenMP's waiting stands.
-WAITING = {"GOMP_SPINCOUNT": "2000", "KMP_BLOCKTIME": "0"}
+_BUSY = hasattr(os, "getloadavg") and os.getloadavg()[0] > (os.cpu_count() or 1) / 2
+WAITING = {"GOMP_SPINCOUNT": "1000" if _BUSY else "10000", "KMP_BLOCKTIME": "0"}
 if "torch" not in sys.modules and not {"OMP_WAIT_POLICY", *WAITING} & os.environ.keys():
     os.environ.update(WAITING)
 
