@@ -31,11 +31,11 @@ def test_many_pairs_take_little_memory(tmp_path, count, changes):
 
 
 @pytest.mark.parametrize("kind", ["bpe", pytest.param("character", marks=pytest.mark.long)])
-@pytest.mark.parametrize("ends", ["\n", " "], ids=["lines", "one line"])
+@pytest.mark.parametrize("ends", [pytest.param("\n", marks=pytest.mark.long), " "], ids=["lines", "one line"])
 def test_a_large_text_takes_little_memory(tmp_path, kind, ends):
     took = {}
-    for size in (10_000, 20_000_000):
+    for size in (1_000_000, 20_000_000):
         text.write_text(tmp_path / "text.txt", size, ends)
         took[size] = text.measured(tmp_path / "text.txt", kind)["bytes"]
     print(took)
-    assert took[20_000_000] - took[10_000] < 300e6  # of which 100 MB do not grow with the text
+    assert took[20_000_000] - took[1_000_000] < 250e6  # held whole by the library it would be 2 GB
