@@ -31,7 +31,7 @@ def test_many_pairs_take_little_memory(tmp_path, count, changes):
 
 
 @pytest.mark.parametrize("kind", ["bpe", pytest.param("character", marks=pytest.mark.long)])
-@pytest.mark.parametrize("ends", ["\n", " "], ids=["lines", "one line"])
+@pytest.mark.parametrize("ends", [pytest.param("\n", marks=pytest.mark.long), " "], ids=["lines", "one line"])
 def test_a_large_text_takes_little_memory(tmp_path, kind, ends):
     took = {}
     for size in (1_000_000, 20_000_000):
