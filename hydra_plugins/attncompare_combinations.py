@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -82,13 +83,22 @@ class CombinationsSweeper(Sweeper):
         OmegaConf.set_struct(composed, False)
         del composed["hydra"]
         try:
-            return Job(parse_composed(composed), asked)
+            return Job(parse_composed(composed), asked, own_configs=self._own_configs())
         except Refused as error:
             raise Refused(f"{error} (in the run {' '.join(asked)})") from None
 
     def _command(self, arguments: list[str]) -> str:
         of_hydra = [word for word in self._config.hydra.overrides.hydra if not word.startswith(_OURS)]
-        return shlex.join(["attncompare", "train", "-m", *of_hydra, *arguments])
+        own = self._own_configs()
+        if own is not None and own.is_relative_to(here := Path.cwd()):
+            own = own.relative_to(here)
+        where = [] if own is None else ["--config-dir", str(own)]
+        return shlex.join(["attncompare", "train", "-m", *where, *of_hydra, *arguments])
+
+    def _own_configs(self) -> Path | None:
+        """Return the folder that --config-dir gave to Hydra."""
+        sources = self._config.hydra.runtime.config_sources
+        return next((Path(source.path) for source in sources if source.provider == "command-line"), None)
 
     def _launch(self) -> Any:
         if self._config.hydra.runtime.choices["hydra/launcher"] == "processes":

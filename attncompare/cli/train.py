@@ -2,8 +2,10 @@
 
 import argparse
 import os
+import re
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,17 @@ if TYPE_CHECKING:
 
 # Of Hydra's options those that make sense here; the others would read configs, or pickles, from elsewhere.
 _WITH_A_VALUE = ("--cfg", "-c", "--package", "-p")
-_OPTIONS = ("--help", "-h", "--multirun", "-m", "--resolve", "--resume", "--fresh", *_WITH_A_VALUE)
+_CONFIG_DIR = ("--config-dir", "-cd")
+_OPTIONS = ("--help", "-h", "--multirun", "-m", "--resolve", "--resume", "--fresh", "--config-dir", *_WITH_A_VALUE)
+_INSTEAD = {
+    ("--config-name", "-cn"): "experiment=NAME chooses a whole config, also one of your own (docs/experiments.md)",
+    ("--config-path", "-cp"): "--config-dir DIR gives a folder of own configs (docs/experiments.md)",
+    ("--info", "-i"): "--cfg job prints the composed config, --help shows all choices",
+    ("--hydra-help",): "--help shows all choices",
+    ("--run", "-r"): "leave it out: without -m one run is trained",
+    ("--shell-completion", "-sc"): "--help shows all choices",
+    ("--experimental-rerun",): "attncompare reproduce RUN trains a run again, train --resume RUN goes on with it",
+}
 
 
 def add_commands(commands: Any) -> None:
@@ -40,7 +52,9 @@ def train(arguments: list[str]) -> None:
         from attncompare.config import parse_composed
 
     fresh = "--fresh" in arguments
-    words = _with_resume_as_override([word for word in arguments if word != "--fresh"])
+    resumed, words = _taken(("--resume",), "an unfinished run", [word for word in arguments if word != "--fresh"])
+    if resumed is not None:
+        words.append("resume='" + resumed.replace("\\", "\\\\").replace("'", "\\'") + "'")
     # A sweep is trained by our sweeper (hydra_plugins/) meanwhile, a single run here, once Hydra is done.
     jobs = compose([*words, *(["hydra.sweeper.fresh=true"] if fresh else [])])
     if jobs and fresh:
@@ -58,17 +72,26 @@ def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
     from omegaconf import OmegaConf
     from yaml import YAMLError
 
-    from attncompare.config import CONF_DIR
+    from attncompare.config import CONF_DIR, variants
     from attncompare.config.checks import check_arguments, groups_of
     from attncompare.config.messages import HYDRA_ERRORS, explain_hydra, raised_by_hydra, shown
 
-    for word in arguments:
-        option = word.partition("=")[0]
-        if option.startswith("-") and option not in _OPTIONS:
-            raise Refused(unknown("option", option, _OPTIONS))
+    given, arguments = _taken(_CONFIG_DIR, "own configs", arguments)
+    _check_options(arguments)
     values = {number + 1 for number, word in enumerate(arguments) if word in _WITH_A_VALUE}
     options = [word for number, word in enumerate(arguments) if number in values or word.startswith("-")]
     overrides = [word for number, word in enumerate(arguments) if number not in values and not word.startswith("-")]
+    groups = groups_of(CONF_DIR)
+    # Hydra's own pages write +experiment=NAME, for a group that the main config does not choose from.
+    overrides = [re.sub(rf"^\+{{1,2}}(?=({'|'.join(groups)})=)", "", word) for word in overrides]
+    own = None
+    if not any(word.startswith("resume=") for word in overrides):
+        own = _own_configs(given)
+    elif given is not None:
+        raise Refused("--config-dir: a run goes on as its record says, so leave it out")
+    variants.also_in(own)
+    if own is not None:
+        options += ["--config-dir", str(own)]
     jobs: list[tuple[Any, list[str]]] = []
 
     def collect(composed: Any) -> None:
@@ -79,7 +102,7 @@ def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
     before = sys.argv
     sys.argv = ["attncompare train", *options, *overrides]
     try:
-        check_arguments(overrides, groups_of(CONF_DIR))
+        check_arguments(overrides, groups, () if own is None else groups_of(own) - groups)
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(collect)()
     except HYDRA_ERRORS as error:
         raise Refused(explain_hydra(error)) from None
@@ -96,22 +119,68 @@ def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
     return jobs
 
 
-def _with_resume_as_override(arguments: list[str]) -> list[str]:
-    words: list[str] = []
+def _check_options(arguments: list[str]) -> None:
+    for option in (word.partition("=")[0] for word in arguments):
+        for names, instead in _INSTEAD.items():
+            if option in names:
+                raise Refused(f"{option}: not an option here; {instead}")
+        if option.startswith("-") and option not in _OPTIONS:
+            raise Refused(unknown("option", option, _OPTIONS))
+
+
+def _taken(names: Collection[str], what: str, arguments: list[str]) -> tuple[str | None, list[str]]:
+    """Return the folder that an option with one of ``names`` gives, None without it, and the other arguments."""
+    found, words = None, []
     rest = iter(arguments)
     for word in rest:
         option, equals, folder = word.partition("=")
-        if option == "--resume":
-            folder = folder if equals else next(rest, "")
-            if not folder or folder.startswith("-"):
-                raise Refused("--resume: give the folder of an unfinished run")
-            try:
-                path(folder)
-            except argparse.ArgumentTypeError as error:
-                raise Refused(f"--resume {error}") from None
-            word = "resume='" + folder.replace("\\", "\\\\").replace("'", "\\'") + "'"  # noqa: PLW2901
-        words.append(word)
-    return words
+        if option not in names:
+            words.append(word)
+            continue
+        found = folder if equals else next(rest, "")
+        if not found or found.startswith("-"):
+            raise Refused(f"{option}: give the folder of {what}")
+        try:
+            path(found)
+        except argparse.ArgumentTypeError as error:
+            raise Refused(f"{option} {error}") from None
+    return found, words
+
+
+def _own_configs(given: str | None) -> Path | None:
+    """Return the folder of own configs, checked: the one given, else ``conf`` of the current folder where it is one."""
+    from attncompare.config import CONF_DIR
+    from attncompare.config.checks import groups_of
+    from attncompare.config.own_configs import check_own_configs, has_groups
+
+    folder = Path(given or "conf")
+    if not has_groups(folder):
+        if given is None or (folder.is_dir() and folder.samefile(CONF_DIR)):
+            return None
+        problem = (
+            f"has none of the folders {', '.join(sorted(groups_of(CONF_DIR)))}" if folder.is_dir() else "no folder"
+        )
+        raise Refused(f"--config-dir {folder}: {problem}")
+    if given is None:
+        if others := sorted(folder.glob("*.yaml")):  # where Hydra's own pages put the main config of a program
+            _say(
+                f"{folder}: not read, as {others[0].name} makes it the configs of another program; "
+                "--config-dir reads it all the same"
+            )
+            return None
+        _say(f"own configs: those in {folder} are read, too")
+    check_own_configs(folder)
+    return folder.absolute()
+
+
+def _say(text: str) -> None:
+    if _is_first():
+        print(text, file=sys.stderr)
+
+
+def _is_first() -> bool:
+    """Return whether this process is none of the further ones of ``ddp``, which run the same command again."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def _train_one(config: "RunConfig", overrides: list[str]) -> None:
@@ -140,7 +209,7 @@ def _train_one(config: "RunConfig", overrides: list[str]) -> None:
         if folder is not None:
             say(how_to_resume(folder))
         raise
-    if os.environ.get("LOCAL_RANK", "0") == "0":
+    if _is_first():
         for line in [*wandb_problem(run), f"finished after {time.monotonic() - began:.0f} s"]:
             say(line)
         print(run.path)

@@ -4,6 +4,7 @@ values.py        types of single values, each with its words; sections of parts
 schema.py        the whole run
 variants.py      the named variants of attention, and what a run's is called
 checks.py        what no config may hold, whoever wrote it
+own_configs.py   a folder of configs beside ``conf/``
 messages.py      what is wrong, in one line
 plain_values.py  yaml and JSON of unknown origin as plain values
 """

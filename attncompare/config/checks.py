@@ -2,7 +2,7 @@
 
 Hydra instantiates ``_target_`` in its own section and configures logging, which can name any callable, before a job
 function is called; so arguments are checked before Hydra sees them. The files of ``conf/`` are code's neighbours and as
-trusted as the code.
+trusted as the code; those of users are checked in ``own_configs.py``.
 """
 
 import importlib.util
@@ -17,7 +17,9 @@ from attncompare.errors import Refused
 from attncompare.registry import unknown
 
 _NAME = r"[A-Za-z0-9_][\w.+-]*"
-_OPTION = re.compile(rf"{_NAME}(?:/{_NAME})*")
+OPTION = re.compile(rf"{_NAME}(?:/{_NAME})*")
+"""How a group names a config: a file in its folder, or deeper in it."""
+
 _OPEN = ("hydra/launcher", "hydra.launcher.workers", "hydra.sweeper.fresh", "hydra.mode")
 # Each launcher with the module that it needs, and the extra of attncompare that brings it.
 _LAUNCHERS = {
@@ -34,6 +36,21 @@ _RESOURCES = (
     *("ray.remote.num_cpus", "ray.remote.num_gpus"),
 )
 _RESOURCE = re.compile(r"[\w.,:=+/-]{0,200}")
+_VALID = f"valid: {', '.join(_OPEN)}"
+# Other keys of Hydra that people know, and what does their work here.
+_INSTEAD = {
+    "hydra.run": "runs=FOLDER says where run folders go",
+    "hydra.sweep": "runs=FOLDER says where the folders of sweeps and runs go",
+    "hydra.output_subdir": "a run keeps its config in its own folder, under runs=FOLDER",
+    "hydra.job": "name=NAME names a run, runs=FOLDER says where its folder goes; the environment is the shell's",
+    "hydra.job_logging": "trainer.log_every=N says how often a run logs",
+    "hydra.hydra_logging": "--cfg job prints the composed config",
+    "hydra.verbose": "trainer.log_every=N says how often a run logs, --cfg job prints the composed config",
+    "hydra.searchpath": "--config-dir DIR gives a folder of own configs",
+    "hydra.sweeper": "-m trains every combination of values on the command line; docs/sweeps.md has a sweep by W&B",
+    "hydra.callbacks": "trainer.callbacks=[NAME] adds an installed callback to training",
+    "hydra.help": "--help shows all choices",
+}
 _MOST_RUNS = 10_000  # of one range of a sweep, which is written out at once
 
 
@@ -42,12 +59,13 @@ def groups_of(folder: Path) -> set[str]:
     return {entry.name for entry in folder.iterdir() if entry.is_dir()}
 
 
-def check_arguments(overrides: Sequence[str], groups: Collection[str]) -> None:
+def check_arguments(overrides: Sequence[str], groups: Collection[str], others: Collection[str] = ()) -> None:
     """Refuse overrides that reach into Hydra or build objects.
 
     Args:
         overrides: as they stand on the command line.
         groups: the names of the groups of configs; their values are names of files.
+        others: the names of folders that Hydra would take for further groups.
 
     Raises:
         Refused: names the override.
@@ -71,9 +89,11 @@ def check_arguments(overrides: Sequence[str], groups: Collection[str]) -> None:
             _check_resource(key, values, line)
         if key == "hydra/launcher":
             _check_launcher(values, line)
+        if key.partition("/")[0] in others:
+            raise Refused(f"{line}: {unknown('group', key, groups)}")
         if "/" in key or key in groups:
             for _, value in leaves(values):
-                if value is not None and not (isinstance(value, str) and _OPTION.fullmatch(value)):
+                if value is not None and not (isinstance(value, str) and OPTION.fullmatch(value)):
                     raise Refused(f"{line}: {shown(value)} is no name of a file in that group")
 
 
@@ -107,10 +127,14 @@ def _check_launcher(values: list[Any], line: str) -> None:
 
 def _check_resource(key: str, values: list[Any], line: str) -> None:
     _, launcher, name = key.partition("hydra.launcher.")
-    if not launcher or name not in _RESOURCES:
+    if not launcher:
+        dotted = key.replace("/", ".")
+        instead = [what for known, what in _INSTEAD.items() if dotted == known or dotted.startswith(f"{known}.")]
+        raise Refused(f"{line}: this part of Hydra is not open to configs; {''.join(instead) or _VALID}")
+    if name not in _RESOURCES:
         raise Refused(
-            f"{line}: this part of Hydra is not open to configs; valid: {', '.join(_OPEN)}, and of a launcher for "
-            f"other machines hydra.launcher.{{{','.join(_RESOURCES)}}}"
+            f"{line}: not open to configs; valid: hydra.launcher.workers, and of a launcher for other machines "
+            f"hydra.launcher.{{{','.join(_RESOURCES)}}}"
         )
     if len(values) != 1 or not _RESOURCE.fullmatch(str(values[0])):
         raise Refused(f"{line}: must be one number or name, of letters, digits and any of . , : = + / - _")

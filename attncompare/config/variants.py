@@ -3,21 +3,27 @@
 import re
 from collections.abc import Collection
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from attncompare.config.messages import HYDRA_ERRORS
+from attncompare.config.own_configs import loader
 from attncompare.config.plain_values import flatten
 from attncompare.config.schema import CONF_DIR, AttentionConfig
 from attncompare.errors import Refused
 
 _LONGEST = 80  # characters of a label in the name of a file, which may have 255
+_own: list[Path] = []  # the folder of own configs, if there is one
 
 
 @cache
 def variant_names() -> tuple[str, ...]:
-    """Return the names of the variants in ``conf/attention``, in the order in which they are listed everywhere."""
+    """Return the names of the variants in ``conf/attention``, in the order in which they are listed everywhere.
+
+    Own configs are not among them: place and color of a variant are the same where they are read without their folder.
+    """
     return tuple(sorted(file.stem for file in (CONF_DIR / "attention").glob("*.yaml")))
 
 
@@ -32,7 +38,7 @@ def changed_settings(attention: AttentionConfig) -> dict[str, Any] | None:
 
     None: no yaml has that name. A score that the yaml does not name differs from its own defaults only.
     """
-    base = _as_named(attention.name)
+    base = _as_named(attention.name, *_own)
     if base is None:
         return None
     if base["score"]["name"] != attention.score.name:
@@ -67,18 +73,23 @@ def variant_in_file_names(attention: AttentionConfig) -> str:
     return re.sub(r"[^A-Za-z0-9_.+-]+", "-", variant_label(attention, ("attention.heads",)))[:_LONGEST]
 
 
+def also_in(folder: Path | None) -> None:
+    """Take the variants of ``folder``, one of own configs, for named ones too, as long as this process lives.
+
+    None: there is no such folder, as where a record is read. There a variant that it named is called by that name alone.
+    """
+    _own[:] = [] if folder is None else [folder]
+
+
 @cache
-def _as_named(name: str) -> dict[str, Any] | None:
+def _as_named(name: str, *own: Path) -> dict[str, Any] | None:
     """Return the section that ``attention=name`` composes, None where that is none."""
-    # Not Hydra's compose: it works on a global state, which is taken while Hydra itself runs a sweep.
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
-    from hydra._internal.utils import create_config_search_path
     from hydra.types import RunMode
     from omegaconf import OmegaConf
 
-    loader, overrides = ConfigLoaderImpl(create_config_search_path(str(CONF_DIR))), [f"+attention='{name}'"]
+    overrides = [f"+attention='{name}'"]
     try:
-        composed = loader.load_configuration(None, overrides, run_mode=RunMode.RUN, from_shell=False)
+        composed = loader(*own).load_configuration(None, overrides, run_mode=RunMode.RUN, from_shell=False)
         values = OmegaConf.to_container(composed.attention, resolve=True)
         return AttentionConfig.model_validate(values).model_dump(mode="json")
     except HYDRA_ERRORS:  # no yaml has that name

@@ -1,14 +1,14 @@
 """Runs of a sweep on other machines, through Hydra's launchers for SLURM and Ray.
 
 They train what a sweep on this machine trains, into the same folder, so the machines share a file system. Each process
-composes its run's config again and goes on with its record where there is one: also when a cluster starts it twice.
+goes on with its run's record where there is one: also when a cluster starts it twice.
 """
 
 import contextlib
 import copy
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from rich.console import Console
 
-from attncompare.config import parse_composed
 from attncompare.errors import AttnCompareError
 from attncompare.record import mark_lost
 from attncompare.sweep.folder import Job, Members, Sweep, labels, tell
@@ -25,18 +24,21 @@ from attncompare.sweep.pool import Place, cores_here, train_member
 
 @dataclass(frozen=True)
 class Member:
-    """What a launcher calls in a process of its own, with the config of one run."""
+    """What a launcher calls in a process of its own, for one of ``jobs``."""
 
     place: Place
+    jobs: tuple[Job, ...]
 
-    def __call__(self, composed: DictConfig) -> str:
-        """Train the run and return its folder."""
-        config = parse_composed(composed)
+    def __call__(self, _: DictConfig) -> str:
+        """Train the run whose overrides Hydra has, and return its folder.
+
+        What Hydra composes of them here does not count: files may have changed while the run waited for a machine.
+        """
         # Unresolved: an override may hold an interpolation.
         overrides: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-        begun = Members.read(self.place.folder).runs.get(config.hash())
-        job = Job(config, tuple(overrides), None if begun is None else begun.path)
-        return str(train_member(job, self.place).path)
+        (job,) = (job for job in self.jobs if job.overrides == tuple(overrides))
+        begun = Members.read(self.place.folder).runs.get(job.config.hash())
+        return str(train_member(replace(job, begun=None if begun is None else begun.path), self.place).path)
 
 
 def train_elsewhere(
@@ -58,7 +60,7 @@ def train_elsewhere(
     place = Place(sweep.path.absolute(), sweep.group, threads)
     tell(console, f"{len(jobs)} runs through {name}, in {sweep.path}")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray would send statistics to its makers
-    launcher = launcher_of(_with_folder(config, place.folder), Member(place))
+    launcher = launcher_of(_with_folder(config, place.folder), Member(place, tuple(jobs)))
     try:
         results = launcher.launch([list(job.overrides) for job in jobs], 0)
     except KeyboardInterrupt:

@@ -36,11 +36,15 @@ _MOMENT = 1.0  # seconds: whoever lists sweeps holds a lock no longer
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a sweep: its config, its Hydra overrides, and the folder of its unfinished record if it has one."""
+    """One run of a sweep: its config, its Hydra overrides, and two folders where there are such ones.
+
+    These are that of its unfinished record (``begun``), and that of own configs, which the overrides may name.
+    """
 
     config: RunConfig
     overrides: tuple[str, ...]
     begun: Path | None = None
+    own_configs: Path | None = None
 
 
 def labels(jobs: Sequence[Job]) -> list[str]:

@@ -23,6 +23,7 @@ from typing import Any
 from rich.console import Console
 
 from attncompare.attention.kernels.heap import keep_freed_memory
+from attncompare.config import variants
 from attncompare.errors import AttnCompareError, Refused, RunFailed
 from attncompare.record import Run, is_run, mark_lost
 from attncompare.sweep.folder import Job, Sweep, labels, tell
@@ -59,7 +60,9 @@ def train_member(job: Job, place: Place, **told: Any) -> Run:
     from attncompare.training import resume, train
 
     threads = [f"trainer.threads={place.threads}"] if place.threads and not job.config.trainer.threads else []
-    words = [*job.overrides, *threads] if job.begun is None else ["--resume", str(job.begun)]
+    own = [] if job.own_configs is None else ["--config-dir", str(job.own_configs)]
+    words = [*own, *job.overrides, *threads] if job.begun is None else ["--resume", str(job.begun)]
+    variants.also_in(job.own_configs)
     sys.argv = ["attncompare", "train", *words]
     sys.modules["__main__"].__spec__ = importlib.util.find_spec("attncompare.__main__")
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # `python -m` shall import nothing from the current folder

@@ -55,7 +55,22 @@ REFUSED = {
     "train seed=${nothing}": ["seed", "'nothing'"],
     "train seed=1,2": ["seed=1,2", "-m"],
     "train --mutirun": ["option '--mutirun'", "did you mean --multirun"],
-    "train --config-dir=elsewhere": ["option '--config-dir'", "--resume"],
+    "train --config-dir=elsewhere": ["--config-dir elsewhere", "no folder"],
+    "train --config-dir .": ["--config-dir .", "attention", "experiment"],
+    "train --config-dir": ["--config-dir", "folder of own configs"],
+    "train --config-dir . --resume run": ["--config-dir", "record"],
+    # Of Hydra, with what does the same here.
+    "train --config-name=mine": ["--config-name", "experiment=NAME"],
+    "train -cn mine": ["-cn", "experiment=NAME"],
+    "train --config-path mine": ["--config-path", "--config-dir DIR"],
+    "train --info": ["--info", "--cfg job"],
+    "train -i defaults": ["-i", "--cfg job"],
+    "train hydra.verbose=true": ["hydra.verbose", "trainer.log_every"],
+    "train hydra.run.dir=elsewhere": ["hydra.run.dir", "runs=FOLDER"],
+    "train hydra.sweep.dir=elsewhere": ["hydra.sweep.dir", "runs=FOLDER"],
+    "train hydra.job.chdir=true": ["hydra.job.chdir", "runs=FOLDER"],
+    "train hydra.searchpath=[conf]": ["hydra.searchpath", "--config-dir DIR"],
+    "train hydra/sweeper=optuna": ["hydra/sweeper", "docs/sweeps.md"],
     "": ["which command?", "train", "compare", "--help"],
     "trian seed=1": ["command 'trian'", "did you mean train"],
     "compare": ["RUN", "attncompare compare --help"],
@@ -87,6 +102,8 @@ HELPED = {
     "evaluate --help": ["RUN", "--data", "--split", "--beam", "--json", "--checkpoint"],
     "train --cfg job": ["score: scaled", "seed: 1"],
     "train --cfg job -p optimizer": ["name: adamw"],
+    "train --cfg job +experiment=shakespeare": ["name: tinyshakespeare"],
+    "train --cfg job ++attention=dot +trainer=cpu": ["name: dot", "accelerator: cpu"],
 }
 
 

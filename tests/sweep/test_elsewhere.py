@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +16,7 @@ from attncompare.errors import RunFailed
 from attncompare.record import Run, RunLock, find_runs
 from attncompare.sweep import elsewhere
 from attncompare.sweep.elsewhere import Member, train_elsewhere
-from attncompare.sweep.folder import Members, start
+from attncompare.sweep.folder import Job, Members, start
 from attncompare.sweep.listing import Listed
 from attncompare.sweep.pool import Place
 
@@ -110,12 +111,14 @@ def test_a_process_that_a_cluster_starts_twice_goes_on_with_its_record(begin, la
     (sweep,) = launcher.sweeps
     runs = Members.read(sweep.path).runs.values()
     given = []
-    monkeypatch.setattr(elsewhere, "train_member", lambda job, _: given.append(job.begun) or SimpleNamespace(path=""))
-    overrides = SimpleNamespace(task=OmegaConf.create(["notes=${seed}"]))
-    monkeypatch.setattr(HydraConfig, "get", lambda: SimpleNamespace(overrides=overrides))
-    for run in runs:
-        Member(Place(sweep.path, sweep.group, None))(OmegaConf.create(run.config.to_dict()))
-    assert given == [run.path for run in runs] and len(given) == 2
+    monkeypatch.setattr(elsewhere, "train_member", lambda job, _: given.append(job) or SimpleNamespace(path=""))
+    jobs = tuple(Job(run.config, (f"seed={run.config.seed}", "notes=${seed}"), own_configs=sweep.path) for run in runs)
+    for job in jobs:
+        overrides = SimpleNamespace(task=OmegaConf.create(list(job.overrides)))
+        monkeypatch.setattr(HydraConfig, "get", lambda of=overrides: SimpleNamespace(overrides=of))
+        # Another config than the sweep's, as where files have changed while the run waited.
+        Member(Place(sweep.path, sweep.group, None), jobs)(OmegaConf.create({}))
+    assert given == [replace(job, begun=run.path) for job, run in zip(jobs, runs, strict=True)] and len(given) == 2
 
 
 class Ended:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import struct
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -88,9 +89,11 @@ def test_lightning_would_start_further_processes_of_this_run_alone(jobs_of, monk
         monkeypatch.setattr(
             training, name, lambda *_, **__: commands.append(subprocess_script._basic_subprocess_cmd()), raising=False
         )
-    job = pool.Job(job.config, job.overrides, tmp_path) if begun else job
+    monkeypatch.setattr(pool.variants, "also_in", lambda _: None)
+    job = replace(job, begun=tmp_path if begun else None, own_configs=tmp_path / "conf")
     pool.train_member(job, pool.Place(tmp_path, "group", threads=2))
-    words = ["--resume", str(tmp_path)] if begun else ["seed=3", "optimizer.lr=0.1", "trainer.threads=2"]
+    asked = ["--config-dir", str(tmp_path / "conf"), "seed=3", "optimizer.lr=0.1", "trainer.threads=2"]
+    words = ["--resume", str(tmp_path)] if begun else asked
     assert commands == [[sys.executable, "-m", "attncompare.__main__", "train", *words]]
 
 
