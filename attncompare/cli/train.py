@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 # Of Hydra's options those that make sense here; the others would read configs, or pickles, from elsewhere.
 _WITH_A_VALUE = ("--cfg", "-c", "--package", "-p")
-_OPTIONS = ("--help", "-h", "--multirun", "-m", "--resolve", "--resume", "--fresh", *_WITH_A_VALUE)
+_OPTIONS = ("--help", "-h", "--multirun", "-m", "--resolve", "--resume", "--fresh", "--dry-run", *_WITH_A_VALUE)
+
+_OF_SWEEPS = {"--fresh": "hydra.sweeper.fresh=true", "--dry-run": "hydra.sweeper.dry_run=true"}
 
 
 def add_commands(commands: Any) -> None:
@@ -31,7 +33,7 @@ def add_commands(commands: Any) -> None:
 
 
 def train(arguments: list[str]) -> None:
-    """Train what ``arguments``, all of them Hydra's but ``--resume`` and ``--fresh``, ask for.
+    """Train what ``arguments``, all of them Hydra's but ``--resume``, ``--fresh`` and ``--dry-run``, ask for.
 
     Raises Refused if they cannot be composed to a config; nothing was started; RunFailed, KeyboardInterrupt: as from
     :func:`attncompare.training.train` and the sweep.
@@ -39,12 +41,12 @@ def train(arguments: list[str]) -> None:
     with importing():
         from attncompare.config import parse_composed
 
-    fresh = "--fresh" in arguments
-    words = _with_resume_as_override([word for word in arguments if word != "--fresh"])
+    told = [option for option in _OF_SWEEPS if option in arguments]
+    words = _with_resume_as_override([word for word in arguments if word not in told])
     # A sweep is trained by our sweeper (hydra_plugins/) meanwhile, a single run here, once Hydra is done.
-    jobs = compose([*words, *(["hydra.sweeper.fresh=true"] if fresh else [])])
-    if jobs and fresh:
-        raise Refused("--fresh: one run alone is always a new one; it is for the runs of a sweep, with -m")
+    jobs = compose([*words, *(_OF_SWEEPS[option] for option in told)])
+    if jobs and told:
+        raise Refused(f"{told[0]}: one run alone is always a new one; it is for the runs of a sweep, with -m")
     for composed, overrides in jobs:
         _train_one(parse_composed(composed), overrides)
 

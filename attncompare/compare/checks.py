@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 COMPARED = ("attention", "seed")
 TOKENIZER = "data.tokenizer."
 SIZES = ("backbone.d_model", "backbone.layers", "backbone.d_ff")
+_SHOWN = 40  # characters of a version or a hash
 _FINGERPRINT = "the data's fingerprint"
 
 
@@ -179,13 +180,21 @@ def check_same_text(runs: Sequence[Run], metric: str) -> list[str]:
 
 
 def code_notes(runs: Sequence[Run]) -> list[str]:
-    """Return one note if commit, uncommitted changes or version of torch differ among ``runs``; else none."""
+    """Return one note if code, versions of libraries or the machine differ among ``runs``; else none.
+
+    Where all runs say which sources trained them, these count, and not which commit they belong to.
+    """
     values: dict[str, dict[str, Run]] = {}
-    for run in runs:
+    made = [run.summary.get("made_with") or {} for run in runs]
+    known = all("code" in one for one in made)
+    for run, facts in zip(runs, made, strict=True):
         environment = run.environment()
         git, packages = environment.get("git"), environment.get("packages")
-        code = {"commit": f"none, attncompare {environment.get('attncompare')}"} if "git" in environment else {}
-        if isinstance(git, dict):
+        code = {fact: facts[fact][:_SHOWN] for fact in facts if known and not fact.startswith("data ")}
+        code |= {fact: str(environment[fact]) for fact in ("cpu", "device") if fact in environment}
+        if "git" in environment and not known:
+            code["commit"] = f"none, attncompare {environment.get('attncompare')}"
+        if isinstance(git, dict) and not known:
             diff = str(git.get("diff") or "")
             code = {"commit": str(git.get("commit"))[:12]}
             code["uncommitted changes"] = hashlib.sha256(diff.encode()).hexdigest()[:8] if diff else "none"
@@ -198,7 +207,7 @@ def code_notes(runs: Sequence[Run]) -> list[str]:
         for fact, found in values.items()
         if len(found) > 1
     ]
-    return [f"not all trained by the same code: {'; '.join(told)}"] if told else []
+    return [f"not all trained by the same code, versions and machine: {'; '.join(told)}"] if told else []
 
 
 def _plain(value: Any) -> str:

@@ -18,7 +18,7 @@ from attncompare.registry import unknown
 
 _NAME = r"[A-Za-z0-9_][\w.+-]*"
 _OPTION = re.compile(rf"{_NAME}(?:/{_NAME})*")
-_OPEN = ("hydra/launcher", "hydra.launcher.workers", "hydra.sweeper.fresh", "hydra.mode")
+_OPEN = ("hydra/launcher", "hydra.launcher.workers", "hydra.sweeper.fresh", "hydra.sweeper.dry_run", "hydra.mode")
 # Each launcher with the module that it needs, and the extra of attncompare that brings it.
 _LAUNCHERS = {
     "processes": ("attncompare", ""),
