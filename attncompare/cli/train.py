@@ -46,7 +46,7 @@ def train(arguments: list[str]) -> None:
     # A sweep is trained by our sweeper (hydra_plugins/) meanwhile, a single run here, once Hydra is done.
     jobs = compose([*words, *(_OF_SWEEPS[option] for option in told)])
     if jobs and told:
-        raise Refused(f"{told[0]}: one run alone is always a new one; it is for the runs of a sweep, with -m")
+        raise Refused(f"{told[0]}: it is for the runs of a sweep, with -m; one run alone is always a new one")
     for composed, overrides in jobs:
         _train_one(parse_composed(composed), overrides)
 

@@ -180,7 +180,7 @@ def check_same_text(runs: Sequence[Run], metric: str) -> list[str]:
 
 
 def code_notes(runs: Sequence[Run]) -> list[str]:
-    """Return one note if code, versions of libraries or the machine differ among ``runs``; else none.
+    """Return one note if the code or versions of libraries differ among ``runs``; else none.
 
     Where all runs say which sources trained them, these count, and not which commit they belong to.
     """
@@ -191,7 +191,6 @@ def code_notes(runs: Sequence[Run]) -> list[str]:
         environment = run.environment()
         git, packages = environment.get("git"), environment.get("packages")
         code = {fact: facts[fact][:_SHOWN] for fact in facts if known and not fact.startswith("data ")}
-        code |= {fact: str(environment[fact]) for fact in ("cpu", "device") if fact in environment}
         if "git" in environment and not known:
             code["commit"] = f"none, attncompare {environment.get('attncompare')}"
         if isinstance(git, dict) and not known:
@@ -207,7 +206,7 @@ def code_notes(runs: Sequence[Run]) -> list[str]:
         for fact, found in values.items()
         if len(found) > 1
     ]
-    return [f"not all trained by the same code, versions and machine: {'; '.join(told)}"] if told else []
+    return [f"not all trained by the same code: {'; '.join(told)}"] if told else []
 
 
 def _plain(value: Any) -> str:

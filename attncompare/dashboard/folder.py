@@ -122,13 +122,10 @@ class Watch:
                 if folder != sweep or (folder == self.root and _is_run(folder)):
                     views.append(self._view(folder))
             for sweep, views in members.items():
-                inside = (
-                    path for path in shared_runs(sweep).values() if path.resolve().is_relative_to(self.root.resolve())
-                )
+                root = self.root.resolve()
+                shared = [path.resolve() for path in shared_runs(sweep).values() if _is_run(path)]
                 views += [
-                    self._view(self.root / path.resolve().relative_to(self.root.resolve()))
-                    for path in inside
-                    if _is_run(path)
+                    self._view(self.root / path.relative_to(root)) for path in shared if path.is_relative_to(root)
                 ]
             self._known = {view.folder: view for views in members.values() for view in views}
             groups = [self._group(folder, views) for folder, views in members.items()]

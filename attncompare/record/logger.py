@@ -64,17 +64,12 @@ class RecordLogger(Logger):
         """Go on with the record of an unfinished run.
 
         ``resumed`` says where it was gone on with, before and now, and ``made_with`` what has trained it, if that did not
-        change, for the summary; ``metrics`` which rows of
-        ``metrics.csv`` stay, as :meth:`metrics_so_far` said: without it, none.
+        change, for the summary; ``metrics`` which rows of ``metrics.csv`` stay, as :meth:`metrics_so_far` said: without
+        it, none.
         Raises Refused if ``metrics.csv`` holds less, or something else.
         """
-        goes_on: dict[str, Any] = {
-            "state": "running",
-            "message": None,
-            "wall_seconds": wall_seconds,
-            "resumed": list(resumed),
-        }
-        goes_on["made_with"] = made_with
+        goes_on: dict[str, Any] = {"state": "running", "message": None, "wall_seconds": wall_seconds}
+        goes_on |= {"resumed": list(resumed), "made_with": made_with}
         logger = cls(run.path, run.config, {**run.summary, **goes_on})
         rows, known = [], bytearray()
         if metrics:

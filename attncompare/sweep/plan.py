@@ -34,11 +34,13 @@ def print_plan(jobs: Sequence[Job], fresh: bool, at_a_time: Callable[[Sequence[J
         run = found.get(job.config.hash())
         if run is None or run.state != "finished":
             left.append(job)
-        state = "to train" if run is None else f"{'there' if run.state == 'finished' else 'to resume'}: {run.path}"
+        state = "to train" if run is None else "there already" if run.state == "finished" else "to resume"
         table.add_row(label, state)
-    console.print(table, soft_wrap=True, highlight=False)
-    lines = [f"{counted(len(jobs), 'run')}: {len(jobs) - len(left)} there already, {len(left)} to train"]
-    for line in [*notes, *lines, *_costs(runs, left, at_a_time), _decides([job.config for job in jobs])]:
+    console.print(table, highlight=False)
+    folders = sorted({str(run.path.parent) for run in found.values()})
+    where = f" (in {', '.join(folders)})" if folders else ""
+    there_are = f"{counted(len(jobs), 'run')}: {len(jobs) - len(left)} there already{where}, {len(left)} to train"
+    for line in [*notes, there_are, *_costs(runs, left, at_a_time), _decides([job.config for job in jobs])]:
         tell(console, line)
 
 

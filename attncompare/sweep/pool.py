@@ -42,16 +42,15 @@ _VISIBLE = "CUDA_VISIBLE_DEVICES"
 class Place:
     """Where a run of a sweep is trained: the sweep's folder, its group in W&B, and what of the machine the run gets.
 
-    ``made`` is what trains the runs: the code as it was when the sweep began. What of the machine
-    are CPU threads of each process, where no config or record says (None: torch's default), and the GPUs that it may
-    see, as ``CUDA_VISIBLE_DEVICES`` names them (None: all).
+    These are CPU threads of each process, where no config or record says (None: torch's default), and the GPUs that it may
+    see, as ``CUDA_VISIBLE_DEVICES`` names them (None: all). ``made`` is what trains it: the code as the sweep began.
     """
 
     folder: Path
     group: str
     threads: int | None
-    made: dict[str, str]
     devices: str | None = None
+    made: dict[str, str] | None = None
 
 
 def train_member(job: Job, place: Place, **told: Any) -> Run:
@@ -149,7 +148,7 @@ def train_here(sweep: Sweep, jobs: Sequence[Job], console: Console, *, workers: 
         while running or (waiting and not interrupted):
             while waiting and free and not interrupted:
                 number, place = waiting.popleft(), free.popleft()
-                where = Place(sweep.path, sweep.group, shared.threads, sweep.file.made_with, shared.devices[place])
+                where = Place(sweep.path, sweep.group, shared.threads, shared.devices[place], sweep.file.made_with)
                 output = sweep.output_of(jobs[number].config.hash())
                 mine, theirs = processes.Pipe()
                 process = processes.Process(target=work, args=(jobs[number], where, output, theirs))
