@@ -250,18 +250,20 @@ def test_a_sweep_that_shares_runs_is_compared_whole_and_counts_the_looks_at_thos
     runs = {Run.open(path.parent).config.hash(): f"sweep/{path.parent.name}" for path in sweep.glob("*/config.yaml")}
     assert seen(sweep) == ([], 6)
     folders = []
-    for name, seed in (("second", 7), ("third", 8)):
-        new = [make_run(f"{name}/{one}{seed}", f"attention={one}", f"seed={seed}") for one in ("dot", "scaled")]
+    for name, seeds in (("second", (7, 8)), ("third", (9,))):
+        added = [(one, seed) for one in ("dot", "scaled") for seed in seeds]
+        new = [make_run(f"{name}/{one}{seed}", f"attention={one}", f"seed={seed}") for one, seed in added]
         folders.append(sweep.parent / name)
+        shared = {config: f"../{path}" for config, path in runs.items()}
+        configs = [*runs, *(run.config.hash() for run in new)]
         write_yaml(
             folders[-1] / "sweep.yaml",
-            {"runs": [[]] * (len(runs) + 2), "shared": {config: f"../{path}" for config, path in runs.items()}}
-            | {"configs": [*runs, *(run.config.hash() for run in new)]},
+            {"runs": [[str(n)] for n, _ in enumerate(configs)], "shared": shared, "configs": configs},
         )
         runs |= {run.config.hash(): f"{name}/{run.path.name}" for run in new}
-    assert seen(folders[0]) == ([6], 7)
-    assert seen(folders[1]) == ([6, 7], 8)
-    assert seen(sweep) == ([], 6) and seen(folders[0])[0] == [6], "the same seeds are the same look"
+    assert seen(folders[0]) == ([6], 8)
+    assert seen(folders[1]) == ([6, 8], 9)
+    assert seen(sweep) == ([], 6) and seen(folders[0]) == ([6], 8), "the same seeds are the same look"
 
 
 def test_fewer_seeds_than_can_decide_take_no_look(cli, make_run, tmp_path):
