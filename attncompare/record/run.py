@@ -336,7 +336,7 @@ def run_folders(path: Path) -> list[Path]:
     files = files_named(path, [*RUN_MARKS, SWEEP_FILE])
     own = sorted({file.parent for file in files if file.name != SWEEP_FILE})
     shared = [run for file in files if file.name == SWEEP_FILE for run in shared_runs(file.parent).values()]
-    return list({run.resolve(): run for run in [*filter(is_run, shared), *own]}.values())
+    return sorted({run.resolve(): run for run in [*filter(is_run, shared), *own]}.values()) if shared else own
 
 
 def find_runs(paths: Iterable[str | Path]) -> list[Run]:
