@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from attncompare.errors import Refused
 
 # What Hydra is told on the way here, which nobody asked for.
-_OURS = ("hydra.mode=", "hydra.sweeper.fresh=")
+_OURS = ("hydra.mode=", "hydra.sweeper.fresh=", "hydra.sweeper.dry_run=")
 
 
 @dataclass
@@ -36,6 +36,7 @@ class CombinationsConfig:
     params: dict[str, str] | None = None  # keys and their values, which the command line may change
     cases: list[str] | None = None  # overrides for some of the runs each; null: the same for all
     fresh: bool = False  # train also what is finished, in a new folder
+    dry_run: bool = False  # show what would be trained, and start nothing
 
 
 _STORE = ConfigStore.instance()
@@ -46,22 +47,30 @@ _STORE.store(group="hydra/sweeper", name="combinations", node=CombinationsConfig
 class CombinationsSweeper(Sweeper):
     """Composes and checks every combination of the given values before the first run begins."""
 
-    def __init__(self, params: DictConfig | None, cases: Sequence[str] | None, fresh: bool) -> None:
-        self._params, self._cases, self._fresh = dict(params or {}), list(cases or [""]), fresh
+    def __init__(self, params: DictConfig | None, cases: Sequence[str] | None, fresh: bool, dry_run: bool) -> None:
+        self._params, self._cases = dict(params or {}), list(cases or [""])
+        self._fresh, self._dry_run = fresh, dry_run
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:  # noqa: ARG002
         """Keep what Hydra hands over; what a run does is known to the sweep, not to the caller."""
         self._context, self._config = hydra_context, config
 
     def sweep(self, arguments: list[str]) -> None:
-        """Train every run that is not finished, and print the sweep's folder.
+        """Train every run that is not finished, and print the sweep's folder; with ``dry_run`` print what that would be.
 
         Raises Refused if any config is bad; nothing was started; RunFailed at the end, if any run did not finish."""
         from attncompare.sweep.folder import start
+        from attncompare.sweep.plan import print_plan
+        from attncompare.sweep.pool import share_here
 
         jobs = [self._job(overrides) for overrides in self._combinations(arguments)]
+        launch = self._launch(jobs)
+        if self._dry_run:
+            here = self._on_this_machine
+            print_plan(jobs, self._fresh, (lambda left: share_here(left, self._workers()).workers) if here else None)
+            return
         # The one thing on standard output, so that a shell can hand it on.
-        print(start(jobs, self._command(arguments), self._launch(), fresh=self._fresh))
+        print(start(jobs, self._command(arguments), launch, fresh=self._fresh))
 
     def _combinations(self, arguments: list[str]) -> list[list[str]]:
         parser = OverridesParser.create(config_loader=self._context.config_loader)
@@ -100,14 +109,25 @@ class CombinationsSweeper(Sweeper):
         sources = self._config.hydra.runtime.config_sources
         return next((Path(source.path) for source in sources if source.provider == "command-line"), None)
 
-    def _launch(self) -> Any:
-        if self._config.hydra.runtime.choices["hydra/launcher"] == "processes":
+    @property
+    def _on_this_machine(self) -> bool:
+        return bool(self._config.hydra.runtime.choices["hydra/launcher"] == "processes")
+
+    def _workers(self) -> int | None:
+        workers: int | None = self._config.hydra.launcher.workers
+        if workers is not None and workers < 1:
+            raise Refused(f"hydra.launcher.workers={workers}: must be a positive integer, or null")
+        return workers
+
+    def _launch(self, jobs: Sequence[Any]) -> Any:
+        if self._on_this_machine:
             from attncompare.sweep.pool import train_here
 
-            workers = self._config.hydra.launcher.workers
-            if workers is not None and workers < 1:
-                raise Refused(f"hydra.launcher.workers={workers}: must be a positive integer, or null")
-            return partial(train_here, workers=workers)
+            return partial(train_here, workers=self._workers())
+        if any(job.config.sweep.max_time is not None for job in jobs):
+            raise Refused(
+                "sweep.max_time: only with hydra/launcher=processes; a cluster's jobs have limits of their own"
+            )
         from attncompare.sweep.elsewhere import train_elsewhere
 
         return partial(train_elsewhere, config=self._config, launcher_of=self._launcher)

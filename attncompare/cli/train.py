@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 # Of Hydra's options those that make sense here; the others would read configs, or pickles, from elsewhere.
 _WITH_A_VALUE = ("--cfg", "-c", "--package", "-p")
 _CONFIG_DIR = ("--config-dir", "-cd")
-_OPTIONS = ("--help", "-h", "--multirun", "-m", "--resolve", "--resume", "--fresh", "--config-dir", *_WITH_A_VALUE)
+_OF_SWEEPS = {"--fresh": "hydra.sweeper.fresh=true", "--dry-run": "hydra.sweeper.dry_run=true"}
+_OPTIONS = (
+    *("--help", "-h", "--multirun", "-m", "--resolve", "--resume", "--config-dir"),
+    *_OF_SWEEPS,
+    *_WITH_A_VALUE,
+)
 _INSTEAD = {
     ("--config-name", "-cn"): "experiment=NAME chooses a whole config, also one of your own (docs/experiments.md)",
     ("--config-path", "-cp"): "--config-dir DIR gives a folder of own configs (docs/experiments.md)",
@@ -43,7 +48,7 @@ def add_commands(commands: Any) -> None:
 
 
 def train(arguments: list[str]) -> None:
-    """Train what ``arguments``, all of them Hydra's but ``--resume`` and ``--fresh``, ask for.
+    """Train what ``arguments``, all of them Hydra's but ``--resume``, ``--fresh`` and ``--dry-run``, ask for.
 
     Raises Refused if they cannot be composed to a config; nothing was started; RunFailed, KeyboardInterrupt: as from
     :func:`attncompare.training.train` and the sweep.
@@ -51,14 +56,14 @@ def train(arguments: list[str]) -> None:
     with importing():
         from attncompare.config import parse_composed
 
-    fresh = "--fresh" in arguments
-    resumed, words = _taken(("--resume",), "an unfinished run", [word for word in arguments if word != "--fresh"])
+    told = [option for option in _OF_SWEEPS if option in arguments]
+    resumed, words = _taken(("--resume",), "an unfinished run", [word for word in arguments if word not in told])
     if resumed is not None:
         words.append("resume='" + resumed.replace("\\", "\\\\").replace("'", "\\'") + "'")
     # A sweep is trained by our sweeper (hydra_plugins/) meanwhile, a single run here, once Hydra is done.
-    jobs = compose([*words, *(["hydra.sweeper.fresh=true"] if fresh else [])])
-    if jobs and fresh:
-        raise Refused("--fresh: one run alone is always a new one; it is for the runs of a sweep, with -m")
+    jobs = compose([*words, *(_OF_SWEEPS[option] for option in told)])
+    if jobs and told:
+        raise Refused(f"{told[0]}: it is for the runs of a sweep, with -m; one run alone is always a new one")
     for composed, overrides in jobs:
         _train_one(parse_composed(composed), overrides)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 COMPARED = ("attention", "seed")
 TOKENIZER = "data.tokenizer."
 SIZES = ("backbone.d_model", "backbone.layers", "backbone.d_ff")
+_SHOWN = 40  # characters of a version or a hash
 _FINGERPRINT = "the data's fingerprint"
 
 
@@ -192,13 +193,20 @@ def check_same_text(runs: Sequence[Run], metric: str) -> list[str]:
 
 
 def code_notes(runs: Sequence[Run]) -> list[str]:
-    """Return one note if commit, uncommitted changes or version of torch differ among ``runs``; else none."""
+    """Return one note if the code or versions of libraries differ among ``runs``; else none.
+
+    Where all runs say which sources trained them, these count, and not which commit they belong to.
+    """
     values: dict[str, dict[str, Run]] = {}
-    for run in runs:
+    made = [run.summary.get("made_with") or {} for run in runs]
+    known = all("code" in one for one in made)
+    for run, facts in zip(runs, made, strict=True):
         environment = run.environment()
         git, packages = environment.get("git"), environment.get("packages")
-        code = {"commit": f"none, attncompare {environment.get('attncompare')}"} if "git" in environment else {}
-        if isinstance(git, dict):
+        code = {fact: facts[fact][:_SHOWN] for fact in facts if known and not fact.startswith("data ")}
+        if "git" in environment and not known:
+            code["commit"] = f"none, attncompare {environment.get('attncompare')}"
+        if isinstance(git, dict) and not known:
             diff = str(git.get("diff") or "")
             code = {"commit": str(git.get("commit"))[:12]}
             code["uncommitted changes"] = hashlib.sha256(diff.encode()).hexdigest()[:8] if diff else "none"

@@ -13,13 +13,13 @@ from attncompare.compare.checks import Options
 from attncompare.compare.data import as_data
 from attncompare.compare.gathering import gather, reference_note
 from attncompare.compare.groups import Comparison, compare_groups
-from attncompare.compare.looks import Look, record_look, sweep_folder
+from attncompare.compare.looks import Look, record_look, trained_in
 from attncompare.compare.page import write_report
 from attncompare.compare.statistics import spent
 from attncompare.compare.table import print_comparison
 from attncompare.compare.verdicts import verdicts
 from attncompare.errors import AttnCompareError, Refused
-from attncompare.record import PAGE_MARK, Run, not_started, require_replaceable, write_json
+from attncompare.record import PAGE_MARK, SWEEP_FILE, Run, not_started, require_replaceable, write_json
 from attncompare.text import printable
 from attncompare.wandb_logging.comparison import COMPARISON_ID, show_comparison
 
@@ -54,7 +54,7 @@ def compare(
     gathered = gather(paths)
     for line in [*not_started(paths), *([reference_note(gathered.reference)] if gathered.reference else [])]:
         print(f"note: {printable(line)}", file=sys.stderr)
-    page = html or default_page(gathered.runs, options or Options())
+    page = html or default_page(gathered.runs, options or Options(), paths)
     require_replaceable(page, f"--html {page}", PAGE_MARK)
     if data is not None:
         require_replaceable(data, f"--json {data}")
@@ -80,11 +80,11 @@ def compare(
 
 
 def _remember(comparison: Comparison) -> None:
-    """Record the look at a sweep, where it could decide anything."""
-    folder = sweep_folder([run for variant in comparison.variants for run in variant.runs])
+    """Record the look in each sweep that trained any of the runs, where it could decide anything."""
+    folders = trained_in([run for variant in comparison.variants for run in variant.runs])
     tested = [verdict.difference for verdict in verdicts(comparison) if not verdict.same_model]
     look = Look(seeds=comparison.seeds, spent=spent(tested, comparison.level))
-    if folder and look.spent:
+    for folder in folders if look.spent else ():
         try:
             record_look(folder, comparison.task, look)
         except OSError as error:
@@ -92,11 +92,14 @@ def _remember(comparison: Comparison) -> None:
             print(f"note: {printable(what)}: seeds that are added later are tested as if at the first", file=sys.stderr)
 
 
-def default_page(runs: Sequence[Run], options: Options) -> Path:
-    """Return ``report.html`` in the folder of the sweep that all ``runs`` belong to, else a file in the current folder.
+def default_page(runs: Sequence[Run], options: Options, paths: Sequence[Path] = ()) -> Path:
+    """Return ``report.html`` in the folder of the sweep that ``paths`` name or that trained all ``runs``.
 
-    Its name is the same for the same runs, and another for other ``options``: ``report-metric-loss.html``."""
-    if folder := sweep_folder(runs):
+    Else it is a file in the current folder, whose name is the same for the same runs. Other ``options`` give another name:
+    ``report-metric-loss.html``."""
+    sweeps = [path.resolve() for path in paths if (path / SWEEP_FILE).is_file()] if len(paths) == 1 else []
+    folders = {run.path.resolve().parent for run in runs}
+    for folder in sweeps or (trained_in(runs) if len(folders) == 1 else []):
         relative = os.path.relpath(folder)
         return (folder if relative.startswith("..") else Path(relative)) / f"report{options.suffix()}.html"
     names = "\n".join(sorted(str(run.path.resolve()) for run in runs))

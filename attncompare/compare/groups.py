@@ -19,7 +19,7 @@ from attncompare.compare.checks import (
 )
 from attncompare.compare.gathering import LeftOut
 from attncompare.compare.identity import fingerprint, labels, model, model_without_seed, named_seeds, once
-from attncompare.compare.looks import Look, looks_before, sweep_folder
+from attncompare.compare.looks import Look, looks_before, trained_in
 from attncompare.compare.selection import Budget, at_budget, equal_parameters, tune
 from attncompare.compare.statistics import SEEDS, collapsed, level_after, robust_sd
 from attncompare.config import variant_label
@@ -265,7 +265,7 @@ def _comparison(
     found = Comparison(task, _title(task), metrics, variants, tuple(notes), left_out, options, budget)
     return replace(
         found,
-        looks=looks_before(sweep_folder(runs), task, found.seeds),
+        looks=looks_before(trained_in(runs), task, found.seeds),
         tuned=tuned,
         planned=planned.pop() if len(planned) == 1 else None,
     )

@@ -10,7 +10,7 @@ from attncompare.record import Run
 
 _DATA = "data"  # no key of a config, all of whose data keys are longer
 _MOST_NAMED = 3
-_NEVER = ("seed", "name", "notes", "runs", "tags", "tracking.")
+_NEVER = ("seed", "name", "notes", "runs", "tags", "tracking.", "compare.", "sweep.")
 
 
 def model_without_seed(config: RunConfig, vary: Sequence[str] = ("seed",)) -> str:

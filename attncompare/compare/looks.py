@@ -1,4 +1,4 @@
-"""The looks at a sweep: from which sets of seeds its verdicts were computed before, in ``looks.json`` of its folder.
+"""The looks at runs: from which sets of seeds verdicts were computed before, in ``looks.json`` of their sweeps' folders.
 
 Who adds seeds until a difference is decided has more chances to err than one, so each further look decides at a stricter
 level (:func:`attncompare.compare.statistics.level_after`).
@@ -30,18 +30,21 @@ class Look(BaseModel):
 _LOOKS = TypeAdapter(dict[str, tuple[Look, ...]])  # by task, in the order of the first time
 
 
-def sweep_folder(runs: Sequence[Run]) -> Path | None:
-    """Return the folder of the sweep that all ``runs`` belong to; None where there is none."""
-    folders = {run.path.resolve().parent for run in runs}
-    return folder if len(folders) == 1 and ((folder := folders.pop()) / SWEEP_FILE).is_file() else None
+def trained_in(runs: Sequence[Run]) -> list[Path]:
+    """Return the folders of the sweeps that trained ``runs``: a sweep may share runs of others."""
+    folders = dict.fromkeys(run.path.resolve().parent for run in runs)
+    return [folder for folder in folders if (folder / SWEEP_FILE).is_file()]
 
 
-def looks_before(folder: Path | None, task: str, seeds: Sequence[int]) -> tuple[Look, ...]:
-    """Return the looks at a sweep before the one at these ``seeds``; the same seeds again are the same look.
+def looks_before(folders: Sequence[Path], task: str, seeds: Sequence[int]) -> tuple[Look, ...]:
+    """Return the looks at any of some sweeps before the one at these ``seeds``; the same seeds again are the same look.
 
     Raises Refused if ``looks.json`` is damaged."""
-    found = _read(folder).get(task, ()) if folder else ()
-    return tuple(takewhile(lambda look: look.seeds != tuple(seeds), found))
+    found: dict[tuple[int, ...], Look] = {}
+    for folder in folders:
+        for look in takewhile(lambda look: look.seeds != tuple(seeds), _read(folder).get(task, ())):
+            found[look.seeds] = max(look, found.get(look.seeds, look), key=lambda one: one.spent)
+    return tuple(found.values())
 
 
 def record_look(folder: Path, task: str, look: Look) -> None:

@@ -20,7 +20,7 @@ _NAME = r"[A-Za-z0-9_][\w.+-]*"
 OPTION = re.compile(rf"{_NAME}(?:/{_NAME})*")
 """How a group names a config: a file in its folder, or deeper in it."""
 
-_OPEN = ("hydra/launcher", "hydra.launcher.workers", "hydra.sweeper.fresh", "hydra.mode")
+_OPEN = ("hydra/launcher", "hydra.launcher.workers", "hydra.sweeper.fresh", "hydra.sweeper.dry_run", "hydra.mode")
 # Each launcher with the module that it needs, and the extra of attncompare that brings it.
 _LAUNCHERS = {
     "processes": ("attncompare", ""),

@@ -25,7 +25,7 @@ from attncompare.errors import Refused
 _PLACES = (Path(__file__).parents[1] / "conf", Path(__file__).parents[2] / "conf")  # in a wheel, in a checkout
 CONF_DIR = next(folder for folder in _PLACES if folder.is_dir())
 # What names, files or shows a run, and decides none of its numbers.
-PRESENTATION = ("name", "tags", "notes", "runs", "resume", "tracking", "compare")
+PRESENTATION = ("name", "tags", "notes", "runs", "resume", "tracking", "compare", "sweep")
 _LARGEST = 2**63 - 1
 
 
@@ -117,6 +117,13 @@ class CompareConfig(Strict):
     metric: fields.LabelOrNull = None
 
 
+class SweepConfig(Strict):
+    """``sweep``: how ``train -m`` goes about its runs."""
+
+    reuse: Literal["same", "always"] = "same"
+    max_time: fields.SecondsOrNull = None
+
+
 class _Sections(Strict):
     """The sections and keys of a run, each valid for itself."""
 
@@ -131,6 +138,7 @@ class _Sections(Strict):
     data_seed: fields.NotNegative
     order_seed: fields.NotNegativeOrNull = None
     compare: CompareConfig = CompareConfig()
+    sweep: SweepConfig = SweepConfig()
     name: fields.LabelOrNull
     tags: tuple[fields.Label, ...]
     notes: str

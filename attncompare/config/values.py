@@ -27,11 +27,15 @@ def must_be(words: str) -> WrapValidator:
     return WrapValidator(check)
 
 
+_TIME = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smh])")
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _CLOCK = re.compile(r"(\d{1,5}):([0-5]\d):([0-5]\d)")
 
 
 def _as_seconds(value: Any) -> Any:
-    """Return the seconds of a time as a clock shows it; all else as it is."""
+    """Return the seconds of a time as a clock shows it, or with its unit; all else as it is."""
+    if isinstance(value, str) and (time := _TIME.fullmatch(value)):
+        return float(time[1]) * _UNITS[time[2]]
     if not isinstance(value, str) or not (clock := _CLOCK.fullmatch(value)):
         return value
     hours, minutes, seconds = map(int, clock.groups())
@@ -61,7 +65,7 @@ PositiveOrNull = Annotated[Positive | None, must_be("a positive integer, or null
 ThreadsOrNull = Annotated[Annotated[int, Field(ge=1, le=1024)] | None, must_be("an integer from 1 to 1024, or null")]
 PositiveFloatOrNull = Annotated[PositiveFloat | None, must_be("a positive number, or null")]
 SplitFractionOrNull = Annotated[SplitFraction | None, must_be("a number between 0 and 0.5, or null")]
-_SECONDS_WORDS = "a positive number of seconds, HH:MM:SS, or null"
+_SECONDS_WORDS = "2h, 30m, 45s, a positive number of seconds, HH:MM:SS, or null"
 SecondsOrNull = Annotated[PositiveFloat | None, BeforeValidator(_as_seconds), must_be(_SECONDS_WORDS)]
 LabelOrNull = Annotated[Label | None, must_be("null, or 1 to 63 letters, digits or any of _ . + -")]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attncompare.config.plain_values import flatten
 from attncompare.errors import Refused
-from attncompare.record import RUN_MARKS, SWEEP_FILE, Run, how_to_resume, is_reference
+from attncompare.record import RUN_MARKS, SWEEP_FILE, Run, how_to_resume, is_reference, shared_runs
 from attncompare.sweep.folder import Sweep
 from attncompare.text import printable
 
@@ -121,6 +121,12 @@ class Watch:
                 views = members.setdefault(sweep, [])
                 if folder != sweep or (folder == self.root and _is_run(folder)):
                     views.append(self._view(folder))
+            for sweep, views in members.items():
+                root = self.root.resolve()
+                shared = [path.resolve() for path in shared_runs(sweep).values() if _is_run(path)]
+                views += [
+                    self._view(self.root / path.relative_to(root)) for path in shared if path.is_relative_to(root)
+                ]
             self._known = {view.folder: view for views in members.values() for view in views}
             groups = [self._group(folder, views) for folder, views in members.items()]
             return sorted(groups, key=lambda group: (group.folder != self.root, group.name), reverse=True)

@@ -4,6 +4,7 @@ files        writing whole or not at all; reading nothing outside a folder, noth
 run          a run read back, its seal; finding runs
 logger       writing a record, as a Lightning logger
 log          ``run.log`` and the lock on it
+code         sources, versions and files of data, which decide a run's numbers besides its config
 provenance   versions, code and machine; what differs between two of them; no secrets
 weights      files of weights (safetensors); ``npz`` reads archives of arrays
 archive      finished runs in one compact file, and back
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from attncompare.config.plain_values import safe_json, safe_yaml
 from attncompare.record.archive import pack, unpack
+from attncompare.record.code import data_files, made_with, other_facts
 from attncompare.record.files import LIMIT, MEBIBYTE, WEIGHTS_LIMIT, create_folder, digest, new_folder, read_inside
 from attncompare.record.files import PAGE_MARK, require_no_way_out, require_replaceable, require_writable
 from attncompare.record.files import write_bytes, write_json, write_json_lines, write_text, write_yaml
 from attncompare.record.log import RunLock, RunLog, is_locked
-from attncompare.record.provenance import Change, changes, environment, recorded_threads, said
+from attncompare.record.provenance import MACHINE, Change, changes, environment, processor, recorded_threads, said
 from attncompare.record.run import (
     AVERAGED_WEIGHTS,
     BEST_WEIGHTS,
@@ -30,9 +32,11 @@ from attncompare.record.run import (
     SWEEP_FILE,
     SWEEP_LIMIT,
     Run,
+    Shared,
     State,
     asked_in_order,
     find_runs,
+    gone_note,
     how_to_resume,
     is_reference,
     is_run,
@@ -40,6 +44,7 @@ from attncompare.record.run import (
     not_started,
     run_folders,
     seal,
+    shared_runs,
 )
 
 if TYPE_CHECKING:

@@ -53,15 +53,23 @@ class RecordLogger(Logger):
 
     @classmethod
     def reopen(
-        cls, run: Run, resumed: Sequence[Mapping[str, Any]] = (), *, wall_seconds: float = 0.0, **metrics: Any
+        cls,
+        run: Run,
+        resumed: Sequence[Mapping[str, Any]] = (),
+        *,
+        made_with: Mapping[str, str] | None = None,
+        wall_seconds: float = 0.0,
+        **metrics: Any,
     ) -> "RecordLogger":
         """Go on with the record of an unfinished run.
 
-        ``resumed`` says where it was gone on with, before and now, for the summary; ``metrics`` which rows of
-        ``metrics.csv`` stay, as :meth:`metrics_so_far` said: without it, none.
+        ``resumed`` says where it was gone on with, before and now, and ``made_with`` what has trained it, if that did not
+        change, for the summary; ``metrics`` which rows of ``metrics.csv`` stay, as :meth:`metrics_so_far` said: without
+        it, none.
         Raises Refused if ``metrics.csv`` holds less, or something else.
         """
-        goes_on = {"state": "running", "message": None, "wall_seconds": wall_seconds, "resumed": list(resumed)}
+        goes_on: dict[str, Any] = {"state": "running", "message": None, "wall_seconds": wall_seconds}
+        goes_on |= {"resumed": list(resumed), "made_with": made_with}
         logger = cls(run.path, run.config, {**run.summary, **goes_on})
         rows, known = [], bytearray()
         if metrics:

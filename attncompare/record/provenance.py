@@ -51,6 +51,9 @@ _SECRETS = (
 )
 _SECRET = re.compile("|".join(_SECRETS))
 
+# The facts that say on which machine a run was trained.
+MACHINE = ("cpu", "cpu_features", "device")
+
 log = logging.getLogger("attncompare")
 
 
@@ -67,9 +70,8 @@ def environment(data_fingerprint: str) -> dict[str, Any]:
         "packages": packages,
         "git": git_state(_CODE),
         "platform": platform.platform(),
-        "cpu": _cpu_facts().get("model name") or platform.processor(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "cpu_features": cpu_features(),
+        **processor(),
         "blas": {"mkl": torch.backends.mkl.is_available(), "mkldnn": torch.backends.mkldnn.is_available()},
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -97,6 +99,11 @@ def recorded_threads(environment: dict[str, Any], source: str | Path) -> int | N
         valid = f"valid: a whole number from 1 to {_MOST_THREADS}"
         raise Refused(f"{source}: its environment says threads={shortly(threads)}; {valid}")
     return threads
+
+
+def processor() -> dict[str, Any]:
+    """Return the processor's name and instruction sets, as :func:`environment` records them."""
+    return {"cpu": _cpu_facts().get("model name") or platform.processor(), "cpu_features": cpu_features()}
 
 
 def cpu_features() -> list[str]:

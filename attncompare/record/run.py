@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from attncompare.config import RunConfig, parse
 from attncompare.config.plain_values import safe_json, safe_yaml
@@ -69,6 +69,7 @@ class Summary(_Read):
     group: str | None = None
     wandb: _Wandb | None = None
     data: dict[str, Any] = {}
+    made_with: dict[str, str] | None = None  # see attncompare.record.code
     resumed: list[dict[str, Any]] = []
 
 
@@ -97,9 +98,23 @@ class _Manifest(_Read):
     dropped: list[str] = []
 
 
+def _beside(path: str) -> str:
+    """Refuse a path that does not lead from a sweep's folder, two folders up at most, down to another one."""
+    parts = PurePosixPath(path).parts
+    down = parts[parts.count("..") :]
+    if not 1 <= len(parts) - len(down) <= 2 or not down or ".." in down or "\\" in path or not path.isprintable():
+        raise ValueError("leads to no run beside the sweep")
+    return path
+
+
+# Where the runs lie that a sweep has taken in, by the hash of their config; relative to the sweep's folder.
+Shared = dict[str, Annotated[str, AfterValidator(_beside)]]
+
+
 class _Sweep(_Read):
     runs: list[Any]
     configs: list[str] = []  # the hash of each run's config, in the order in which they were asked for
+    shared: Shared = {}
 
 
 class _Item(_Read):
@@ -315,8 +330,13 @@ def is_run(path: Path) -> bool:
 
 
 def run_folders(path: Path) -> list[Path]:
-    """Return the folders below ``path`` that are runs, or what is left of one; Refused if too much is there."""
-    return sorted({file.parent for file in files_named(path, RUN_MARKS)})
+    """Return the folders below ``path`` that are runs, or what is left of one, and those that sweeps there share.
+
+    Refused if too much is there."""
+    files = files_named(path, [*RUN_MARKS, SWEEP_FILE])
+    own = sorted({file.parent for file in files if file.name != SWEEP_FILE})
+    shared = [run for file in files if file.name == SWEEP_FILE for run in shared_runs(file.parent).values()]
+    return sorted({run.resolve(): run for run in [*filter(is_run, shared), *own]}.values()) if shared else own
 
 
 def find_runs(paths: Iterable[str | Path]) -> list[Run]:
@@ -335,34 +355,60 @@ def find_runs(paths: Iterable[str | Path]) -> list[Run]:
 
 def asked_in_order(sweep: Path) -> list[str]:
     """Return the hashes of a sweep's configs in the order asked for; none where there is no ``sweep.yaml``, or a damaged one."""
-    file = sweep / SWEEP_FILE
     try:
-        return list(_checked(_Sweep, safe_yaml(read_inside(sweep, SWEEP_FILE, SWEEP_LIMIT), file), file).configs)
+        return _sweep(sweep).configs
     except Refused:  # its runs can be whole
         return []
 
 
+def shared_runs(sweep: Path) -> dict[str, Path]:
+    """Return where the runs lie that a sweep has taken in, by the hash of their config, whether they are there or gone."""
+    try:
+        shared = _sweep(sweep).shared
+    except Refused:  # its own runs can be whole
+        return {}
+    here = Path.cwd()
+    found = {config: (sweep / path).resolve() for config, path in shared.items()}
+    return {config: path.relative_to(here) if path.is_relative_to(here) else path for config, path in found.items()}
+
+
+def _sweep(folder: Path) -> _Sweep:
+    file = folder / SWEEP_FILE
+    found: _Sweep = _checked(_Sweep, safe_yaml(read_inside(folder, SWEEP_FILE, SWEEP_LIMIT), file), file)
+    return found
+
+
 def not_started(paths: Iterable[str | Path]) -> list[str]:
-    """Return a sentence for each sweep in or below ``paths`` of which some runs have no record, or that is damaged."""
+    """Return a sentence for each sweep in or below ``paths`` that is damaged or of which some runs have no record.
+
+    A run that a sweep shares and that is gone has a sentence of its own."""
     sentences = []
     files = {file.resolve(): file for path in paths for file in files_named(Path(path), [SWEEP_FILE])}
     for file in files.values():
         try:
-            asked = len(_checked(_Sweep, safe_yaml(read_inside(file.parent, file.name, SWEEP_LIMIT), file), file).runs)
+            asked = len(_sweep(file.parent).runs)
         except Refused as error:  # the runs beside it can be whole
             sentences.append(str(error))
             continue
         # One that failed and was trained again has two folders, and a damaged one has been started, too.
         started = set()
-        for folder in filter(is_run, file.parent.iterdir()):
+        shared = shared_runs(file.parent).values()
+        gone = [run for run in shared if not is_run(run)]
+        sentences += [gone_note(file.parent, run) for run in gone]
+        for folder in filter(is_run, [*file.parent.iterdir(), *shared]):
             try:
                 started.add(Run.open(folder).summary["config_sha256"])
             except Refused:
                 started.add(str(folder))
-        missing = asked - len(started)
+        missing = asked - len(started) - len(gone)
         if missing > 0:
             sentences.append(f"{file.parent}: {missing} of its {counted(asked, 'run')} not started; see {SWEEP_FILE}")
     return sentences
+
+
+def gone_note(sweep: Path, run: Path) -> str:
+    """Return in words that a ``sweep`` shares a ``run`` that is no longer there, and what can be done."""
+    return f"{sweep}: {run}, which it shares, is gone; the same attncompare train -m trains it again"
 
 
 def how_to_resume(run: Path) -> str:

@@ -57,7 +57,7 @@ def train_elsewhere(
     # Other machines are asked for cores; here all runs begin at once.
     processes = len(jobs) * max(job.config.trainer.devices for job in jobs)
     threads = max(1, cores_here() // processes) if name == "submitit_local" else None
-    place = Place(sweep.path.absolute(), sweep.group, threads)
+    place = Place(sweep.path.absolute(), sweep.group, threads, made=sweep.file.made_with)
     tell(console, f"{len(jobs)} runs through {name}, in {sweep.path}")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray would send statistics to its makers
     launcher = launcher_of(_with_folder(config, place.folder), Member(place, tuple(jobs)))

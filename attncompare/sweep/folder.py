@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,13 +20,19 @@ from attncompare.record import (
     SWEEP_FILE,
     SWEEP_LIMIT,
     Run,
+    Shared,
+    data_files,
+    gone_note,
+    is_run,
+    made_with,
     new_folder,
     read_inside,
     require_writable,
     safe_yaml,
+    shared_runs,
     write_yaml,
 )
-from attncompare.sweep.code import data_files, made_with
+from attncompare.sweep.reuse import same_runs
 from attncompare.text import counted
 from attncompare.training import stoppable
 
@@ -70,6 +76,8 @@ def check_jobs(jobs: Sequence[Job]) -> None:
     for job, label in zip(jobs, labels(jobs), strict=True):
         if job.config.runs != jobs[0].config.runs:
             raise Refused(f"runs={jobs[0].config.runs},{job.config.runs}: the runs of a sweep stand in one folder")
+        if job.config.sweep != jobs[0].config.sweep:
+            raise Refused("sweep: its settings are those of all runs; give each one value")
         if job.config.resume is not None:
             raise Refused(f"resume={job.config.resume}: a run is resumed alone; leave out -m")
         if first.setdefault(job.config.hash(), job) is not job:
@@ -87,12 +95,13 @@ class SweepFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[2]
+    format: Literal[2, 3]
     started: datetime
     command: str = Field(max_length=2**20)  # for people: it starts the same sweep again
     made_with: dict[str, str]
     runs: list[list[str]]  # Hydra overrides, run by run
     configs: list[str]  # the hash of each run's config, in the same order
+    shared: Shared = {}
 
 
 @dataclass(frozen=True)
@@ -137,16 +146,21 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Members:
-    """The runs in a sweep's folder: ``runs`` by the hash of their config, and what is wrong with each damaged one."""
+    """The runs of a sweep: ``runs`` by the hash of their config, and what is wrong with each damaged one.
+
+    ``gone`` are those taken in from elsewhere, by the hash of their config, that are no longer there.
+    """
 
     runs: dict[str, Run]
     damaged: list[str]
+    gone: dict[str, Path]
 
     @classmethod
     def read(cls, folder: Path) -> "Members":
-        """Read every run in ``folder``; of two with the same config a finished one counts."""
-        found = cls({}, [])
-        for path in sorted(folder.iterdir()):
+        """Read every run in ``folder`` or taken in by its sweep; of two with the same config a finished one counts."""
+        shared = shared_runs(folder)
+        found = cls({}, [], {config: path for config, path in shared.items() if not is_run(path)})
+        for path in [*sorted(folder.iterdir()), *shared.values()]:
             if not ((path / "summary.json").exists() or (path / "config.yaml").exists()):
                 continue
             try:
@@ -169,7 +183,7 @@ def opened(jobs: Sequence[Job], command: str, fresh: bool) -> Iterator[tuple[Swe
     """Give the sweep of ``jobs`` with notes on it, and hold its lock.
 
     It is the newest one with the same configs, made with the same code, versions and data; a new one where there is
-    none, or ``fresh`` asks for it.
+    none, which takes in what is there already, or where ``fresh`` asks for it.
     Raises Refused if another process trains it, or its folder cannot be written.
     """
     runs = Path(jobs[0].config.runs)
@@ -177,8 +191,8 @@ def opened(jobs: Sequence[Job], command: str, fresh: bool) -> Iterator[tuple[Swe
     runs.mkdir(parents=True, exist_ok=True)
     made = made_with(job.config for job in jobs)
     with FileLock(runs / _LOCK):  # for a moment, so that two processes do not begin the same sweep
-        sweep, notes = (None, []) if fresh else _same(runs, jobs, made)
-        sweep = sweep or _begun(runs, jobs, command, made)
+        sweep, shared, notes = there_already(runs, jobs, made, fresh)
+        sweep = sweep or _begun(runs, jobs, command, made, shared)
         lock = FileLock(sweep.path / _LOCK)
         try:
             lock.acquire(timeout=_MOMENT)
@@ -191,6 +205,19 @@ def opened(jobs: Sequence[Job], command: str, fresh: bool) -> Iterator[tuple[Swe
         yield sweep, notes
     finally:
         lock.release()
+
+
+def there_already(
+    runs: Path, jobs: Sequence[Job], made: dict[str, str], fresh: bool
+) -> tuple[Sweep | None, dict[str, Run], list[str]]:
+    """Return the sweep in the folder ``runs`` that is the same, else what a new one takes in by its config's hash, and notes."""
+    if fresh:
+        return None, {}, []
+    sweep, notes = _same(runs, jobs, made)
+    if sweep:
+        return sweep, {}, notes
+    shared, more = same_runs(runs, [job.config for job in jobs], made)
+    return None, shared, notes + more
 
 
 def _same(runs: Path, jobs: Sequence[Job], made: dict[str, str]) -> tuple[Sweep | None, list[str]]:
@@ -214,11 +241,13 @@ def _same(runs: Path, jobs: Sequence[Job], made: dict[str, str]) -> tuple[Sweep 
     return None, notes[:1]
 
 
-def _begun(runs: Path, jobs: Sequence[Job], command: str, made: dict[str, str]) -> Sweep:
+def _begun(runs: Path, jobs: Sequence[Job], command: str, made: dict[str, str], shared: dict[str, Run]) -> Sweep:
     now = datetime.now()
     folder = new_folder(str(runs), runs / f"{now:%Y-%m-%d}", f"{now:%H-%M-%S}-sweep")
     asked, configs = [list(job.overrides) for job in jobs], [job.config.hash() for job in jobs]
-    file = SweepFile(format=2, started=now, command=command, made_with=made, runs=asked, configs=configs)
+    places = {config: _from(folder, run.path) for config, run in shared.items()}
+    facts: dict[str, Any] = {"command": command, "made_with": made, "runs": asked, "configs": configs}
+    file = SweepFile(format=3, started=now, **facts, shared=places)
     try:
         (folder / _OUTPUT).mkdir()
         write_yaml(folder / SWEEP_FILE, file.model_dump(mode="json"))
@@ -226,6 +255,10 @@ def _begun(runs: Path, jobs: Sequence[Job], command: str, made: dict[str, str]) 
         shutil.rmtree(folder, ignore_errors=True)
         raise RunFailed(f"runs={runs}: cannot write {error.filename} ({error.strerror}); nothing was started") from None
     return Sweep(folder, file)
+
+
+def _from(folder: Path, run: Path) -> str:
+    return Path(os.path.relpath(run.resolve(), folder.resolve())).as_posix()
 
 
 def start(
@@ -241,6 +274,10 @@ def start(
     console, total = Console(stderr=True), counted(len(jobs), "run")
     with stoppable(), opened(jobs, command, fresh) as (sweep, notes):
         found = Members.read(sweep.path)
+        if found.gone:  # the runs that are trained instead lie in the sweep's own folder
+            notes += [gone_note(sweep.path, path) for path in found.gone.values()]
+            rest = {config: path for config, path in sweep.file.shared.items() if config not in found.gone}
+            write_yaml(sweep.path / SWEEP_FILE, sweep.file.model_copy(update={"shared": rest}).model_dump(mode="json"))
         left = []
         for job in jobs:
             run = found.runs.get(job.config.hash())
@@ -254,7 +291,9 @@ def start(
         notes += [f"left aside, and trained anew: {problem}" for problem in found.damaged]
         if done := len(jobs) - len(left):
             which = f"{done} of {total}" if left else f"all {total}"
-            notes.append(f"{which} finished already in {sweep.path} and skipped; --fresh trains all of them anew")
+            finished = {str(run.path.parent) for run in found.runs.values() if run.state == "finished"}
+            where = ", ".join(sorted(finished))
+            notes.append(f"{which} finished already in {where} and skipped; --fresh trains all of them anew")
         if begun := sum(job.begun is not None for job in left):
             notes.append(f"{counted(begun, 'run')} that did not finish: resumed where they stand")
         for line in notes:

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from attncompare.errors import Refused
+from attncompare.record import gone_note, shared_runs
 from attncompare.sweep.folder import Members, Sweep, sweep_folders, tell
 from attncompare.text import counted, printable
 
@@ -18,12 +19,17 @@ _ORDER = ("finished", "training", "failed", "interrupted", "killed", "waiting")
 
 @dataclass(frozen=True)
 class Listed:
-    """A sweep as it stands now: how many runs are in which state, damaged records, whether a process trains it."""
+    """A sweep as it stands now: how many runs are in which state, damaged records, whether a process trains it.
+
+    ``shared`` are the runs that it takes from elsewhere, ``gone`` those of them that are no longer there.
+    """
 
     sweep: Sweep
     states: Counter[str]
     damaged: list[str]
     running: bool
+    shared: list[Path]
+    gone: list[Path]
 
     @classmethod
     def read(cls, folder: Path) -> "Listed":
@@ -37,7 +43,8 @@ class Listed:
                 states["failed" if sweep.output_of(config).exists() and not running else "waiting"] += 1
             else:
                 states[run.state if run.state != "running" else "training" if run.alive() else "killed"] += 1
-        return cls(sweep, states, found.damaged, running)
+        shared = [path for config, path in shared_runs(folder).items() if config not in found.gone]
+        return cls(sweep, states, found.damaged, running, shared, list(found.gone.values()))
 
     @property
     def finished(self) -> bool:
@@ -51,6 +58,7 @@ class Listed:
         facts |= {"training": self.running, "runs": len(file.configs), "states": dict(self.states)}
         facts["varies"] = varied(file.runs)
         facts |= {"group": self.sweep.group, "command": file.command, "made_with": file.made_with}
+        facts |= {"shared": [str(path) for path in self.shared], "gone": [str(path) for path in self.gone]}
         return facts | {"damaged": self.damaged}
 
 
@@ -77,6 +85,9 @@ def print_sweeps(runs: Path, *, as_json: bool) -> None:
     for problem in [*damaged, *(problem for one in listed for problem in one.damaged)]:
         tell(console, printable(f"damaged: {problem}"))
     for one in listed:
+        for path in one.gone:
+            tell(console, printable(gone_note(one.sweep.path, path)))
+    for one in listed:
         if not one.finished and not one.running:
             tell(console, printable(f"go on with {one.sweep.path}: {one.sweep.file.command}"))
     if done := [one for one in listed if one.states["finished"]]:
@@ -99,4 +110,6 @@ def _lines(one: Listed) -> list[str]:
     state = "finished" if one.finished else ", ".join(states)
     varies = ", ".join(f"{key} ({len(values)})" for key, values in varied(file.runs).items()) or "nothing"
     runs = counted(len(file.configs), "run")
-    return [str(one.sweep.path), f"  {file.started:%Y-%m-%d %H:%M}  {runs}, {state}; varies: {varies}"]
+    others = sorted({str(path.parent) for path in one.shared})
+    shared = [f"  {len(one.shared)} shared with {', '.join(others)}"] if others else []
+    return [str(one.sweep.path), f"  {file.started:%Y-%m-%d %H:%M}  {runs}, {state}; varies: {varies}", *shared]

@@ -5,10 +5,12 @@ They are forked from a server that has imported torch and Lightning once, which 
 
 import contextlib
 import importlib.util
+import math
 import multiprocessing
 import os
 import signal
 import sys
+import time
 import traceback
 from collections import deque
 from collections.abc import Sequence
@@ -42,13 +44,14 @@ class Place:
     """Where a run of a sweep is trained: the sweep's folder, its group in W&B, and what of the machine the run gets.
 
     These are CPU threads of each process, where no config or record says (None: torch's default), and the GPUs that it may
-    see, as ``CUDA_VISIBLE_DEVICES`` names them (None: all).
+    see, as ``CUDA_VISIBLE_DEVICES`` names them (None: all). ``made`` is what trains it: the code as the sweep began.
     """
 
     folder: Path
     group: str
     threads: int | None
     devices: str | None = None
+    made: dict[str, str] | None = None
 
 
 def train_member(job: Job, place: Place, **told: Any) -> Run:
@@ -67,8 +70,9 @@ def train_member(job: Job, place: Place, **told: Any) -> Run:
     sys.modules["__main__"].__spec__ = importlib.util.find_spec("attncompare.__main__")
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # `python -m` shall import nothing from the current folder
     if job.begun is not None:
-        return resume(job.begun, threads=place.threads, **told)
-    return train(job.config, job.overrides, parent=place.folder, group=place.group, threads=place.threads, **told)
+        return resume(job.begun, threads=place.threads, made=place.made, **told)
+    where: dict[str, Any] = {"parent": place.folder, "group": place.group}
+    return train(job.config, job.overrides, **where, threads=place.threads, made=place.made, **told)
 
 
 @dataclass(frozen=True)
@@ -122,15 +126,22 @@ def _gpu_count() -> int:
     return torch.cuda.device_count()
 
 
+def share_here(jobs: Sequence[Job], workers: int | None) -> Share:
+    """Divide this machine between ``jobs``; raises Refused as :func:`share` does."""
+    gpus = gpus_here(_processes()) if any(job.config.trainer.accelerator != "cpu" for job in jobs) else []
+    return share(jobs, workers, cores_here(), gpus)
+
+
 def train_here(sweep: Sweep, jobs: Sequence[Job], console: Console, *, workers: int | None) -> None:
     """Train ``jobs``, ``workers`` at a time; how each ended stands in its record, and is told.
 
+    After ``sweep.max_time`` no run begins and those at work stop, as at Ctrl-C.
     Raises Refused if this machine cannot train them; nothing was started; KeyboardInterrupt after all running ones
     closed their records.
     """
-    processes = _processes()
-    gpus = gpus_here(processes) if any(job.config.trainer.accelerator != "cpu" for job in jobs) else []
-    shared = share(jobs, workers, cores_here(), gpus)
+    processes, shared = _processes(), share_here(jobs, workers)
+    limit = jobs[0].config.sweep.max_time
+    deadline = math.inf if limit is None else time.monotonic() + limit
     tell(console, f"{counted(len(jobs), 'run')}, {shared.workers} at a time, in {sweep.path}")
     names = labels(jobs)
     waiting, free = deque(range(len(jobs))), deque(range(shared.workers))
@@ -140,7 +151,7 @@ def train_here(sweep: Sweep, jobs: Sequence[Job], console: Console, *, workers: 
         while running or (waiting and not interrupted):
             while waiting and free and not interrupted:
                 number, place = waiting.popleft(), free.popleft()
-                where = Place(sweep.path, sweep.group, shared.threads, shared.devices[place])
+                where = Place(sweep.path, sweep.group, shared.threads, shared.devices[place], sweep.file.made_with)
                 output = sweep.output_of(jobs[number].config.hash())
                 mine, theirs = processes.Pipe()
                 process = processes.Process(target=work, args=(jobs[number], where, output, theirs))
@@ -148,6 +159,9 @@ def train_here(sweep: Sweep, jobs: Sequence[Job], console: Console, *, workers: 
                 theirs.close()
                 running[mine] = _Worker(number, place, process, output, jobs[number].begun)
             ready: list[Any] = wait(list(running), _PATIENCE)
+            if time.monotonic() >= deadline and not interrupted:
+                interrupted.append(True)
+                board.print(f"sweep.max_time={limit:g} s are over: what is being trained stops, to be resumed")
             for connection in ready:
                 worker = running[connection]
                 try:

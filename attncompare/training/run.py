@@ -29,6 +29,7 @@ from attncompare.model import Lengths, parameter_count, stable_seed, train_flops
 from attncompare.record import (
     AVERAGED_WEIGHTS,
     BEST_WEIGHTS,
+    MACHINE,
     RecordLogger,
     Run,
     RunLock,
@@ -39,6 +40,8 @@ from attncompare.record import (
     find_runs,
     is_run,
     load_weights,
+    made_with,
+    other_facts,
     recorded_threads,
     require_no_way_out,
     require_writable,
@@ -75,6 +78,7 @@ def train(
     parent: Path | None = None,
     group: str | None = None,
     threads: int | None = None,
+    made: dict[str, str] | None = None,
     stop_after: int | None = None,
     course: Course | None = None,
     progress: Shown | None = None,
@@ -90,6 +94,7 @@ def train(
         parent: the folder of the sweep that the run belongs to; by default the run stands under ``<runs>/<date>``.
         group: the name of that sweep.
         threads: CPU threads of each of the run's processes, where the config leaves them open.
+        made: what trains the run (:func:`attncompare.record.made_with`), where a sweep knows it already.
         stop_after: end after this optimizer step, as if interrupted there, and return the unfinished record.
         course: with ``trainer.max_time``, the steps of the run that this one repeats; None: by the clock.
         progress: how to show where the run stands: a bar, lines, or not at all.
@@ -109,7 +114,7 @@ def train(
         if others:
             raise Refused(f"resume={config.resume}: the run goes on as it began, so leave out {' '.join(others)}")
         told = {"progress": progress, "on_progress": on_progress, "on_folder": on_folder, "on_message": on_message}
-        return resume(config.resume, threads=threads, stop_after=stop_after, **told)  # type: ignore[arg-type]
+        return resume(config.resume, threads=threads, made=made, stop_after=stop_after, **told)  # type: ignore[arg-type]
     if stop_after is not None and stop_after < 1:
         raise Refused(f"stop_after={stop_after}: must be a positive integer, or None")
     require_writable(Path(config.runs), f"runs={config.runs}")
@@ -122,6 +127,7 @@ def train(
         folder = create_folder(config, parent)
         with _locked(folder, run_log, config):
             facts: dict[str, Any] = {"group": group, "wandb": {"id": _wandb_id()}}
+            facts["made_with"] = made or made_with([config])
             facts |= {"course": asdict(course)} if course is not None else {}
             try:
                 record = RecordLogger.create(folder, config, overrides, **facts)
@@ -137,6 +143,7 @@ def resume(
     path: str | Path,
     *,
     threads: int | None = None,
+    made: dict[str, str] | None = None,
     stop_after: int | None = None,
     progress: Shown | None = None,
     on_progress: OnProgress = lambda _: None,
@@ -151,6 +158,7 @@ def resume(
     Args:
         path: the run's folder.
         threads: CPU threads where neither config nor record says how many.
+        made: as for :func:`train`.
         stop_after: as for :func:`train`.
         progress: as for :func:`train`.
         on_progress: told where the run stands.
@@ -183,14 +191,18 @@ def resume(
             raise Refused(f"{run.path}: the data are not those that the run began with; train a new one")
         checkpoint, content = newest_checkpoint(run.path) or (None, None)
         step = content["global_step"] if content else 0
-        changed = said(changes(recorded, environment(data.fingerprint)))
+        found = changes(recorded, environment(data.fingerprint))
+        changed = said(found)
         for line in changed:  # the bits may differ then
             log.warning("not the environment that the run began in: %s", line)
         if _rank():
             record = RecordLogger(run.path, run.config, dict(run.summary))
         else:
             before = [*run.summary.get("resumed", []), {"step": step, "environment": changed}]
-            record = RecordLogger.reopen(run, resumed=before, **(content["record"] if content else {}))
+            made = made or made_with([run.config])
+            mixed = other_facts(run.summary.get("made_with"), made) or any(one.what in MACHINE for one in found)
+            made = None if content and mixed else made  # no one code or machine has trained it
+            record = RecordLogger.reopen(run, resumed=before, made_with=made, **(content["record"] if content else {}))
         log.info("resumed at step %d", step)
         where = "goes on" if content else "no checkpoint to go on from: begins anew"
         on_message(f"{where} at step {step} of {run.config.trainer.max_steps}")

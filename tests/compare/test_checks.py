@@ -148,6 +148,23 @@ def test_mixed_code_is_said_once(make_run, changed, words):
     assert words in note and str(runs[-1].path) in note and note.count(" or ") == 1
 
 
+def test_where_records_name_their_sources_these_count_and_not_the_commit(make_run):
+    def note(*made):
+        runs = []
+        for seed, facts in enumerate(made):
+            run = make_run(f"{len(list(seen))}-{seed}", f"seed={seed}", environment={"git": {"commit": f"{seed}" * 40}})
+            run.summary["made_with"] = facts
+            runs.append(run)
+        seen.append(runs)
+        return [note for note in compared(runs).notes if "same code" in note]
+
+    seen = []
+    same = {"code": "a" * 64, "numpy": "1", "data x": "b"}
+    assert note(same, same | {"data x": "c"}) == []
+    assert "numpy 1" in note(same, same | {"numpy": "2"})[0] and "code aaa" in note(same, same | {"code": "b" * 64})[0]
+    assert "commit 000000000000" in note(same, None)[0]
+
+
 @pytest.mark.parametrize(
     ("parts", "words"),
     [

@@ -14,6 +14,7 @@ from attncompare.compare.command import default_page
 from attncompare.compare.page import report_page, write_report
 from attncompare.errors import Refused, RunFailed
 from attncompare.maps import ProbeMaps
+from attncompare.record import Run, write_yaml
 
 DRAWN = "html[data-drawn=all]"
 VARIANTS = ("additive", "dot", "scaled", "causal", "multihead")
@@ -243,6 +244,34 @@ def test_each_further_set_of_seeds_is_another_look_at_a_stricter_level(cli, swee
         (sweep / "looks.json").write_text(damaged)
         code, _, err = cli("compare", sweep, "--html", "page.html")
         assert code == 2 and "looks.json: damaged" in err and err.count("\n") == 1
+
+
+def test_a_sweep_that_shares_runs_is_compared_whole_and_counts_the_looks_at_those_it_shares(cli, sweep, make_run):
+    def seen(folder):
+        code, out, err = cli("compare", folder, "--json", "all.json")
+        assert code == 0, err
+        assert f"Page: {folder}/report.html" in out
+        (comparison,) = json.loads(Path("all.json").read_text())["comparisons"]
+        return [len(look["seeds"]) for look in comparison["looks"]], len(comparison["variants"][0]["runs"])
+
+    shutil.rmtree(sweep / "lost")
+    runs = {Run.open(path.parent).config.hash(): f"sweep/{path.parent.name}" for path in sweep.glob("*/config.yaml")}
+    assert seen(sweep) == ([], 6)
+    folders = []
+    for name, seeds in (("second", (7, 8)), ("third", (9,))):
+        added = [(one, seed) for one in ("dot", "scaled") for seed in seeds]
+        new = [make_run(f"{name}/{one}{seed}", f"attention={one}", f"seed={seed}") for one, seed in added]
+        folders.append(sweep.parent / name)
+        shared = {config: f"../{path}" for config, path in runs.items()}
+        configs = [*runs, *(run.config.hash() for run in new)]
+        write_yaml(
+            folders[-1] / "sweep.yaml",
+            {"runs": [[str(n)] for n, _ in enumerate(configs)], "shared": shared, "configs": configs},
+        )
+        runs |= {run.config.hash(): f"{name}/{run.path.name}" for run in new}
+    assert seen(folders[0]) == ([6], 8)
+    assert seen(folders[1]) == ([6, 8], 9)
+    assert seen(sweep) == ([], 6) and seen(folders[0]) == ([6], 8), "the same seeds are the same look"
 
 
 def test_fewer_seeds_than_can_decide_take_no_look(cli, make_run, tmp_path):

@@ -215,7 +215,10 @@ def test_an_installed_part_brings_settings_of_its_own(installed):
 
 @pytest.mark.parametrize(
     "override",
-    ["name=x", "tags=[x]", "notes=x", "runs=elsewhere", "tracking=disabled", "tracking.probes=1", "tracking.project=x"],
+    [
+        *("name=x", "tags=[x]", "notes=x", "runs=elsewhere", "tracking=disabled", "tracking.probes=1"),
+        *("tracking.project=x", "compare.metric=loss", "sweep.reuse=always", "sweep.max_time=2h"),
+    ],
 )
 def test_the_hash_ignores_what_only_names_or_shows(override):
     assert composed(override).hash() == composed().hash()

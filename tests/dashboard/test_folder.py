@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+import yaml
 
 from attncompare.dashboard.folder import Watch
 from attncompare.record import write_yaml
@@ -33,6 +34,16 @@ def test_sweeps_and_single_runs_with_what_waits_and_what_varies(runs, add_run):
     assert found["day/sweep"].states == {"finished": 2, "waiting": 1} and found["day/sweep"].varies == "seed"
     assert found["day/begun"].states == {"waiting": 2}
     assert [view.name for view in found["."].views] == ["other/a", "other/b"]
+
+
+def test_runs_that_a_sweep_shares_stand_in_it_and_where_they_lie(runs, add_run):
+    add_run("day/alone", seed=1)
+    add_run("day/sweep/own", seed=2)
+    plan(runs / "day" / "sweep", 3)
+    values = yaml.safe_load((runs / "day/sweep/sweep.yaml").read_text())
+    write_yaml(runs / "day/sweep/sweep.yaml", values | {"format": 3, "shared": {"0": "../alone", "1": "../gone"}})
+    found = {group.name: group for group in Watch(runs).groups()}
+    assert found["day/sweep"].states == {"finished": 2, "waiting": 1} and found["."].states == {"finished": 1}
 
 
 def test_how_far_a_run_is(runs, add_run):

@@ -106,9 +106,9 @@ def test_whatever_is_typed_beside_something_wrong_ends_with_2_and_one_line(cli, 
 
 
 def test_a_time_is_written_in_seconds_or_as_a_clock_shows_it(make_config):
-    for text in ("'01:02:03'", "3723", "3723.0"):
+    for text in ("'01:02:03'", "3723", "3723.0", "3723s", "62.05m"):
         assert make_config(f"trainer.max_time={text}").trainer.max_time == 3723.0
-    for wrong in ("0", "-1", "'1:60:00'", "'00:00:00'", "soon"):
+    for wrong in ("0", "-1", "'1:60:00'", "'00:00:00'", "0h", "-1h", "2d", "soon"):
         with pytest.raises(Refused, match=r"trainer\.max_time=.*seconds, HH:MM:SS, or null"):
             make_config(f"trainer.max_time={wrong}")
     with pytest.raises(Refused, match=r"max_time=9 with devices=2: .*set devices=1"):

@@ -4,7 +4,8 @@ import functools
 
 import pytest
 
-from attncompare.record import RecordLogger, create_folder
+from attncompare.record import RecordLogger, create_folder, processor
+from attncompare.sweep import reuse
 from attncompare.sweep.folder import Job, start
 
 
@@ -14,12 +15,20 @@ def leave():
 
     def leave(sweep, job, state):
         path = job.begun or create_folder(job.config, sweep.path)
-        writer = RecordLogger.create(path, job.config, job.overrides, group=sweep.group, wandb={"id": "abcdefgh"})
+        facts = {"wandb": {"id": "abcdefgh"}, "made_with": sweep.file.made_with}
+        writer = RecordLogger.create(path, job.config, job.overrides, group=sweep.group, **facts)
+        writer.environment({**processor(), "device": "cpu"})
         if state != "running":
             writer.close(state, None if state == "finished" else "for a test")
         return path
 
     return leave
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch):
+    """The machine has no GPU, without asking torch."""
+    monkeypatch.setattr(reuse, "_device", lambda: "cpu")
 
 
 @pytest.fixture

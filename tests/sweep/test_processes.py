@@ -175,3 +175,25 @@ def test_cases_are_trained_one_after_another(cli, monkeypatch):
         *(("first", seed) for seed in range(1, 7)),
         *(("second", seed) for seed in range(7, 13)),
     ]
+
+
+@pytest.mark.long
+def test_after_its_time_a_sweep_ends_as_at_ctrl_c_and_the_same_command_goes_on(tmp_path):
+    command = ("train", "-m", *SMOKE, "tracking=disabled", "seed=1,2,3", "hydra.launcher.workers=1")
+    done = attncompare(*command, "sweep.max_time=1", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (130, "") and "Traceback" not in done.stderr
+    assert "sweep.max_time" in done.stderr and "the same command goes on" in done.stderr
+    assert len(list(tmp_path.glob("runs/*/*-sweep/*/summary.json"))) < 3
+    done = attncompare(*command, "sweep.max_time=2h", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {run.state for run in find_runs([tmp_path / done.stdout.strip()])} == {"finished"}
+    assert len(list(tmp_path.glob("runs/*/*-sweep"))) == 1
+
+
+@pytest.mark.long
+def test_a_sweep_takes_in_a_run_that_was_trained_alone(tmp_path):
+    alone = attncompare("train", *SMOKE, "tracking=disabled", "seed=1", cwd=tmp_path)
+    done = attncompare("train", "-m", *SMOKE, "tracking=disabled", "seed=1,2", cwd=tmp_path)
+    assert (alone.returncode, done.returncode) == (0, 0) and "1 of 2 runs finished already" in done.stderr
+    paths = {run.path.resolve() for run in find_runs([tmp_path / done.stdout.strip()])}
+    assert len(paths) == 2 and (tmp_path / alone.stdout.strip()).resolve() in paths

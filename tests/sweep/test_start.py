@@ -8,8 +8,7 @@ from filelock import FileLock
 from wandb_server import log_in
 
 from attncompare.errors import Refused, RunFailed
-from attncompare.record import RunLock, find_runs
-from attncompare.sweep import code
+from attncompare.record import RunLock, code, find_runs
 from attncompare.sweep.folder import labels
 
 SEEDS = ("seed=1", "seed=2", "seed=3")
@@ -37,8 +36,9 @@ def test_what_did_not_finish_is_resumed_in_its_own_folder(begin, launcher, capsy
 def test_order_and_names_do_not_make_another_sweep_but_other_runs_do(begin, launcher):
     folder = begin("seed=1", "seed=2")
     assert begin("seed=2 notes=x", "seed=1 tags=[x]") == folder and len(launcher.given) == 1
-    for others in (("seed=1",), SEEDS, ("seed=1", "seed=2 optimizer.lr=1")):
-        assert begin(*others) != folder and len(launcher.given[-1]) == len(others)
+    for others in (("seed=3",), (*SEEDS, "seed=4"), ("seed=1", "seed=2 optimizer.lr=1")):
+        assert begin(*others) != folder
+    assert launcher.given == [[1, 2], [3], [4], [2]]
 
 
 def test_fresh_trains_all_of_them_in_a_new_folder_which_counts_from_then_on(begin, launcher):

@@ -13,7 +13,7 @@ from training_runs import LANGUAGE_MODEL, RUN
 
 from attncompare.errors import Refused
 from attncompare.maps import AttentionMaps
-from attncompare.record import Run
+from attncompare.record import Run, code
 from attncompare.tasks import Task
 from attncompare.training import run as training_run
 from attncompare.training.checkpoint import ResumeCheckpoint, SafeCheckpointIO, Weights, checkpoint_files
@@ -132,6 +132,20 @@ def test_stopped_before_its_first_checkpoint_it_begins_anew_in_the_same_folder(m
             train(make_config(*RUN), on_folder=folders.append)
     assert Run.open(folders[0]).state == "interrupted"
     assert_same(resume(folders[0]), uninterrupted)
+
+
+@pytest.mark.parametrize("changes", [None, "code", "machine"])
+def test_the_record_says_what_trained_a_run_unless_that_changed_on_the_way(make_config, monkeypatch, changes):
+    config = make_config(*RUN)
+    stopped = train(config, stop_after=4)
+    made = stopped.summary["made_with"]
+    assert made == code.made_with([config])
+    if changes == "code":
+        monkeypatch.setattr(code, "sources", dict)
+    elif changes == "machine":
+        now = training_run.environment
+        monkeypatch.setattr(training_run, "environment", lambda fingerprint: {**now(fingerprint), "cpu": "another"})
+    assert resume(stopped.path).summary["made_with"] == (None if changes else made)
 
 
 def interrupt(*_):

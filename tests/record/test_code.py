@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import attncompare
-from attncompare.sweep import code
+from attncompare.record import code
 
 PACKAGE = Path(attncompare.__file__).parent
 

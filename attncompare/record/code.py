@@ -4,7 +4,7 @@ import ast
 import hashlib
 import importlib.util
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, version
 from pathlib import Path
@@ -25,7 +25,7 @@ _LIBRARIES = (
 
 
 def made_with(configs: Iterable[RunConfig]) -> dict[str, str]:
-    """Return what trains ``configs``: where two sweeps agree in it, a finished run of one need not be trained again.
+    """Return what trains ``configs``: where it is the same, what is finished need not be trained again.
 
     The sources are hashed themselves. So a commit to a page of text or to a report changes nothing, an edit that git
     does not know yet does, and a wheel and a checkout of the same code agree.
@@ -42,6 +42,16 @@ def made_with(configs: Iterable[RunConfig]) -> dict[str, str]:
             with path.open("rb") as file:
                 facts[f"data {path}"] = hashlib.file_digest(file, "sha256").hexdigest()
     return facts
+
+
+def other_facts(recorded: Mapping[str, str] | None, now: Mapping[str, str]) -> list[str]:
+    """Return what differs between what trained a run and what would train it ``now``; of no record, the code.
+
+    Both may say more, for other runs of the sweep: what only one says does not count.
+    """
+    if not recorded or "code" not in recorded:
+        return ["code"]
+    return sorted(name for name in recorded.keys() & now.keys() if recorded[name] != now[name])
 
 
 def data_files(config: RunConfig) -> list[Path]:
