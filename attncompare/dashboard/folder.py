@@ -46,8 +46,12 @@ class View:
     def steps(self) -> int:
         """How many steps there will be, as far as is known."""
         assert self.run is not None
-        planned = self.run.summary.get("planned_steps")
-        return planned if type(planned) is int else self.run.config.trainer.max_steps
+        known = (
+            self.run.summary.get("planned_steps"),
+            self.run.summary.get("most_steps"),
+            self.run.config.trainer.max_steps,
+        )
+        return next((steps for steps in known if type(steps) is int), 0)
 
     @property
     def seconds_left(self) -> float | None:

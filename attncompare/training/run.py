@@ -47,6 +47,7 @@ from attncompare.record import (
     write_text,
 )
 from attncompare.tasks import Task, build_task
+from attncompare.tasks.metrics import metric
 from attncompare.text import counted
 from attncompare.training.checkpoint import (
     ResumeCheckpoint,
@@ -57,11 +58,12 @@ from attncompare.training.checkpoint import (
     seed_all,
     training_state_digest,
 )
-from attncompare.training.ending import Budget, Course, TrainingStopped
+from attncompare.training.ending import Budget, Course, TrainingStopped, most_steps
 from attncompare.training.failures import explain, explained, save_failure
 from attncompare.training.interrupts import Stop, stoppable
 from attncompare.training.memory import PeakMemory
-from attncompare.training.progress import Bar, Lines, OnProgress, Progress, Report, Shown
+from attncompare.training.progress import Lines, OnProgress, Progress, Shown
+from attncompare.training.progress_callbacks import Bar, Report
 
 log = logging.getLogger("attncompare")
 _FOLDER_OF_RANKS = "ATTNCOMPARE_RUN"
@@ -90,7 +92,8 @@ def train(
         parent: the folder of the sweep that the run belongs to; by default the run stands under ``<runs>/<date>``.
         group: the name of that sweep.
         threads: CPU threads of each of the run's processes, where the config leaves them open.
-        stop_after: end after this optimizer step, as if interrupted there, and return the unfinished record.
+        stop_after: end after this optimizer step, as if interrupted there, and return the unfinished record; at the last
+            step or beyond, the run finishes.
         course: with ``trainer.max_time``, the steps of the run that this one repeats; None: by the clock.
         progress: how to show where the run stands: a bar, lines, or not at all.
         on_progress: told where the run stands.
@@ -129,8 +132,7 @@ def train(
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
             on_folder(folder)
-            last = None if stop_after is None or stop_after >= config.trainer.max_steps else stop_after
-            return _train(record, task, data, show, stop, last)
+            return _train(record, task, data, show, stop, stop_after)
 
 
 def resume(
@@ -193,7 +195,7 @@ def resume(
             record = RecordLogger.reopen(run, resumed=before, **(content["record"] if content else {}))
         log.info("resumed at step %d", step)
         where = "goes on" if content else "no checkpoint to go on from: begins anew"
-        on_message(f"{where} at step {step} of {run.config.trainer.max_steps}")
+        on_message(f"{where} at step {step} of {most_steps(run.config.trainer, data.epoch_steps)}")
         return _train(record, task, data, show, stop, stop_after, checkpoint)
 
 
@@ -217,7 +219,7 @@ def make_trainer(
 ) -> Trainer:
     """Return Lightning's trainer for a run: stock, with our checkpoints and loggers.
 
-    ``max_steps`` is left to :class:`attncompare.training.ending.Budget`, which alone ends training.
+    ``max_steps`` and ``max_epochs`` are left to :class:`attncompare.training.ending.Budget`, which alone ends training.
     """
     devices = devices or config.trainer.devices
     # With deterministic algorithms torch would also write NaN over all memory before it is used, about 200 times a step:
@@ -249,7 +251,7 @@ def make_trainer(
 
 
 class _Shown:
-    """How a run shows where it stands: ``tell`` for phases outside of Lightning's loops, ``callbacks`` for those inside."""
+    """How a run shows where it stands: ``tell`` for phases outside of Lightning's loops, :meth:`callbacks` for those inside."""
 
     def __init__(self, progress: Shown | None, label: str, on_progress: OnProgress) -> None:
         if _rank():  # the first process speaks for all
@@ -262,7 +264,11 @@ class _Shown:
                 lines(one)
 
         self.tell: OnProgress = tell
-        self.callbacks: list[Callback] = [Report(tell), *([Bar()] if progress == "bar" else [])]
+        self._bar = progress == "bar"
+
+    def callbacks(self, budget: Budget) -> list[Callback]:
+        """Return what shows the phases inside Lightning's loops."""
+        return [Report(self.tell, budget), *([Bar()] if self._bar else [])]
 
 
 def _train(
@@ -322,18 +328,22 @@ def _fit_and_test(
     checkpoint: Path | None,
 ) -> None:
     config, path = record.config, record.path
-    weights, memory = Weights(path, config.trainer.average_last), PeakMemory()
-    budget = Budget(task, record.summary, lambda facts: record.update(**facts), path)
+    monitor = metric(config.trainer.monitor)
+    weights, memory = Weights(path, config.trainer.average_last, monitor), PeakMemory()
+    longest = most_steps(config.trainer, data.epoch_steps)
+    record.update(most_steps=longest)  # for those who watch the run
+    budget = Budget(task, longest, record.summary, lambda facts: record.update(**facts), path)
     maps = AttentionMaps(data.probes(config.tracking.probes), path, config.tracking.images)
     patience = None
     if config.trainer.patience is not None:
-        patience = EarlyStopping("val/loss", patience=config.trainer.patience, check_finite=False)
+        mode = "max" if monitor.higher_is_better else "min"
+        patience = EarlyStopping(f"val/{monitor.name}", patience=config.trainer.patience, mode=mode, check_finite=False)
     written = functools.partial(_written, record)
     callbacks = [
         *(budget, memory, maps),
         *([patience] if patience else []),
         *(registry.load("callbacks", name)() for name in config.trainer.callbacks),
-        *show.callbacks,
+        *show.callbacks(budget),
         *(weights, ResumeCheckpoint(path, budget, stop, stop_after, written)),
     ]
     trainer = make_trainer(config, callbacks, [record, *([wandb] if wandb else [])])
@@ -508,7 +518,7 @@ def _prepared(
     _require_compiler(config)
 
     def told(how_far: str = "") -> None:
-        tell(Progress(f"preparing data{how_far and ': '}{how_far}", 0, config.trainer.max_steps))
+        tell(Progress(f"preparing data{how_far and ': '}{how_far}", 0, config.trainer.max_steps or 0))
 
     told()
     with RunLog() as run_log, stoppable() as stop:

@@ -10,7 +10,7 @@ from training_runs import NO_TRACKING
 
 from attncompare.tasks import Task
 from attncompare.tasks.base import lr_factor
-from attncompare.training.ending import Budget
+from attncompare.training.ending import Budget, most_steps
 from attncompare.training.run import train
 
 RUN = (*SMOKE, *NO_TRACKING)
@@ -21,7 +21,7 @@ def run_by_clock(make_config, *overrides, pace=lambda _: 1.0):
     """Step through a run whose steps take ``pace(step)`` seconds; return its plan, its last step and what ended it."""
     config = make_config(*RUN, *TIMED, *overrides)
     task = SimpleNamespace(config=config, plan=None, last_step=config.trainer.max_steps, seconds=0.0)
-    budget = Budget(task, {}, lambda _: None, Path())
+    budget = Budget(task, most_steps(config.trainer, 30), {}, lambda _: None, Path())
     trainer = SimpleNamespace(global_step=0, should_stop=False)
     while not trainer.should_stop:
         trainer.global_step += 1
