@@ -28,7 +28,7 @@ from attncompare.text import counted
 from attncompare.training import evaluate
 
 CHECKPOINTS = {"best": BEST_WEIGHTS, "last": LAST_WEIGHTS, "averaged": AVERAGED_WEIGHTS}
-"""Files of weights by the name that they are asked for: lowest validation loss, last step, mean of the last steps."""
+"""Files of weights by the name that they are asked for: best validation, last step, mean of the last steps."""
 BEAM = 5
 
 
