@@ -15,7 +15,7 @@ from attncompare.errors import Refused
 from attncompare.inference.trained import TrainedRun
 from attncompare.maps import MapSeries, ProbeMaps, maps_page
 from attncompare.record import PAGE_MARK, require_replaceable, write_text
-from attncompare.text import counted
+from attncompare.text import counted, shortly
 
 MOST_MAPS = 20
 """Sentences whose maps a page shows."""
@@ -86,20 +86,20 @@ def write_maps(trained: TrainedRun, maps: Sequence[ProbeMaps], page: Path, optio
     series = MapSeries(variant_label(trained.run.config.attention), [(trained.step, list(maps))])
     try:
         page.parent.mkdir(exist_ok=True)  # a run without probes has no folder for maps
-        write_text(page, maps_page(maps[0].text, [series]))
+        write_text(page, maps_page(shortly(maps[0].text, 100), [series]))
     except OSError as error:
         raise Refused(f"{option} {page}: cannot write there ({error.strerror})") from None
 
 
-def writable_page(page: Path, option: str, outside: Path | None = None) -> Path:
-    """Return ``page`` if a file can be written there, and not into the sealed run ``outside``.
+def writable_page(page: Path, option: str, outside: Path | None = None, mark: bytes = PAGE_MARK) -> Path:
+    """Return ``page`` if a file can be written there, or one with ``mark`` be replaced, and not into the sealed run ``outside``.
 
     Raises Refused: names the option and what is in the way."""
     if outside is not None and page.resolve().is_relative_to(outside.resolve()):
         raise Refused(f"{option} {page}: inside of the run's folder, which is sealed; give a file elsewhere")
     if not page.parent.is_dir():
         raise Refused(f"{option} {page}: there is no folder {page.parent}")
-    require_replaceable(page, f"{option} {page}", PAGE_MARK)
+    require_replaceable(page, f"{option} {page}", mark)
     return page
 
 
