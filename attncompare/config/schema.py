@@ -112,8 +112,8 @@ class TrainerConfig(Strict):
 class TrackingConfig(Strict):
     """``tracking``: how W&B sees the run; the local record is always written."""
 
-    wandb: Literal["offline", "online", "disabled"]
-    project: fields.Label
+    wandb: Literal["offline", "online", "disabled"] | None
+    project: fields.LabelOrNull
     entity: fields.LabelOrNull
     probes: fields.NotNegative
     images: fields.NotNegative

@@ -64,6 +64,7 @@ from attncompare.training.interrupts import Stop, stoppable
 from attncompare.training.memory import PeakMemory
 from attncompare.training.progress import Lines, OnProgress, Progress, Shown
 from attncompare.training.progress_callbacks import Bar, Report
+from attncompare.wandb_logging.destination import Destination
 
 log = logging.getLogger("attncompare")
 _FOLDER_OF_RANKS = "ATTNCOMPARE_RUN"
@@ -117,14 +118,15 @@ def train(
         raise Refused(f"stop_after={stop_after}: must be a positive integer, or None")
     require_writable(Path(config.runs), f"runs={config.runs}")
     show = _Shown(progress, f"{config.task.name} {variant_label(config.attention)}", on_progress)
-    with _prepared(config, threads, show.tell) as (task, data, run_log, stop):
+    to = Destination.chosen(config, group)
+    with _prepared(config, threads, show.tell, to.mode) as (task, data, run_log, stop):
         if _rank():
             return _train(
                 RecordLogger(Path(os.environ[_FOLDER_OF_RANKS]), config, {}), task, data, show, stop, stop_after
             )
         folder = create_folder(config, parent)
         with _locked(folder, run_log, config):
-            facts: dict[str, Any] = {"group": group, "wandb": {"id": _wandb_id()}}
+            facts: dict[str, Any] = {"group": group, "wandb": {"id": _wandb_id(), **asdict(to)}}
             facts |= {"course": asdict(course)} if course is not None else {}
             try:
                 record = RecordLogger.create(folder, config, overrides, **facts)
@@ -173,8 +175,14 @@ def resume(
     recorded = run.environment() if run.has("environment.json") else {}
     threads = recorded_threads(recorded, run.path) or threads
     show = _Shown(progress, f"resume {run.path.name}", on_progress)
+    to = Destination.recorded(run.config, run.summary)
     with (
-        _prepared(run.config, threads, show.tell) as (task, data, run_log, stop),
+        _prepared(run.config, threads, show.tell, to.mode) as (
+            task,
+            data,
+            run_log,
+            stop,
+        ),
         _locked(run.path, run_log, run.config) if not _rank() else nullcontext(),
     ):
         run = Run.open(path)  # another process may have finished it before the lock was ours
@@ -307,11 +315,13 @@ def _open(record: RecordLogger, data: DataModule, resumed: bool) -> Any:
     write_text(record.path / "tokenizer.json", data.tokenizer.to_text())
     if data.source_tokenizer is not None:
         write_text(record.path / "source_tokenizer.json", data.source_tokenizer.to_text())
-    if record.config.tracking.wandb == "disabled":
+    to = Destination.recorded(record.config, record.summary)
+    if to.mode == "disabled":
         return None
+    record.update(wandb={**record.summary["wandb"], **asdict(to)})
     from attncompare.wandb_logging import make_wandb_logger  # here: importing wandb takes its time
 
-    logger = make_wandb_logger(record.config, record.path, record.summary["wandb"]["id"], record.summary.get("group"))
+    logger = make_wandb_logger(record.config, record.path, record.summary["wandb"]["id"], to.group, to=to)
     if logger is not None and resumed:
         logger.log_record(Run.open(record.path))
     return logger
@@ -494,12 +504,12 @@ def _last_good(path: Path) -> str:
 
 @contextmanager
 def _prepared(
-    config: RunConfig, threads: int | None, tell: OnProgress
+    config: RunConfig, threads: int | None, tell: OnProgress, wandb: str
 ) -> Iterator[tuple[Task, DataModule, RunLog, Stop]]:
     """Check what can be checked before anything is written, and prepare the data and the model."""
     devices = config.trainer.devices
     torch.set_num_threads(config.trainer.threads or threads or max(1, torch.get_num_threads() // devices))
-    if config.tracking.wandb == "online" and not _rank():
+    if wandb == "online" and not _rank():
         from attncompare.wandb_logging import require_login
 
         require_login()

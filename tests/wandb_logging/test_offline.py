@@ -45,7 +45,7 @@ def test_config_names_and_tags(records, finished_run):
     )
     assert (start["display_name"], start["job_type"]) == (finished_run.path.name, "translation")
     assert start["project"] == "attncompare" and "group" not in start
-    assert set(start["tags"]) == {"multihead", "reverse", "tests"}
+    assert set(start["tags"]) == {"multihead heads=2", "reverse", "tests"}
 
 
 def test_the_curves_are_those_of_the_record_against_the_training_step_and_say_which_way_is_better(
