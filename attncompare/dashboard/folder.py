@@ -55,11 +55,14 @@ class View:
 
     @property
     def seconds_left(self) -> float | None:
-        """About how long training will go on at its pace so far."""
+        """About how long training will go on at its pace so far, by whichever limit is nearer."""
         seconds = max((row.get("train/seconds", 0.0) for row in self.rows), default=0.0)
         if self.state != "running" or not self.step or not 0 < seconds < math.inf:
             return None
-        return seconds * max(0, self.steps - self.step) / self.step
+        left = seconds * max(0, self.steps - self.step) / self.step
+        assert self.run is not None
+        limit, by_clock = self.run.config.trainer.max_time, "course" not in self.run.summary
+        return left if limit is None or not by_clock else min(left, max(0.0, limit - seconds))
 
     def newest(self, column: str) -> float | None:
         """Return the newest value of a column of ``metrics.csv``."""

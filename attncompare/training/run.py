@@ -177,12 +177,7 @@ def resume(
     show = _Shown(progress, f"resume {run.path.name}", on_progress)
     to = Destination.recorded(run.config, run.summary)
     with (
-        _prepared(run.config, threads, show.tell, to.mode) as (
-            task,
-            data,
-            run_log,
-            stop,
-        ),
+        _prepared(run.config, threads, show.tell, to.mode) as (task, data, run_log, stop),
         _locked(run.path, run_log, run.config) if not _rank() else nullcontext(),
     ):
         run = Run.open(path)  # another process may have finished it before the lock was ours

@@ -69,7 +69,7 @@ class Destination:
             known.get("mode") or tracking.wandb or "offline",
             known.get("project") or tracking.project or _PROJECT,
             known.get("entity", tracking.entity),
-            known.get("group", summary.get("group")),
+            summary.get("group") or known.get("group"),
             tuple(known.get("tags", config.tags)),
             known.get("notes", config.notes),
             _folder(),
