@@ -77,7 +77,7 @@ def test_of_a_long_map_the_part_around_its_largest_weight_is_shown_or_all_of_it(
     if causal:  # what is blocked stays blank in a part, too
         for line in rows:
             t = int(line.split()[0][1:])
-            assert len(line.rstrip()) <= gutter + 2 * max(0, t - first + 1)
+            assert len(line[gutter:].rstrip()) == 2 * min(60, max(0, t - first + 1))
     whole = printed(ProbeMaps(0, "long", (site,)), width=2 * S + 20, whole=True)
     assert sum(line.split()[:1] == [f"t{t}"] for t in range(T) for line in whole.splitlines()) == T
     assert "--all" not in whole
