@@ -48,6 +48,13 @@ def byte_size(value: float) -> str:
     return text + "B" if " " in text else text + " B"
 
 
+def duration(seconds: float) -> str:
+    """Return a number of seconds as people say it: "45 s", "12 min", "3.5 h"."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"
+
+
 def counted(count: int, noun: str) -> str:
     """Return how many there are of what ``noun`` names: "1 run", "2 runs"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -19,6 +19,8 @@ def add_commands(commands: Any) -> None:
     attend.add_argument("sentence", help="a source sentence, or a text for a language model")
     attend.add_argument("--layer", type=int, metavar="N", help="layer, from 1 (default: the last)")
     attend.add_argument("--head", type=int, metavar="N", help="head, from 1 (default: all)")
+    whole = "print maps of more than 60 tokens whole, not only around their largest weights"
+    attend.add_argument("--all", action="store_true", help=whole)
     page = "where to write the page (default: RUN/maps/attend.html)"
     attend.add_argument("--html", type=path, metavar="FILE", help=page)
 
@@ -38,9 +40,9 @@ def add_commands(commands: Any) -> None:
 
     generate = add_command(commands, "generate", _generate, "let a trained language model continue a text")
     add_run(generate)
-    generate.add_argument("--prompt", required=True, metavar="TEXT", help="the beginning of the text")
+    generate.add_argument("--prompt", default="", metavar="TEXT", help="the beginning of the text (default: none)")
     generate.add_argument("--tokens", type=int, default=100, metavar="N", help="how many are added (default: 100)")
-    heat = "below 1: likely tokens more often (default: 1)"
+    heat = "below 1: likely tokens more often; 0: always the likeliest (default: 1)"
     generate.add_argument("--temperature", type=float, default=1.0, metavar="X", help=heat)
     generate.add_argument("--top-k", type=int, metavar="K", help="draw from the K likeliest tokens alone")
     nucleus = "draw from the fewest likeliest tokens with probability P together"
@@ -82,7 +84,7 @@ def _attend(parsed: argparse.Namespace) -> None:
     page = parsed.html or trained.page("attend.html")
     require_replaceable(page, f"--html {page}", PAGE_MARK)
     maps = trained.attention(parsed.sentence)
-    print_maps(Console(), maps, parsed.layer, parsed.head)
+    print_maps(Console(), maps, parsed.layer, parsed.head, parsed.all)
     write_maps(trained, [maps], page, "--html")
     print(f"page: {page}")
 

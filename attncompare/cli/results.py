@@ -21,7 +21,7 @@ def add_commands(commands: Any) -> None:
     compare.add_argument("--html", type=path, metavar="FILE", help="where to write the page")
     add_json(compare)
     compare.add_argument("--force", action="store_true", help="compare runs that differ in more than their attention")
-    best = "give each variant its best value of KEY by val loss, e.g. optimizer.lr; may be repeated"
+    best = "give each variant its best value of KEY on val, by what trainer.monitor names, e.g. optimizer.lr; may be repeated"
     compare.add_argument("--tune", action="append", default=[], metavar="KEY", help=best)
     spent = "compare at equal parameters, training FLOPs or training time"
     compare.add_argument("--equal", choices=("parameters", "flops", "time"), help=spent)

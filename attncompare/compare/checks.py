@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from attncompare.config.plain_values import flatten
+from attncompare.config.schema import PRESENTATION
 from attncompare.errors import Refused
 from attncompare.record import Run
 
@@ -71,7 +72,7 @@ class Options:
 
     def free(self, metrics: "Mapping[str, type[Metric]]") -> tuple[str, ...]:
         """Return the keys, or beginnings of keys that end in a dot, in which runs may differ beyond variant and seed."""
-        steps = ("trainer.max_steps",) if self.equal in ("flops", "time") else ()
+        steps = ("trainer.max_steps", "trainer.max_epochs") if self.equal in ("flops", "time") else ()
         any_tokens = self.metric is not None and not metrics[self.metric].per_token
         return (*self.picked(), *self.vary, *steps, *((TOKENIZER,) if any_tokens else ()))
 
@@ -139,7 +140,8 @@ def differences(runs: Sequence[Run], free: Sequence[str] = ()) -> dict[str, list
     found: dict[str, list[tuple[Any, Run]]] = {}
     settings = []
     for run in runs:
-        compared = {key: value for key, value in run.config.settings().items() if key not in COMPARED}
+        # Of the whole config, as settings() leaves out keys at their defaults, whose values a message has to name.
+        compared = {key: value for key, value in run.config.to_dict().items() if key not in (*PRESENTATION, *COMPARED)}
         settings.append(({**flatten(compared), _FINGERPRINT: run.summary["data"]["fingerprint"]}, run))
     for key in dict.fromkeys(key for values, _ in settings for key in values if not is_free(key, free)):
         seen: dict[str, tuple[Any, Run]] = {}

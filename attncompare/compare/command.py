@@ -22,6 +22,7 @@ from attncompare.errors import AttnCompareError, Refused
 from attncompare.record import PAGE_MARK, SWEEP_FILE, Run, not_started, require_replaceable, write_json
 from attncompare.text import printable
 from attncompare.wandb_logging.comparison import COMPARISON_ID, show_comparison
+from attncompare.wandb_logging.destination import Destination
 
 _MOST_NOTED = 20  # sentences in W&B's notes; the page has all
 
@@ -114,13 +115,13 @@ def _show_in_wandb(comparisons: Sequence[Comparison], page: Path) -> str:
     """
     runs = [run for comparison in comparisons for variant in comparison.variants for run in variant.runs]
     data = as_data(comparisons)["comparisons"]
-    groups = {run.summary.get("group") for run in runs}
+    views = [Destination.recorded(run.config, run.summary) for run in runs]
+    groups = {view.group for view in views}
     group = groups.pop() if len(groups) == 1 else None
     ids = [run.summary["wandb"]["id"] if run.summary.get("wandb") else run.config.hash()[:16] for run in runs]
     options = [one["options"] for one in data]
     identity = json.dumps([group or sorted(ids), options])
     verdicts = [verdict for one in data for verdict in one["verdicts"]]
-    tracking = runs[0].config.tracking
     summary = {
         "runs": len(runs),
         "variants": sum(len(one["variants"]) for one in data),
@@ -130,10 +131,10 @@ def _show_in_wandb(comparisons: Sequence[Comparison], page: Path) -> str:
     return show_comparison(
         page,
         summary,
-        online=any(run.config.tracking.wandb == "online" for run in runs),
+        online=any(view.mode == "online" for view in views),
         id=COMPARISON_ID + hashlib.sha256(identity.encode()).hexdigest()[:16],
-        project=tracking.project,
-        entity=tracking.entity,
+        project=views[0].project,
+        entity=views[0].entity,
         group=group,
         name=f"comparison {group}" if group else f"comparison of {len(runs)} runs",
         notes="\n".join(verdict["sentence"] for verdict in verdicts[:_MOST_NOTED]),

@@ -81,7 +81,7 @@ class Comparison:
         left_out: the runs that were found beside them and could not take part.
         budget: the training budget at which figures of val are compared; None: final figures of test.
         looks: at other seeds of this sweep, before these.
-        tuned: by the path of a run, the mean val losses of all values that were tried for its variant (``--tune``).
+        tuned: by the path of a run, the mean figures on val of all values that were tried for its variant (``--tune``).
         planned: the metric that the sweep named before it was trained (``compare.metric``).
     """
 

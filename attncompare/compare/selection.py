@@ -16,6 +16,7 @@ from attncompare.config.plain_values import flatten
 from attncompare.errors import Refused
 from attncompare.record import Run
 from attncompare.registry import unknown
+from attncompare.tasks.metrics import Metric, metric
 from attncompare.text import COSTS, engineering
 
 WITHIN = 0.02
@@ -25,7 +26,7 @@ _FIXED = (
     *("seed", "data_seed", "name", "tags", "notes", "runs", "resume", "tracking."),
     *("attention.name", "attention.score", "attention.score.name", "attention.causal", "backbone.name"),
     *("optimizer.name", "task.name", "task.metrics", "task.max_length", "task.causal"),
-    *("trainer.validate_every", "trainer.log_every", "trainer.limit_batches"),
+    *("trainer.monitor", "trainer.validate_every", "trainer.log_every", "trainer.limit_batches"),
     *("trainer.accelerator", "trainer.devices", "trainer.threads", "trainer.deterministic"),
 )
 _TUNED_DATA = ("data.batch_size", "data.batch_tokens")
@@ -59,9 +60,9 @@ Tried = dict[str, dict[int, Run | None]]  # value -> seed -> run; None: it faile
 def tune(
     runs: Sequence[Run], options: Options, force: bool, left_out: Sequence[LeftOut]
 ) -> tuple[list[Run], dict[Path, tuple[float, ...]], list[str]]:
-    """Return the runs of each variant's best values of ``options.tune``, by mean val loss over the same seeds, and notes.
+    """Return the runs of each variant's best values of ``options.tune``, by the mean of the monitored metric on val, and notes.
 
-    Between them stand, for each of these runs by its path, the mean val losses of all values that were tried.
+    Between them stand, for each of these runs by its path, the mean figures on val of all values that were tried.
 
     To judge variants at one shared learning rate is to judge how well that rate suits each of them. A value of which a
     run failed is never the best: its other seeds would be the lucky ones. ``runs`` are of one task, each config once;
@@ -71,7 +72,7 @@ def tune(
         Refused: if a key cannot be tuned or does not vary, if variants were tried with different values, or if no value
             of a variant can be picked.
     """
-    keys, vary = options.tune, options.vary
+    keys, vary, monitor = options.tune, options.vary, metric(runs[0].config.trainer.monitor)
     for key in keys:
         _require_tunable(key, runs)
     tried: dict[str, Tried] = {}
@@ -96,11 +97,11 @@ def tune(
     chosen, picked, notes = [], [], []
     found: dict[Path, tuple[float, ...]] = {}
     for variant, values in tried.items():
-        losses, seeds = _losses(values, names[variant], f"--tune {what}")
-        best = min(losses, key=lambda value: losses[value])
+        means, seeds = _means(values, monitor, names[variant], f"--tune {what}")
+        best = (max if monitor.higher_is_better else min)(means, key=lambda value: means[value])
         own = [run for _, run in sorted(values[best].items()) if run is not None]
         chosen += own
-        found |= dict.fromkeys([run.path for run in own], tuple(losses.values()))
+        found |= dict.fromkeys([run.path for run in own], tuple(means.values()))
         picked.append(f"{names[variant]} {_shown(best)} (of {len(values)}, {named_seeds(seeds)})")
         if len(keys) == 1 and len(values) > 1:
             numbers, (own,) = [json.loads(value)[0] for value in values], json.loads(best)
@@ -108,7 +109,7 @@ def tune(
                 at = "smallest" if own == min(numbers) else "largest"
                 best_of = f"the best {what} of {names[variant]}"
                 notes.append(f"{best_of} is the {at} that was tried: a better one may lie beyond")
-    first = f"{what} was picked for each variant by mean val loss over the same seeds: {'; '.join(picked)}"
+    first = f"{what} was picked for each variant by mean val {monitor.title} over the same seeds: {'; '.join(picked)}"
     if len({len(values) for values in tried.values()}) > 1:
         fresh = "the best of more values is better by chance too: train the picked values again from fresh seeds"
         notes.append(f"not all variants had as many values of {what}; {fresh}, and compare those")
@@ -127,8 +128,8 @@ def _require_tunable(key: str, runs: Sequence[Run]) -> None:
         raise Refused(f"--tune {key}: {why}; train more values, for example with -m {key}=..., or leave it out")
 
 
-def _losses(values: Tried, name: str, what: str) -> tuple[dict[str, float], list[int]]:
-    """Return the mean val loss of each value that can be picked, one at least finite, over the seeds that all have."""
+def _means(values: Tried, monitor: type[Metric], name: str, what: str) -> tuple[dict[str, float], list[int]]:
+    """Return the mean val ``monitor`` of each value that can be picked, one at least finite, over the seeds that all have."""
     candidates = {
         value: {seed: run for seed, run in runs.items() if run}
         for value, runs in values.items()
@@ -140,16 +141,17 @@ def _losses(values: Tried, name: str, what: str) -> tuple[dict[str, float], list
     if not seeds:
         told = "; ".join(f"{_shown(value)}: {named_seeds(sorted(runs))}" for value, runs in candidates.items())
         raise Refused(f"{what}: the values of {name} have no seed in common: {told}; train the same seeds of each")
-    losses = {value: fmean(_val_loss(runs[seed]) for seed in seeds) for value, runs in candidates.items()}
-    if all(map(math.isinf, losses.values())):
-        raise Refused(f"{what}: no value of {name} has a finite val loss")
-    return losses, seeds
+    means = {value: fmean(_best_on_val(runs[seed], monitor) for seed in seeds) for value, runs in candidates.items()}
+    if all(map(math.isinf, means.values())):
+        raise Refused(f"{what}: no value of {name} has a finite val {monitor.title}")
+    return means, seeds
 
 
-def _val_loss(run: Run) -> float:
-    """Return the val loss of the weights that were tested: the lowest; infinite where there is none."""
-    losses = [row["val/loss"] for row in run.metrics() if math.isfinite(row.get("val/loss", math.inf))]
-    return min(losses, default=math.inf)
+def _best_on_val(run: Run, monitor: type[Metric]) -> float:
+    """Return the best ``monitor`` on val, that of the weights that were tested; infinitely bad where there is none."""
+    column = f"val/{monitor.name}"
+    found = [row[column] for row in run.metrics() if math.isfinite(row.get(column, math.inf))]
+    return max(found, default=-math.inf) if monitor.higher_is_better else min(found, default=math.inf)
 
 
 def _shown(value: str) -> str:

@@ -24,6 +24,7 @@ from attncompare.compare.verdicts import (
     verdict_notes,
     verdicts,
 )
+from attncompare.tasks.metrics import metric
 from attncompare.text import COSTS, PER_TOKEN_COSTS, TABLE_COSTS, printable_lines
 
 _EQUAL = {"parameters": "parameters", "flops": "training FLOPs", "time": "training time"}
@@ -98,7 +99,7 @@ def result_table(comparison: Comparison) -> ResultTable:
     costs = [name for name in TABLE_COSTS if comparison.one_tokenizer or name not in PER_TOKEN_COSTS]
     if comparison.budget is not None or all(comparison.figure(run, "train_seconds") is None for run in runs):
         costs.remove("train_seconds")  # that of whole runs says nothing of figures from before their ends
-    columns: dict[str, Column] = {metric.name: metric for metric in comparison.shown}
+    columns: dict[str, Column] = {one.name: one for one in comparison.shown}
     columns |= {name: COSTS[name] for name in costs}
     own = {**estimates(comparison), **cost_estimates(comparison)}
     rows = tuple(
@@ -120,7 +121,9 @@ def result_table(comparison: Comparison) -> ResultTable:
 def _caption(comparison: Comparison) -> str:
     run, budget = comparison.variants[0].runs[0], comparison.budget
     where = f"Val set of data={run.config.data.name}, each run after {budget.shown}" if budget else ""
-    where = where or f"Test set of data={run.config.data.name}, best weights by val loss"
+    monitored = dict.fromkeys(one.config.trainer.monitor for variant in comparison.variants for one in variant.runs)
+    chosen = " or ".join(metric(name).title for name in monitored)
+    where = where or f"Test set of data={run.config.data.name}, best weights by val {chosen}"
     signatures = run.summary.get("signatures") or {}
     counts = sorted({len(variant.seeds) for variant in comparison.variants})
     seeds = sorted({seed for variant in comparison.variants for seed in variant.seeds})

@@ -27,6 +27,7 @@ CONF_DIR = next(folder for folder in _PLACES if folder.is_dir())
 # What names, files or shows a run, and decides none of its numbers.
 PRESENTATION = ("name", "tags", "notes", "runs", "resume", "tracking", "compare", "sweep")
 _LARGEST = 2**63 - 1
+_DEFAULT_STEPS = 1000
 
 
 class AttentionConfig(Strict):
@@ -62,8 +63,10 @@ class OptimizerConfig(Strict):
 class TrainerConfig(Strict):
     """``trainer``: the budget and the machine."""
 
-    max_steps: fields.Positive
+    max_steps: fields.PositiveOrNull
+    max_epochs: fields.PositiveOrNull = None
     max_time: fields.SecondsOrNull
+    monitor: fields.Label = "loss"
     patience: fields.PositiveOrNull
     average_last: fields.PositiveOrNull
     validate_every: fields.Positive
@@ -77,6 +80,11 @@ class TrainerConfig(Strict):
     deterministic: bool
     compile: bool
     callbacks: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _default_steps(self) -> "TrainerConfig":
+        # No default in conf/: there it could not be told from a number that somebody chose beside max_epochs.
+        return self.model_copy(update={} if self.max_steps or self.max_epochs else {"max_steps": _DEFAULT_STEPS})
 
     @field_validator("callbacks")
     @classmethod
@@ -104,8 +112,8 @@ class TrainerConfig(Strict):
 class TrackingConfig(Strict):
     """``tracking``: how W&B sees the run; the local record is always written."""
 
-    wandb: Literal["offline", "online", "disabled"]
-    project: fields.Label
+    wandb: Literal["offline", "online", "disabled"] | None
+    project: fields.LabelOrNull
     entity: fields.LabelOrNull
     probes: fields.NotNegative
     images: fields.NotNegative
@@ -176,6 +184,14 @@ class RunConfig(_Sections):
         return self
 
     @model_validator(mode="after")
+    def _monitored_metric_is_one_of_the_task(self) -> "RunConfig":
+        if self.trainer.monitor not in self.task.metrics:
+            raise ValueError(
+                f"trainer.monitor: {registry.unknown('metric of the task', self.trainer.monitor, self.task.metrics)}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _each_part_of_a_batch_has_rows(self) -> "RunConfig":
         rows, parts = self.data.rows_of(self.task.max_length), self.trainer.devices * self.trainer.accumulate
         key, size = self.data.batch
@@ -214,8 +230,13 @@ class RunConfig(_Sections):
     def settings(self) -> dict[str, Any]:
         """Return all that decides the run's numbers: what only names, files or shows it is left out."""
         found = {key: value for key, value in self.to_dict().items() if key not in PRESENTATION}
-        if self.order_seed is None:  # a key that is younger than the first records, whose hashes stay
+        # Keys that are younger than the first records, whose hashes stay.
+        if self.order_seed is None:
             del found["order_seed"]
+        younger = {"max_epochs": None, "monitor": "loss"}
+        found["trainer"] = {
+            key: one for key, one in found["trainer"].items() if key not in younger or one != younger[key]
+        }
         return found
 
     def hash(self) -> str:

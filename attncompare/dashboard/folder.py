@@ -46,16 +46,23 @@ class View:
     def steps(self) -> int:
         """How many steps there will be, as far as is known."""
         assert self.run is not None
-        planned = self.run.summary.get("planned_steps")
-        return planned if type(planned) is int else self.run.config.trainer.max_steps
+        known = (
+            self.run.summary.get("planned_steps"),
+            self.run.summary.get("most_steps"),
+            self.run.config.trainer.max_steps,
+        )
+        return next((steps for steps in known if type(steps) is int), 0)
 
     @property
     def seconds_left(self) -> float | None:
-        """About how long training will go on at its pace so far."""
+        """About how long training will go on at its pace so far, by whichever limit is nearer."""
         seconds = max((row.get("train/seconds", 0.0) for row in self.rows), default=0.0)
         if self.state != "running" or not self.step or not 0 < seconds < math.inf:
             return None
-        return seconds * max(0, self.steps - self.step) / self.step
+        left = seconds * max(0, self.steps - self.step) / self.step
+        assert self.run is not None
+        limit, by_clock = self.run.config.trainer.max_time, "course" not in self.run.summary
+        return left if limit is None or not by_clock else min(left, max(0.0, limit - seconds))
 
     def newest(self, column: str) -> float | None:
         """Return the newest value of a column of ``metrics.csv``."""

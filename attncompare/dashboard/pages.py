@@ -13,8 +13,7 @@ from attncompare.dashboard.folder import Group, View, Watch
 from attncompare.errors import Refused
 from attncompare.maps.page import MapSeries, environment, maps_page, script_json, viewer_css
 from attncompare.record import read_inside
-from attncompare.sweep.progress_board import duration
-from attncompare.text import counted
+from attncompare.text import counted, duration
 
 _HERE = Path(__file__).parent / "page"
 FILES = (

@@ -128,6 +128,11 @@ class DataModule(LightningDataModule):
             rows, lambda epoch: self._train_plan(rows, epoch), config.limit_batches, config.accumulate, rank, world
         )
 
+    @property
+    def epoch_steps(self) -> int:
+        """The optimizer steps of an epoch: its train batches, ``trainer.limit_batches`` at most."""
+        return len(self.train_dataloader()) // self.config.trainer.accumulate
+
     def val_dataloader(self) -> BatchLoader:
         """Return the val batches, in order; every process gets all."""
         return self._fixed("val")

@@ -34,7 +34,7 @@ def sample_rows(
         tokens: how many to add.
         max_length: longest sequence that the model takes, and that is returned.
         generator: the source of chance, on the CPU; it alone decides, and the number of rows.
-        temperature: logits are divided by it; below 1 prefers likely tokens.
+        temperature: logits are divided by it; below 1 prefers likely tokens, and 0 takes the likeliest alone.
         top_k: draw from the k likeliest tokens alone (Fan et al. 2018, section 5.4); None: from all.
         top_p: draw from the fewest likeliest tokens whose probabilities sum to p at least, the nucleus (Holtzman et al. 2020,
             section 3.1), after ``top_k``; None: from all.
@@ -63,6 +63,8 @@ def sample_rows(
 
 def chances(logits_NV: Tensor, temperature: float, top_k: int | None = None, top_p: float | None = None) -> Tensor:
     """Return the probabilities (N, V) that tokens are drawn with. Of equally likely tokens the smaller id is kept first."""
+    if temperature == 0:  # the limit
+        return chances(logits_NV, 1.0, top_k=1)
     # The largest becomes 0 before the division: however small the temperature, infinity appears below it alone.
     scaled_NV = (logits_NV - logits_NV.amax(1, keepdim=True)).double() / temperature
     if top_k is not None or top_p is not None:
@@ -85,8 +87,8 @@ def require_chances(temperature: float, top_k: int | None, top_p: float | None) 
     Raises:
         Refused: names the argument and what would be valid.
     """
-    if not 0 < temperature < torch.inf:
-        raise Refused(f"temperature={temperature}: must be a positive number")
+    if not 0 <= temperature < torch.inf:
+        raise Refused(f"temperature={temperature}: must be a number, 0 or more")
     if top_k is not None and top_k < 1:
         raise Refused(f"top_k={top_k}: must be a positive integer")
     if top_p is not None and not 0 < top_p <= 1:

@@ -15,7 +15,7 @@ from attncompare.errors import Refused
 from attncompare.inference.trained import TrainedRun
 from attncompare.maps import MapSeries, ProbeMaps, maps_page
 from attncompare.record import PAGE_MARK, require_replaceable, write_text
-from attncompare.text import counted
+from attncompare.text import counted, shortly
 
 MOST_MAPS = 20
 """Sentences whose maps a page shows."""
@@ -86,7 +86,7 @@ def write_maps(trained: TrainedRun, maps: Sequence[ProbeMaps], page: Path, optio
     series = MapSeries(variant_label(trained.run.config.attention), [(trained.step, list(maps))])
     try:
         page.parent.mkdir(exist_ok=True)  # a run without probes has no folder for maps
-        write_text(page, maps_page(maps[0].text, [series]))
+        write_text(page, maps_page(shortly(maps[0].text, 100), [series]))
     except OSError as error:
         raise Refused(f"{option} {page}: cannot write there ({error.strerror})") from None
 

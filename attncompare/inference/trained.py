@@ -1,5 +1,6 @@
 """A trained run, loaded from its folder: its model, ready for new sentences."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,9 @@ from attncompare.tasks import Task, build_task
 from attncompare.text import counted
 from attncompare.training import evaluate
 
+log = logging.getLogger("attncompare")
 CHECKPOINTS = {"best": BEST_WEIGHTS, "last": LAST_WEIGHTS, "averaged": AVERAGED_WEIGHTS}
-"""Files of weights by the name that they are asked for: lowest validation loss, last step, mean of the last steps."""
+"""Files of weights by the name that they are asked for: best validation, last step, mean of the last steps."""
 BEAM = 5
 
 
@@ -148,11 +150,14 @@ class TrainedRun:
     ) -> list[str]:
         """Return how the language model continues ``prompt``, ``samples`` times; without the prompt itself.
 
-        Where a text fills what the model reads at once, it goes on from the last half of that.
+        An empty prompt begins with the token that begins every text. Of a prompt longer than the model reads at once the
+        last tokens are read, and a warning says so. Where a text fills what the model reads at once, it goes on from the
+        last half of that.
 
         At most ``tokens`` are added, drawn from the ``top_k`` likeliest alone, or from the fewest likeliest with the
-        probability ``top_p`` together (Holtzman et al. 2020). A seed gives the same texts for the same ``samples``.
-        Raises Refused if the run continues no text, the prompt is empty or too long, or nothing can be drawn so.
+        probability ``top_p`` together (Holtzman et al. 2020); ``temperature`` 0 takes the likeliest. A seed gives the same
+        texts for the same ``samples``.
+        Raises Refused if the run continues no text, or nothing can be drawn so.
         """
         self.require("generate")
         for name, number, least in (("tokens", tokens, 1), ("samples", samples, 1), ("seed", seed, 0)):
@@ -160,13 +165,10 @@ class TrainedRun:
                 raise Refused(f"{name}={number}: must be a whole number, {least} or more")
         _require_text(prompt, "the prompt")
         ids, longest = self.tokenizer.encode(prompt).ids, self.run.config.task.max_length
-        if not ids:
-            raise Refused("the prompt is empty; give the beginning of a text")
-        if len(ids) + 1 >= longest:
-            raise Refused(
-                f"the prompt has {counted(len(ids), 'token')}; this run reads {longest} at once, one of them the beginning, "
-                f"and needs room for one more: at most {longest - 2}"
-            )
+        room = longest - 2  # beside the beginning and one more token
+        if len(ids) > room:
+            log.warning("the prompt has %s, of which the model reads the last %d", counted(len(ids), "token"), room)
+            ids = ids[len(ids) - room :]
         generator = torch.Generator().manual_seed(seed)
         options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "eos": EOS}
         window_NT = torch.tensor([[BOS, *ids]]).expand(samples, -1)

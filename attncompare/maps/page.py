@@ -7,6 +7,7 @@ JSON or through ``textContent``.
 import base64
 import hashlib
 import json
+import zlib
 from dataclasses import astuple, dataclass
 from functools import cache
 from pathlib import Path
@@ -44,8 +45,9 @@ def maps_page(title: str, series: list[MapSeries]) -> str:
 def viewer_data(series: list[MapSeries]) -> dict[str, Any]:
     """Return what the viewer shows, as plain JSON values.
 
-    A weight w travels as one byte ``q = round(255 sqrt(w))`` in base64 and is shown as ``(q / 255)^2``: off by about
+    A weight w travels as one byte ``q = round(255 sqrt(w))`` and is shown as ``(q / 255)^2``: off by about
     ``sqrt(w) / 255`` at most, so below 0.004 everywhere and finer for the many small weights of a long sentence.
+    ``weights`` holds the bytes of all sites in their order, compressed (zlib), in base64.
     """
     colors = variant_colors(one.label for one in series)
     shown = [
@@ -56,7 +58,10 @@ def viewer_data(series: list[MapSeries]) -> dict[str, Any]:
         }
         for one in series
     ]
-    return {"ramp": list(RAMP), "gold": GOLD, "series": shown}
+    packer = zlib.compressobj()
+    sites = (site for one in series for _, probes in one.steps for probe in probes for site in probe.sites)
+    packed = b"".join([*(packer.compress(_codes(site)) for site in sites), packer.flush()])
+    return {"ramp": list(RAMP), "gold": GOLD, "series": shown, "weights": base64.b64encode(packed).decode("ascii")}
 
 
 @cache
@@ -101,13 +106,15 @@ def _probe(probe: ProbeMaps) -> dict[str, Any]:
     return {"probe": probe.probe, "text": probe.text, "sites": [_site(site) for site in probe.sites]}
 
 
+def _codes(site: SiteMap) -> bytes:
+    return np.round(255 * np.sqrt(np.clip(site.weights_LHTS.astype(np.float32), 0, 1))).astype(np.uint8).tobytes()
+
+
 def _site(site: SiteMap) -> dict[str, Any]:
-    weights = np.clip(site.weights_LHTS.astype(np.float32), 0, 1)
     numbers = [astuple(one)[2:] for one in head_numbers(site)]
     gold = {"sure": site.sure_TS, "possible": site.possible_TS}
     return {
         **{name: getattr(site, name) for name in ("site", "title", "queries", "keys", "layers", "heads", "causal")},
-        "weights": base64.b64encode(np.round(255 * np.sqrt(weights)).astype(np.uint8).tobytes()).decode("ascii"),
         **{name: None if gold_TS is None else np.argwhere(gold_TS).tolist() for name, gold_TS in gold.items()},
         "numbers": [[None if value is None else round(value, 4) for value in row] for row in numbers],
     }

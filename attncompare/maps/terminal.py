@@ -4,7 +4,9 @@ Each cell shows its weight in tenths, so 7 stands for 0.7 to 0.8; a dot is a wei
 """
 
 import unicodedata
+from functools import cache
 
+import numpy as np
 from rich.cells import cell_len, set_cell_size
 from rich.columns import Columns
 from rich.console import Console
@@ -18,12 +20,16 @@ from attncompare.text import printable
 
 _LONGEST = 12  # columns of a label
 _CELL = 2  # columns of a weight: about square on most terminals
+_MOST = 60  # queries and keys of a map that are shown before somebody asks for all
 
 
-def print_maps(console: Console, probe: ProbeMaps, layer: int | None, head: int | None) -> None:
+def print_maps(console: Console, probe: ProbeMaps, layer: int | None, head: int | None, whole: bool = False) -> None:
     """Print every site's maps for one sentence; a map wider than the console continues below.
 
-    ``layer`` and ``head`` count from 1; None: the last layer, each head.
+    Of a map with more than 60 queries or keys, so many of them are shown, around the weight that stands out most: the one
+    that is the most times what the query would give each key if it spread its weight evenly.
+
+    ``layer`` and ``head`` count from 1; None: the last layer, each head. ``whole`` shows long maps whole, too.
 
     Raises:
         Refused: if there is no such layer or head; the message says how many there are.
@@ -38,18 +44,30 @@ def print_maps(console: Console, probe: ProbeMaps, layer: int | None, head: int 
         console.print()
         console.print(Text(f"{printable(site.title)}, layer {shown} of {site.layers}", style="bold underline"))
         numbers = [one for one in head_numbers(site) if one.layer == shown and head in (None, one.head)]
-        console.print(Columns([_draw(site, one, console.width) for one in numbers], padding=(0, 3)))
+        console.print(Columns([_draw(site, one, console.width, whole) for one in numbers], padding=(0, 3)))
+        if not whole and max(site.weights_LHTS.shape[2:]) > _MOST:
+            sizes = f"{len(site.queries)} queries and {len(site.keys)} keys"
+            what = f"Around the weight that stands out most; --all shows all {sizes}."
+            console.print(Text(what, style="dim"))
     legend = "Rows are queries, columns keys; digits are tenths (7: 0.7 to 0.8), a dot is below 0.1."
     console.print(Text(legend, style="dim"))
 
 
-def _draw(site: SiteMap, numbers: HeadNumbers, width: int) -> Text:
-    """Draw one head, in as many blocks of keys as the width needs."""
-    weights_TS = site.weights_LHTS[numbers.layer - 1, numbers.head - 1].tolist()
-    queries, keys = [_label(label) for label in site.queries], [_label(label) for label in site.keys]
+def _draw(site: SiteMap, numbers: HeadNumbers, width: int, whole: bool) -> Text:
+    """Draw one head, or the part of it that tells most, in as many blocks of keys as the width needs."""
+    weights_TS = site.weights_LHTS[numbers.layer - 1, numbers.head - 1]
+    rows, columns = map(slice, weights_TS.shape) if whole else _window(weights_TS, site.causal)
+    shown = f"head {numbers.head}"
+    if weights_TS[rows, columns].shape != weights_TS.shape:
+        sides = (("queries", rows, len(site.queries)), ("keys", columns, len(site.keys)))
+        shown += "".join(f", {name} {part.start + 1} to {part.stop} of {count}" for name, part, count in sides)
+    # A key s of the part is blocked for a query t where its place in the whole map is behind the query's.
+    behind = (columns.start or 0) - (rows.start or 0)
+    weights = weights_TS[rows, columns].tolist()
+    queries, keys = [_label(label) for label in site.queries[rows]], [_label(label) for label in site.keys[columns]]
     gutter = max(map(cell_len, queries))
     per_block = max((width - gutter - 1) // _CELL, 1)
-    text = Text(no_wrap=True).append(f"head {numbers.head}\n", "bold")
+    text = Text(no_wrap=True).append(f"{shown}\n", "bold")
     for start in range(0, len(keys), per_block):
         block = keys[start : start + per_block]
         height = max(map(len, block))
@@ -57,11 +75,14 @@ def _draw(site: SiteMap, numbers: HeadNumbers, width: int) -> Text:
             letters = (key.rjust(height)[line] for key in block)
             text.append(" " * (gutter + 1) + "".join(set_cell_size(c.strip(), _CELL) for c in letters) + "\n")
         for t, query in enumerate(queries):
-            if site.causal and start > t:
+            if site.causal and start + behind > t:
                 continue  # all masked
             text.append(" " * (gutter - cell_len(query)) + query + " ")
             for s in range(start, start + len(block)):
-                text.append(*_cell(weights_TS[t][s], masked=site.causal and s > t))
+                masked = site.causal and s + behind > t
+                text.append(
+                    " " * _CELL if masked else _tenths(weights[t][s]), None if masked else _style(weights[t][s])
+                )
             text.append("\n")
     figures = [f"entropy {numbers.entropy:.2f}", f"distance {numbers.distance:.1f}", f"largest {numbers.largest:.2f}"]
     figures += [] if numbers.aer is None else [f"AER {numbers.aer:.2f}"]
@@ -69,13 +90,30 @@ def _draw(site: SiteMap, numbers: HeadNumbers, width: int) -> Text:
     return text
 
 
-def _cell(weight: float, masked: bool) -> tuple[str, Style]:
-    if masked:
-        return " " * _CELL, Style()
-    red, green, blue = ramp_color(weight)
+def _window(weights_TS: np.ndarray, causal: bool) -> tuple[slice, slice]:
+    """Return the queries and the keys around the weight that is largest beside an even spread over the query's keys."""
+    T, S = weights_TS.shape
+    open_T = np.minimum(np.arange(T) + 1, S) if causal else np.full(T, S)
+    centers = np.unravel_index((weights_TS * open_T[:, None]).argmax(), (T, S))
+    starts = [max(0, min(int(center) - _MOST // 2, size - _MOST)) for center, size in zip(centers, (T, S), strict=True)]
+    rows, columns = (slice(start, min(start + _MOST, size)) for start, size in zip(starts, (T, S), strict=True))
+    return rows, columns
+
+
+def _tenths(weight: float) -> str:
+    return ("·" if weight < 0.1 else str(min(int(weight * 10), 9))).rjust(_CELL)
+
+
+def _style(weight: float) -> Style:
+    return _style_of(round(255 * weight))
+
+
+@cache
+def _style_of(code: int) -> Style:
+    """Return the colors of a cell whose weight is ``code / 255``; a style takes longer to make than a cell to print."""
+    red, green, blue = ramp_color(code / 255)
     ink = "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 120 else "white"
-    tenths = "·" if weight < 0.1 else str(min(int(weight * 10), 9))
-    return tenths.rjust(_CELL), Style(color=ink, bgcolor=f"#{red:02x}{green:02x}{blue:02x}")
+    return Style(color=ink, bgcolor=f"#{red:02x}{green:02x}{blue:02x}")
 
 
 def _label(label: str) -> str:

@@ -53,7 +53,15 @@ class _Read(BaseModel):
 
 
 class _Wandb(_Read):
+    """W&B's name of the run, and what of it W&B's view went by (:class:`attncompare.wandb_logging.destination.Destination`)."""
+
     id: str
+    mode: Literal["offline", "online", "disabled"] | None = None
+    project: str | None = None
+    entity: str | None = None
+    group: str | None = None
+    tags: list[str] = []
+    notes: str = ""
 
 
 class Summary(_Read):

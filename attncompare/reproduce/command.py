@@ -29,12 +29,11 @@ from attncompare.reproduce.sources import facts_of, find
 from attncompare.reproduce.verdict import TOLERANCE, Comparison, Difference, Facts, compare
 from attncompare.text import counted, printable, printable_lines
 from attncompare.training.ending import Course
-from attncompare.training.progress import Progress
+from attncompare.training.progress import Lines
 
 REPORT = "reproduction.json"
 FORMAT = 2
 _CHANGE_NUMBERS = ("data_fingerprint", "packages", "threads", "device", "cpu_capability", "git", "python")
-_LINES = 4  # of training progress
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,8 @@ def reproduce(recorded: Facts, options: Options) -> Reproduction:
 
 def _train_once(source: str, values: dict[str, Any], options: Options) -> Facts:
     config, steps = _config(source, values, options), options.steps
-    _require_rows(source, steps, min(config.trainer.log_every, config.trainer.validate_every, config.trainer.max_steps))
+    trainer = config.trainer
+    _require_rows(source, steps, min(trainer.log_every, trainer.validate_every, trainer.max_steps or trainer.log_every))
     stop_after = None if steps is None else steps + 1  # training stops before the row of its last step is written
     return facts_of(_train(source, config, options, stop_after=stop_after))
 
@@ -179,16 +179,10 @@ def _train_once(source: str, values: dict[str, Any], options: Options) -> Facts:
 def _train(source: str, config: RunConfig, options: Options, **more: Any) -> Run:
     from attncompare.training.run import train
 
-    told: list[tuple[str, int]] = []
-
-    def show(progress: Progress) -> None:
-        now = progress.phase, _LINES * progress.step // progress.max_steps
-        if now not in told and progress.phase != "validating":
-            told.append(now)
-            loss = "" if progress.loss is None else f", loss {progress.loss:.3f}"
-            _say(f"{Path(source).name}: {progress.phase}, step {progress.step}/{progress.max_steps}{loss}")
-
-    hooks: dict[str, Any] = {"on_progress": show, "on_folder": lambda path: _say(f"recording in {path}")}
+    hooks: dict[str, Any] = {
+        "on_progress": Lines(Path(source).name, _say),
+        "on_folder": lambda path: _say(f"recording in {path}"),
+    }
     return train(config, [f"{REPRODUCE}{source}"], parent=options.parent, **hooks, **more)
 
 

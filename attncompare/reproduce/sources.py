@@ -81,7 +81,7 @@ def facts_of(run: Run) -> Facts:
         tests = {"predictions": run.predictions(), "items": run.items()}
         final = {key: run.summary[key] for key in FINAL if key in run.summary}
         final |= {key: rows for key, rows in tests.items() if run.has(f"{key}.jsonl")}
-    most = _section(values, "trainer").get("max_steps")
+    most = run.summary.get("most_steps", _section(values, "trainer").get("max_steps"))
     # What an unfinished run has not planned so far lies beyond its rows.
     summary = run.summary if run.state == "finished" else {"planned_after": most, "planned_steps": most, **run.summary}
     if run.state != "finished":

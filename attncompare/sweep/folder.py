@@ -35,6 +35,7 @@ from attncompare.record import (
 from attncompare.sweep.reuse import same_runs
 from attncompare.text import counted
 from attncompare.training import stoppable
+from attncompare.wandb_logging.destination import Destination
 
 _OUTPUT, _LOCK = "output", ".lock"
 _MOMENT = 1.0  # seconds: whoever lists sweeps holds a lock no longer
@@ -84,7 +85,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
             raise Refused(f"{label} is asked for twice; names, tags and tracking do not set two runs apart")
     for config in {job.config.data: job.config for job in jobs}.values():
         data_files(config)  # one bad file would fail every run
-    if any(job.config.tracking.wandb == "online" for job in jobs):
+    if any(Destination.chosen(job.config, None).mode == "online" for job in jobs):
         from attncompare.wandb_logging import require_login  # W&B is slow to import
 
         require_login()

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -31,7 +31,7 @@ from attncompare.record import Run, is_run, mark_lost
 from attncompare.sweep.folder import Job, Sweep, labels, tell
 from attncompare.sweep.progress_board import ProgressBoard
 from attncompare.text import counted, printable, printable_lines
-from attncompare.training import on_interrupt, stoppable
+from attncompare.training import Progress, on_interrupt, stoppable
 
 _LAST_LINES = 8  # of a failed run's output
 _PATIENCE = 0.5  # seconds until a Ctrl-C is noticed
@@ -174,8 +174,8 @@ def train_here(sweep: Sweep, jobs: Sequence[Job], console: Console, *, workers: 
                     if lines := worker.report():
                         board.print("\n  ".join([f"{names[worker.number]}: {lines[0]}", *lines[1:]]))
                     continue
-                if isinstance(message, dict):
-                    board.update(worker.number, **message)
+                if isinstance(message, Progress):
+                    board.update(worker.number, message)
                 elif isinstance(message, Path):
                     worker.record = message
                 else:
@@ -248,7 +248,7 @@ def work(job: Job, place: Place, output: Path, connection: Connection) -> None:
             if place.devices is not None:
                 os.environ[_VISIBLE] = place.devices  # before anything asks for a GPU
             keep_freed_memory()
-            train_member(job, place, on_progress=lambda progress: send(asdict(progress)), on_folder=send)
+            train_member(job, place, on_progress=send, on_folder=send)
             state = "finished"
         except KeyboardInterrupt:
             state = "interrupted"

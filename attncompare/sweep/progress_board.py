@@ -5,12 +5,12 @@ from itertools import accumulate
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from attncompare.text import counted, printable
-
-_LINES = 4  # of training progress that a run prints without a terminal
+from attncompare.text import counted, duration, printable
+from attncompare.training.progress import Lines
+from attncompare.training.progress import Progress as Stand
 
 
 class ProgressBoard:
@@ -22,7 +22,7 @@ class ProgressBoard:
         name = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, min_width=longest))
         # In a narrow terminal the last ones are left out, so that no label is cut as long as it fits alone.
         others = {
-            MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=11)): 11,
+            TextColumn("{task.fields[steps]}", justify="right", table_column=Column(no_wrap=True, min_width=11)): 11,
             TextColumn("{task.fields[state]}", markup=False): 24,
             TimeRemainingColumn(elapsed_when_finished=True): 8,
             BarColumn(bar_width=20): 20,
@@ -30,12 +30,12 @@ class ProgressBoard:
         ends = accumulate((width + 1 for width in others.values()), initial=longest)
         columns = (name, *(one for one, end in zip(others, list(ends)[1:], strict=True) if end <= console.width))
         self._table = Progress(*columns, console=console, speed_estimate_period=600)
-        self._all = self._table.add_task("all runs", total=len(labels), state="", visible=len(labels) > 1)
+        self._all = self._table.add_task("all runs", total=len(labels), steps="", state="", visible=len(labels) > 1)
         self._rows: dict[int, TaskID] = {}
         self._began: dict[int, float] = {}
         self._ended: dict[int, str] = {}
         self._shares = [0.0] * len(labels)
-        self._said: dict[int, tuple[str, int]] = {}
+        self._lines = [Lines(label, self.print) for label in self._labels]
 
     def __enter__(self) -> "ProgressBoard":
         if self._console.is_terminal:
@@ -46,19 +46,18 @@ class ProgressBoard:
         if self._console.is_terminal:
             self._table.stop()
 
-    def update(self, number: int, phase: str, step: int, max_steps: int, loss: float | None = None) -> None:
-        """Show where run ``number`` stands, as :class:`attncompare.training.Progress` says it."""
+    def update(self, number: int, stand: Stand) -> None:
+        """Show where run ``number`` stands."""
         if number not in self._rows:
-            self._rows[number] = self._table.add_task(self._labels[number], state="")
+            self._rows[number] = self._table.add_task(self._labels[number], total=1.0, steps="", state="")
             self._began[number] = time.monotonic()
-        told = "" if loss is None else f", loss {loss:.3f}"
-        self._table.update(self._rows[number], total=max_steps, completed=step, state=f"{phase}{told}")
-        self._shares[number] = step / max_steps
+        told = "" if stand.loss is None else f", loss {stand.loss:.3f}"
+        steps = f"{stand.step}/{stand.max_steps}" if stand.step else ""
+        self._table.update(self._rows[number], completed=stand.done, steps=steps, state=f"{stand.phase}{told}")
+        self._shares[number] = stand.done
         self._table.update(self._all, completed=sum(self._shares), state=self.summary())
-        said = (phase, _LINES * step // max_steps)
-        if not self._console.is_terminal and said != self._said.get(number) and phase != "validating":
-            self._said[number] = said
-            self.print(f"{self._labels[number]}: {phase}{f' step {step}/{max_steps}' if step else ''}{told}")
+        if not self._console.is_terminal:
+            self._lines[number](stand)
 
     def finish(self, number: int, state: str) -> None:
         """Show that run ``number`` ended as ``state``; in the table only those stay that did not finish."""
@@ -83,10 +82,3 @@ class ProgressBoard:
         left = self._table.tasks[0].time_remaining if len(self._ended) < len(self._labels) else None
         more = [f"{bad} not finished" if bad else "", f"about {duration(left)} left" if left else ""]
         return ", ".join(filter(None, [ended, *more]))
-
-
-def duration(seconds: float) -> str:
-    """Return a number of seconds as people say it: "45 s", "12 min", "3.5 h"."""
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"

@@ -1,6 +1,7 @@
 """What the tasks share: a LightningModule around a model, its optimizer and schedule, and its evaluation by metrics."""
 
 import math
+import sys
 import time
 from abc import abstractmethod
 from collections.abc import Callable
@@ -42,7 +43,7 @@ class TaskConfig(PartConfig):
             except Refused as error:
                 raise ValueError(str(error)) from None
         if "loss" not in metrics or len(set(metrics)) < len(metrics):
-            raise ValueError("must name loss, by whose val the weights are chosen, and each metric once")
+            raise ValueError("must name loss, which every task has, and each metric once")
         return metrics
 
 
@@ -104,7 +105,7 @@ class Task(LightningModule):
         self.tokens_trained = 0
         self.batch: Any = None
         self.gradient_norm = torch.tensor(math.nan)
-        self.last_step = config.trainer.max_steps
+        self.last_step = config.trainer.max_steps or sys.maxsize
         self.row: dict[str, float] = {}
         self._loss_sum, self._steps_summed = 0.0, 0
         self._seconds, self._since = 0.0, None  # type: float, float | None
@@ -359,7 +360,7 @@ class Task(LightningModule):
     def _steps_known_at(self, step: int) -> int | None:
         """Return how many steps the run has, as far as that is known when ``step`` (from 0) begins."""
         if self.config.trainer.max_time is None:
-            return self.config.trainer.max_steps
+            return self.last_step
         return self.plan.steps if self.plan and step > self.plan.after else None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

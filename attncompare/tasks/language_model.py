@@ -8,7 +8,7 @@ from pydantic import AfterValidator, model_validator
 from torch import Generator, Tensor
 
 from attncompare.config import RunConfig
-from attncompare.config.values import NotNegative, PositiveFloat, PositiveOrNull
+from attncompare.config.values import NotNegative, NotNegativeFloat, PositiveOrNull
 from attncompare.data.batches import TextBatch
 from attncompare.data.tokenizer import BOS, Tokenizer
 from attncompare.decoding import sample
@@ -50,7 +50,7 @@ class LanguageModel(Task):
         causal: Annotated[bool, AfterValidator(_sees_no_future)]
         sample_prompts: tuple[str, ...]
         sample_tokens: NotNegative
-        sample_temperature: PositiveFloat
+        sample_temperature: NotNegativeFloat
 
         @model_validator(mode="after")
         def _no_target_is_passed_over(self) -> "LanguageModel.Config":

@@ -6,7 +6,8 @@ checkpoint.py  checkpoints without pickle, the weights that are kept, random sta
 interrupts.py  Ctrl-C and SIGTERM
 failures.py    what went wrong, in words
 memory.py      peak memory
-progress.py    where a run stands
+progress.py    where a run stands, and the plain lines that say it
+progress_callbacks.py  who tells it inside Lightning's loops: the bar, or a function
 """
 
 import importlib

@@ -32,6 +32,7 @@ from attncompare.record import (
     save_weights,
     write_bytes,
 )
+from attncompare.tasks.metrics import Loss, Metric
 from attncompare.training.ending import Budget, TrainingStopped
 from attncompare.training.interrupts import Stop
 
@@ -92,7 +93,7 @@ class ResumeCheckpoint(Checkpoint):
         folder: the run's folder.
         budget: knows which steps are validated.
         stop: told when the run shall end early; the optimizer step under way is finished first.
-        stop_after: the step after which it shall end as if stopped; None: the last.
+        stop_after: the step after which it shall end as if stopped, where it is not the last; None: the last.
         written: returns what of the record was written so far, as JSON.
     """
 
@@ -139,7 +140,7 @@ class ResumeCheckpoint(Checkpoint):
         asked = self._stop.reason is not None
         if trainer.world_size > 1:  # ranks stop at a step that all of them know
             asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
-        stopping = asked or step == self._stop_after
+        stopping = asked or (step == self._stop_after and step < pl_module.last_step)
         if stopping or self._budget.is_due(step):
             pl_module.pause()
             if stopping and pl_module.row.get("step") == step:
@@ -191,7 +192,7 @@ def _log_row(row: dict[str, float], trainer: Trainer) -> None:
 
 
 class Weights(Checkpoint):
-    """Keeps the weights of the lowest validation loss, of the last validation, and of the last few where a mean is asked for.
+    """Keeps the weights of the best validation, of the last validation, and of the last few where a mean is asked for.
 
     Plain safetensors by parameter name. Lightning's ``WeightAveraging`` averages while it trains, so that it cannot give
     the mean of the last validations (Vaswani et al. 2017, section 6.1: "averaging the last 5 checkpoints").
@@ -199,17 +200,18 @@ class Weights(Checkpoint):
     Args:
         folder: the run's folder.
         average_last: of how many validations the mean is wanted; None: of none.
+        monitor: the metric whose value on val says which validation is the best; of equal ones the first.
 
     Attributes:
-        best_loss, best_step: of the lowest validation loss so far.
+        best_value, best_step: of the best validation so far.
         validated_step: the step of the last validation.
         sha256: of the file of the last weights.
         steps: of the weights that are averaged.
     """
 
-    def __init__(self, folder: Path, average_last: int | None) -> None:
-        self._folder, self._average_last = folder, average_last
-        self.best_loss, self.best_step, self.validated_step, self.sha256 = math.inf, 0, 0, ""
+    def __init__(self, folder: Path, average_last: int | None, monitor: type[Metric] = Loss) -> None:
+        self._folder, self._average_last, self._monitor = folder, average_last, monitor
+        self.best_value, self.best_step, self.validated_step, self.sha256 = math.nan, 0, 0, ""
         self.steps: list[int] = []
         self._digests: dict[int, str] = {}
 
@@ -217,11 +219,16 @@ class Weights(Checkpoint):
         """Write the weights of a validation that belongs to training."""
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
-        step, loss = trainer.global_step, trainer.callback_metrics["val/loss"].item()
+        step, value, best = (
+            trainer.global_step,
+            trainer.callback_metrics[f"val/{self._monitor.name}"].item(),
+            self.best_value,
+        )
         self.validated_step = step
-        better = loss < self.best_loss
+        # The first has a place even where its value is NaN, as that of a metric without items: a run needs some weights.
+        better = math.isnan(best) or (value > best if self._monitor.higher_is_better else value < best)
         if better:
-            self.best_loss, self.best_step = loss, step
+            self.best_value, self.best_step = value, step
         if self._average_last:
             self.steps = [*(one for one in self.steps if one < step), step][-self._average_last :]
         if not trainer.is_global_zero:
@@ -258,12 +265,12 @@ class Weights(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is known of the weights that stand in files."""
-        best = [self.best_loss, self.best_step]
+        best = [self.best_value, self.best_step]
         return {"best": best, "validated_step": self.validated_step, "steps": self.steps, "digests": self._digests}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go back to :meth:`state_dict`."""
-        self.best_loss, self.best_step = state_dict["best"]
+        self.best_value, self.best_step = state_dict["best"]
         self.validated_step, self.steps = state_dict["validated_step"], list(state_dict["steps"])
         self._digests = dict(state_dict["digests"])
 

@@ -1,4 +1,4 @@
-"""When training ends: after its steps, when its time is over, where it gets no better, or when somebody stops it."""
+"""When training ends: after its steps or epochs, when its time is over, where it gets no better, or when somebody stops it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 
+from attncompare.config.schema import TrainerConfig
 from attncompare.errors import Refused
 from attncompare.tasks.base import Plan, Task
 
@@ -34,6 +35,17 @@ class Course:
     last: int
 
 
+def most_steps(config: TrainerConfig, epoch_steps: int) -> int:
+    """Return the step after which training ends at the latest: that of ``max_steps`` or of ``max_epochs``.
+
+    Args:
+        config: with one of the two at least.
+        epoch_steps: the optimizer steps of an epoch.
+    """
+    limits = (config.max_steps, config.max_epochs and config.max_epochs * epoch_steps)
+    return min(limit for limit in limits if limit is not None)
+
+
 class Budget(Callback):
     """Ends training after its last step, which is validated.
 
@@ -43,6 +55,7 @@ class Budget(Callback):
 
     Args:
         task: what is trained; it holds the last step and the plan.
+        longest: the step after which it ends at the latest (:func:`most_steps`).
         facts: the summary of the run so far: the course that it repeats, or a plan from before it was interrupted.
         on_plan: told the plan for the summary, once it is made.
         path: the run's folder, for messages.
@@ -52,15 +65,16 @@ class Budget(Callback):
     """
 
     def __init__(
-        self, task: Task, facts: dict[str, Any], on_plan: Callable[[dict[str, int]], None], path: Path
+        self, task: Task, longest: int, facts: dict[str, Any], on_plan: Callable[[dict[str, int]], None], path: Path
     ) -> None:
-        self._task, self._on_plan = task, on_plan
+        self._task, self._longest, self._on_plan = task, longest, on_plan
+        task.last_step = longest
         self._config, self._warmup = task.config.trainer, task.config.optimizer.warmup_steps
         self._settled = (0, 0.0)
         course = facts.get("course")
         self._by_clock = self._config.max_time is not None and course is None
         if course is not None or "planned_steps" in facts:
-            task.plan, task.last_step = _known(course if course is not None else facts, self._config.max_steps, path)
+            task.plan, task.last_step = _known(course if course is not None else facts, longest, path)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:  # noqa: ARG002
         """Look at the clock, and end training where this was the last step."""
@@ -73,10 +87,15 @@ class Budget(Callback):
         """Return whether the model is validated after ``step``: every so often, and after the last."""
         return step > 0 and (step % self._config.validate_every == 0 or step >= self._task.last_step)
 
+    def share(self, step: int) -> float:
+        """Return which part of the training is done after ``step``, from 0 to 1, by whichever limit is nearer."""
+        by_clock = self._task.seconds / self._config.max_time if self._by_clock and self._config.max_time else 0.0
+        return min(1.0, max(step / self._task.last_step, by_clock))
+
     def ended_by(self, step: int, patience: EarlyStopping | None) -> str:
         """Return the key of ``trainer`` that ended training after ``step``."""
-        if step >= self._config.max_steps:
-            return "max_steps"
+        if step >= self._longest:
+            return "max_steps" if self._longest == self._config.max_steps else "max_epochs"
         return "patience" if patience is not None and patience.wait_count >= patience.patience else "max_time"
 
     def plan_facts(self, steps: int) -> dict[str, int]:
@@ -103,8 +122,8 @@ class Budget(Callback):
         ready = step >= max(_LEAST_STEPS, self._warmup) and seconds >= _LEAST_SHARE * limit
         if task.plan is None and (over or ready):
             steps, taken = step - self._settled[0], seconds - self._settled[1]
-            more = 0 if over else int((limit - seconds) * steps / taken) if taken > 0 else self._config.max_steps
-            task.plan = Plan(step, min(self._config.max_steps, step + more))
+            more = 0 if over else int((limit - seconds) * steps / taken) if taken > 0 else self._longest
+            task.plan = Plan(step, min(self._longest, step + more))
             task.last_step = task.plan.steps
             self._on_plan(self.plan_facts(step))
         if over:  # the last step is known before it is done, so that its row can be logged

@@ -1,87 +1,79 @@
-"""What a run says of itself while it goes on: to a function, as Lightning's bar in a terminal, or as plain lines."""
+"""What a run says of itself while it goes on, and the plain lines that tell it where no terminal shows a bar."""
 
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import RichProgressBar
+from attncompare.text import duration, engineering
 
 Shown = Literal["bar", "lines"]
-_SECONDS = 10.0  # between two lines, at least
-_SHARES = 10  # a line for each of so many equal parts of a training
+_QUARTERS = 4  # a line for each of so many equal parts of a training
+_SECONDS = 50.0  # until the next line where a part takes longer: at least one a minute, as what is told comes late
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: ``phase`` in words, optimizer step, and the newest training loss."""
+    """Where a run stands.
+
+    Attributes:
+        phase: in words.
+        step: optimizer steps done.
+        max_steps: the last step, as far as is known.
+        loss: the newest training loss, in nats per token.
+        share: of the training that is done, from 0 to 1, by whichever limit is nearer; None: that of the steps.
+        val: the value of the monitored metric at the last validation as people read it, such as "val loss 2.1034".
+        tokens_per_second: of the newest row of training metrics.
+        seconds_left: how long training will go on at its pace so far, validations included.
+    """
 
     phase: str
     step: int
     max_steps: int
     loss: float | None = None
+    share: float | None = None
+    val: str | None = None
+    tokens_per_second: float | None = None
+    seconds_left: float | None = None
+
+    @property
+    def done(self) -> float:
+        """The share that is done."""
+        return self.step / max(1, self.max_steps) if self.share is None else self.share
 
 
 OnProgress = Callable[[Progress], None]
 
 
-class Bar(RichProgressBar):
-    """Lightning's rich progress bar, with the optimizer steps of the whole run in front of the metrics."""
-
-    def __init__(self) -> None:
-        super().__init__(refresh_rate=10)
-
-    def _get_train_description(self, current_epoch: int) -> str:
-        return f"Epoch {current_epoch}".ljust(len(self.validation_description))  # how many there will be is not known
-
-    def get_metrics(self, trainer: Trainer, pl_module: Any) -> dict[str, Any]:
-        """Return steps done and metrics."""
-        metrics = super().get_metrics(trainer, pl_module)
-        metrics.pop("v_num", None)
-        return {"step": f"{trainer.global_step}/{pl_module.last_step}", **metrics}
-
-
-class Report(Callback):
-    """Tells a function where the run stands: at every row of metrics and before each validation."""
-
-    def __init__(self, tell: OnProgress) -> None:
-        self._tell = tell
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
-        """Tell of a row."""
-        if pl_module.row.get("step") == trainer.global_step:
-            self._tell(Progress("training", trainer.global_step, pl_module.last_step, pl_module.row["train/loss"]))
-
-    def on_validation_start(self, trainer: Trainer, pl_module: Any) -> None:
-        """Tell of a validation."""
-        if trainer.state.fn == "fit":
-            self._tell(Progress("validating", trainer.global_step, pl_module.last_step))
-
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Tell of the test."""
-        self._tell(Progress("testing", trainer.global_step, trainer.global_step))
+def _to_standard_error(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 class Lines:
-    """Prints progress where no terminal shows a bar: a line for each tenth of the steps, and for each other phase.
+    """Tells progress by plain lines: for each quarter of the training, for each other phase, and once a minute.
 
     Args:
         label: what the run is called.
+        say: what a line is given to; by default standard error.
     """
 
-    def __init__(self, label: str) -> None:
-        self._label, self._told, self._at = label, ("", -1), 0.0
+    def __init__(self, label: str, say: Callable[[str], None] = _to_standard_error) -> None:
+        self._label, self._say = label, say
+        self._told, self._at = ("", -1), 0.0
 
     def __call__(self, progress: Progress) -> None:
-        """Print a line where there is something new."""
-        share = _SHARES * progress.step // max(1, progress.max_steps)
-        now = time.monotonic()
-        new = progress.phase != self._told[0] or (share > self._told[1] and now - self._at >= _SECONDS)
-        if progress.phase == "validating" or not (new or progress.step == progress.max_steps):
+        """Say a line where there is something new."""
+        told, now = (progress.phase, int(_QUARTERS * progress.done)), time.monotonic()
+        # A validation goes unsaid unless it takes long: the line after it has its result.
+        new = told != self._told and progress.phase != "validating"
+        if not new and now - self._at < _SECONDS:
             return
-        self._told, self._at = (progress.phase, share), now
-        loss = "" if progress.loss is None else f", loss {progress.loss:.3f}"
-        steps = f" step {progress.step}/{progress.max_steps}" if progress.step else ""
-        print(f"{self._label}: {progress.phase}{steps}{loss}", file=sys.stderr)
+        self._told, self._at = told, now
+        parts = [f"{progress.phase} step {progress.step}/{progress.max_steps}" if progress.step else progress.phase]
+        parts += [] if progress.loss is None else [f"loss {progress.loss:.3f}"]
+        parts += [] if progress.val is None else [progress.val]
+        parts += [] if progress.tokens_per_second is None else [f"{engineering(progress.tokens_per_second)} tokens/s"]
+        parts += [] if progress.share is None else [f"{progress.share:.0%} done"]
+        parts += [] if progress.seconds_left is None else [f"about {duration(progress.seconds_left)} left"]
+        self._say(f"{self._label}: {', '.join(parts)}")

@@ -50,6 +50,7 @@ from attncompare.record import (
     write_text,
 )
 from attncompare.tasks import Task, build_task
+from attncompare.tasks.metrics import metric
 from attncompare.text import counted
 from attncompare.training.checkpoint import (
     ResumeCheckpoint,
@@ -60,11 +61,13 @@ from attncompare.training.checkpoint import (
     seed_all,
     training_state_digest,
 )
-from attncompare.training.ending import Budget, Course, TrainingStopped
+from attncompare.training.ending import Budget, Course, TrainingStopped, most_steps
 from attncompare.training.failures import explain, explained, save_failure
 from attncompare.training.interrupts import Stop, stoppable
 from attncompare.training.memory import PeakMemory
-from attncompare.training.progress import Bar, Lines, OnProgress, Progress, Report, Shown
+from attncompare.training.progress import Lines, OnProgress, Progress, Shown
+from attncompare.training.progress_callbacks import Bar, Report
+from attncompare.wandb_logging.destination import Destination
 
 log = logging.getLogger("attncompare")
 _FOLDER_OF_RANKS = "ATTNCOMPARE_RUN"
@@ -95,7 +98,8 @@ def train(
         group: the name of that sweep.
         threads: CPU threads of each of the run's processes, where the config leaves them open.
         made: what trains the run (:func:`attncompare.record.made_with`), where a sweep knows it already.
-        stop_after: end after this optimizer step, as if interrupted there, and return the unfinished record.
+        stop_after: end after this optimizer step, as if interrupted there, and return the unfinished record; at the last
+            step or beyond, the run finishes.
         course: with ``trainer.max_time``, the steps of the run that this one repeats; None: by the clock.
         progress: how to show where the run stands: a bar, lines, or not at all.
         on_progress: told where the run stands.
@@ -119,14 +123,15 @@ def train(
         raise Refused(f"stop_after={stop_after}: must be a positive integer, or None")
     require_writable(Path(config.runs), f"runs={config.runs}")
     show = _Shown(progress, f"{config.task.name} {variant_label(config.attention)}", on_progress)
-    with _prepared(config, threads, show.tell) as (task, data, run_log, stop):
+    to = Destination.chosen(config, group)
+    with _prepared(config, threads, show.tell, to.mode) as (task, data, run_log, stop):
         if _rank():
             return _train(
                 RecordLogger(Path(os.environ[_FOLDER_OF_RANKS]), config, {}), task, data, show, stop, stop_after
             )
         folder = create_folder(config, parent)
         with _locked(folder, run_log, config):
-            facts: dict[str, Any] = {"group": group, "wandb": {"id": _wandb_id()}}
+            facts: dict[str, Any] = {"group": group, "wandb": {"id": _wandb_id(), **asdict(to)}}
             facts["made_with"] = made or made_with([config])
             facts |= {"course": asdict(course)} if course is not None else {}
             try:
@@ -135,8 +140,7 @@ def train(
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
             on_folder(folder)
-            last = None if stop_after is None or stop_after >= config.trainer.max_steps else stop_after
-            return _train(record, task, data, show, stop, last)
+            return _train(record, task, data, show, stop, stop_after)
 
 
 def resume(
@@ -179,8 +183,9 @@ def resume(
     recorded = run.environment() if run.has("environment.json") else {}
     threads = recorded_threads(recorded, run.path) or threads
     show = _Shown(progress, f"resume {run.path.name}", on_progress)
+    to = Destination.recorded(run.config, run.summary)
     with (
-        _prepared(run.config, threads, show.tell) as (task, data, run_log, stop),
+        _prepared(run.config, threads, show.tell, to.mode) as (task, data, run_log, stop),
         _locked(run.path, run_log, run.config) if not _rank() else nullcontext(),
     ):
         run = Run.open(path)  # another process may have finished it before the lock was ours
@@ -205,7 +210,7 @@ def resume(
             record = RecordLogger.reopen(run, resumed=before, made_with=made, **(content["record"] if content else {}))
         log.info("resumed at step %d", step)
         where = "goes on" if content else "no checkpoint to go on from: begins anew"
-        on_message(f"{where} at step {step} of {run.config.trainer.max_steps}")
+        on_message(f"{where} at step {step} of {most_steps(run.config.trainer, data.epoch_steps)}")
         return _train(record, task, data, show, stop, stop_after, checkpoint)
 
 
@@ -229,7 +234,7 @@ def make_trainer(
 ) -> Trainer:
     """Return Lightning's trainer for a run: stock, with our checkpoints and loggers.
 
-    ``max_steps`` is left to :class:`attncompare.training.ending.Budget`, which alone ends training.
+    ``max_steps`` and ``max_epochs`` are left to :class:`attncompare.training.ending.Budget`, which alone ends training.
     """
     devices = devices or config.trainer.devices
     # With deterministic algorithms torch would also write NaN over all memory before it is used, about 200 times a step:
@@ -261,7 +266,7 @@ def make_trainer(
 
 
 class _Shown:
-    """How a run shows where it stands: ``tell`` for phases outside of Lightning's loops, ``callbacks`` for those inside."""
+    """How a run shows where it stands: ``tell`` for phases outside of Lightning's loops, :meth:`callbacks` for those inside."""
 
     def __init__(self, progress: Shown | None, label: str, on_progress: OnProgress) -> None:
         if _rank():  # the first process speaks for all
@@ -274,7 +279,11 @@ class _Shown:
                 lines(one)
 
         self.tell: OnProgress = tell
-        self.callbacks: list[Callback] = [Report(tell), *([Bar()] if progress == "bar" else [])]
+        self._bar = progress == "bar"
+
+    def callbacks(self, budget: Budget) -> list[Callback]:
+        """Return what shows the phases inside Lightning's loops."""
+        return [Report(self.tell, budget), *([Bar()] if self._bar else [])]
 
 
 def _train(
@@ -313,11 +322,13 @@ def _open(record: RecordLogger, data: DataModule, resumed: bool) -> Any:
     write_text(record.path / "tokenizer.json", data.tokenizer.to_text())
     if data.source_tokenizer is not None:
         write_text(record.path / "source_tokenizer.json", data.source_tokenizer.to_text())
-    if record.config.tracking.wandb == "disabled":
+    to = Destination.recorded(record.config, record.summary)
+    if to.mode == "disabled":
         return None
+    record.update(wandb={**record.summary["wandb"], **asdict(to)})
     from attncompare.wandb_logging import make_wandb_logger  # here: importing wandb takes its time
 
-    logger = make_wandb_logger(record.config, record.path, record.summary["wandb"]["id"], record.summary.get("group"))
+    logger = make_wandb_logger(record.config, record.path, record.summary["wandb"]["id"], to.group, to=to)
     if logger is not None and resumed:
         logger.log_record(Run.open(record.path))
     return logger
@@ -334,18 +345,22 @@ def _fit_and_test(
     checkpoint: Path | None,
 ) -> None:
     config, path = record.config, record.path
-    weights, memory = Weights(path, config.trainer.average_last), PeakMemory()
-    budget = Budget(task, record.summary, lambda facts: record.update(**facts), path)
+    monitor = metric(config.trainer.monitor)
+    weights, memory = Weights(path, config.trainer.average_last, monitor), PeakMemory()
+    longest = most_steps(config.trainer, data.epoch_steps)
+    record.update(most_steps=longest)  # for those who watch the run
+    budget = Budget(task, longest, record.summary, lambda facts: record.update(**facts), path)
     maps = AttentionMaps(data.probes(config.tracking.probes), path, config.tracking.images)
     patience = None
     if config.trainer.patience is not None:
-        patience = EarlyStopping("val/loss", patience=config.trainer.patience, check_finite=False)
+        mode = "max" if monitor.higher_is_better else "min"
+        patience = EarlyStopping(f"val/{monitor.name}", patience=config.trainer.patience, mode=mode, check_finite=False)
     written = functools.partial(_written, record)
     callbacks = [
         *(budget, memory, maps),
         *([patience] if patience else []),
         *(registry.load("callbacks", name)() for name in config.trainer.callbacks),
-        *show.callbacks,
+        *show.callbacks(budget),
         *(weights, ResumeCheckpoint(path, budget, stop, stop_after, written)),
     ]
     trainer = make_trainer(config, callbacks, [record, *([wandb] if wandb else [])])
@@ -496,12 +511,12 @@ def _last_good(path: Path) -> str:
 
 @contextmanager
 def _prepared(
-    config: RunConfig, threads: int | None, tell: OnProgress
+    config: RunConfig, threads: int | None, tell: OnProgress, wandb: str
 ) -> Iterator[tuple[Task, DataModule, RunLog, Stop]]:
     """Check what can be checked before anything is written, and prepare the data and the model."""
     devices = config.trainer.devices
     torch.set_num_threads(config.trainer.threads or threads or max(1, torch.get_num_threads() // devices))
-    if config.tracking.wandb == "online" and not _rank():
+    if wandb == "online" and not _rank():
         from attncompare.wandb_logging import require_login
 
         require_login()
@@ -520,7 +535,7 @@ def _prepared(
     _require_compiler(config)
 
     def told(how_far: str = "") -> None:
-        tell(Progress(f"preparing data{how_far and ': '}{how_far}", 0, config.trainer.max_steps))
+        tell(Progress(f"preparing data{how_far and ': '}{how_far}", 0, config.trainer.max_steps or 0))
 
     told()
     with RunLog() as run_log, stoppable() as stop:

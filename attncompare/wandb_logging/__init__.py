@@ -1,6 +1,7 @@
 """Weights & Biases: a view of the record while it is made, of a finished record, and of a comparison.
 
 logger.py      Lightning's W&B logger behind a guard; a record logged again; the login
+destination.py  where a run's view goes: config and W&B's environment variables
 comparison.py  the W&B run of a comparison
 report.py      ``attncompare wandb-report``: a workspace and a report for the runs of a sweep
 """

@@ -28,6 +28,7 @@ from attncompare.maps.maps import ProbeMaps, head_numbers, maps_of
 from attncompare.maps.page import MapSeries, maps_page
 from attncompare.record import Run
 from attncompare.tasks.metrics import metrics_of
+from attncompare.wandb_logging.destination import Destination
 
 log = logging.getLogger("attncompare")
 
@@ -49,23 +50,33 @@ class GuardedWandbLogger(WandbLogger):
 
     The first call that fails or exceeds its time sets ``problem`` and is logged once; from then on the logger is silent.
     KeyboardInterrupt passes through. The W&B run lasts until :meth:`finish`, over ``fit``, ``test`` and what follows, and
-    W&B's service process ends with it. All files of W&B lie in ``wandb/`` in the run's folder.
+    W&B's service process ends with it. All files of W&B lie in ``wandb/`` in ``folder``.
 
-    ``folder`` is the run's: what its ``wandb/`` holds is removed, except for W&B runs of other ids. ``mode`` online sends
+    ``folder`` is the run's: what its ``wandb/`` holds is removed, except for W&B runs of other ids. With ``shared`` it is
+    one for many runs, and nothing is removed but W&B runs of this id. ``mode`` online sends
     everything to W&B's server now. ``best`` holds "min" or "max" for each metric whose best value W&B's summary shows.
     :meth:`finish` waits ``patience`` seconds for the last uploads. ``init`` are further arguments of ``wandb.init``.
 
-    ``problem`` says what went wrong, in one line; ``url`` is where W&B shows the run, if it is online.
+    ``problem`` says what went wrong, in one line; ``url`` is where W&B shows the run, if it is online; ``folder`` is where
+    W&B's files lie.
     """
 
     def __init__(
-        self, folder: Path, mode: Mode, best: Mapping[str, str], patience: float = UPLOAD_SECONDS, **init: Any
+        self,
+        folder: Path,
+        mode: Mode,
+        best: Mapping[str, str],
+        patience: float = UPLOAD_SECONDS,
+        *,
+        shared: bool = False,
+        **init: Any,
     ) -> None:
         super().__init__(save_dir=str(Path(folder).absolute()), mode=mode, resume=None, reinit="create_new", **init)
         del self._wandb_init["anonymous"]  # W&B warns of it
         self.problem: str | None = None
         self.url: str | None = None
-        self._folder, self._mode, self._best, self._patience = Path(folder).absolute() / "wandb", mode, best, patience
+        self._mode, self._best, self._patience, self._shared = mode, best, patience, shared
+        self.folder = Path(folder).absolute() / "wandb"
         self._ended = False
         self._undo = contextlib.ExitStack()  # ends W&B's process, which writes until then, and what was set for it
 
@@ -80,8 +91,8 @@ class GuardedWandbLogger(WandbLogger):
     def _start(self) -> None:
         import wandb
 
-        _clear(self._folder, str(self._id))
-        temporary, own = self._folder / "tmp", str(self._folder)
+        _clear(self.folder, str(self._id), self._shared)
+        temporary, own = self.folder / (f"tmp-{self._id}" if self._shared else "tmp"), str(self.folder)
         self._undo.callback(shutil.rmtree, temporary, ignore_errors=True)
         _keep_temporary_files_in(temporary)
         # W&B would otherwise write tables and its log into the home folder.
@@ -196,28 +207,32 @@ def make_wandb_logger(
     *,
     mode: Mode | None = None,
     patience: float = UPLOAD_SECONDS,
+    to: Destination | None = None,
 ) -> GuardedWandbLogger | None:
-    """Return the logger of a run, started; None where ``tracking.wandb=disabled``.
+    """Return the logger of a run, started; None where W&B is disabled.
 
     ``run_id`` is W&B's name for the run, at least 8 characters; what W&B has under it is replaced. ``group`` is the sweep
-    that the run belongs to, if any. ``mode`` says where to log, by default as ``config`` does.
+    that the run belongs to, if any. ``to`` is where its view goes, by default as ``config`` and W&B's environment
+    variables say; ``mode`` counts before its mode.
     """
-    chosen = mode or config.tracking.wandb
+    to = to or Destination.chosen(config, group)
+    chosen = mode or to.mode
     if chosen == "disabled":
         return None
     logger = GuardedWandbLogger(
-        folder,
+        Path(to.folder or folder),
         chosen,
         {name: "max" if metric.higher_is_better else "min" for name, metric in metrics_of(config).items()},
         patience,
-        project=config.tracking.project,
-        entity=config.tracking.entity,
-        group=group,
+        shared=to.folder is not None,
+        project=to.project,
+        entity=to.entity,
+        group=to.group,
         job_type=config.task.name,
         id=run_id,
         name=config.name or Path(folder).resolve().name,
-        notes=config.notes or None,
-        tags=[variant_label(config.attention)[:_LONGEST_TAG], config.data.name, *config.tags],
+        notes=to.notes or None,
+        tags=[variant_label(config.attention)[:_LONGEST_TAG], config.data.name, *to.tags],
         config=config.to_dict(),
     )
     try:
@@ -241,7 +256,8 @@ def log_run(path: str | Path, mode: Mode = "offline") -> str:
     if mode == "online":
         require_login("logging a record in W&B online", "log it offline")
     figures, run_id = final_figures(run.summary, run.environment()), run.summary["wandb"]["id"]
-    logger = make_wandb_logger(run.config, run.path, run_id, run.summary.get("group"), mode=mode, patience=3600.0)
+    to = Destination.recorded(run.config, run.summary)
+    logger = make_wandb_logger(run.config, run.path, run_id, to.group, mode=mode, patience=3600.0, to=to)
     assert logger is not None
     state = "interrupted"
     try:
@@ -261,7 +277,7 @@ def log_run(path: str | Path, mode: Mode = "offline") -> str:
         logger.finish(state, figures)
     if logger.problem:
         raise RunFailed(f"{run.path}: not logged in W&B; {logger.problem}")
-    return logger.url or str(run.path / "wandb")
+    return logger.url or str(logger.folder)
 
 
 def final_figures(summary: Mapping[str, Any], environment: Mapping[str, Any]) -> dict[str, Any]:
@@ -350,8 +366,16 @@ def environment_set(**values: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _clear(folder: Path, run_id: str) -> None:
-    """Remove what W&B's folder holds but runs of other ids, and every link: a record of unknown origin may lead anywhere."""
+def _clear(folder: Path, run_id: str, shared: bool) -> None:
+    """Remove what W&B's folder holds but runs of other ids, and every link: a record of unknown origin may lead anywhere.
+
+    Of a folder that is ``shared`` only W&B runs of this id are removed.
+    """
+    if shared:
+        own = re.compile(rf"(offline-)?run-\d+_\d+-{re.escape(run_id)}")
+        for path in [path for path in folder.glob("*run-*") if own.fullmatch(path.name) and not path.is_symlink()]:
+            shutil.rmtree(path)
+        return
     if folder.is_symlink():
         raise OSError(f"{folder} is a symbolic link")
     for path in sorted(folder.glob("*")):

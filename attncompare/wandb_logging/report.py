@@ -18,6 +18,7 @@ from attncompare.record import Run
 from attncompare.tasks.metrics import metrics_of
 from attncompare.text import COSTS, TABLE_COSTS, printable
 from attncompare.wandb_logging.comparison import JOB_TYPE
+from attncompare.wandb_logging.destination import Destination
 from attncompare.wandb_logging.logger import STEP, one_line, require_login
 
 VARIANT = "attention.name"
@@ -113,7 +114,7 @@ def build(
     print(f"report: {written.url}")
     _asked("did not take the workspace", made.save)
     print(f"workspace: {made.url}")
-    if not any(run.config.tracking.wandb == "online" for run in runs):
+    if not any(Destination.recorded(run.config, run.summary).mode == "online" for run in runs):
         print("These runs are not in W&B yet; send them with: wandb sync RUN/wandb/offline-run-*")
 
 
@@ -121,7 +122,7 @@ def plan_of(
     runs: Sequence[Run], sentences: Sequence[str], commands: Sequence[str], colors: Mapping[Path, str] | None = None
 ) -> Plan:
     """Return what W&B is to show of ``runs``; the arguments are those of :func:`build`."""
-    groups = {run.summary.get("group") for run in runs}
+    groups = {Destination.recorded(run.config, run.summary).group for run in runs}
     group = groups.pop() if len(groups) == 1 else None
     if not (isinstance(group, str) and _PLAIN.fullmatch(group)):
         group = None
@@ -136,10 +137,11 @@ def plan_of(
         if colors and run.path in colors
     ]
     first_of_each_task = {run.config.task.name: run for run in reversed(runs)}
+    view = Destination.recorded(runs[0].config, runs[0].summary)
     return Plan(
         name=f"attncompare {group}" if group else f"attncompare, {len(runs)} runs",
-        project=runs[0].config.tracking.project,
-        entity=runs[0].config.tracking.entity,
+        project=view.project,
+        entity=view.entity,
         group=group,
         run_ids=tuple(run.summary["wandb"]["id"] for run in runs),
         sentences=tuple(sentences[:_SENTENCES]),

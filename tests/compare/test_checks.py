@@ -45,6 +45,14 @@ def test_other_differences_are_refused_by_key_and_value_unless_forced(make_run):
     assert sum("not on equal footing" in note for note in compared(runs, force=True).notes) == 2
 
 
+def test_runs_that_monitor_different_metrics_are_refused_and_when_forced_both_are_named(make_run):
+    runs = [make_run("a"), make_run("b", "attention=dot", "trainer.monitor=bleu")]
+    message = refusal(runs)
+    assert f"trainer.monitor is loss ({runs[0].path}) or bleu ({runs[1].path})" in message
+    assert "best weights by val loss or BLEU," in as_text(compare_groups(runs, force=True), 200)
+    assert "best weights by val BLEU," in as_text(compare_groups(runs[1:]), 200)
+
+
 def test_other_data_is_refused_and_when_forced_a_variant_of_its_own(make_run):
     runs = [
         make_run(f"{name}{seed}{data[0]}", f"attention={name}", f"seed={seed}", fingerprint=data)

@@ -6,6 +6,7 @@ import pytest
 
 from attncompare.compare import Options, compare_groups, gather, verdicts
 from attncompare.compare.page import report_page
+from attncompare.compare.page.charts import tuning_figures
 from attncompare.compare.table import result_table
 from attncompare.errors import Refused
 
@@ -55,6 +56,25 @@ def test_each_variant_gets_its_best_value_on_val_and_is_shown_on_test(grid):
     assert "dot 0.003 (of 3, seeds 1, 2); scaled 0.01 (of 3, seeds 1, 2)" in first
     assert edge.startswith("the best optimizer.lr of scaled is the largest that was tried")
     assert "optimizer.lr is" in refusal(runs, Options())
+
+
+def test_values_are_picked_by_the_monitored_metric_in_its_own_direction(make_run):
+    runs = [
+        make_run(
+            f"sweep/{name}-{lr}",
+            *(f"attention={name}", f"optimizer.lr={lr}", "trainer.monitor=bleu"),
+            validations=[(100, {"val/loss": loss, "val/bleu": bleu})],
+        )
+        for name in ("dot", "scaled")
+        for lr, loss, bleu in ((0.001, 1.0, 10.0), (0.003, 2.0, 30.0))
+    ]
+    comparison = compared(runs, LR)
+    assert "by mean val BLEU" in comparison.notes[0] and "dot 0.003" in comparison.notes[0]
+    (figure,) = tuning_figures(comparison)
+    assert "BLEU" in figure["title"]
+    for line in figure["lines"]:
+        assert line["y"] == [20.0, 25.0]  # of two draws with replacement, three of four hold the better one
+    assert "cannot be tuned" in refusal(runs[::2], Options(tune=("trainer.monitor",)))
 
 
 def test_values_are_judged_over_the_same_seeds_and_nan_is_never_the_best(grid):

@@ -13,9 +13,20 @@ from attncompare.config import parse
 from attncompare.config.values import PartConfig, Positive
 from attncompare.errors import Refused
 
+YOUNGER = {"max_epochs", "monitor"}
+YOUNGER_SET = ({"trainer.max_epochs": 3}, {"trainer.monitor": "bleu"})
+
 
 def composed(*overrides):
     return composed_config("runs", overrides)
+
+
+def test_keys_that_are_younger_than_the_first_records_leave_their_hashes_as_they_were():
+    values = base_values()
+    old = {**values, "trainer": {key: one for key, one in values["trainer"].items() if key not in YOUNGER}}
+    assert parse(old).hash() == parse(values).hash() and parse(old).to_dict() == values
+    assert not YOUNGER & set(parse(values).settings()["trainer"])
+    assert len({parse(changed(base_values(), one)).hash() for one in ({}, *YOUNGER_SET)}) == 3
 
 
 # What is changed in the default config, and what the one line must name.

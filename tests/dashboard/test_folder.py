@@ -1,12 +1,13 @@
 """What a dashboard sees of a folder of runs, whatever shape their records are in."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
 
-from attncompare.dashboard.folder import Watch
-from attncompare.record import write_yaml
+from attncompare.dashboard.folder import View, Watch
+from attncompare.record import Run, write_yaml
 
 
 def views(runs):
@@ -56,6 +57,15 @@ def test_how_far_a_run_is(runs, add_run):
     assert found["begun"].state == "killed" and f"attncompare train --resume {runs / 'begun'}" in found["begun"].message
     assert found["new"].step == 0 and found["new"].newest("val/loss") is None
     assert (found["bad"].state, found["bad"].message) == ("failed", "the loss is nan\\x1b[2J")
+
+
+def test_the_time_left_is_that_of_the_nearer_limit(make_config):
+    config = make_config("trainer.max_steps=100000", "trainer.max_time=100")
+    rows = [{"step": 30, "train/seconds": 60.0}]
+    for summary, left in (({}, 40.0), ({"planned_steps": 45}, 30.0), ({"planned_steps": 90, "course": {}}, 120.0)):
+        run = Run(Path("run"), summary)
+        vars(run)["config"] = config
+        assert View("id", Path("run"), "run", "1", "running", run=run, rows=rows).seconds_left == pytest.approx(left)
 
 
 DAMAGES = {

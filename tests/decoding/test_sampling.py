@@ -42,7 +42,9 @@ def test_top_p_keeps_the_smallest_set_that_holds_so_much():
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("options", [{"top_k": 1}, {"top_p": 1e-6}, {"top_k": 1, "temperature": 50.0}])
+@pytest.mark.parametrize(
+    "options", [{"top_k": 1}, {"top_p": 1e-6}, {"top_k": 1, "temperature": 50.0}, {"temperature": 0.0}]
+)
 def test_one_token_left_is_the_likeliest_one(variant, size, tokens, options):
     model, prompt_NT = make_decoder_only(variant, size, 3), tokens(3, 4)
     found_NT = drawn(model, prompt_NT, 12, **options)
@@ -79,7 +81,7 @@ def test_it_stops_when_every_row_has_ended(size, tokens):
 
 
 @pytest.mark.parametrize(
-    "options", [{"temperature": 0.0}, {"temperature": float("inf")}, {"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.1}]
+    "options", [{"temperature": -0.1}, {"temperature": float("inf")}, {"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.1}]
 )
 def test_what_nothing_can_be_drawn_with(size, tokens, options):
     with pytest.raises(Refused, match=f"{next(iter(options))}="):

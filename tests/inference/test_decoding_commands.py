@@ -72,6 +72,29 @@ def test_a_text_and_its_continuations(cli, writer_run):
     assert code == 0 and out.count("\n---\n") == 2 and out.startswith("k01")
 
 
+def test_temperature_0_is_greedy_and_no_prompt_begins_a_text(cli, writer_run):
+    greedy = cli("generate", writer_run.path, "--prompt", "k01", "--tokens", 6, "--temperature", 0, "--seed", 1)
+    assert greedy == cli("generate", writer_run.path, "--prompt", "k01", "--tokens", 6, "--top-k", 1, "--seed", 2)
+    assert greedy[0] == 0 and greedy[2] == ""
+    code, out, err = cli("generate", writer_run.path, "--tokens", 6, "--temperature", 0)
+    assert (code, err) == (0, "") and out.strip()
+    assert cli("generate", writer_run.path, "--prompt", "", "--tokens", 6, "--temperature", 0) == (0, out, "")
+
+
+def test_of_a_prompt_longer_than_the_model_reads_the_end_counts_and_one_line_says_so(cli, writer_run, caplog):
+    longest = writer_run.config.task.max_length
+    end = " ".join(["k01 v02"] * longest).split()[-(longest - 2) :]
+    continued = []
+    for more in (0, 1, 5):
+        caplog.clear()
+        prompt = " ".join(["k03"] * more + end)
+        code, out, _ = cli("generate", writer_run.path, "--prompt", prompt, "--temperature", 0)
+        said = f"{longest - 2 + more} tokens, of which the model reads the last {longest - 2}"
+        assert code == 0 and [said in message for message in caplog.messages] == [True] * (more > 0)
+        continued.append(out.removeprefix(prompt))
+    assert continued[0] and len(set(continued)) == 1
+
+
 def test_evaluate_gives_the_figures_of_the_record_and_writes_nothing_there(cli, translator_run):
     before = files_of(translator_run.path)
     code, out, err = cli("evaluate", translator_run.path, "--json", "found.json")
@@ -149,8 +172,6 @@ def test_what_does_not_fit_the_run(refused, typed, translator_run, writer_run):
     assert "stride=3" in refused("evaluate", translator, "--stride", 3)
     for n_best in (0, 9):
         assert f"n_best={n_best}: valid: 1 to beam=5" in refused("translate", translator, "--n-best", n_best)
-    assert "the prompt is empty" in refused("generate", writer, "--prompt", "")
-    assert "40 tokens" in refused("generate", writer, "--prompt", "k01" + " k01" * 39)
     assert "it has: best, last" in refused("translate", translator, "--checkpoint", "averaged")
     for command, option in (("translate", "--maps"), ("evaluate", "--json")):
         assert "sealed" in refused(command, translator, option, translator / "x.html")

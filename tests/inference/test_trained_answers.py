@@ -162,10 +162,8 @@ def test_loading_changes_nothing_of_the_process(translator_run, monkeypatch):
         (lambda t, _: t.translate(["a"], length_penalty=-1.0), "length_penalty=-1.0"),
         (lambda t, _: t.generate("a"), "use translate"),
         (lambda _, w: w.translate(["a"]), "use generate"),
-        (lambda _, w: w.generate(""), "the prompt is empty"),
-        (lambda _, w: w.generate("k01" + " k01" * 22), "23 tokens; .* at most 22"),
         (lambda _, w: w.generate("k01", tokens=0), "tokens=0"),
-        (lambda _, w: w.generate("k01", temperature=0.0), "temperature=0.0"),
+        (lambda _, w: w.generate("k01", temperature=-1.0), "temperature=-1.0"),
     ],
 )
 def test_what_cannot_be_asked(translator, writer, call, words):

@@ -1,3 +1,4 @@
+import re
 from io import StringIO
 
 import numpy as np
@@ -10,9 +11,9 @@ from attncompare.errors import Refused
 from attncompare.maps import ProbeMaps, SiteMap, print_maps
 
 
-def printed(probe, width=100, layer=None, head=None, **console):
+def printed(probe, width=100, layer=None, head=None, whole=False, **console):
     console = Console(file=StringIO(), width=width, **console)
-    print_maps(console, probe, layer, head)
+    print_maps(console, probe, layer, head, whole)
     return console.file.getvalue()
 
 
@@ -45,6 +46,41 @@ def test_long_sentences_stay_inside_the_console(width):
     text = printed(ProbeMaps(0, "long", (SiteMap("encoder_self", labels, labels, weights),)), width=width)
     assert max(map(cell_len, text.splitlines())) <= width
     assert text.count("·") == 50 * 50
+
+
+def spike(site, T, S, at, causal):
+    """A map whose weights are spread evenly but at one cell."""
+    weights = np.tril(np.ones((T, S))) if causal else np.ones((T, S))
+    weights /= weights.sum(-1, keepdims=True)
+    weights[at] = 0.5
+    labels = [tuple(f"{side}{place}" for place in range(size)) for side, size in (("t", T), ("s", S))]
+    axes = (labels[0], labels[0]) if causal else labels
+    return SiteMap(site, *axes, weights[None, None].astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("T", "S", "at", "causal"),
+    [(500, 500, (300, 250), True), (500, 500, (499, 0), True), (70, 20, (65, 3), False), (20, 300, (0, 299), False)],
+)
+def test_of_a_long_map_the_part_around_its_largest_weight_is_shown_or_all_of_it(T, S, at, causal):
+    site = spike("decoder_self" if causal else "cross", T, S, at, causal)
+    text = printed(ProbeMaps(0, "long", (site,)), width=200)
+    rows = [line for line in text.splitlines() if line.startswith("t") or line.lstrip().startswith("t")]
+    rows = [line for line in rows if line.split()[0] in site.queries]
+    assert len(rows) == min(T, 60)
+    (row,) = [line for line in rows if line.split()[0] == f"t{at[0]}"]
+    assert " 5" in row  # the spike is there, and at its key
+    first = int(re.search(r"keys (\d+) to", text)[1]) - 1
+    gutter = max(len(line.split()[0]) for line in rows) + 1
+    assert row[gutter + 2 * (at[1] - first) : gutter + 2 * (at[1] - first) + 2] == " 5"
+    assert f"{T} queries and {S} keys" in text and "--all" in text
+    if causal:  # what is blocked stays blank in a part, too
+        for line in rows:
+            t = int(line.split()[0][1:])
+            assert len(line[gutter:].rstrip()) == 2 * min(60, max(0, t - first + 1))
+    whole = printed(ProbeMaps(0, "long", (site,)), width=2 * S + 20, whole=True)
+    assert sum(line.split()[:1] == [f"t{t}"] for t in range(T) for line in whole.splitlines()) == T
+    assert "--all" not in whole
 
 
 def test_color_shows_the_weight_where_the_terminal_has_color():

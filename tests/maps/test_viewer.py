@@ -1,16 +1,21 @@
 import base64
 import json
 import re
+import zlib
 
 import numpy as np
 import pytest
 from browser import needs_browser, opened, picture
-from sample_maps import sample_probe
+from sample_maps import sample_probe, sample_site
 
 from attncompare.maps import MapSeries, ProbeMaps, SiteMap, maps_page
 from attncompare.maps.page import script_json, viewer_data, viewer_js
 from attncompare.maps.pictures import ramp_color
 
+READ_CANVAS = """canvas => {
+    const { data, width, height } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    return [[...data], width, height];
+}"""
 EVIL = "</script><img src=x onerror=alert(1)><!--\u2028&"
 
 
@@ -35,8 +40,14 @@ def page_of(tmp_path):
 def test_weights_survive_their_quantization():
     series = one_series(heads=3)
     site = series.steps[0][1][0].sites[2]
-    sent = viewer_data([series])["series"][0]["steps"][0]["probes"][0]["sites"][2]
-    codes = np.frombuffer(base64.b64decode(sent["weights"]), np.uint8).reshape(site.weights_LHTS.shape)
+    data = viewer_data([series])
+    first = series.steps[0][1][0].sites
+    start = sum(one.weights_LHTS.size for one in first[:2])
+    codes = np.frombuffer(zlib.decompress(base64.b64decode(data["weights"])), np.uint8)[start:][
+        : site.weights_LHTS.size
+    ]
+    codes = codes.reshape(site.weights_LHTS.shape)
+    sent = data["series"][0]["steps"][0]["probes"][0]["sites"][2]
     assert np.abs((codes / 255.0) ** 2 - site.weights_LHTS).max() < 0.004
     assert len(sent["numbers"]) == 6 and sent["sure"] == [[t, t] for t in range(5)]
 
@@ -122,6 +133,27 @@ def test_the_steps_are_played_until_somebody_stops_it(page_of):
 
 
 @needs_browser
+def test_maps_of_a_long_text_are_small_in_the_file_and_on_the_page(page_of, tmp_path):
+    site = sample_site("decoder_self", 4, 8, 512, 512, causal=True)
+    probe = ProbeMaps(0, "long", (site,))
+    with page_of(MapSeries("one", [(1, [probe])])) as (page, problems):
+        assert (tmp_path / "maps.html").stat().st_size < 8e6
+        page.wait_for_selector("canvas")
+        assert page.locator("canvas").count() == 8
+        data, width, height = page.locator("canvas").first.evaluate(READ_CANVAS)
+        assert width < 1200 and height < 1200
+        image = np.reshape(data, (height, width, 4))[height - 2 - 2 * 512 :: 2, width - 2 - 2 * 512 :: 2][:512, :512]
+        cells = np.tril_indices(512, -3)
+        weights = np.round(255 * np.sqrt(site.weights_LHTS[-1, 0])) ** 2 / 255**2
+        expected = np.array([ramp_color(float(weight)) for weight in weights[cells][::97]])
+        assert np.abs(image[..., :3][cells][::97] - expected).max() <= 4
+        assert (image[..., 3][np.triu_indices(512, 3)] == 0).mean() > 0.5  # no color: hatched
+        page.locator("canvas").first.focus()
+        page.keyboard.press("ArrowUp")
+        assert "▁q0 →" in page.locator(".am-row").first.inner_text() and problems == []
+
+
+@needs_browser
 def test_none_and_very_many_maps(page_of):
     with page_of(MapSeries("lost", [])) as (page, problems):
         assert page.get_by_text("There are no attention maps.").count() == 1 and problems == []
@@ -156,11 +188,7 @@ def test_every_cell_has_the_color_of_its_weight(page_of, dark):
     probe = ProbeMaps(0, "text", (SiteMap("cross", tuple("abc"), tuple("wxyz"), weights),))
     with page_of(MapSeries("one", [(1, [probe])]), dark=dark) as (page, problems):
         page.wait_for_selector("canvas")
-        read = """canvas => {
-            const { data, width, height } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-            return [[...data], width, height];
-        }"""
-        data, width, height = page.locator("canvas").evaluate(read)
+        data, width, height = page.locator("canvas").evaluate(READ_CANVAS)
         image = np.reshape(data, (height, width, 4))[..., :3]
         # A cell has 26 px, and the map ends 2 px before the canvas. On a dark page the ramp runs the other way.
         cells = image[height - 2 - 3 * 26 + 13 :: 26, width - 2 - 4 * 26 + 13 :: 26]

@@ -5,7 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from attncompare.sweep.progress_board import ProgressBoard, duration
+from attncompare.sweep.progress_board import ProgressBoard
+from attncompare.text import duration
+from attncompare.training import Progress
 
 
 def board_of(count, **console):
@@ -14,9 +16,9 @@ def board_of(count, **console):
 
 
 def train(board, number, steps=10):
-    board.update(number, "preparing data", 0, steps)
+    board.update(number, Progress("preparing data", 0, steps))
     for step in range(1, steps + 1):
-        board.update(number, "training", step, steps, 1.0)
+        board.update(number, Progress("training", step, steps, 1.0))
 
 
 def test_without_a_terminal_a_few_lines_for_each_run():
@@ -55,7 +57,7 @@ def test_a_narrow_terminal_cuts_no_label_and_no_count_of_steps(width):
     board = ProgressBoard([label, "short"], Console(file=output, force_terminal=True, color_system=None, width=width))
     with board:
         for number in (0, 1):
-            board.update(number, "training", 200, 12000, 1.0)
+            board.update(number, Progress("training", 200, 12000, 1.0))
         output.truncate(0)
         board._table.refresh()
         shown = output.getvalue()

@@ -60,7 +60,7 @@ def test_going_back_to_a_checkpoint_forgets_the_validations_after_it(tmp_path):
         validate(weights, step, loss=0.1)
     again = Weights(tmp_path, 3)
     again.load_state_dict(state)
-    assert (again.best_loss, again.best_step) == (0.5, 10)
+    assert (again.best_value, again.best_step) == (0.5, 10)
     validate(again, 15)
     assert again.steps == [10, 15]
     torch.testing.assert_close(again.mean()["b"], torch.full((2,), 12.5))

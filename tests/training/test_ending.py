@@ -1,17 +1,21 @@
 """When training ends: by steps, by the clock, by patience; and what a time budget plans."""
 
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from clocked import FakeClock
 from commands import SMOKE
+from outcomes import assert_same
 from training_runs import NO_TRACKING
 
+from attncompare.errors import Refused
+from attncompare.record import Run
 from attncompare.tasks import Task
 from attncompare.tasks.base import lr_factor
-from attncompare.training.ending import Budget
-from attncompare.training.run import train
+from attncompare.training.ending import Budget, most_steps
+from attncompare.training.run import resume, train
 
 RUN = (*SMOKE, *NO_TRACKING)
 TIMED = ("trainer.max_time=100", "trainer.max_steps=1000", "optimizer.warmup_steps=20")
@@ -19,9 +23,12 @@ TIMED = ("trainer.max_time=100", "trainer.max_steps=1000", "optimizer.warmup_ste
 
 def run_by_clock(make_config, *overrides, pace=lambda _: 1.0):
     """Step through a run whose steps take ``pace(step)`` seconds; return its plan, its last step and what ended it."""
-    config = make_config(*RUN, *TIMED, *overrides)
+    return stepped(make_config(*RUN, *TIMED, *overrides), pace)
+
+
+def stepped(config, pace=lambda _: 1.0, epoch_steps=30):
     task = SimpleNamespace(config=config, plan=None, last_step=config.trainer.max_steps, seconds=0.0)
-    budget = Budget(task, {}, lambda _: None, Path())
+    budget = Budget(task, most_steps(config.trainer, epoch_steps), {}, lambda _: None, Path())
     trainer = SimpleNamespace(global_step=0, should_stop=False)
     while not trainer.should_stop:
         trainer.global_step += 1
@@ -59,6 +66,44 @@ def test_where_the_pace_drops_the_time_ends_it_before_the_plan(make_config):
 def test_max_steps_bound_it(make_config):
     plan, last, ended_by = run_by_clock(make_config, "trainer.max_steps=80")
     assert (plan.steps, last, ended_by) == (80, 80, "max_steps")
+
+
+@pytest.mark.parametrize(
+    ("limits", "steps", "ended_by"),
+    [
+        (("max_epochs=3",), 9, "max_epochs"),
+        (("max_epochs=3", "max_steps=7"), 7, "max_steps"),
+        (("max_epochs=3", "max_steps=1000"), 9, "max_epochs"),
+        (("max_epochs=3", "max_steps=9"), 9, "max_steps"),
+        (("max_epochs=3", "max_time=5"), 5, "max_time"),
+        (("max_epochs=400",), 1200, "max_epochs"),  # beyond the default of max_steps
+    ],
+)
+def test_the_first_limit_that_is_reached_ends_it(make_config, limits, steps, ended_by):
+    config = make_config(*RUN, "trainer.max_steps=null", *(f"trainer.{limit}" for limit in limits))
+    _, last, found = stepped(config, epoch_steps=3)
+    assert (last, found) == (steps, ended_by)
+
+
+def test_without_a_limit_in_epochs_the_default_is_one_in_steps(make_config):
+    assert make_config(*RUN, "trainer.max_steps=null").trainer.max_steps == 1000
+    assert make_config("trainer.max_epochs=3").trainer.max_steps is None
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_schedule_goes_by_the_steps_of_the_epochs(make_config, parts):
+    overrides = ("trainer.max_steps=null", "trainer.max_epochs=2", "trainer.limit_batches=null", "trainer.log_every=1")
+    config = make_config(*RUN, *overrides, f"trainer.accumulate={parts}", "optimizer.schedule=linear")
+    steps = 2 * 19  # 300 rows in batches of 16
+    half = train(config, stop_after=11)
+    run = resume(half.path)
+    assert (run.summary["steps"], run.summary["ended_by"], half.summary["most_steps"]) == (steps, "max_epochs", steps)
+    rows = [row for row in run.metrics() if "train/lr" in row]
+    assert [row["epoch"] for row in rows] == [0] * 19 + [1] * 19
+    for row in rows:
+        factor = lr_factor(int(row["step"]) - 1, config.optimizer, steps)
+        assert row["train/lr"] == pytest.approx(factor * config.optimizer.lr)
+    assert_same(run, train(config))
 
 
 def test_the_learning_rate_waits_for_the_plan_and_then_goes_by_it(make_config, monkeypatch):
@@ -100,3 +145,25 @@ def test_without_a_better_validation_for_so_long_it_ends_and_is_tested_at_its_be
     assert run.state == "finished" and run.summary["tested"] == "best"
     assert (run.summary["steps"], run.summary["best_step"], run.summary["ended_by"]) == (10, 4, "patience")
     assert [row["step"] for row in run.metrics() if "val/loss" in row] == [2, 4, 6, 8, 10]
+
+
+def test_the_monitored_metric_chooses_the_best_weights_and_drives_patience_in_its_own_direction(
+    make_config, monkeypatch
+):
+    log_row = Task.log_row
+    bleu = {2: math.nan, 4: 10.0, 6: 30.0, 8: 30.0, 10: 20.0}
+
+    def logged(self, values, step, prog_bar):
+        faked = {"val/loss": float(step), "val/bleu": bleu[step]} if "val/loss" in values else {}
+        return log_row(self, values | faked, step, prog_bar)
+
+    monkeypatch.setattr(Task, "log_row", logged)
+    overrides = ("trainer.max_steps=1000", "trainer.validate_every=2", "trainer.patience=2", "trainer.monitor=bleu")
+    run = train(make_config(*RUN, *overrides))
+    assert (run.summary["steps"], run.summary["best_step"], run.summary["ended_by"]) == (10, 6, "patience")
+    assert Run.open(run.path).config.trainer.monitor == "bleu"
+
+
+def test_only_a_metric_of_the_task_can_be_monitored(make_config):
+    with pytest.raises(Refused, match=r"trainer.monitor.*bits_per_byte.*valid: .*bleu"):
+        make_config("trainer.monitor=bits_per_byte")

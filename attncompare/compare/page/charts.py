@@ -14,6 +14,7 @@ from attncompare.compare.table import Column, ResultTable, Row
 from attncompare.compare.verdicts import verdicts
 from attncompare.record import Run
 from attncompare.tasks.metrics import Metric
+from attncompare.tasks.metrics import metric as metric_named
 from attncompare.text import COSTS
 
 _DASHES = ("solid", "dash", "dot", "dashdot")
@@ -154,16 +155,19 @@ def profile_figures(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def tuning_figures(comparison: Comparison) -> list[dict[str, Any]]:
-    """Return the expected best val loss of each variant after 1, 2, … of its tried values (Dodge et al. 2019, section 3)."""
+    """Return the expected best of what each variant was picked by after 1, 2, … of its values (Dodge et al. 2019, section 3)."""
     lines, heights = [], []
+    monitor = metric_named(comparison.variants[0].runs[0].config.trainer.monitor)
+    sign = -1 if monitor.higher_is_better else 1
     for one in drawn_variants(comparison):
-        losses = [loss for loss in comparison.tuned.get(one.runs[0].path, ()) if math.isfinite(loss)]
+        tried = comparison.tuned.get(one.runs[0].path, ())
+        losses = [sign * monitor.scale() * value for value in tried if math.isfinite(value)]
         if len(losses) > 1:
-            expected = expected_best(losses)
+            expected = [sign * value for value in expected_best(losses)]
             heights += expected
             line = {"x": list(range(1, len(losses) + 1)), "y": list(map(shown, expected)), "half": None, "seeds": []}
             lines.append({"label": one.label, "title": one.title, **vars(one.style), **line})
-    what = "expected best val loss"
+    what = f"expected best val {monitor.describe()}"
     return [_figure(what, what, padded(heights), lines, x="values of the grid that were tried")] if lines else []
 
 

@@ -1,7 +1,10 @@
 // The attention viewer: heat maps of several models on one sentence, with controls for sentence, site, layer, head and step.
 // Whatever came from data is set through textContent or drawn by fillText.
 
-const LARGEST_CELL = 26, SMALLEST_CELL = 11; // CSS pixels; below that labels cannot be read, so the map scrolls instead
+const LARGEST_CELL = 26, SMALLEST_CELL = 11; // CSS pixels; below that not every label can be read, so the map scrolls instead
+const LONG = 100; // tokens; a longer map shows some of its labels alone, in cells down to this size:
+const SMALLEST_CELL_OF_LONG = 2;
+const LINE = 10; // CSS pixels from one label to the next
 const MOST_MAPS = 40; // that are shown before somebody asks for them; with more, one head of each series
 const LONGEST = 16; // characters of a label
 const PAUSE = 700; // milliseconds that a step stays when the steps are played
@@ -19,15 +22,29 @@ function shorten(label) {
   return characters.length > LONGEST ? `${characters.slice(0, LONGEST - 1).join('')}…` : characters.join('');
 }
 
-/** The weights of a site as floats, laid out layer, head, query, key; they travel as round(255 sqrt(w)). */
-function weightsOf(site) {
-  site.decoded ??= Float32Array.from(atob(site.weights), (byte) => (byte.charCodeAt(0) / 255) ** 2);
-  return site.decoded;
+const WEIGHTS = Float32Array.from({ length: 256 }, (_, code) => (code / 255) ** 2); // weights travel as round(255 sqrt(w))
+
+/** Unpack the weights of all sites, in their order: site.codes are bytes, laid out layer, head, query, key. */
+async function unpack(data, sites) {
+  const packed = Uint8Array.from(atob(data.weights), (byte) => byte.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'));
+  const codes = new Uint8Array(await new Response(stream).arrayBuffer());
+  let start = 0;
+  for (const site of sites) {
+    const size = site.layers * site.heads * site.queries.length * site.keys.length;
+    site.codes = codes.subarray(start, (start += size));
+  }
 }
 
-function rowOf({ site, layer, head }, t) {
-  const S = site.keys.length, start = ((layer * site.heads + head) * site.queries.length + t) * S;
-  return weightsOf(site).subarray(start, start + S);
+/** The codes of one head, query by query. */
+function codesOf({ site, layer, head }) {
+  const size = site.queries.length * site.keys.length, start = (layer * site.heads + head) * size;
+  return site.codes.subarray(start, start + size);
+}
+
+function rowOf(entry, t) {
+  const S = entry.site.keys.length;
+  return Float32Array.from(codesOf(entry).subarray(t * S, (t + 1) * S), (code) => WEIGHTS[code]);
 }
 
 /** A function from weight to [r, g, b]. */
@@ -62,33 +79,48 @@ function selectMaps(series, choice) {
   return { site, pairs: pick(choice.layer, site.layers, 'layer').flatMap((layer) => heads.map((head) => [layer, head])), notes };
 }
 
+/** One head with a pixel for each cell; keys that a causal mask blocks stay clear. */
+function pixelsOf(entry, ramp) {
+  const { site } = entry, T = site.queries.length, S = site.keys.length, codes = codesOf(entry);
+  const canvas = Object.assign(document.createElement('canvas'), { width: S, height: T });
+  const context = canvas.getContext('2d'), image = context.createImageData(S, T);
+  const colors = Uint32Array.from(WEIGHTS, (weight) => ramp(weight).reduceRight((sum, one) => sum * 256 + one, 255));
+  const pixels = new Uint32Array(image.data.buffer); // red in the lowest byte, opacity in the highest
+  for (let t = 0; t < T; t++) {
+    for (let s = 0, end = site.causal ? Math.min(t + 1, S) : S; s < end; s++) pixels[t * S + s] = colors[codes[t * S + s]];
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
 /** Draw one head on its canvas; `row` is the query to mark, or -1. Sets entry.left and entry.top, where the cells begin. */
 function drawMap(entry, { theme, cell, gold }, row) {
   const { canvas, site, layer, head } = entry, T = site.queries.length, S = site.keys.length;
   const context = canvas.getContext('2d'), ratio = Math.max(window.devicePixelRatio || 1, 1);
-  const font = `${Math.min(12, Math.max(8, cell * 0.86))}px ${FONT}`;
+  const font = `${Math.min(12, Math.max(8, cell * 0.86))}px ${FONT}`, every = Math.ceil(cell < SMALLEST_CELL ? LINE / cell : 1);
   context.font = font;
   const widest = (labels) => Math.ceil(Math.max(...labels.map((label) => context.measureText(shorten(label)).width))) + 8;
-  const left = (entry.left = widest(site.queries)), top = (entry.top = widest(site.keys));
+  entry.left ??= widest(site.queries);
+  entry.top ??= widest(site.keys);
+  const { left, top } = entry;
   const width = left + S * cell + 2, height = top + T * cell + 2;
   Object.assign(canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
   Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
   context.setTransform(ratio, 0, 0, ratio, left * ratio, top * ratio);
   const color = (weight) => `rgb(${theme.ramp(weight)})`;
   context.strokeStyle = theme.line;
-  context.beginPath(); // a hatching of the keys that a causal mask blocks: these are no small weights, there are none
-  for (let t = 0; t < T; t++) {
-    rowOf(entry, t).forEach((weight, s) => {
-      if (site.causal && s > t) {
-        context.moveTo(s * cell, (t + 1) * cell);
-        context.lineTo((s + 1) * cell, t * cell);
-        return;
-      }
-      context.fillStyle = color(weight);
-      context.fillRect(s * cell, t * cell, cell, cell);
-    });
+  if (site.causal) { // a hatching of the keys that a causal mask blocks: these are no small weights, there are none
+    context.beginPath();
+    for (let sum = 1; sum < T + S - 2; sum += Math.ceil(SMALLEST_CELL / 2 / cell)) { // cells of one line: query + key
+      const first = Math.floor(sum / 2) + 1, last = Math.min(sum, S - 1);
+      context.moveTo(first * cell, (sum - first + 1) * cell);
+      context.lineTo((last + 1) * cell, (sum - last) * cell);
+    }
+    context.stroke();
   }
-  context.stroke();
+  if (entry.ramp !== theme.ramp) Object.assign(entry, { pixels: pixelsOf(entry, theme.ramp), ramp: theme.ramp });
+  context.imageSmoothingEnabled = false;
+  context.drawImage(entry.pixels, 0, 0, S * cell, T * cell);
   context.lineWidth = 1;
   context.strokeRect(-0.5, -0.5, S * cell + 1, T * cell + 1);
   if (gold && site.sure) {
@@ -106,6 +138,7 @@ function drawMap(entry, { theme, cell, gold }, row) {
   context.textBaseline = 'middle';
   context.textAlign = 'right';
   site.queries.forEach((label, t) => {
+    if (every > 1 && t !== row && (t % every || (row >= 0 && Math.abs(t - row) * cell < LINE))) return;
     context.fillStyle = t === row ? theme.focus : theme.ink;
     context.fillText(shorten(label), -5, (t + 0.5) * cell + 0.5);
   });
@@ -121,25 +154,30 @@ function drawMap(entry, { theme, cell, gold }, row) {
       context.fillRect(-3, -cell / 2, top - 2, cell);
       context.fillStyle = 0.3 * r + 0.59 * g + 0.11 * b > 120 ? '#000' : '#fff';
     }
-    context.fillText(shorten(label), 0, 0.5);
+    if (s % every === 0) context.fillText(shorten(label), 0, 0.5);
     context.restore();
   });
   if (row < 0) return;
   context.strokeStyle = theme.focus;
   context.lineWidth = 2;
-  context.strokeRect(0, row * cell, S * cell, cell);
+  context.strokeRect(-1, row * cell - 1, S * cell + 2, cell + 2); // around the row: inside, it would cover small cells
 }
 
 class AttentionMaps {
   constructor(root, data) {
     const steps = data.series.flatMap((series) => series.steps), probes = steps.flatMap((step) => step.probes);
     const sites = probes.flatMap((probe) => probe.sites);
-    Object.assign(this, { root, data, active: null, maps: [], timer: null }); // active: the marked query, {index, label}
+    Object.assign(this, { root, data, active: null, maps: [], timer: null, ramps: {} }); // active: the marked query, {index, label}
     if (!sites.length) {
       root.append(element('p', 'am-note', 'There are no attention maps.'));
       return;
     }
     this.steps = [...new Set(steps.map((one) => one.step))].sort((a, b) => a - b);
+    unpack(data, sites).then(() => this.build(probes, sites));
+  }
+
+  build(probes, sites) {
+    const { root } = this;
     this.buildControls(probes, sites);
     this.text = element('p', 'am-text');
     this.legend = element('div', 'am-legend');
@@ -240,8 +278,8 @@ class AttentionMaps {
     const total = shown.reduce((sum, one) => sum + one.pairs.length, 0), width = this.root.clientWidth * (window.innerWidth > 520 ? 1 : 0.86);
     const columns = Math.max(1, Math.min(total, Math.floor(width / 300)));
     const labels = Math.max(...sites.flatMap((site) => site.queries.map((label) => shorten(label).length)));
-    const room = (width / columns - 42 - 7.3 * labels) / Math.max(...sites.map((site) => site.keys.length));
-    return Math.max(SMALLEST_CELL, Math.min(LARGEST_CELL, Math.floor(room)));
+    const longest = Math.max(...sites.map((site) => site.keys.length)), room = (width / columns - 42 - 7.3 * labels) / longest;
+    return Math.max(longest > LONG ? SMALLEST_CELL_OF_LONG : SMALLEST_CELL, Math.min(LARGEST_CELL, Math.floor(room)));
   }
 
   card(series, { site, pairs, notes }) {
@@ -306,7 +344,7 @@ class AttentionMaps {
     // On a dark page the ramp runs the other way, so that 0 is close to the page.
     const stops = this.dark.matches ? [...this.data.ramp].reverse() : this.data.ramp;
     this.ramp.style.background = `linear-gradient(to right, ${stops.join(', ')})`;
-    const theme = { ramp: rampOf(stops), gold: this.data.gold };
+    const theme = { ramp: (this.ramps[this.dark.matches] ??= rampOf(stops)), gold: this.data.gold };
     for (const name of ['ink', 'line', 'focus']) theme[name] = style.getPropertyValue(`--am-${name}`).trim();
     for (const entry of this.maps) {
       const { queries, keys } = entry.site;
