@@ -188,17 +188,18 @@ def test_bad_lines_are_refused_with_their_number(folder, content, message):
 
 BAD_TABLES = {
     "not UTF-8": ("tsv", b"en\tde\na\tb\xff\n", r"line 2: not UTF-8 \(byte 4"),
-    "too many cells": ("tsv", b"en\tde\na\tb\tc\n", r"line 2: 3 columns, but the first line names 2"),
-    "too few cells": ("tsv", b"en\tde\na\n", r"line 2: 1 columns"),
-    "a blank line": ("csv", b"en,de\n\na,b\n", r"line 2: 0 columns"),
+    "too many cells": ("tsv", b"en\tde\na\tb\tc\n", r"line 2: 3 columns, but the first line has 2"),
+    "too few cells": ("tsv", b"en\tde\na\n", r"line 2: 1 column,"),
+    "a blank line": ("csv", b"en,de\n\na,b\n", r"line 2: blank"),
     "a blank cell": ("csv", b"en,de\na,b\n ,b\n", r"line 3: blank .* in source"),
     "an open quotation": ("csv", b'en,de\n"a,b\n', r"line 2: no CSV"),
     "no rows": ("csv", b"en,de\n", r"is empty"),
     "nothing": ("csv", b"", r"is empty"),
-    "a name twice": ("csv", b"en,en\na,b\n", r"two columns have one name"),
+    "a blank line at the end": ("tsv", b"en\tde\na\tb\n\n", r"line 3: blank"),
+    "a name twice": ("csv", b"en,de,en\na,b,c\n", r"two columns have one name"),
     "other columns": ("csv", b"english,de\na,b\n", r"data\.source=en: .*csv has no such column; valid: english, de"),
     "no JSON": ("jsonl", b"en,de\n", r"line 1: no JSON"),
-    "a list": ("jsonl", b"[1]\n", r"line 1: no JSON object"),
+    "a list": ("jsonl", b"[1]\n", r"row 1: no JSON object"),
     "half a line": ("jsonl", b'{"en":"a","de":"b"}\n{"en":\n', r"line 2: no JSON"),
     "a number": ("jsonl", b'{"en":1,"de":"b"}\n', r"line 1: int, not text, in source"),
     "a missing cell": ("jsonl", b'{"en":"a","de":"b"}\n\n{"en":"a"}\n', r"line 3: no text in target"),
@@ -254,8 +255,8 @@ def test_places_without_the_files_say_what_they_hold_and_what_is_needed(folder):
         write(folder, "all", "csv", [("a", "b")])
         pairs(folder / "all.csv")
     with pytest.raises(Refused, match=r"must be a table; valid endings: tsv, csv"):
-        (folder / "all.txt").write_text("a\n")
-        pairs(folder / "all.txt")
+        (folder / "all.md").write_text("a\n")
+        pairs(folder / "all.md")
     write(folder, "train", "csv", [("a", "b")])
     with pytest.raises(Refused, match=r"data\.splits\.train=train: is it .*train\.en or .*train\.csv\?"):
         pairs(folder)
