@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from attncompare.data import tokenizer as tokenizer_module
@@ -88,6 +88,11 @@ def test_labels_are_readable():
         BPE.labels([9999])
 
 
+@example("<pad> </s> [MASK] ▁ Ġ ĠĠa▁b")
+@example("caf\u00e9 cafe\u0301 \ufeff\u200b\u200d\u2028\x85\f")
+@example("שלום עולם مرحبا \u202eabc\u202c")
+@example("👩🏽‍🚀👨‍👩‍👧‍👦🏳️‍🌈")
+@example("Donaudampfschiff" * 20)
 @given(text=st.text(max_size=40) | st.text("ab <>/&;unkpade▁Ġ\n", max_size=40))
 @settings(max_examples=300)
 def test_whatever_the_text_its_known_part_comes_back(text):

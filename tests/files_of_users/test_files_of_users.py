@@ -1,12 +1,15 @@
 """Files as people have them, the smallest of each kind beside this test: what is in them arrives, string by string."""
 
+import shutil
+import subprocess
 from itertools import chain
 from pathlib import Path
 
 import pytest
-from commands import composed_config
+from commands import command, composed_config, environment
 from training_runs import NO_TRACKING
 
+import attncompare
 from attncompare.compare.statistics.items import read_items
 from attncompare.data.corpora import load_corpus
 from attncompare.data.dataset import SPLITS
@@ -114,3 +117,24 @@ def test_every_text_arrives_as_it_was_written(name, tmp_path):
     found = arrived(composed_config(tmp_path, [*task, *shares]))
     pairs = NAMED["train"] if name in OTHER_NAMES else PAIRS  # as on the hub, where splits have names
     assert sorted(text for rows in found.values() for (text,) in rows) == sorted(target for _, target in pairs)
+
+
+def test_the_commands_work_without_a_locale_in_optimized_python_and_in_any_folder(tmp_path):
+    folder = tmp_path / "my files, größe=1"
+    shutil.copytree(HERE / "lines", folder)
+
+    def run(*arguments):
+        variables = {**environment(tmp_path), "LC_ALL": "C", "PYTHONOPTIMIZE": "1", "ATTNCOMPARE_NATIVE": "0"}
+        return subprocess.run(command(*arguments), cwd=tmp_path, env=variables, capture_output=True, check=False)
+
+    data = ("data=pairs", f"data.path='{folder}'", f"runs='{folder / 'runs'}'", *SMALL)
+    trained = run("train", *data, "tracking=disabled")
+    assert trained.returncode == 0, trained.stderr.decode()
+    path = Path(trained.stdout.decode().rstrip("\n"))
+    assert "note: tracking.probes=4: val holds 2 examples" in trained.stderr.decode()
+    translated = run("translate", path, folder / "train.en", "--beam", "1")
+    expected = attncompare.load(path).translate([source for source, _ in NAMED["train"]], beam=1)
+    assert translated.stdout.decode().split("\n") == [*(one.text for one in expected), ""], translated.stderr.decode()
+    online = run("train", *data, "tracking=online")
+    assert online.returncode == 2 and b"error: tracking=online: no W&B login found" in online.stderr
+    assert online.stderr.count(b"\n") == 1
