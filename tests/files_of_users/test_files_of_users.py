@@ -1,12 +1,14 @@
 """Files as people have them, the smallest of each kind beside this test: what is in them arrives, string by string."""
 
+import os
 import shutil
 import subprocess
+import sys
 from itertools import chain
 from pathlib import Path
 
 import pytest
-from commands import command, composed_config, environment
+from commands import composed_config, environment
 from training_runs import NO_TRACKING
 
 import attncompare
@@ -119,22 +121,40 @@ def test_every_text_arrives_as_it_was_written(name, tmp_path):
     assert sorted(text for rows in found.values() for (text,) in rows) == sorted(target for _, target in pairs)
 
 
-def test_the_commands_work_without_a_locale_in_optimized_python_and_in_any_folder(tmp_path):
+COMMANDS = """
+import sys
+from attncompare.cli import main
+from pathlib import Path
+folder, *training = sys.argv[1:]
+code = main(["train", *training])
+(run,) = Path(folder, "runs").glob("*/*")
+sys.exit(code or main(["translate", str(run), f"{folder}/train.en", "--beam", "1"]))
+"""
+
+
+def test_commands_work_without_a_locale_in_optimized_python_and_in_any_folder(tmp_path):
     folder = tmp_path / "my files, größe=1"
     shutil.copytree(HERE / "lines", folder)
-
-    def run(*arguments):
-        variables = {**environment(tmp_path), "LC_ALL": "C", "PYTHONOPTIMIZE": "1", "ATTNCOMPARE_NATIVE": "0"}
-        return subprocess.run(command(*arguments), cwd=tmp_path, env=variables, capture_output=True, check=False)
-
-    data = ("data=pairs", f"data.path='{folder}'", f"runs='{folder / 'runs'}'", *SMALL)
-    trained = run("train", *data, "tracking=disabled")
-    assert trained.returncode == 0, trained.stderr.decode()
-    path = Path(trained.stdout.decode().rstrip("\n"))
-    assert "note: tracking.probes=4: val holds 2 examples" in trained.stderr.decode()
-    translated = run("translate", path, folder / "train.en", "--beam", "1")
+    variables = {**environment(tmp_path), "LC_ALL": "C", "PYTHONOPTIMIZE": "1", "ATTNCOMPARE_NATIVE": "0"}
+    training = ("data=pairs", f"data.path='{folder}'", f"runs='{folder / 'runs'}'", *SMALL)
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS, str(folder), *training],
+        cwd=tmp_path,
+        env=variables,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    path, *translations = done.stdout.decode().split("\n")
+    assert "note: tracking.probes=4: val holds 2 examples" in done.stderr.decode()
     expected = attncompare.load(path).translate([source for source, _ in NAMED["train"]], beam=1)
-    assert translated.stdout.decode().split("\n") == [*(one.text for one in expected), ""], translated.stderr.decode()
-    online = run("train", *data, "tracking=online")
-    assert online.returncode == 2 and b"error: tracking=online: no W&B login found" in online.stderr
-    assert online.stderr.count(b"\n") == 1
+    assert translations == [*(one.text for one in expected), ""]
+
+
+def test_online_without_a_login_is_refused_in_one_line(refused, monkeypatch, tmp_path):
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    line = refused("train", "data=pairs", f"data.path='{HERE / 'lines'}'", *SMALL, "tracking=online")
+    assert "tracking=online" in line and "wandb login" in line and not Path("runs").exists()
