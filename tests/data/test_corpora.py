@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 from dataset_configs import dataset
 from datasets import Dataset, DatasetDict, concatenate_datasets
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attncompare.data import corpus as corpus_module
@@ -182,6 +182,7 @@ def rows_of(found):
 
 
 @pytest.mark.parametrize("made", [pairs, documents])
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 3)), min_size=40, max_size=120), st.integers(0, 9))
 def test_every_row_goes_to_one_split_with_all_that_are_like_it(made, numbers, data_seed):
     rows = made([(str(s), str(t)) for s, t in numbers])
@@ -197,6 +198,7 @@ def test_every_row_goes_to_one_split_with_all_that_are_like_it(made, numbers, da
     assert found["train"] == [row for row in rows_of(rows) if row in set(found["train"])]
 
 
+@settings(max_examples=20)
 @given(st.sets(st.integers(0, 10**6), min_size=300, max_size=400), st.sets(st.integers(0, 10**6), max_size=200))
 def test_pairs_that_are_added_move_no_other_and_a_share_leaves_the_other_alone(numbers, more):
     rows, others = ([(str(n), "x") for n in sorted(ones)] for ones in (numbers, more))
@@ -229,6 +231,7 @@ def test_too_few_rows_for_the_splits_are_refused(made):
             with_fractions({"train": made(few)}, SHARES, 1)
 
 
+@settings(max_examples=40)
 @given(st.integers(3, 40), st.integers(0, 99), st.sampled_from([0.001, 0.01, 0.2, 0.49]))
 def test_an_empty_split_is_refused_with_fractions_that_work(count, data_seed, share):
     rows, shares = pairs([(str(n), "x") for n in range(count)]), {"val": share, "test": 0.4}

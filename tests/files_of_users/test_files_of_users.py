@@ -104,6 +104,8 @@ def test_every_pair_arrives_as_it_was_written_and_is_trained_on(name, tmp_path):
     assert any("tracking.probes=4: val holds" in line for line in said) == (len(found["val"]) < 4)
     # An item of the test is a source, of which all targets are references.
     sources = list(dict.fromkeys(source for source, _ in found["test"]))
+    assert name in OTHER_NAMES or "Go." in sources  # which has three
+    assert f"nrefs:{1 if name in OTHER_NAMES else 'var'}|" in run.summary["signatures"]["bleu"]
     answers = run.predictions()
     assert [answer["source"] for answer in answers] == sources
     for answer in answers:
