@@ -1,7 +1,7 @@
 """The typed schema of ``conf/``: what a run may be configured to do, and the rules between sections.
 
-Values have their defaults in ``conf/``; here stand types, ranges and rules. The sections ``task``, ``data``, ``backbone``
-and ``attention.score`` are those of the part that their ``name`` chooses.
+Values have their defaults in ``conf/``; here stand types, ranges and rules, and a default where records are older than the
+key. The sections ``task``, ``data``, ``backbone`` and ``attention.score`` are those of the part that their ``name`` chooses.
 """
 
 import hashlib
@@ -229,19 +229,16 @@ class RunConfig(_Sections):
 
     def settings(self) -> dict[str, Any]:
         """Return all that decides the run's numbers: what only names, files or shows it is left out."""
-        found = {key: value for key, value in self.to_dict().items() if key not in PRESENTATION}
-        # Keys that are younger than the first records, whose hashes stay.
-        if self.order_seed is None:
-            del found["order_seed"]
-        younger = {"max_epochs": None, "monitor": "loss"}
-        found["trainer"] = {
-            key: one for key, one in found["trainer"].items() if key not in younger or one != younger[key]
-        }
-        return found
+        return _deciding(self.to_dict())
 
     def hash(self) -> str:
-        """Return a SHA-256 of all that decides the run's numbers (:meth:`settings`)."""
-        return _sha256(self.settings())
+        """Return a SHA-256 of all that decides the run's numbers.
+
+        A key whose schema has a default is younger than the first records: it counts where it has another value, so that
+        their hashes stay.
+        """
+        values = _deciding(self.model_dump(mode="json", exclude_defaults=True))
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def model_identity(self) -> str:
         """Return a SHA-256 that two configs share exactly if they train the same model in the same way.
@@ -251,7 +248,7 @@ class RunConfig(_Sections):
         attention = self.attention
         width, causal = attention.width(self.backbone.d_model), attention.causal or self.task_class.always_causal
         same = attention.model_copy(update=dict(name="", head_dim=width, causal=causal))  # noqa: C408
-        return _sha256(self.settings() | {"attention": same.model_dump(mode="json")})
+        return self.model_copy(update={"attention": same}).hash()
 
 
 def parse(values: Any) -> RunConfig:
@@ -310,5 +307,5 @@ def _unfit(value: Any) -> str | None:
     return None
 
 
-def _sha256(values: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+def _deciding(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in PRESENTATION}

@@ -163,9 +163,11 @@ def with_fractions(
 ) -> datasets.DatasetDict:
     """Return all three splits: those of ``given``, and those missing there, each its share of the given train.
 
-    Of many rows each is assigned to a split by a hash of its content and ``data_seed``: equal rows stay together, so that
-    no row stands in two splits, and the order of rows stays. Of one row, a long text, the beginning is train, then comes
-    val, then test. Val stands for test where test has neither data nor a share. Refused if there is too little to take from.
+    Of many rows each is assigned to a split by a hash and ``data_seed``, and the order of rows stays. Pairs go by their
+    source: all of one source are in one split, and rows that are added move no other. Texts go by their content, those of
+    the smallest hashes to val: of few a share is met as nearly as can be. Of one row, a long text, the beginning is train,
+    then comes val, then test. Val stands for test where test has neither data nor a share. Refused if there is too little
+    to take from.
     """
     shares = {split: share for split in SPLITS if split not in given and (share := fractions[split]) is not None}
     train = given["train"]
@@ -218,12 +220,17 @@ def _places(text: memoryview, numbers: Sequence[int]) -> list[int]:
 
 
 def _assigned(rows: datasets.Dataset, shares: Mapping[str, float], data_seed: int) -> dict[str, datasets.Dataset]:
-    columns, salt = sorted(rows.column_names), f"split {data_seed}"
-    hashes = np.concatenate(
-        [row_hashes([text_hashes(_utf8(table[name]), salt) for name in columns]) for table in tables(rows)]
-    )
-    owners = _owners(hashes, list(shares.values()))
-    content = hashlib.sha256(hashes.data).hexdigest()  # of all rows in their order
+    of_pairs, salt, digest, found = "source" in rows.column_names, f"split {data_seed}", hashlib.sha256(), []
+    for table in tables(rows):
+        columns = {name: text_hashes(_utf8(table[name]), salt) for name in sorted(rows.column_names)}
+        found.append(columns["source"] if of_pairs else row_hashes(list(columns.values())))
+        digest.update(b"".join(column.tobytes() for column in columns.values()))
+    hashes = np.concatenate(found)
+    owners = _by_source(hashes, shares) if of_pairs else _by_rank(hashes, list(shares.values()))
+    splits = ["train", *shares]
+    if empty := [split for number, split in enumerate(splits) if number not in owners]:
+        raise Refused(_too_few(rows, hashes, shares, empty[0]))
+    digest.update(owners.tobytes())
 
     def chosen(number: int) -> Iterator[pa.Table]:
         begin = 0
@@ -231,19 +238,42 @@ def _assigned(rows: datasets.Dataset, shares: Mapping[str, float], data_seed: in
             yield table.filter(pa.array(owners[begin : begin + len(table)] == number))
             begin += len(table)
 
-    splits = {}
-    for number, split in enumerate(["train", *shares]):
-        if number not in owners:
-            raise Refused(
-                f"data.splits: {counted(len(rows), 'row')} are too few to take {', '.join(shares)} from: nothing would be "
-                f"left for {split}"
-            )
-        key = ["split", content, hashlib.sha256(owners.data).hexdigest(), number]
-        splits[split] = cached_rows(key, rows.features.arrow_schema, partial(chosen, number))
-    return splits
+    schema = rows.features.arrow_schema
+    return {
+        split: cached_rows(["split", digest.hexdigest(), number], schema, partial(chosen, number))
+        for number, split in enumerate(splits)
+    }
 
 
-def _owners(hashes: np.ndarray, shares: list[float]) -> np.ndarray:
+def _by_source(hashes: np.ndarray, shares: Mapping[str, float]) -> np.ndarray:
+    """Return for each row 0, or the number of the share, from 1, to which the hash of its source belongs.
+
+    Val has the lowest range of all possible hashes, test the highest, so that neither share moves what the other takes.
+    """
+    places, owners = hashes / 2.0**64, np.zeros(len(hashes), dtype=np.int8)
+    for number, (split, share) in enumerate(shares.items(), start=1):
+        owners[places < share if split == "val" else places >= 1 - share] = number
+    return owners
+
+
+def _too_few(rows: datasets.Dataset, hashes: np.ndarray, shares: Mapping[str, float], empty: str) -> str:
+    """Return what is said where a split would be empty, with fractions that leave none so, if there are."""
+    many = counted(len(np.unique(hashes)), "source" if "source" in rows.column_names else "row")
+    lowest, highest = float(hashes.min() / 2.0**64), float(1 - hashes.max() / 2.0**64)
+    # For each split of its own: the share that takes the first source in its range and little more, in whole thousandths.
+    enough = {split: (int(1000 * {"val": lowest, "test": highest}[split]) + 1) / 1000 for split in shares}
+    tried = {split: max(share, enough[split]) if empty != "train" else enough[split] for split, share in shares.items()}
+    fits = "source" in rows.column_names and max(tried.values()) < 0.5  # the most that a share can be
+    if fits and len(set(_by_source(hashes, tried).tolist())) == len(shares) + 1:
+        works = " ".join(f"data.{split}_fraction={share:g}" for split, share in tried.items() if share != shares[split])
+        return f"of {many} none would be in {empty}; {works} leaves no split empty"
+    return (
+        f"data.splits: {many} are too few to take {', '.join(shares)} from: nothing would be left for {empty}; give more "
+        "rows, or splits of their own"
+    )
+
+
+def _by_rank(hashes: np.ndarray, shares: list[float]) -> np.ndarray:
     """Return for each row 0, or the number of the share, from 1, to which its hash falls: the smallest go to the first."""
     ordered = np.sort(hashes)
     owners, begin = np.zeros(len(hashes), dtype=np.int8), 0

@@ -2,13 +2,13 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from pydantic import StringConstraints, model_validator
+from pydantic import BeforeValidator, StringConstraints, model_validator
 
 from attncompare.config.values import LabelOrNull, SplitFractionOrNull, Strict, must_be
 from attncompare.data.dataset import SPLITS, Dataset, DatasetConfig, PathOrNull
@@ -20,9 +20,14 @@ if TYPE_CHECKING:
     from attncompare.data.corpus import Corpus
     from attncompare.data.reading import Columns
 
-Kind = Literal["lines", "document", "tsv", "csv", "jsonl", "parquet", "arrow"]
-TABLES: dict[str, Kind] = {"tsv": "tsv", "csv": "csv", "jsonl": "jsonl", "json": "jsonl", "parquet": "parquet"}
-ALL: dict[str, Kind] = {"txt": "document", "md": "document", **TABLES}
+Kind = Literal["lines", "document", "txt", "tsv", "csv", "jsonl", "parquet", "arrow"]
+_TABLES: dict[str, Kind] = {"tsv": "tsv", "csv": "csv", "jsonl": "jsonl", "json": "jsonl", "parquet": "parquet"}
+OF_PAIRS: dict[str, Kind] = {**_TABLES, "txt": "txt"}
+OF_TEXT: dict[str, Kind] = {"txt": "document", "md": "document", **_TABLES}
+SEPARATORS = {"comma": ",", "semicolon": ";", "pipe": "|", "tab": "\t"}
+_OTHER_NAMES = {"val": ("validation", "valid", "dev"), "test": ("eval",)}
+_PART_NUMBER = r"-\d+-of-\d+(-[0-9a-f]+)?"  # as the hub numbers the files of a split
+_PART = re.compile(rf"\w+{_PART_NUMBER}\.parquet")
 _MOST_NAMES = 12  # in a message
 _MOST_LOOKED_AT = 100_000  # files and folders by a pattern
 
@@ -33,6 +38,13 @@ Column = Annotated[
     str,
     StringConstraints(max_length=100, pattern=r"^[^\s./\\\x00-\x1f][^/\\\x00-\x1f]*$"),
     must_be("1 to 100 characters without / or \\, of which the first is no dot or space"),
+    BeforeValidator(lambda value: str(value) if type(value) is int else value),  # a column's number
+]
+ColumnOrNull = Annotated[Column | None, must_be("null, or the key of a list")]
+Separator = Annotated[
+    Literal["comma", "semicolon", "pipe", "tab"] | None,
+    must_be(f"null, {', '.join(SEPARATORS)}, or the character itself"),
+    BeforeValidator(lambda value: next((name for name, sign in SEPARATORS.items() if sign == value), value)),
 ]
 HubName = Annotated[
     Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,95})?$")]
@@ -41,13 +53,31 @@ HubName = Annotated[
 ]
 
 
+def _as_word(value: Any) -> Any:
+    """Return yes and no, which yaml takes for true and false, as words."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+
+
 class Source(NamedTuple):
     """Files of one kind that hold the rows of one split, in the order of their rows."""
 
     kind: Kind
     """``lines``: each line is a row; ``document``: each file is a row; ``arrow``: the files of one folder that
-    ``save_to_disk`` of ``datasets`` wrote; else tables with named columns."""
+    ``save_to_disk`` of ``datasets`` wrote; else tables with columns."""
     paths: tuple[Path, ...]
+    split: str | None = None
+    """What the data call the split; None where it has no name there."""
+
+
+class Layout(NamedTuple):
+    """How tables are written, as far as the config says."""
+
+    separator: str | None = None
+    """One of the values of :data:`SEPARATORS`; None: told by the first line."""
+    header: bool | None = None
+    """Whether the first line names the columns; None: exactly where columns are asked for by names."""
+    field: str | None = None
+    """The key of the list of rows in a JSON file that holds one object; None: it holds the rows."""
 
 
 Sources = dict[str, tuple[Source, ...]]
@@ -78,6 +108,9 @@ class OwnDataConfig(DatasetConfig):
     splits: SplitNames
     val_fraction: SplitFractionOrNull
     test_fraction: SplitFractionOrNull
+    header: Annotated[Literal["auto", "yes", "no"], BeforeValidator(_as_word)] = "auto"
+    separator: Separator = None
+    field: ColumnOrNull = None
 
     @model_validator(mode="after")
     def _one_place_and_one_source_of_each_split(self) -> "OwnDataConfig":
@@ -105,6 +138,7 @@ class FileData(Dataset):
 
     blank: bool = True  # whether a text may be blank
     first: int | None = None  # at most so many rows of each split are read; None: all
+    layout = Layout()
 
     def sources(self) -> Sources:
         """Return the local files of each split that has files of its own; empty: the data are elsewhere."""
@@ -118,15 +152,24 @@ class FileData(Dataset):
         """Return the rows of each split, read into the cache where they are not there."""
         from attncompare.data.reading import read
 
-        return {split: read(found, self.columns(), self.blank, self.first) for split, found in sources.items()}
+        columns, layout = self.columns(), self.layout
+        return {split: read(found, columns, self.blank, self.first, layout) for split, found in sources.items()}
 
     def read(self, elsewhere: Mapping[str, tuple[str, ...]], kind: Kind) -> tuple[dict[str, "Rows"], dict[str, Any]]:
         """Return the rows of each split and their origin for the record: local files, or else addresses, fetched once."""
-        from attncompare.data.reading import fetched
+        from attncompare.data.reading import fetched, format_of
 
         if sources := self.sources():
+            rows, columns = self.rows(sources), self.columns()
             names = {split: [path.name for one in found for path in one.paths] for split, found in sources.items()}
-            return self.rows(sources), {"files": names}
+            splits = {split: found[0].split for split, found in sources.items() if found[0].split}
+            forms = {split: format_of(found[0], columns, self.layout).told() for split, found in sources.items()}
+            origin = {
+                "files": names,
+                "splits": splits,
+                "tables": {split: told for split, told in forms.items() if told},
+            }
+            return rows, {key: facts for key, facts in origin.items() if facts}
         for split, addresses in elsewhere.items():
             sources[split] = tuple(Source(kind, (fetched(one, f"data={self.config.name}"),)) for one in addresses)
         return self.rows(sources), {"addresses": [one for addresses in elsewhere.values() for one in addresses]}
@@ -144,9 +187,14 @@ class OwnData(FileData):
     Config = OwnDataConfig
     config: OwnDataConfig
 
+    def __init__(self, config: OwnDataConfig, data_seed: int) -> None:
+        super().__init__(config, data_seed)
+        separator = SEPARATORS[config.separator] if config.separator else None
+        self.layout = Layout(separator, {"auto": None, "yes": True, "no": False}[config.header], config.field)
+
     def sources(self) -> Sources:
         """Return the files of each split (:func:`split_files`)."""
-        sides = [name for _, name in self.columns().values()] if self.kind == "parallel" else None
+        sides = tuple(name for _, name in self.columns().values()) if self.kind == "parallel" else ()
         return split_files(Path(self.config.path), self.config.splits.model_dump(), sides) if self.config.path else {}
 
     def load(self) -> "Corpus":
@@ -159,38 +207,64 @@ class OwnData(FileData):
             from attncompare.data.reading import HubData
 
             hub, names = HubData(self.config.hub, self.config.subset), self.config.splits.model_dump()
-            names["train"], origin = names["train"] or "train", hub.origin
-            rows = {
-                split: hub.read(name, self.columns(), self.blank, self.first) for split, name in names.items() if name
-            }
+            given = found_names({**names, "train": names["train"] or "train"}, hub.has)
+            rows = {split: hub.read(name, self.columns(), self.blank, self.first) for split, name in given.items()}
+            origin = {**hub.origin, "splits": given}
         fractions = {"val": self.config.val_fraction, "test": self.config.test_fraction}
         return Corpus(with_fractions(rows, fractions, self.data_seed), stream=self.kind == "text", origin=origin)
 
 
-def split_files(path: Path, names: Mapping[str, str | None], sides: Iterable[str] | None = None) -> Sources:
+def split_files(path: Path, names: Mapping[str, str | None], sides: Sequence[str] = ()) -> Sources:
     """Return the files of each split that has files of its own.
 
     ``path`` is a folder, a file, or for text a pattern; ``sides``, of pairs, are the endings of two text files. Text without
     any name of a split is all in train. Refused if there are none, or if it is not clear which.
     """
-    if sides and path.is_file() and _kind(path) not in TABLES.values():
-        raise Refused(f"data.path={path}: one file of pairs must be a table; valid endings: {', '.join(TABLES)}")
+    endings = OF_PAIRS if sides else OF_TEXT
+    if sides and path.is_file() and _kind(path, endings) is None:
+        raise Refused(f"data.path={path}: one file of pairs must be a table; valid endings: {', '.join(endings)}")
     if sides and not path.exists():
         raise Refused(f"data.path={path} is no folder and no file")
     alone = _saved(path) is not None or not path.is_dir()
-    for split in SPLITS[1:] if sides else SPLITS:  # of pairs, train has a name by default
-        if alone and names[split]:
-            instead = f"data.splits.{split}=null" + (f" data.{split}_fraction=0.05" if split != "train" else "")
-            raise Refused(
-                f"data.splits.{split}={names[split]}: names of splits need a folder of files, and data.path={path} is one "
-                f"table or text; use {instead}"
-            )
-    given = {split: name for split, name in names.items() if name is not None}
-    if alone or not (given or sides):
-        return {"train": (_all(path),)}
-    if "train" not in given:
+    named = [
+        split for split in (SPLITS[1:] if sides else SPLITS) if names[split]
+    ]  # of pairs, train has a name by default
+    if alone and named:
+        instead = (f"data.splits.{split}=null" + f" data.{split}_fraction=0.05" * (split != "train") for split in named)
+        raise Refused(
+            f"data.splits.{named[0]}={names[named[0]]}: names of splits need a folder of files, and data.path={path} is one "
+            f"table or text; use {' '.join(instead)}"
+        )
+    if alone:
+        return {"train": (_all(path, endings),)}
+    train = names["train"] or "train"
+    of_hub = not _held(path, train, sides) and any(_PART.fullmatch(one.name) for one in (path / "data").glob("*"))
+    path = path / "data" if of_hub else path
+    if of_hub or (path / "dataset_dict.json").is_file():  # splits have names there, those of text too
+        names = {**names, "train": train}
+    if not (sides or any(names.values())):
+        return {"train": (_all(path, endings),)}
+    if names["train"] is None:
         raise Refused(f"data.splits.train=null: data.path={path} is a folder; name its files of the train split")
+    given = found_names(names, lambda name: bool(_held(path, name, sides)))
     return {split: _named(path, split, name, sides) for split, name in given.items()}
+
+
+def found_names(names: Mapping[str, str | None], there: Callable[[str], bool]) -> dict[str, str]:
+    """Return what the data call each split that has a name: that name, or another usual one that is ``there`` instead.
+
+    Refused if several others are.
+    """
+    given = {split: name for split, name in names.items() if name is not None}
+    for split, others in _OTHER_NAMES.items():
+        if given.get(split) == split and not there(split):
+            found = [name for name in others if name not in given.values() and there(name)]
+            if len(found) > 1:
+                raise Refused(
+                    f"data.splits.{split}={split}: is it {' or '.join(found)}? Say data.splits.{split}={found[0]}"
+                )
+            given[split] = found[0] if found else split
+    return given
 
 
 def two_texts(folder: Path, source: str, target: str) -> tuple[Source, Source]:
@@ -210,50 +284,59 @@ def listed(folder: Path) -> str:
     return f"it holds {', '.join(names[:_MOST_NAMES])}{more}" if names else "it is empty"
 
 
-def _kind(path: Path) -> Kind | None:
+def _kind(path: Path, endings: Mapping[str, Kind]) -> Kind | None:
     """Return what the ending of a file's name says that it is, packed by gzip or not; None: nothing that is read."""
     name = path.name.lower()
-    return None if name.endswith(".parquet.gz") else ALL.get(name.removesuffix(".gz").rpartition(".")[2])
+    return None if name.endswith(".parquet.gz") else endings.get(name.removesuffix(".gz").rpartition(".")[2])
 
 
-def _named(folder: Path, split: str, name: str, sides: Iterable[str] | None) -> tuple[Source, ...]:
-    """Return the files that hold the split ``name``: one, or its parts as the hub names them (train-00000-of-00002)."""
+def _held(folder: Path, name: str, sides: Sequence[str]) -> list[Path]:
+    """Return what in a folder can hold the split ``name``: a folder, texts of lines, or tables, also in parts."""
     if (folder / name).is_dir() and (not sides or _saved(folder / name)):
-        return (_all(folder / name),)
-    here, endings = f"data.splits.{split}={name}", TABLES if sides else ALL
+        return [folder / name]
+    texts = [text.paths[0] for text in two_texts(folder, *(f"{name}.{side}" for side in sides))] if sides else []
+    there = [text for text in texts if text.exists()]
+    endings = {ending: kind for ending, kind in (OF_PAIRS if sides else OF_TEXT).items() if not there or kind != "txt"}
+    mine = re.compile(rf"{re.escape(name)}({_PART_NUMBER})?\.\w+(\.gz)?")
+    tables = (path for path in folder.iterdir() if mine.fullmatch(path.name) and _kind(path, endings))
+    return there + sorted(path for path in tables if path not in there)
+
+
+def _named(folder: Path, split: str, name: str, sides: Sequence[str]) -> tuple[Source, ...]:
+    """Return the files that hold the split ``name``: one, or its parts as the hub names them (train-00000-of-00002)."""
+    here, endings, found = f"data.splits.{split}={name}", OF_PAIRS if sides else OF_TEXT, _held(folder, name, sides)
     texts = two_texts(folder, *(f"{name}.{side}" for side in sides)) if sides else ()
-    there = [text.paths[0] for text in texts if text.paths[0].exists()]
-    mine = re.compile(rf"{re.escape(name)}(-\d+-of-\d+)?\.\w+(\.gz)?")
-    found = sorted(path for path in folder.iterdir() if mine.fullmatch(path.name) and _kind(path) in endings.values())
-    found = [path for path in found if path not in there]
-    if there and found:
-        raise Refused(f"{here}: is it {there[0]} or {found[0]}? Keep one of them in the folder")
-    if there:
-        return texts
+    there = [text.paths[0] for text in texts if text.paths[0] in found]
     if not found:
         pair = f"{' and '.join(text.paths[0].name for text in texts)}, or " if texts else ""
         raise Refused(
             f"{here}: no file for it in data.path={folder}: {listed(folder)}; needed: {pair}{name}.{{{','.join(endings)}}}"
             + ("" if sides else f", or a folder {name}")
         )
-    return (_one_kind(found, f"{here}: {folder}"),)
+    if there and len(found) > len(there):
+        raise Refused(f"{here}: is it {there[0]} or {found[len(there)]}? Keep one of them in the folder")
+    if there:
+        return tuple(text._replace(split=name) for text in texts)
+    if found[0].is_dir():
+        return (_all(found[0], endings)._replace(split=name),)
+    return (_one_kind(found, f"{here}: {folder}", endings)._replace(split=name),)
 
 
-def _all(path: Path) -> Source:
+def _all(path: Path, endings: Mapping[str, Kind]) -> Source:
     """Return all that a folder, a file or a pattern stands for."""
     if saved := _saved(path):
         return saved
     if path.is_dir():
-        found = sorted(one for one in path.iterdir() if one.is_file() and _kind(one))
+        found = sorted(one for one in path.iterdir() if one.is_file() and _kind(one, endings))
     elif path.is_file():
         found = [path]
     else:
         found = _matching(path)
-    unread = [one for one in found if _kind(one) is None]
+    unread = [one for one in found if _kind(one, endings) is None]
     if unread or not found:
         what = f"cannot tell what {unread[0]} holds" if unread else "no file there"
-        raise Refused(f"data.path={path}: {what}; valid endings: {', '.join(ALL)}, also packed (.gz)")
-    return _one_kind(found, f"data.path={path}")
+        raise Refused(f"data.path={path}: {what}; valid endings: {', '.join(endings)}, also packed (.gz)")
+    return _one_kind(found, f"data.path={path}", endings)
 
 
 def _matching(pattern: Path) -> list[Path]:
@@ -303,8 +386,8 @@ def _saved(folder: Path) -> Source | None:
     return Source("arrow", tuple(sorted(folder.glob("*.arrow")))) if (folder / "state.json").is_file() else None
 
 
-def _one_kind(paths: list[Path], where: str) -> Source:
-    kinds = {_kind(path): path.name for path in paths}
+def _one_kind(paths: list[Path], where: str, endings: Mapping[str, Kind]) -> Source:
+    kinds = {_kind(path, endings): path.name for path in paths}
     if len(kinds) > 1:
         raise Refused(f"{where} holds files of different kinds: {', '.join(sorted(kinds.values()))}; keep one kind")
     (kind,) = kinds

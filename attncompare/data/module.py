@@ -35,6 +35,7 @@ Span = Sequence[int]  # start, end, field
 
 _WINDOW = 24  # tokens of a stream: what a map shows well
 _MODERATE = range(6, 21)  # tokens of a side, EOS or BOS included
+_IN_TRAIN = {"in_train": "the whole of", "source_in_train": "the source of", "target_in_train": "the target of"}
 _FIELDS = 3  # aligned fields that make a map worth looking at
 
 
@@ -72,6 +73,7 @@ class DataModule(LightningDataModule):
             places in the batches of epoch 0 (one long text has none), and for val and test what
             :func:`attncompare.data.corpus.overlap` counts. ``is_val`` is true of a test split that is val again;
             ``origin``: where the data came from, if from elsewhere.
+        notes: what people should know of the data: what was left out, cut or capped, what val and test share with train.
     """
 
     def __init__(
@@ -84,6 +86,8 @@ class DataModule(LightningDataModule):
         self.config, self._tell, self._given = config, tell, tokenizers
         self._sets: dict[str, SplitSet] = {}
         self._texts: dict[str, list[tuple[str, str]]] = {}
+        self._by_source: dict[str, dict[str, list[int]]] = {}
+        self.notes: list[str] = []
 
     def prepare(self) -> None:
         """Load, tokenize and count, once; refused if the corpus cannot be had, or has nothing to train or evaluate on."""
@@ -92,14 +96,20 @@ class DataModule(LightningDataModule):
         corpus: Corpus = load_corpus(self.config.data, self.config.data_seed)
         self.fingerprint = fingerprint(corpus)
         encoded, tokens = EncodedCorpus(corpus, self.fingerprint, self._tell), self.config.data.tokenizer
+
+        def trained(columns: Sequence[str], whose: str = "the train split") -> Tokenizer:
+            found = encoded.tokenizer(columns, tokens, whose)
+            if tokens.vocab_size is not None and found.vocab_size < tokens.vocab_size:
+                self._note(f"data.tokenizer.vocab_size={tokens.vocab_size}: {whose} gives {found.vocab_size} tokens")
+            return found
+
         if self._given:
             self.tokenizer, self.source_tokenizer = self._given
         elif tokens.joint:
-            self.tokenizer, self.source_tokenizer = encoded.tokenizer(text_columns(corpus), tokens), None
+            self.tokenizer, self.source_tokenizer = trained(text_columns(corpus)), None
         else:
             self.source_tokenizer, self.tokenizer = (
-                encoded.tokenizer([side], tokens, f"the {side} side of the train split")
-                for side in ("source", "target")
+                trained([side], f"the {side} side of the train split") for side in ("source", "target")
             )
         sets = {split: self._set_of(corpus, encoded, split) for split in SPLITS}
         longest = self.config.task.max_length
@@ -109,6 +119,8 @@ class DataModule(LightningDataModule):
             if not (rows.train_plan(0, 0, 1) if split == "train" else rows.fixed_plan(1)):
                 raise Refused(f"data={self.config.data.name}: {split} is too small for task.max_length={longest}")
         self.report = self._count(corpus, sets)
+        if (asked := self.config.tracking.probes) > (there := len(sets["val"])):
+            self._note(f"tracking.probes={asked}: val holds {counted(there, 'example')}")
         self._corpus, self._sets = corpus, sets
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  (the signature is Lightning's)
@@ -148,6 +160,16 @@ class DataModule(LightningDataModule):
             self._texts[split] = list(self._corpus.rows(split, ["source", "target"]))
         return self._texts[split][row]
 
+    def rows_of_source(self, split: str, row: int) -> list[int]:
+        """Return the rows of a split of pairs, ascending, that have the source of one of them, which is among them."""
+        source, _ = self.pair(split, row)
+        if split not in self._by_source:
+            rows: dict[str, list[int]] = {}
+            for number, (one, _) in enumerate(self._texts[split]):
+                rows.setdefault(one, []).append(number)
+            self._by_source[split] = rows
+        return self._by_source[split][source]
+
     def scored_rows(self, split: str, count: int) -> list[tuple[int, list[int], list[int]]]:
         """Return number, ids and scored places of the first rows of a split whose rows stand for themselves, else nothing."""
         rows = self._set(split)
@@ -155,20 +177,15 @@ class DataModule(LightningDataModule):
             return []
         return [(row, rows.ids[row].tolist(), rows.scored[row].tolist()) for row in rows.kept[:count].tolist()]
 
-    def require_probes(self, count: int) -> None:
-        """Refuse more :meth:`probes` than val holds, before any is made."""
-        if count > (there := len(self._set("val"))):
-            raise Refused(f"tracking.probes={count}, but val holds only {counted(there, 'example')}")
-
     def probes(self, count: int) -> list[Probe]:
         """Return fixed examples from val, which depend on the data and the tokenizer alone.
 
         Of pairs first those of moderate length that hold several aligned fields, where these are known, and before all
         those whose fields stand in another order on the other side, where attention has to jump. Of one long text the
-        beginnings of windows, spread over it. Refused if val holds fewer.
+        beginnings of windows, spread over it. Where val holds fewer, these are all.
         """
-        self.require_probes(count)
         val = self._set("val")
+        count = min(count, len(val))
         if isinstance(val, PairSet):
             return self._pair_probes(val, count)
         if isinstance(val, RowSet):
@@ -241,12 +258,17 @@ class DataModule(LightningDataModule):
                 counts["padding"] = rows.padding(self._train_plan(rows, 0))
             report[split] = counts
             if rows.left_out:
-                log.warning("%s: left out %d of %d rows, over %s", split, rows.left_out, size, limit)
+                self._note(f"{split}: left out {rows.left_out} of {size} rows, over {limit}")
             if rows.truncated:
-                log.warning("%s: truncated %d of %d rows to %s", split, rows.truncated, size, limit)
-            if counts.get("in_train"):
-                log.warning("%s: %d of %d rows stand in train too", split, counts["in_train"], size)
+                self._note(f"{split}: truncated {rows.truncated} of {size} rows to {limit}")
+            shared = [f"{what} {counts[key]}" for key, what in _IN_TRAIN.items() if counts.get(key)]
+            if shared:
+                self._note(f"{split}: of {counted(size, 'row')}, {', '.join(shared)} stand in train too")
         return report
+
+    def _note(self, text: str) -> None:
+        log.warning("%s", text)
+        self.notes.append(text)
 
     def _train_plan(self, rows: SplitSet, epoch: int) -> Plan:
         data = self.config.data

@@ -13,14 +13,16 @@ import gzip
 import hashlib
 import json
 import logging
+import re
 import shutil
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import chain, islice, zip_longest
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 import datasets
 import huggingface_hub
@@ -29,8 +31,9 @@ import pyarrow as pa
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from attncompare.data.cache import Arrays, cache_folder, cached_rows, cached_texts, portions, unfinished
-from attncompare.data.files import Source
+from attncompare.data.files import SEPARATORS, Layout, Source
 from attncompare.errors import AttnCompareError, Refused, RunFailed
+from attncompare.text import counted, shortly
 
 Columns = Mapping[str, tuple[str, str]]
 """By the name that a column gets: the config key that asks for it, and its name; a dot leads into a column of columns."""
@@ -42,15 +45,35 @@ _FORM = 1  # of what is cached
 _AT_ONCE = 2**20  # bytes of a document
 _MOST_COLUMNS = 20  # in a message
 _ANSWER = 10  # seconds to wait for an answer of the network
+_SENTENCE = re.compile(r"""[.!?…。！？।]["'»”’)]*$|(\S+\s+){3}\S""")  # what names of columns rarely are
 _BLANK = "blank (remove the row, or keep such pairs with data.keep_empty=true)"
 
 
-def read(sources: Sequence[Source], columns: Columns, blank: bool, first: int | None = None) -> datasets.Dataset:
+class Format(NamedTuple):
+    """How the rows of a file are written."""
+
+    kind: str
+    """That of its :class:`Source`; ``json`` for one value, which is a list of rows or holds one."""
+    separator: str | None = None
+    header: bool | None = None
+    field: str | None = None
+
+    def told(self) -> dict[str, Any]:
+        """Return what was found out, for the record; empty where the kind says all."""
+        if self.separator is None:
+            return {}
+        name = next((name for name, sign in SEPARATORS.items() if sign == self.separator), self.separator)
+        return {"separator": name, "header": self.header}
+
+
+def read(
+    sources: Sequence[Source], columns: Columns, blank: bool, first: int | None, layout: Layout
+) -> datasets.Dataset:
     """Return the rows of one split, mapped into memory.
 
     ``sources`` are one, or two texts of lines that translate each other line by line; ``blank``: whether a text may be
-    blank; ``first``: at most so many rows, of which no more are read. Refused in one line, with the number of the file's
-    line, if a file is missing, empty or damaged, has no such column, or holds something else than text there.
+    blank; ``first``: at most so many rows, of which no more are read (None: all). Refused in one line, with the number of
+    the file's line, if a file is missing, empty or damaged, has no such column, or holds something else than text there.
     """
     paths = [path for source in sources for path in source.paths]
     states = []
@@ -62,17 +85,66 @@ def read(sources: Sequence[Source], columns: Columns, blank: bool, first: int | 
     if kind == "document":
         return _documents(paths[:first], columns, states[:first])
 
+    form = format_of(sources[0], columns, layout)
+
     def cells() -> Iterator[Sequence[str]]:
         if len(sources) == 2:
             return _parallel(paths[0], paths[1], columns, blank)
-        if kind in _READERS:
-            read_file, asked = _READERS[kind], list(columns.values())
+        if form.kind in _READERS:
+            (read_file, unit), asked = _READERS[form.kind], list(columns.values())
             return chain.from_iterable(
-                _checked(read_file(path, asked), f"{path}, line", columns, blank) for path in paths
+                _checked(read_file(path, asked, form), f"{path}, {unit}", columns, blank) for path in paths
             )
         return _typed(lambda: _opened(sources[0]), str(paths[0]), columns, blank)
 
-    return _cached([kind, states], columns, blank, first, cells)
+    return _cached([form, states], columns, blank, first, cells)
+
+
+def format_of(source: Source, columns: Columns, layout: Layout) -> Format:
+    """Return how the files of a source are written, as ``layout`` and the first line of the first of them say.
+
+    Refused if that line fits several separators.
+    """
+    path, asked = source.paths[0], list(columns.values())
+    if source.kind == "jsonl":
+        content = next((line for _, line in _lines(path) if line.strip()), "")
+        one = layout.field is not None or content.lstrip().startswith("[")
+        return Format("json", field=layout.field) if one else Format("jsonl")
+    if source.kind not in _SEPARATORS:
+        return Format(source.kind)
+    numbers = all(name.isascii() and name.isdecimal() for _, name in asked)
+    header = not numbers if layout.header is None else layout.header
+    if not (header or numbers):
+        raise Refused(f"data.header=no: columns without names are numbers from 0: {_numbered(asked)}")
+    separators = [layout.separator] if layout.separator else _SEPARATORS[source.kind]
+    if len(separators) == 1:
+        return Format(source.kind, separators[0], header)
+    first = {one: _first_cells(path, Format(source.kind, one, header)) for one in separators}
+    fits = [
+        one
+        for one, cells in first.items()
+        if all(name in cells if header else int(name) < len(cells) for _, name in asked)
+    ]
+    several = [one for one in fits if len(first[one]) > 1]
+    if "\t" in several:  # which stands in no text
+        several = ["\t"]
+    if len(several) > 1:
+        names = " or ".join(name for name, sign in SEPARATORS.items() if sign in several)
+        raise Refused(f"{path}: the first line could be cut at each of {' '.join(several)}; set data.separator={names}")
+    most = max(separators, key=lambda one: len(first[one]))
+    return Format(source.kind, (several or fits or [most])[0], header)
+
+
+def _first_cells(path: Path, form: Format) -> Sequence[str]:
+    try:
+        return next(_records(path, form), (0, []))[1]
+    except Refused:  # so it is when it is read, with its line
+        return []
+
+
+def _numbered(asked: Asked) -> str:
+    """Return the settings that name the columns by numbers."""
+    return " ".join(f"{key}={number}" for number, (key, _) in enumerate(asked))
 
 
 class HubData:
@@ -105,6 +177,15 @@ class HubData:
                 rows = self._builder.as_dataset(split)
                 state.append(rows._fingerprint)
         return _cached(state, columns, blank, first, lambda: _typed(lambda: rows, where, columns, blank))
+
+    def has(self, split: str) -> bool:
+        """Return whether the dataset calls one of its splits so."""
+        return split in self._splits
+
+    @cached_property
+    def _splits(self) -> list[str]:
+        with _told_in_one_line(self._where):
+            return list(map(str, self._builder.info.splits or self._builder.as_streaming_dataset()))
 
     def _of(self, split: str, valid: Any) -> Any:
         if split not in valid:
@@ -263,7 +344,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 def _parallel(source: Path, target: Path, columns: Columns, blank: bool) -> Iterator[Sequence[str]]:
     """Yield the pairs of two files of lines."""
     sides = [
-        _checked(_one_a_line(path, []), f"{path}, line", {name: columns[name]}, blank)
+        _checked(((number, (line,)) for number, line in _lines(path)), f"{path}, line", {name: columns[name]}, blank)
         for name, path in (("source", source), ("target", target))
     ]
     for count, (left, right) in enumerate(zip_longest(*sides)):
@@ -336,10 +417,6 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         yield from text_lines(stream, str(path))
 
 
-def _one_a_line(path: Path, _: Asked) -> Rows:
-    return ((number, (line,)) for number, line in _lines(path))
-
-
 def _documents(paths: Sequence[Path], columns: Columns, states: Sequence[Any]) -> datasets.Dataset:
     """Return each file as one row; of a text of any size, a part is in memory at a time."""
     ((column, asked),) = columns.items()
@@ -376,55 +453,102 @@ def _text(path: Path) -> Iterator[str]:
             rest = rest[used:]
 
 
-def _tsv(path: Path, asked: Asked) -> Rows:
-    """Yield the wanted cells of a table in which nothing is quoted."""
-    return _cells(path, ((number, line.split("\t")) for number, line in _lines(path)), asked)
-
-
-def _csv(path: Path, asked: Asked) -> Rows:
-    """Yield the wanted cells of a table in which quotation marks quote, line ends too."""
+def _records(path: Path, form: Format) -> Rows:
+    """Yield the cells of each row of a table; in csv quotation marks quote, line ends too, elsewhere they are text."""
+    assert form.separator is not None
+    if form.kind != "csv":
+        yield from ((number, line.split(form.separator)) for number, line in _lines(path))
+        return
     csv.field_size_limit(2**31 - 1)  # a cell may be a document
-    reader = csv.reader((f"{line}\n" for _, line in _lines(path)), strict=True)
+    reader = csv.reader((f"{line}\n" for _, line in _lines(path)), delimiter=form.separator, strict=True)
     try:
-        yield from _cells(path, ((reader.line_num, row) for row in reader), asked)
+        yield from ((reader.line_num, row) for row in reader)
     except csv.Error as error:
         raise Refused(f"{path}, line {reader.line_num}: no CSV: {error}") from None
 
 
-def _cells(path: Path, rows: Rows, asked: Asked) -> Rows:
-    _, names = next(rows, (0, []))
-    if not names:
-        raise Refused(f"{path} is empty; its first line must name the columns")
-    if len(set(names)) < len(names):
-        raise Refused(f"{path}: two columns have one name; the first line must name the columns")
-    _require_columns(asked, names, str(path))
-    places = [names.index(name) for _, name in asked]
+def _table(path: Path, asked: Asked, form: Format) -> Rows:
+    """Yield the wanted cells of a table."""
+    rows = _records(path, form)
+    number, names = next(rows, (0, []))
+    if not any(names):
+        what = "is empty" if number == 0 else "begins with a blank line"
+        raise Refused(f"{path} {what}" + ("; its first line must name the columns" if form.header else ""))
+    if form.header:
+        if any(map(_SENTENCE.search, names)) and not all(name in names for _, name in asked):
+            raise Refused(
+                f"{' '.join(f'{key}={name}' for key, name in asked)}: {path} has no such columns, and its first line reads "
+                f"like text and not like names: {shortly(' | '.join(names))}. If it has no header: {_numbered(asked)}"
+            )
+        _require_columns(asked, names, str(path))
+        if len(set(names)) < len(names):
+            raise Refused(f"{path}: two columns have one name; the first line must name the columns")
+        places = [names.index(name) for _, name in asked]
+    else:
+        places = [int(name) for _, name in asked]
+        for (key, name), place in zip(asked, places, strict=True):
+            if place >= len(names):
+                raise Refused(f"{key}={name}: {path} has {counted(len(names), 'column')}, from 0 to {len(names) - 1}")
+        rows = chain([(number, names)], rows)
     for number, row in rows:
+        if not any(row) and len(names) > 1:
+            raise Refused(f"{path}, line {number}: blank")
         if len(row) != len(names):
-            raise Refused(f"{path}, line {number}: {len(row)} columns, but the first line names {len(names)}")
+            raise Refused(f"{path}, line {number}: {counted(len(row), 'column')}, but the first line has {len(names)}")
         yield number, [row[place] for place in places]
 
 
-def _json_lines(path: Path, asked: Asked) -> Rows:
+def _json_lines(path: Path, asked: Asked, _: Format) -> Rows:
+    """Yield the wanted values of objects, one a line; blank lines are none."""
     begun = False
     for number, line in _lines(path):
         if not line.strip():
             continue
-        try:
-            values = json.loads(line)
-            if "\\u" in line:
-                json.dumps(values, ensure_ascii=False).encode()  # fails where an escape is half a character
-        except (ValueError, RecursionError):
-            raise Refused(f"{path}, line {number}: no JSON; write one JSON object a line") from None
+        values = _json(line, f"{path}, line {number}", "write one JSON object a line, or a list of them")
         if not isinstance(values, dict):
             raise Refused(f"{path}, line {number}: no JSON object; write one a line, with the columns' names as keys")
+        if not begun and (lists := [key for key, value in values.items() if isinstance(value, list)]):
+            flat = dict(_flat(values))
+            if not all(name in flat for _, name in asked):
+                raise Refused(f"{path}: one object with lists; say which of them holds the rows: data.field={lists[0]}")
         yield number, _picked(values, asked, str(path), not begun)
         begun = True
 
 
-_READERS: dict[str, Callable[[Path, Asked], Rows]] = {
-    "lines": _one_a_line,
-    "tsv": _tsv,
-    "csv": _csv,
-    "jsonl": _json_lines,
+def _json_list(path: Path, asked: Asked, form: Format) -> Rows:
+    """Yield the wanted values of the objects in one list, which is the file's value or stands there under a key."""
+    values, where = _json("".join(_text(path)), str(path), "the file must hold one JSON value"), str(path)
+    if form.field is not None:
+        valid = f"; valid: {', '.join(values)[:200]}" if isinstance(values, dict) else ", but no object"
+        where = f"data.field={form.field}: {path}"
+        if not isinstance(values, dict) or form.field not in values:
+            raise Refused(f"{where} has no such key{valid}")
+        values = values[form.field]
+    if not isinstance(values, list):
+        raise Refused(f"{where} holds no list of rows there")
+    for number, row in enumerate(values, start=1):
+        if not isinstance(row, dict):
+            raise Refused(f"{path}, row {number}: no JSON object with the columns' names as keys")
+        yield number, _picked(row, asked, str(path), number == 1)
+
+
+def _json(text: str, where: str, instead: str) -> Any:
+    try:
+        values = json.loads(text)
+        if "\\u" in text:
+            json.dumps(values, ensure_ascii=False).encode()  # fails where an escape is half a character
+    except (ValueError, RecursionError):
+        raise Refused(f"{where}: no JSON; {instead}") from None
+    return values
+
+
+_SEPARATORS: dict[str, Sequence[str]] = {"csv": ",;|\t", "txt": "\t,;|", "tsv": "\t"}
+"""By kind of table: what may stand between cells, the usual one first."""
+_READERS: dict[str, tuple[Callable[[Path, Asked, Format], Rows], str]] = {
+    "txt": (_table, "line"),
+    "tsv": (_table, "line"),
+    "csv": (_table, "line"),
+    "jsonl": (_json_lines, "line"),
+    "json": (_json_list, "row"),
 }
+"""By kind of file: what reads it, and what its numbers count."""

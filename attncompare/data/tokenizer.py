@@ -75,7 +75,8 @@ class Tokenizer:
     def train(cls, texts: Texts, config: TokenizerConfig, whose: str = "the train split") -> "Tokenizer":
         """Learn a vocabulary from the texts that each call of ``texts`` begins anew; the same texts give the same ids.
 
-        Refused if ``config.vocab_size`` is more than the texts, ``whose`` they are, can give, or less than the kind needs.
+        It has ``config.vocab_size`` tokens, or as many as the texts give where those are fewer. Refused if that is less than
+        the kind needs for them; ``whose`` they are is for the message.
         """
         kind, asked = config.kind, config.vocab_size
         smallest = len(SPECIALS) + (256 if config.byte_level else 1)
@@ -87,11 +88,6 @@ class Tokenizer:
         learn = {"unigram": _unigram, "bpe": _bpe}.get(kind, _commonest)
         backend = learn(_counts(texts(), config), config, room)
         got = backend.get_vocab_size()
-        if asked is not None and got < asked:
-            raise Refused(
-                f"data.tokenizer.vocab_size={asked} is more than {whose} gives; "
-                f"valid: at most {got} (kind={kind}, min_count={config.min_count})"
-            )
         if asked is not None and got > asked:
             raise Refused(
                 f"data.tokenizer.vocab_size={asked} is too small; with bytes=false each of the characters of {whose} needs "

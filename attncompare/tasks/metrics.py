@@ -7,6 +7,7 @@ All are :class:`torchmetrics.Metric`; BLEU, chrF and TER are counted by sacreble
 import math
 from collections.abc import Sequence
 from inspect import Parameter, signature
+from itertools import zip_longest
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,7 +30,8 @@ class Metric(torchmetrics.Metric):
     A subclass sets the attributes, and defines ``update`` and ``value``. ``update`` is called for each batch with those
     of these arguments that it names. Of each scored token: ``nats_N`` (its cross-entropy), ``correct_N`` (bool: was it the
     likeliest), ``bytes_N`` (int: the UTF-8 bytes of text that it stands for), ``items_N`` (int: its item, from 0). Of each
-    decoded sentence: ``hypotheses`` and ``references`` (texts), ``sentence_items`` (its item).
+    decoded sentence: ``hypotheses`` and ``references`` (texts), ``sentence_items`` (its item), and, by default None,
+    ``all_references`` (the texts of each sentence's references, the one above among them).
 
     Attributes:
         name: key in ``metrics.csv`` (behind the split: ``val/bleu``), in ``summary.json`` and in W&B.
@@ -118,8 +120,9 @@ class Metric(torchmetrics.Metric):
         """
         items = items.cpu()  # sums by index have no fixed order on a GPU
         for state, column in zip(("seen", *self.sums), (torch.ones_like(items), *columns), strict=True):
-            # Without items, bincount forgets the type of its weights.
-            added = torch.bincount(items, weights=torch.as_tensor(column).cpu().double()).double()
+            # Numbers of Python would become float32. Without items, bincount forgets the type of its weights.
+            values = column if isinstance(column, Tensor) else torch.tensor(column, dtype=torch.float64)
+            added = torch.bincount(items, weights=values.cpu().double()).double()
             before = getattr(self, state).cpu()
             total = added.new_zeros(max(len(before), len(added)))
             total[: len(before)] += before
@@ -219,7 +222,7 @@ class TokenAccuracy(Metric):
 
 
 class ExactMatch(Metric):
-    """Share of sentences that equal their reference."""
+    """Share of sentences that equal their reference, or one of them."""
 
     name = "exact_match"
     title, short, unit, digits = "exact match", "exact\nmatch %", "%", 1
@@ -227,9 +230,16 @@ class ExactMatch(Metric):
     bounds = (0.0, 1.0)
     sums = ("equal", "sentences")
 
-    def update(self, hypotheses: Sequence[str], references: Sequence[str], sentence_items: Sequence[int]) -> None:
+    def update(
+        self,
+        hypotheses: Sequence[str],
+        references: Sequence[str],
+        sentence_items: Sequence[int],
+        all_references: Sequence[Sequence[str]] | None = None,
+    ) -> None:
         """Add sentences."""
-        equal = [one == other for one, other in zip(hypotheses, references, strict=True)]
+        several = all_references or [[reference] for reference in references]
+        equal = [one in others for one, others in zip(hypotheses, several, strict=True)]
         self.add(torch.tensor(sentence_items, dtype=torch.int64), equal, [1] * len(equal))
 
     @classmethod
@@ -244,16 +254,31 @@ class Sacrebleu(Metric):
     def __init__(self, scorer: Any) -> None:
         super().__init__()
         self.scorer = scorer
+        self._counts: set[int] = set()
 
-    def update(self, hypotheses: Sequence[str], references: Sequence[str], sentence_items: Sequence[int]) -> None:
-        """Add sentences with one reference each."""
+    def update(
+        self,
+        hypotheses: Sequence[str],
+        references: Sequence[str],
+        sentence_items: Sequence[int],
+        all_references: Sequence[Sequence[str]] | None = None,
+    ) -> None:
+        """Add sentences, each with one reference or several."""
         if hypotheses:
-            rows = self.scorer._extract_corpus_statistics(hypotheses, [references])
+            several = all_references or [[reference] for reference in references]
+            self._counts |= set(map(len, several))
+            # sacrebleu wants one stream for each number of a reference, None where a sentence has fewer.
+            rows = self.scorer._extract_corpus_statistics(hypotheses, list(zip_longest(*several)))
             self.add(torch.tensor(sentence_items, dtype=torch.int64), *zip(*rows, strict=True))
+
+    def reset(self) -> None:
+        """Begin anew."""
+        super().reset()
+        self._counts = set()
 
     def signature(self) -> str:
         """Return sacrebleu's signature."""
-        self.scorer.num_refs = 1
+        self.scorer.num_refs = -1 if len(self._counts) > 1 else next(iter(self._counts), 1)  # -1: they vary
         return str(self.scorer.get_signature())
 
 

@@ -1,5 +1,6 @@
 """``task=translation``: an encoder-decoder learns by teacher forcing, and is judged by what it decodes."""
 
+import math
 from typing import Any, Literal
 
 import torch
@@ -16,6 +17,9 @@ from attncompare.tasks.base import Split, Task, TaskConfig
 
 class Translation(Task):
     """Label-smoothed cross-entropy; test is translated whole, of val the first ``val_decodes`` sentences, greedily.
+
+    An item is a source: where several rows of a split have one, it is translated once, and their targets are its references.
+    Its number is that of the first of these rows.
 
     Attributes:
         beam: width of the search by which test is translated, from ``task.beam``.
@@ -59,19 +63,27 @@ class Translation(Task):
         logits_BTV = self.model(batch.source_BS, batch.target_BT[:, :-1]).logits_BTV.float()
         next_BT = batch.target_BT[:, 1:]
         is_token_BT = next_BT != PAD
-        chosen_B = batch.index_B < self.config.task.val_decodes if split == "val" else batch.index_B >= 0
-        items = batch.index_B[chosen_B].tolist()
-        hypotheses = self.translate(batch.source_BS[chosen_B], beam=1 if split == "val" else self.beam) if items else []
-        pairs = [self.trainer.datamodule.pair(split, item) for item in items]
-        for item, (source, reference), hypothesis in zip(items, pairs, hypotheses, strict=True):
-            answer = {"id": item, "source": source, "reference": reference, "prediction": hypothesis}
-            self._answers |= {item: answer} if split == "test" else {}
+        data, rows = self.trainer.datamodule, batch.index_B.tolist()
+        of_source = [data.rows_of_source(split, row) for row in rows]
+        item_B = torch.tensor([first for first, *_ in of_source], device=batch.index_B.device)
+        most = self.config.task.val_decodes if split == "val" else math.inf
+        chosen = [place for place, row in enumerate(rows) if row == of_source[place][0] and row < most]
+        items = [rows[place] for place in chosen]
+        hypotheses = self.translate(batch.source_BS[chosen], beam=1 if split == "val" else self.beam) if items else []
+        pairs = [data.pair(split, item) for item in items]
+        # The targets of an item, each once: the first is its reference where a metric takes but one.
+        targets = [list(dict.fromkeys(data.pair(split, row)[1] for row in of_source[place])) for place in chosen]
+        for item, (source, _), references, hypothesis in zip(items, pairs, targets, hypotheses, strict=True):
+            names = ("reference", *(f"reference_{number}" for number in range(2, len(references) + 1)))
+            given = {"source": source, **dict(zip(names, references, strict=True))}
+            self._answers |= {item: {"id": item, **given, "prediction": hypothesis}} if split == "test" else {}
         return {
             "nats_N": F.cross_entropy(logits_BTV[is_token_BT], next_BT[is_token_BT], reduction="none"),
             "correct_N": (logits_BTV.argmax(-1) == next_BT)[is_token_BT],
-            "items_N": batch.index_B[:, None].expand_as(next_BT)[is_token_BT],
+            "items_N": item_B[:, None].expand_as(next_BT)[is_token_BT],
             "hypotheses": hypotheses,
             "references": [reference for _, reference in pairs],
+            "all_references": targets,
             "sentence_items": items,
         }
 

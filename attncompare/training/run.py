@@ -104,7 +104,7 @@ def train(
         progress: how to show where the run stands: a bar, lines, or not at all.
         on_progress: told where the run stands.
         on_folder: told the run's folder as soon as there is one.
-        on_message: with ``resume`` set, told as :func:`resume` does.
+        on_message: told in words what people should know of the data; with ``resume`` set, also as :func:`resume` does.
 
     Raises:
         Refused: before anything is written, if the data or the login cannot serve, or if several processes are asked for
@@ -124,7 +124,7 @@ def train(
     require_writable(Path(config.runs), f"runs={config.runs}")
     show = _Shown(progress, f"{config.task.name} {variant_label(config.attention)}", on_progress)
     to = Destination.chosen(config, group)
-    with _prepared(config, threads, show.tell, to.mode) as (task, data, run_log, stop):
+    with _prepared(config, threads, show.tell, to.mode, on_message) as (task, data, run_log, stop):
         if _rank():
             return _train(
                 RecordLogger(Path(os.environ[_FOLDER_OF_RANKS]), config, {}), task, data, show, stop, stop_after
@@ -167,7 +167,7 @@ def resume(
         progress: as for :func:`train`.
         on_progress: told where the run stands.
         on_folder: told the run's folder.
-        on_message: told in words at which step it goes on, or that there is nothing to do.
+        on_message: told in words at which step it goes on, or that there is nothing to do; and as for :func:`train`.
 
     Raises:
         Refused: if the folder is no run, another process trains it, or its data are not what they were.
@@ -185,7 +185,7 @@ def resume(
     show = _Shown(progress, f"resume {run.path.name}", on_progress)
     to = Destination.recorded(run.config, run.summary)
     with (
-        _prepared(run.config, threads, show.tell, to.mode) as (task, data, run_log, stop),
+        _prepared(run.config, threads, show.tell, to.mode, on_message) as (task, data, run_log, stop),
         _locked(run.path, run_log, run.config) if not _rank() else nullcontext(),
     ):
         run = Run.open(path)  # another process may have finished it before the lock was ours
@@ -511,7 +511,7 @@ def _last_good(path: Path) -> str:
 
 @contextmanager
 def _prepared(
-    config: RunConfig, threads: int | None, tell: OnProgress, wandb: str
+    config: RunConfig, threads: int | None, tell: OnProgress, wandb: str, on_message: Callable[[str], None]
 ) -> Iterator[tuple[Task, DataModule, RunLog, Stop]]:
     """Check what can be checked before anything is written, and prepare the data and the model."""
     devices = config.trainer.devices
@@ -542,7 +542,8 @@ def _prepared(
         with explained(config, Path(config.runs)):
             data = DataModule(config, told)
             data.prepare()
-            data.require_probes(config.tracking.probes)
+            for note in data.notes if not _rank() else ():
+                on_message(f"note: {note}")
             task = build_task(config, data.tokenizer, data.source_tokenizer)
         yield task, data, run_log, stop
 

@@ -133,7 +133,10 @@ class GuardedWandbLogger(WandbLogger):
     ) -> None:
         """Log the rows of ``predictions.jsonl``, the numbers of each head at the last step, and the page of all maps."""
         if predictions:
-            self.log({"predictions": table(list(predictions[0]), [list(row.values()) for row in predictions[:_ROWS]])})
+            columns = list(dict.fromkeys(key for row in predictions[:_ROWS] for key in row))
+            self.log(
+                {"predictions": table(columns, [[row.get(key) for key in columns] for row in predictions[:_ROWS]])}
+            )
         if maps:
             sites = [(probe.probe, site) for probe in maps[-1][1] for site in probe.sites]
             heads = [[probe, site.site, *astuple(head)] for probe, site in sites for head in head_numbers(site)]

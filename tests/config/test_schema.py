@@ -1,5 +1,6 @@
 """What a config may be: refusals that name key, value and what is valid, rules between sections, and what hashes see."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -245,6 +246,25 @@ def test_the_hash_ignores_what_only_names_or_shows(override):
 )
 def test_the_hash_covers_what_decides_the_numbers(override):
     assert composed(override).hash() != composed().hash()
+
+
+@pytest.mark.parametrize(
+    "data", [("data=pairs", "data.path=x"), ("task=language_model", "data=text", "data.path=x"), ()]
+)
+def test_a_key_that_is_younger_than_a_record_leaves_its_hash(data):
+    """What a record of the first version hashed."""
+    values = composed(*data).to_dict()
+    for key in ("name", "tags", "notes", "runs", "resume", "tracking", "compare", "order_seed"):
+        del values[key]
+    young = [key for key in ("header", "separator", "field") if key in values["data"]]
+    for key in young:
+        del values["data"][key]
+    assert composed(*data).hash() == hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    for change in (
+        "order_seed=3",
+        *(f"data.{key}={value}" for key, value in zip(young, ("no", "pipe", "x"), strict=False)),
+    ):
+        assert len({composed(*data).hash(), composed(*data, change).hash()}) == 2
 
 
 def test_same_model_whatever_its_name_and_however_its_head_width_is_spelled():

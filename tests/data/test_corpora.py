@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -9,7 +10,7 @@ from collections import Counter
 import pytest
 from dataset_configs import dataset
 from datasets import Dataset, DatasetDict, concatenate_datasets
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attncompare.data import corpus as corpus_module
@@ -172,38 +173,77 @@ def pairs(rows):
     return Dataset.from_dict({"source": [s for s, _ in rows], "target": [t for _, t in rows]})
 
 
+def documents(rows):
+    return Dataset.from_dict({"text": [f"{s} {t}" for s, t in rows]})
+
+
 def rows_of(found):
-    return list(zip(found["source"][:], found["target"][:], strict=True))
+    return list(zip(*(found[name][:] for name in sorted(found.column_names)), strict=True))
 
 
+@pytest.mark.parametrize("made", [pairs, documents])
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 3)), min_size=40, max_size=120), st.integers(0, 9))
-def test_every_row_goes_to_one_split_and_equal_rows_to_the_same(numbers, data_seed):
-    rows = [(str(s), str(t)) for s, t in numbers]
+def test_every_row_goes_to_one_split_with_all_that_are_like_it(made, numbers, data_seed):
+    rows = made([(str(s), str(t)) for s, t in numbers])
     try:
-        splits = with_fractions({"train": pairs(rows)}, SHARES, data_seed)
+        splits = with_fractions({"train": rows}, SHARES, data_seed)
     except Refused:
-        assert len(set(rows)) < 10
+        assert made is pairs or len(set(rows_of(rows))) < 10
         return
     found = {split: rows_of(splits[split]) for split in SPLITS}
-    assert sum(map(Counter, found.values()), Counter()) == Counter(rows)
-    assert not any(set(found[one]) & set(found[two]) for one in SPLITS for two in SPLITS if one < two)
-    order = [row for row in rows if row in set(found["train"])]
-    assert found["train"] == order
+    assert sum(map(Counter, found.values()), Counter()) == Counter(rows_of(rows))
+    like = {split: {row[0] for row in found[split]} for split in SPLITS}  # of pairs the source
+    assert not any(like[one] & like[two] for one in SPLITS for two in SPLITS if one < two)
+    assert found["train"] == [row for row in rows_of(rows) if row in set(found["train"])]
 
 
-def test_shares_are_met_and_follow_from_content_and_seed_alone():
+@settings(max_examples=20)
+@given(st.sets(st.integers(0, 10**6), min_size=300, max_size=400), st.sets(st.integers(0, 10**6), max_size=200))
+def test_pairs_that_are_added_move_no_other_and_a_share_leaves_the_other_alone(numbers, more):
+    rows, others = ([(str(n), "x") for n in sorted(ones)] for ones in (numbers, more))
+    before, after = (with_fractions({"train": pairs(one)}, SHARES, 1) for one in (rows, [*others, *rows, *rows]))
+    larger = with_fractions({"train": pairs(rows)}, {"val": 0.3, "test": 0.1}, 1)
+    for split in SPLITS:
+        assert set(rows_of(before[split])) == set(rows_of(after[split])) & set(rows)
+    assert rows_of(larger["test"]) == rows_of(before["test"])
+    assert set(rows_of(larger["val"])) >= set(rows_of(before["val"]))
+
+
+@pytest.mark.parametrize("made", [pairs, documents])
+def test_shares_follow_from_content_and_seed_alone(made):
     rows = [(f"a{i}", f"b{i}") for i in range(1000)]
-    splits = with_fractions({"train": pairs(rows)}, SHARES, 1)
-    assert [len(splits[split]) for split in SPLITS] == [700, 200, 100]
-    backwards = with_fractions({"train": pairs(rows[::-1])}, SHARES, 1)
+    splits = with_fractions({"train": made(rows)}, SHARES, 1)
+    sizes = [len(splits[split]) for split in SPLITS]
+    assert sizes == ([700, 200, 100] if made is documents else pytest.approx([700, 200, 100], abs=45))  # 3.5 sd
+    backwards = with_fractions({"train": made(rows[::-1])}, SHARES, 1)
     for split in SPLITS:
         assert set(rows_of(splits[split])) == set(rows_of(backwards[split]))
-    assert set(rows_of(with_fractions({"train": pairs(rows)}, SHARES, 2)["val"])) != set(rows_of(splits["val"]))
-    given_val = with_fractions({"train": pairs(rows), "val": pairs([("v", "w")])}, SHARES, 1)
-    assert [len(given_val[split]) for split in SPLITS] == [900, 1, 100]
-    for few in ([("a", "b")], [("a", "b")] * 50, [("a", "b"), ("c", "d")]):
+    assert set(rows_of(with_fractions({"train": made(rows)}, SHARES, 2)["val"])) != set(rows_of(splits["val"]))
+    given_val = with_fractions({"train": made(rows), "val": made([("v", "w")])}, SHARES, 1)
+    assert (len(given_val["val"]), len(given_val["test"])) == (1, len(splits["test"]))
+
+
+@pytest.mark.parametrize("made", [pairs, documents])
+def test_too_few_rows_for_the_splits_are_refused(made):
+    for few in ([("a", "b")] * 50, [("a", "b"), ("c", "d")]):
         with pytest.raises(Refused, match=r"too few to take val, test from"):
-            with_fractions({"train": pairs(few)}, SHARES, 1)
+            with_fractions({"train": made(few)}, SHARES, 1)
+
+
+@settings(max_examples=40)
+@given(st.integers(3, 40), st.integers(0, 99), st.sampled_from([0.001, 0.01, 0.2, 0.49]))
+def test_an_empty_split_is_refused_with_fractions_that_work(count, data_seed, share):
+    rows, shares = pairs([(str(n), "x") for n in range(count)]), {"val": share, "test": 0.4}
+    try:
+        with_fractions({"train": rows}, shares, data_seed)
+    except Refused as refusal:
+        said = re.findall(r"data\.(val|test)_fraction=([\d.]+)", str(refusal))
+        if said:
+            shares |= {split: float(fraction) for split, fraction in said}
+            assert all(len(one) for one in with_fractions({"train": rows}, shares, data_seed).values())
+        else:
+            assert "too few" in str(refusal) and count < 10
 
 
 words = st.sampled_from(["", "a", "b", "ab", "ä"])

@@ -46,9 +46,14 @@ def test_pairs_come_from_the_hub_with_its_names(stand_in):
     corpus = pairs()
     assert stand_in.asked == [("hf://datasets/owner/name", None, "commit of owner/name")]
     assert corpus.splits["val"][:] == {"source": [f"e{i} validation" for i in range(3)], "target": ["d0", "d1", "d2"]}
-    assert corpus.origin == {"hub": "owner/name", "subset": "default", "revision": "commit of owner/name"}
+    named = {"train": "train", "val": "validation", "test": "test"}
+    assert corpus.origin == {
+        **{"hub": "owner/name", "subset": "default", "revision": "commit of owner/name"},
+        "splits": named,
+    }
+    assert pairs(splits={"val": "val"}).origin == corpus.origin  # the usual other name
     shared = pairs(splits={"val": None}, val_fraction=0.2)
-    assert [len(rows) for rows in shared.splits.values()] == [24, 6, 2]
+    assert sum(len(shared.splits[split]) for split in ("train", "val")) == 30 and len(shared.splits["test"]) == 2
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -61,8 +66,8 @@ def test_text_comes_from_the_hub_whole_or_streamed(stand_in, streaming):
 
 
 def test_wrong_names_are_refused_with_the_right_ones(stand_in):
-    with pytest.raises(Refused, match=r"data\.hub=owner/name has no split 'val'; valid: .*train.*validation"):
-        pairs(splits={"val": "val"})
+    with pytest.raises(Refused, match=r"data\.hub=owner/name has no split 'dev'; valid: .*train.*validation"):
+        pairs(splits={"val": "dev"})
     with pytest.raises(
         Refused, match=r"data\.source=en: data\.hub=owner/name, split train has no such column; valid: tr"
     ):

@@ -139,15 +139,34 @@ def test_what_is_left_out_and_cut_is_counted_and_said(make_module, tmp_path, cap
     assert module.report["val"] | {"left_out": 0, "truncated": 1, "in_train": 1} == module.report["val"]
     assert "train: left out 1 of 41 rows, over task.max_length=8" in caplog.text
     assert "val: truncated 1 of 7 rows to task.max_length=8" in caplog.text
-    assert "val: 1 of 7 rows stand in train too" in caplog.text
+    assert "val: of 7 rows, the whole of 1, the source of 1, the target of 1 stand in train too" in caplog.text
+    assert all(note in caplog.text for note in module.notes) and len(module.notes) == 3
     assert max(batch.target_BT.shape[1] for batch in module.train_dataloader()) <= 9  # of which the model reads 8
 
 
-def test_a_limit_that_leaves_nothing_and_more_probes_than_examples_are_refused(make_module):
+def test_a_side_in_train_is_said_where_no_whole_row_is(make_module, tmp_path):
+    (tmp_path / "val.en").write_text("".join(f"number {i} in train\n" for i in range(6)))
+    module = make_module("pairs")
+    module.prepare()
+    assert "val: of 6 rows, the source of 6 stand in train too" in module.notes
+
+
+def test_a_limit_that_leaves_nothing_is_refused(make_module):
     with pytest.raises(Refused, match=r"task\.max_length=20: every train row is longer"):
         make_module("recall", "task.max_length=20").prepare()
-    with pytest.raises(Refused, match=r"tracking\.probes=21, but val holds only 20"):
-        make_module("reverse").probes(21)
+
+
+@pytest.mark.parametrize("name", ["reverse", "recall", "tinyshakespeare", "text"])
+def test_what_is_too_small_for_the_probes_and_the_vocabulary_gives_what_it_has_and_says_so(make_module, name):
+    longer = ("task.max_length=400",) if name == "recall" else ()
+    module = make_module(
+        name, "tracking.probes=1000", "data.tokenizer.kind=bpe", "data.tokenizer.vocab_size=5000", *longer
+    )
+    module.prepare()
+    assert len(module.probes(1000)) == len(module.probes(10**6)) < 1000
+    capped, few = sorted(module.notes)
+    assert capped == f"data.tokenizer.vocab_size=5000: the train split gives {module.report['vocab_size']} tokens"
+    assert few.startswith(f"tracking.probes=1000: val holds {len(module.probes(1000))} ")
 
 
 def test_probes_of_locale_hold_several_aligned_fields(make_module):

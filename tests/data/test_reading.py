@@ -188,17 +188,18 @@ def test_bad_lines_are_refused_with_their_number(folder, content, message):
 
 BAD_TABLES = {
     "not UTF-8": ("tsv", b"en\tde\na\tb\xff\n", r"line 2: not UTF-8 \(byte 4"),
-    "too many cells": ("tsv", b"en\tde\na\tb\tc\n", r"line 2: 3 columns, but the first line names 2"),
-    "too few cells": ("tsv", b"en\tde\na\n", r"line 2: 1 columns"),
-    "a blank line": ("csv", b"en,de\n\na,b\n", r"line 2: 0 columns"),
+    "too many cells": ("tsv", b"en\tde\na\tb\tc\n", r"line 2: 3 columns, but the first line has 2"),
+    "too few cells": ("tsv", b"en\tde\na\n", r"line 2: 1 column,"),
+    "a blank line": ("csv", b"en,de\n\na,b\n", r"line 2: blank"),
     "a blank cell": ("csv", b"en,de\na,b\n ,b\n", r"line 3: blank .* in source"),
     "an open quotation": ("csv", b'en,de\n"a,b\n', r"line 2: no CSV"),
     "no rows": ("csv", b"en,de\n", r"is empty"),
     "nothing": ("csv", b"", r"is empty"),
-    "a name twice": ("csv", b"en,en\na,b\n", r"two columns have one name"),
+    "a blank line at the end": ("tsv", b"en\tde\na\tb\n\n", r"line 3: blank"),
+    "a name twice": ("csv", b"en,de,en\na,b,c\n", r"two columns have one name"),
     "other columns": ("csv", b"english,de\na,b\n", r"data\.source=en: .*csv has no such column; valid: english, de"),
     "no JSON": ("jsonl", b"en,de\n", r"line 1: no JSON"),
-    "a list": ("jsonl", b"[1]\n", r"line 1: no JSON object"),
+    "a list": ("jsonl", b"[1]\n", r"row 1: no JSON object"),
     "half a line": ("jsonl", b'{"en":"a","de":"b"}\n{"en":\n', r"line 2: no JSON"),
     "a number": ("jsonl", b'{"en":1,"de":"b"}\n', r"line 1: int, not text, in source"),
     "a missing cell": ("jsonl", b'{"en":"a","de":"b"}\n\n{"en":"a"}\n', r"line 3: no text in target"),
@@ -222,6 +223,105 @@ def test_bad_tables_are_refused_in_one_line(folder, case, capfd):
             check(folder)
         assert "\n" not in str(refusal.value)
     assert capfd.readouterr() == ("", "")
+
+
+ONE = {"splits": {"val": None, "test": None}, "val_fraction": 0.2, "test_fraction": 0.2}
+NUMBERS = {"source": "0", "target": "1"}
+# The name of a file, its content, what the config says, and what the one line must say.
+NOT_SO = {
+    "no header": (
+        "deu.tsv",
+        "Go.\tGeh.\tCC-BY\nHi.\tHallo.\tCC-BY\n",
+        {},
+        r"like text .*Go\. \| Geh\..* data\.source=0 data\.target=1$",
+    ),
+    "no header, alike": ("deu.txt", "No!\tNo!\nGo.\tGeh.\n", {}, r"data\.source=0 data\.target=1$"),
+    "no such number": (
+        "a.csv",
+        "a,b\nc,d\n",
+        {"source": "0", "target": "2"},
+        r"data\.target=2: .* 2 columns, from 0 to 1",
+    ),
+    "names without a header": (
+        "a.csv",
+        "a,b\n",
+        {"header": "no"},
+        r"data\.header=no: .* data\.source=0 data\.target=1",
+    ),
+    "numbers under a header": (
+        "a.csv",
+        "en,de\na,b\n",
+        {**NUMBERS, "header": "yes"},
+        r"data\.source=0: .* valid: en, de",
+    ),
+    "two separators": ("a.csv", "a;b,c\n", NUMBERS, r"cut at each of , ;; set data\.separator=comma or semicolon"),
+    "no separator": ("a.txt", "a b\nc d\n", NUMBERS, r"data\.target=1: .* has 1 column"),
+    "another separator": ("a.csv", "en;de\na;b\n", {"separator": "comma"}, r"data\.source=en: .* valid: en;de"),
+    "a short row": ("a.txt", "a\tb\nc\n", NUMBERS, r"a\.txt, line 2: 1 column, but the first line has 2"),
+    "a long row": ("a.csv", "en;de\na;b\nc;d;e\n", {}, r"a\.csv, line 3: 3 columns, but the first line has 2"),
+    "a blank row": ("a.txt", "a\tb\n\t\nc\td\n", NUMBERS, r"a\.txt, line 2: blank"),
+    "a blank first line": ("a.csv", "\nen,de\na,b\n", {}, r"a\.csv begins with a blank line"),
+    "no such field": ("a.json", '{"rows": []}', {"field": "data"}, r"data\.field=data: .* no such key; valid: rows"),
+    "a field of a list": (
+        "a.json",
+        '[{"en": "a", "de": "b"}]',
+        {"field": "data"},
+        r"data\.field=data: .* but no object",
+    ),
+    "a field that is no list": ("a.json", '{"data": {"en": "a"}}', {"field": "data"}, r"holds no list"),
+    "lists inside of an object": ("a.json", '{"data": [{"en": "a", "de": "b"}]}', {}, r"data\.field=data$"),
+    "a row that is none": ("a.json", '[{"en": "a", "de": "b"}, ["c", "d"]]', {}, r"a\.json, row 2: no JSON object"),
+    "a cell that is no text": ("a.json", '[{"en": "a", "de": 1}]', {}, r"a\.json, row 1: int, not text, in target"),
+    "half a list": ("a.json", '[{"en": "a", "de": "b"},', {}, r"a\.json: no JSON"),
+    "an empty list": ("a.json", "[]", {}, r"a\.json is empty"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_SO)
+def test_tables_that_are_not_what_the_config_says_are_refused_in_one_line(folder, case):
+    name, content, changes, message = NOT_SO[case]
+    (folder / name).write_text(content)
+    with pytest.raises(Refused, match=message) as refusal:
+        pairs(folder / name, **ONE, **changes)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "|", "\t"])
+@pytest.mark.parametrize("ending", ["csv", "txt"])
+@pytest.mark.parametrize("header", [True, False])
+def test_the_separator_is_told_by_the_first_line_or_by_the_config(folder, separator, ending, header):
+    rows = [["en", "de"]] * header + [[f"No {i}", f"Nein {i}"] for i in range(40)]
+    (folder / f"a.{ending}").write_text("".join(separator.join(row) + "\n" for row in rows))
+    found = pairs(folder / f"a.{ending}", **ONE, **({} if header else NUMBERS))
+    given = pairs(folder / f"a.{ending}", **ONE, **({} if header else NUMBERS), separator=separator)
+    assert fingerprint(found) == fingerprint(given) and found.origin == given.origin
+    (told,) = found.origin["tables"].values()
+    name = {",": "comma", ";": "semicolon", "|": "pipe", "\t": "tab"}[separator]
+    assert told == {"separator": name, "header": header}
+    assert sum(map(len, found.splits.values())) == 40
+
+
+def test_a_tab_is_no_part_of_a_text_and_other_separators_are(folder):
+    (folder / "a.txt").write_text("".join(f"Well, {i}; no|yes\tNun, {i}; ja\n" for i in range(40)))
+    (folder / "a.tsv").write_text("".join(f"Well, {i}; no|yes\n" for i in range(40)))
+    assert {source[:6] for source in pairs(folder / "a.txt", **ONE, **NUMBERS).splits["train"]["source"]} == {"Well, "}
+    assert all(text.endswith("no|yes") for text in texts(folder / "a.tsv", "train", column="0"))
+
+
+def test_other_usual_names_of_splits_are_found_where_one_is_there(folder):
+    for split, name in {"train": "train", "val": "dev", "test": "eval"}.items():
+        write(folder, name, "csv", [("a", f"b {split}")])
+    found = pairs(folder)
+    assert [found.splits[split]["target"][:] for split in SPLITS] == [[f"b {split}"] for split in SPLITS]
+    assert found.origin["splits"] == {"train": "train", "val": "dev", "test": "eval"}
+    assert pairs(folder, splits={"val": "dev"}).origin == found.origin
+    write(folder, "valid", "csv", [("a", "b")])
+    with pytest.raises(Refused, match=r"data\.splits\.val=val: is it valid or dev\?"):
+        pairs(folder)
+    assert pairs(folder, splits={"val": "dev"}).origin == found.origin
+    assert pairs(folder, splits={"val": "valid", "test": "dev"}).origin["splits"]["test"] == "dev"
+    write(folder, "val", "csv", [("a", "c")])  # the name itself comes first
+    assert pairs(folder).origin["splits"]["val"] == "val"
 
 
 def test_typed_columns_must_hold_text(folder):
@@ -254,8 +354,8 @@ def test_places_without_the_files_say_what_they_hold_and_what_is_needed(folder):
         write(folder, "all", "csv", [("a", "b")])
         pairs(folder / "all.csv")
     with pytest.raises(Refused, match=r"must be a table; valid endings: tsv, csv"):
-        (folder / "all.txt").write_text("a\n")
-        pairs(folder / "all.txt")
+        (folder / "all.md").write_text("a\n")
+        pairs(folder / "all.md")
     write(folder, "train", "csv", [("a", "b")])
     with pytest.raises(Refused, match=r"data\.splits\.train=train: is it .*train\.en or .*train\.csv\?"):
         pairs(folder)

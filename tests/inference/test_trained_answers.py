@@ -31,7 +31,8 @@ def test_sentences_come_back_in_order_each_as_alone(translator):
         assert [h.ids for h in alone.hypotheses] == [h.ids for h in one.hypotheses]
         assert one.text == one.hypotheses[0].text == translator.tokenizer.decode(one.hypotheses[0].ids)
         assert [h.score for h in one.hypotheses] == sorted((h.score for h in one.hypotheses), reverse=True)
-        assert len(one.hypotheses) == (3 if sentence else 1)
+        assert len(one.hypotheses) == len({h.ids for h in one.hypotheses}) == (3 if sentence else 1)
+        assert one.hypotheses[0].ids == translator.translate([sentence], beam=4)[0].hypotheses[0].ids
     assert (found[1].text, found[1].score, found[1].cut) == ("", 0.0, False)
     assert translator.translate([]) == []
 

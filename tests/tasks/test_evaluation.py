@@ -6,7 +6,10 @@ from commands import SMOKE
 from sacrebleu.metrics import BLEU, CHRF, TER
 from training_runs import LANGUAGE_MODEL, NO_TRACKING
 
+from attncompare.data.module import DataModule
+from attncompare.tasks import build_task
 from attncompare.tasks.metrics import metrics_of
+from attncompare.training import evaluate
 from attncompare.training.run import train
 
 
@@ -34,6 +37,17 @@ def test_translations_are_scored_as_sacrebleu_does_and_the_signatures_say_how(ma
 
 def test_the_items_of_a_language_model_add_up_too(make_config):
     assert_items_add_up(train(make_config(*LANGUAGE_MODEL, "trainer.max_steps=2", "trainer.limit_batches=null")))
+
+
+@pytest.mark.parametrize("overrides", [SMOKE, LANGUAGE_MODEL])
+def test_the_loss_does_not_depend_on_the_size_of_a_batch(make_config, overrides):
+    losses = []
+    for size in (1, 7, 64):
+        config = make_config(*overrides, *NO_TRACKING, f"data.batch_size={size}", "trainer.limit_batches=null")
+        data = DataModule(config)
+        data.prepare()
+        losses.append(evaluate(build_task(config, data.tokenizer), data, "val")["loss"])
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-6)
 
 
 @pytest.mark.long

@@ -1,4 +1,5 @@
 import math
+from itertools import zip_longest
 
 import numpy as np
 import pytest
@@ -44,6 +45,26 @@ def test_figures_and_signatures_are_those_of_sacrebleu(metric, scorer, count):
         assert metric.value(row) == pytest.approx(sentence, rel=1e-12, abs=1e-12)
     # Several test sets at once, as resampling asks for them.
     assert metric.value(np.stack([rows.sum(0), rows[0]])).shape == (2,)
+
+
+@pytest.mark.parametrize(("metric", "scorer"), [(Bleu(), BLEU()), (ChrF(), CHRF()), (Ter(), TER())])
+@pytest.mark.parametrize("counts", [(3, 3, 3, 3), (1, 3, 2, 1)])
+def test_several_references_count_as_sacrebleu_counts_them(metric, scorer, counts):
+    metric.reset()
+    hypotheses, streams = texts(4), [texts(4) for _ in range(3)]
+    several = [[stream[row] for stream in streams[:count]] for row, count in enumerate(counts)]
+    first = [references[0] for references in several]
+    for part in (slice(0, 1), slice(1, 4)):
+        metric.update(hypotheses[part], first[part], list(range(4))[part], all_references=several[part])
+    expected = scorer.corpus_score(hypotheses, list(zip_longest(*several))).score
+    assert metric.compute().item() == pytest.approx(expected, rel=1e-12)
+    assert metric.signature() == str(scorer.get_signature())
+    metric.reset()
+    metric.update(hypotheses, first, list(range(4)))
+    assert "nrefs:1|" in metric.signature()
+    exact = ExactMatch()
+    exact.update([several[0][-1], "no such text"], first[:2], [0, 1], all_references=several[:2])
+    assert exact.compute().item() == 0.5
 
 
 def test_metrics_of_tokens_are_ratios_of_sums_over_items():

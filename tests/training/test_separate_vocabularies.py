@@ -103,6 +103,8 @@ def test_the_source_s_embedding_shifts_no_other_initial_value(make_config, files
     assert all(torch.equal(with_source[name], value) for name, value in without.items())
 
 
-def test_a_vocabulary_larger_than_one_side_can_give_is_refused_by_that_side(make_config, files):
-    with pytest.raises(Refused, match=r"vocab_size=60 .*source side"):
-        prepared(make_config(*files, "data.tokenizer.vocab_size=60"))
+def test_a_vocabulary_larger_than_a_side_gives_is_that_side_s_own_and_said(make_config, files):
+    data = prepared(make_config(*files, "data.tokenizer.vocab_size=6000"))
+    sizes = {"source": data.source_tokenizer.vocab_size, "target": data.tokenizer.vocab_size}
+    for side, size in sizes.items():
+        assert f"data.tokenizer.vocab_size=6000: the {side} side of the train split gives {size} tokens" in data.notes

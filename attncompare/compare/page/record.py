@@ -68,7 +68,7 @@ def _read(run: Run, files: Sequence[Path]) -> list[tuple[int, list[ProbeMaps]]]:
 
 @dataclass(frozen=True)
 class Sample:
-    """One test item: what was given, and each variant's answer (None: not in its record), whether it is the reference."""
+    """One test item: what was given, and each variant's answer (None: not in its record), whether it is a reference."""
 
     given: dict[str, str]
     answers: tuple[tuple[Variant, str | None, bool], ...]
@@ -84,17 +84,18 @@ def samples(comparison: Comparison) -> list[Sample]:
     found = []
     for number in dict.fromkeys(number for by_id in rows for number in by_id):
         given = next(by_id[number][0] for by_id in rows if number in by_id)
-        found.append((given, [by_id[number][1] if number in by_id else None for by_id in rows]))
-    found.sort(key=lambda item: (len(set(item[1])) == 1, item[0].get("reference") not in item[1]))
+        right = {text for key, text in given.items() if key.startswith("reference")}
+        found.append((given, [by_id[number][1] if number in by_id else None for by_id in rows], right))
+    found.sort(key=lambda item: (len(set(item[1])) == 1, item[2].isdisjoint(item[1])))
     return [
         Sample(
             {key: _cut(text) for key, text in given.items()},
             tuple(
-                (variant, None if text is None else _cut(text), text is not None and text == given.get("reference"))
+                (variant, None if text is None else _cut(text), text in right)
                 for variant, text in zip(comparison.ranked, texts, strict=True)
             ),
         )
-        for given, texts in found[:_MOST_SAMPLES]
+        for given, texts, right in found[:_MOST_SAMPLES]
     ]
 
 
