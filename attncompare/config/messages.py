@@ -44,7 +44,7 @@ def explain_hydra(error: Exception) -> str:
         return unknown(group, name, error.options)
     if isinstance(error, OverrideParseException):
         override = shown(error.override)
-        return f"cannot read '{override}'; write key=value, with quotes around a value that holds any of ,:[]{{}}()"
+        return f"cannot read '{override}'; write key=value, with quotes around a value that holds any of ,;:[]{{}}()"
     text = str(error)
     if several := re.match(r"Ambiguous value for argument '(.+)'", text):
         return f"{several[1]}: several values need -m, which trains one model for each of them"

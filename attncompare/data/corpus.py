@@ -266,7 +266,8 @@ def _too_few(rows: datasets.Dataset, hashes: np.ndarray, shares: Mapping[str, fl
     fits = "source" in rows.column_names and max(tried.values()) < 0.5  # the most that a share can be
     if fits and len(set(_by_source(hashes, tried).tolist())) == len(shares) + 1:
         works = " ".join(f"data.{split}_fraction={share:g}" for split, share in tried.items() if share != shares[split])
-        return f"of {many} none would be in {empty}; {works} leaves no split empty"
+        asked = " ".join(f"data.{split}_fraction={share:g}" for split, share in shares.items())
+        return f"{asked}: of {many} none would be in {empty}; {works} leaves no split empty"
     return (
         f"data.splits: {many} are too few to take {', '.join(shares)} from: nothing would be left for {empty}; give more "
         "rows, or splits of their own"
