@@ -77,7 +77,7 @@ REFUSED = {
     "attend run sentence --layer x": ["--layer", "'x'"],
     "dashboard runs --port 65536": ["--port", "65536", "65535"],
     "translate run --checkpoint bst": ["--checkpoint", "best", "last", "averaged"],
-    "generate run": ["--prompt"],
+    "generate run --top-k x": ["--top-k", "'x'"],
     "evaluate run --split train": ["--split", "val", "test"],
 }
 # What is known only once the parts that it names are imported.
