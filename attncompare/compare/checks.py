@@ -194,6 +194,17 @@ def check_same_text(runs: Sequence[Run], metric: str) -> list[str]:
     return [f"up to {unknown:.2%} of the test tokens are unknown ones, which cost too few bits"] if unknown else []
 
 
+def scoring_notes(runs: Sequence[Run], metrics: "Mapping[str, type[Metric]]") -> list[str]:
+    """Return a note for each metric whose signatures differ among ``runs``: its figures were not computed in one way."""
+    notes = []
+    for name, metric in metrics.items():
+        found = {run.summary.get("signatures", {}).get(name): run for run in runs}
+        if len(found) > 1:
+            told = " or ".join(f"{signature or 'unknown'} ({run.path})" for signature, run in found.items())
+            notes.append(f"{metric.title} was not computed in one way: {told}")
+    return notes
+
+
 def code_notes(runs: Sequence[Run]) -> list[str]:
     """Return one note if the code or versions of libraries differ among ``runs``; else none.
 

@@ -16,6 +16,7 @@ from attncompare.compare.checks import (
     check_seeds,
     code_notes,
     require_finished,
+    scoring_notes,
 )
 from attncompare.compare.gathering import LeftOut
 from attncompare.compare.identity import fingerprint, labels, model, model_without_seed, named_seeds, once
@@ -258,7 +259,7 @@ def _comparison(
         notes += budget.notes
     if "order_seed" in options.vary:
         check_seeds(runs)
-    notes += code_notes(runs)
+    notes += [*scoring_notes(runs, metrics), *code_notes(runs)]
     variants, told = _variants(runs, options, left_out)
     notes += [*told, *_cautions(variants)]
     planned = {run.config.compare.metric for run in runs}

@@ -258,18 +258,21 @@ def _by_source(hashes: np.ndarray, shares: Mapping[str, float]) -> np.ndarray:
 
 def _too_few(rows: datasets.Dataset, hashes: np.ndarray, shares: Mapping[str, float], empty: str) -> str:
     """Return what is said where a split would be empty, with fractions that leave none so, if there are."""
-    many = counted(len(np.unique(hashes)), "source" if "source" in rows.column_names else "row")
+    of_pairs = "source" in rows.column_names
+    many = counted(len(np.unique(hashes)), "source" if of_pairs else "row")
     lowest, highest = float(hashes.min() / 2.0**64), float(1 - hashes.max() / 2.0**64)
     # For each split of its own: the share that takes the first source in its range and little more, in whole thousandths.
     enough = {split: (int(1000 * {"val": lowest, "test": highest}[split]) + 1) / 1000 for split in shares}
-    tried = {split: max(share, enough[split]) if empty != "train" else enough[split] for split, share in shares.items()}
-    fits = "source" in rows.column_names and max(tried.values()) < 0.5  # the most that a share can be
-    if fits and len(set(_by_source(hashes, tried).tolist())) == len(shares) + 1:
-        works = " ".join(f"data.{split}_fraction={share:g}" for split, share in tried.items() if share != shares[split])
-        asked = " ".join(f"data.{split}_fraction={share:g}" for split, share in shares.items())
-        return f"{asked}: of {many} none would be in {empty}; {works} leaves no split empty"
+    for tried in ({split: max(share, enough[split]) for split, share in shares.items()}, enough):
+        fits = of_pairs and max(tried.values()) < 0.5  # the most that a share can be
+        if fits and len(set(_by_source(hashes, tried).tolist())) == len(shares) + 1:
+            works = " ".join(
+                f"data.{split}_fraction={share:g}" for split, share in tried.items() if share != shares[split]
+            )
+            asked = " ".join(f"data.{split}_fraction={share:g}" for split, share in shares.items())
+            return f"{asked}: of {many} none would be in {empty}; {works} leaves no split empty"
     return (
-        f"data.splits: {many} are too few to take {', '.join(shares)} from: nothing would be left for {empty}; give more "
+        f"data.splits: too few to take {', '.join(shares)} from: of {many} nothing would be left for {empty}; give more "
         "rows, or splits of their own"
     )
 

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, StringConstraints, model_validator
 from attncompare.config.values import LabelOrNull, SplitFractionOrNull, Strict, must_be
 from attncompare.data.dataset import SPLITS, Dataset, DatasetConfig, PathOrNull
 from attncompare.errors import Refused
+from attncompare.text import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset as Rows
@@ -25,8 +26,9 @@ _TABLES: dict[str, Kind] = {"tsv": "tsv", "csv": "csv", "jsonl": "jsonl", "json"
 OF_PAIRS: dict[str, Kind] = {**_TABLES, "txt": "txt"}
 OF_TEXT: dict[str, Kind] = {"txt": "document", "md": "document", **_TABLES}
 SEPARATORS = {"comma": ",", "semicolon": ";", "pipe": "|", "tab": "\t"}
+_SIGNS = [*((name, sign) for name, sign in SEPARATORS.items()), ("tab", r"\t")]
 _OTHER_NAMES = {"val": ("validation", "valid", "dev"), "test": ("eval",)}
-_PART_NUMBER = r"-\d+-of-\d+(-[0-9a-f]+)?"  # as the hub numbers the files of a split
+_PART_NUMBER = r"-(?P<part>\d+)-of-(?P<parts>\d+)(-[0-9a-f]+)?"  # as the hub numbers the files of a split
 _PART = re.compile(rf"\w+{_PART_NUMBER}\.parquet")
 _MOST_NAMES = 12  # in a message
 _MOST_LOOKED_AT = 100_000  # files and folders by a pattern
@@ -44,7 +46,7 @@ ColumnOrNull = Annotated[Column | None, must_be("null, or the key of a list")]
 Separator = Annotated[
     Literal["comma", "semicolon", "pipe", "tab"] | None,
     must_be(f"null, {', '.join(SEPARATORS)}, or the character itself"),
-    BeforeValidator(lambda value: next((name for name, sign in SEPARATORS.items() if sign == value), value)),
+    BeforeValidator(lambda value: next((name for name, sign in _SIGNS if sign == value), value)),
 ]
 HubName = Annotated[
     Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,95})?$")]
@@ -204,8 +206,9 @@ class OwnData(FileData):
         if self.config.hub is None:
             rows, origin = self.read({}, "lines")
         else:
-            from attncompare.data.reading import HubData
+            from attncompare.data.reading import HubData, require_no_layout
 
+            require_no_layout(self.layout, f"data.hub={self.config.hub}")
             hub, names = HubData(self.config.hub, self.config.subset), self.config.splits.model_dump()
             given = found_names({**names, "train": names["train"] or "train"}, hub.has)
             rows = {split: hub.read(name, self.columns(), self.blank, self.first) for split, name in given.items()}
@@ -308,18 +311,39 @@ def _named(folder: Path, split: str, name: str, sides: Sequence[str]) -> tuple[S
     texts = two_texts(folder, *(f"{name}.{side}" for side in sides)) if sides else ()
     there = [text.paths[0] for text in texts if text.paths[0] in found]
     if not found:
-        pair = f"{' and '.join(text.paths[0].name for text in texts)}, or " if texts else ""
-        raise Refused(
-            f"{here}: no file for it in data.path={folder}: {listed(folder)}; needed: {pair}{name}.{{{','.join(endings)}}}"
-            + ("" if sides else f", or a folder {name}")
-        )
+        raise Refused(f"{here}: {_needed(folder, split, name, [text.paths[0].name for text in texts], endings)}")
     if there and len(found) > len(there):
         raise Refused(f"{here}: is it {there[0]} or {found[len(there)]}? Keep one of them in the folder")
+    _require_all_parts(found, name, here)
     if there:
         return tuple(text._replace(split=name) for text in texts)
     if found[0].is_dir():
         return (_all(found[0], endings)._replace(split=name),)
     return (_one_kind(found, f"{here}: {folder}", endings)._replace(split=name),)
+
+
+def _needed(folder: Path, split: str, name: str, texts: Sequence[str], endings: Mapping[str, Kind]) -> str:
+    """Return what is said where a folder has nothing for a split."""
+    files = (
+        [" and ".join(texts)] * bool(texts) + [f"{name}.{{{','.join(endings)}}}"] + [f"a folder {name}"] * (not texts)
+    )
+    if (folder / "dataset_dict.json").is_file():
+        files = [f"a folder {name}"]
+    others = f", or the same of {' or '.join(_OTHER_NAMES[split])}" if name == split and split in _OTHER_NAMES else ""
+    instead = f"; data.splits.{split}=null data.{split}_fraction=0.05 takes it from train" if split != "train" else ""
+    return f"no file for it in data.path={folder}: {listed(folder)}; needed: {', or '.join(files)}{others}{instead}"
+
+
+def _require_all_parts(found: Sequence[Path], name: str, here: str) -> None:
+    """Refuse a split of which a part is missing, or that is there whole and in parts."""
+    numbered = [re.match(rf"{re.escape(name)}{_PART_NUMBER}", path.name) for path in found]
+    parts = [(int(one["part"]), int(one["parts"])) for one in numbered if one]
+    if not parts:
+        return
+    if len(parts) < len(found) or len({count for _, count in parts}) > 1:
+        raise Refused(f"{here}: is it {found[0]} or {found[-1]}? Keep one of them, or its parts, in the folder")
+    if missing := sorted(set(range(parts[0][1])) - {number for number, _ in parts}):
+        raise Refused(f"{here}: of {counted(parts[0][1], 'part')} number {missing[0]} is not in {found[0].parent}")
 
 
 def _all(path: Path, endings: Mapping[str, Kind]) -> Source:
@@ -383,7 +407,11 @@ def _matching(pattern: Path) -> list[Path]:
 
 def _saved(folder: Path) -> Source | None:
     """Return the rows in a folder that ``save_to_disk`` wrote, if it is one."""
-    return Source("arrow", tuple(sorted(folder.glob("*.arrow")))) if (folder / "state.json").is_file() else None
+    if not (folder / "state.json").is_file():
+        return None
+    if not (parts := tuple(sorted(folder.glob("*.arrow")))):
+        raise Refused(f"{folder} is empty: no file of rows (.arrow) is in it")
+    return Source("arrow", parts)
 
 
 def _one_kind(paths: list[Path], where: str, endings: Mapping[str, Kind]) -> Source:

@@ -86,7 +86,7 @@ class DataModule(LightningDataModule):
         self.config, self._tell, self._given = config, tell, tokenizers
         self._sets: dict[str, SplitSet] = {}
         self._texts: dict[str, list[tuple[str, str]]] = {}
-        self._by_source: dict[str, dict[str, list[int]]] = {}
+        self._by_source: dict[str, dict[str, tuple[int, list[int]]]] = {}
         self.notes: list[str] = []
 
     def prepare(self) -> None:
@@ -160,14 +160,14 @@ class DataModule(LightningDataModule):
             self._texts[split] = list(self._corpus.rows(split, ["source", "target"]))
         return self._texts[split][row]
 
-    def rows_of_source(self, split: str, row: int) -> list[int]:
-        """Return the rows of a split of pairs, ascending, that have the source of one of them, which is among them."""
+    def rows_of_source(self, split: str, row: int) -> tuple[int, list[int]]:
+        """Return the number of a row's source among those of a split of pairs, from 0, and its rows, ascending."""
         source, _ = self.pair(split, row)
         if split not in self._by_source:
-            rows: dict[str, list[int]] = {}
+            found: dict[str, tuple[int, list[int]]] = {}
             for number, (one, _) in enumerate(self._texts[split]):
-                rows.setdefault(one, []).append(number)
-            self._by_source[split] = rows
+                found.setdefault(one, (len(found), []))[1].append(number)
+            self._by_source[split] = found
         return self._by_source[split][source]
 
     def scored_rows(self, split: str, count: int) -> list[tuple[int, list[int], list[int]]]:

@@ -45,7 +45,7 @@ _FORM = 1  # of what is cached
 _AT_ONCE = 2**20  # bytes of a document
 _MOST_COLUMNS = 20  # in a message
 _ANSWER = 10  # seconds to wait for an answer of the network
-_SENTENCE = re.compile(r"""[.!?…。！？।]["'»”’)]*$|(\S+\s+){3}\S""")  # what names of columns rarely are
+_SENTENCE = re.compile(r"""[.!?…。！？।؟۔։\u037e]["'»”’)]*$|(\S+\s+){3}\S""")  # what names of columns rarely are
 _BLANK = "blank (remove the row, or keep such pairs with data.keep_empty=true)"
 
 
@@ -81,11 +81,9 @@ def read(
         if not path.is_file():  # a pipe would never end
             raise Refused(f"{path}: {'no plain file' if path.exists() else 'no such file'}")
         states.append([str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns])
-    kind = sources[0].kind
-    if kind == "document":
-        return _documents(paths[:first], columns, states[:first])
-
     form = format_of(sources[0], columns, layout)
+    if form.kind == "document":
+        return _documents(paths[:first], columns, states[:first])
 
     def cells() -> Iterator[Sequence[str]]:
         if len(sources) == 2:
@@ -103,12 +101,16 @@ def read(
 def format_of(source: Source, columns: Columns, layout: Layout) -> Format:
     """Return how the files of a source are written, as ``layout`` and the first line of the first of them say.
 
-    Refused if that line fits several separators.
+    Refused if that line fits several separators, or if ``layout`` says what files of this kind do not have.
     """
     path, asked = source.paths[0], list(columns.values())
+    of_other_kinds = layout._replace(**{"field": None} if source.kind == "jsonl" else {})
+    if source.kind in _SEPARATORS:
+        of_other_kinds = Layout(field=layout.field)
+    require_no_layout(of_other_kinds, str(path))
     if source.kind == "jsonl":
-        content = next((line for _, line in _lines(path) if line.strip()), "")
-        one = layout.field is not None or content.lstrip().startswith("[")
+        content = next((line.strip() for _, line in _lines(path) if line.strip()), "")
+        one = layout.field is not None or content.startswith("[") or content == "{"
         return Format("json", field=layout.field) if one else Format("jsonl")
     if source.kind not in _SEPARATORS:
         return Format(source.kind)
@@ -133,6 +135,17 @@ def format_of(source: Source, columns: Columns, layout: Layout) -> Format:
         raise Refused(f"{path}: the first line could be cut at each of {' '.join(several)}; set data.separator={names}")
     most = max(separators, key=lambda one: len(first[one]))
     return Format(source.kind, (several or fits or [most])[0], header)
+
+
+def require_no_layout(layout: Layout, where: str) -> None:
+    """Refuse settings of tables for data that are none."""
+    for key, what in (
+        ("separator", "tables as text have"),
+        ("header", "tables as text have"),
+        ("field", "JSON files have"),
+    ):
+        if getattr(layout, key) is not None:
+            raise Refused(f"data.{key}: only {what} one, and {where} is none; leave it out")
 
 
 def _first_cells(path: Path, form: Format) -> Sequence[str]:
@@ -460,11 +473,13 @@ def _records(path: Path, form: Format) -> Rows:
         yield from ((number, line.split(form.separator)) for number, line in _lines(path))
         return
     csv.field_size_limit(2**31 - 1)  # a cell may be a document
-    reader = csv.reader((f"{line}\n" for _, line in _lines(path)), delimiter=form.separator, strict=True)
+    reader, begin = csv.reader((f"{line}\n" for _, line in _lines(path)), delimiter=form.separator, strict=True), 1
     try:
-        yield from ((reader.line_num, row) for row in reader)
-    except csv.Error as error:
-        raise Refused(f"{path}, line {reader.line_num}: no CSV: {error}") from None
+        for row in reader:
+            yield reader.line_num, row
+            begin = reader.line_num + 1
+    except csv.Error as error:  # of a quotation without an end, the row's first line says more than the file's last
+        raise Refused(f"{path}, line {begin}: no CSV: {error}") from None
 
 
 def _table(path: Path, asked: Asked, form: Format) -> Rows:
@@ -475,14 +490,17 @@ def _table(path: Path, asked: Asked, form: Format) -> Rows:
         what = "is empty" if number == 0 else "begins with a blank line"
         raise Refused(f"{path} {what}" + ("; its first line must name the columns" if form.header else ""))
     if form.header:
-        if any(map(_SENTENCE.search, names)) and not all(name in names for _, name in asked):
+        names = [name.strip() for name in names]
+        of_rows = any(map(_SENTENCE.search, names)) and len(names) >= len(asked)
+        if of_rows and not any(name in names for _, name in asked):
             raise Refused(
                 f"{' '.join(f'{key}={name}' for key, name in asked)}: {path} has no such columns, and its first line reads "
-                f"like text and not like names: {shortly(' | '.join(names))}. If it has no header: {_numbered(asked)}"
+                f"like text and not like names: {shortly(' | '.join(names))}. If it has no header: {_numbered(asked)} "
+                "data.header=no"
             )
         _require_columns(asked, names, str(path))
-        if len(set(names)) < len(names):
-            raise Refused(f"{path}: two columns have one name; the first line must name the columns")
+        if twice := [name for _, name in asked if names.count(name) > 1]:
+            raise Refused(f"{path}: two columns have the name {twice[0]}; the first line must tell them apart")
         places = [names.index(name) for _, name in asked]
     else:
         places = [int(name) for _, name in asked]
@@ -491,7 +509,7 @@ def _table(path: Path, asked: Asked, form: Format) -> Rows:
                 raise Refused(f"{key}={name}: {path} has {counted(len(names), 'column')}, from 0 to {len(names) - 1}")
         rows = chain([(number, names)], rows)
     for number, row in rows:
-        if not any(row) and len(names) > 1:
+        if not any(row) and len(row) < min(2, len(names)):
             raise Refused(f"{path}, line {number}: blank")
         if len(row) != len(names):
             raise Refused(f"{path}, line {number}: {counted(len(row), 'column')}, but the first line has {len(names)}")
@@ -507,10 +525,8 @@ def _json_lines(path: Path, asked: Asked, _: Format) -> Rows:
         values = _json(line, f"{path}, line {number}", "write one JSON object a line, or a list of them")
         if not isinstance(values, dict):
             raise Refused(f"{path}, line {number}: no JSON object; write one a line, with the columns' names as keys")
-        if not begun and (lists := [key for key, value in values.items() if isinstance(value, list)]):
-            flat = dict(_flat(values))
-            if not all(name in flat for _, name in asked):
-                raise Refused(f"{path}: one object with lists; say which of them holds the rows: data.field={lists[0]}")
+        if not begun and not all(name in dict(_flat(values)) for _, name in asked):
+            _require_field(values, path)
         yield number, _picked(values, asked, str(path), not begun)
         begun = True
 
@@ -519,11 +535,16 @@ def _json_list(path: Path, asked: Asked, form: Format) -> Rows:
     """Yield the wanted values of the objects in one list, which is the file's value or stands there under a key."""
     values, where = _json("".join(_text(path)), str(path), "the file must hold one JSON value"), str(path)
     if form.field is not None:
-        valid = f"; valid: {', '.join(values)[:200]}" if isinstance(values, dict) else ", but no object"
         where = f"data.field={form.field}: {path}"
+        if isinstance(values, list):
+            raise Refused(f"{where} holds a list and no object with lists; leave data.field out")
         if not isinstance(values, dict) or form.field not in values:
-            raise Refused(f"{where} has no such key{valid}")
+            raise Refused(
+                f"{where} has no such key; valid: {', '.join(values)[:200] if isinstance(values, dict) else 'none'}"
+            )
         values = values[form.field]
+    elif isinstance(values, dict):
+        _require_field(values, path)
     if not isinstance(values, list):
         raise Refused(f"{where} holds no list of rows there")
     for number, row in enumerate(values, start=1):
@@ -532,11 +553,25 @@ def _json_list(path: Path, asked: Asked, form: Format) -> Rows:
         yield number, _picked(row, asked, str(path), number == 1)
 
 
+def _require_field(values: dict[str, Any], path: Path) -> None:
+    """Refuse an object that holds lists of rows: which of them is for the config to say."""
+    of_rows = (
+        key for key, value in values.items() if isinstance(value, list) and isinstance(next(iter(value), 0), dict)
+    )
+    if lists := list(of_rows):
+        raise Refused(
+            f"{path}: one object with lists; say which of them holds the rows: data.field={' or '.join(lists)}"
+        )
+
+
 def _json(text: str, where: str, instead: str) -> Any:
     try:
         values = json.loads(text)
         if "\\u" in text:
             json.dumps(values, ensure_ascii=False).encode()  # fails where an escape is half a character
+    except json.JSONDecodeError as error:
+        line = f", line {error.lineno}" if error.lineno > 1 else ""
+        raise Refused(f"{where}{line}: no JSON ({error.msg}); {instead}") from None
     except (ValueError, RecursionError):
         raise Refused(f"{where}: no JSON; {instead}") from None
     return values

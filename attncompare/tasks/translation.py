@@ -65,14 +65,18 @@ class Translation(Task):
         is_token_BT = next_BT != PAD
         data, rows = self.trainer.datamodule, batch.index_B.tolist()
         of_source = [data.rows_of_source(split, row) for row in rows]
-        item_B = torch.tensor([first for first, *_ in of_source], device=batch.index_B.device)
+        item_B = torch.tensor([first for _, (first, *_) in of_source], device=batch.index_B.device)
         most = self.config.task.val_decodes if split == "val" else math.inf
-        chosen = [place for place, row in enumerate(rows) if row == of_source[place][0] and row < most]
+        chosen = [
+            place
+            for place, (row, (number, (first, *_))) in enumerate(zip(rows, of_source, strict=True))
+            if row == first and number < most
+        ]
         items = [rows[place] for place in chosen]
         hypotheses = self.translate(batch.source_BS[chosen], beam=1 if split == "val" else self.beam) if items else []
         pairs = [data.pair(split, item) for item in items]
         # The targets of an item, each once: the first is its reference where a metric takes but one.
-        targets = [list(dict.fromkeys(data.pair(split, row)[1] for row in of_source[place])) for place in chosen]
+        targets = [list(dict.fromkeys(data.pair(split, row)[1] for row in of_source[place][1])) for place in chosen]
         for item, (source, _), references, hypothesis in zip(items, pairs, targets, hypotheses, strict=True):
             names = ("reference", *(f"reference_{number}" for number in range(2, len(references) + 1)))
             given = {"source": source, **dict(zip(names, references, strict=True))}

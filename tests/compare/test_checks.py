@@ -156,6 +156,15 @@ def test_mixed_code_is_said_once(make_run, changed, words):
     assert words in note and str(runs[-1].path) in note and note.count(" or ") == 1
 
 
+def test_a_metric_that_was_computed_in_several_ways_is_said(make_run):
+    runs = [make_run(str(seed), f"seed={seed}") for seed in (1, 2)]
+    assert not any("one way" in note for note in compared(runs).notes)
+    runs.append(make_run("b", "attention=dot"))
+    runs[-1].summary["signatures"] = {**runs[-1].summary["signatures"], "bleu": "nrefs:var"}
+    (note,) = [note for note in compared(runs).notes if "one way" in note]
+    assert "BLEU" in note and "nrefs:var" in note and str(runs[-1].path) in note
+
+
 def test_where_records_name_their_sources_these_count_and_not_the_commit(make_run):
     def note(*made):
         runs = []

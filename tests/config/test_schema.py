@@ -259,7 +259,6 @@ def test_younger_keys_count_once_they_are_set():
     assert len({composed(*one).hash() for one in ((), *((key,) for key in YOUNGER_SET))}) == 1 + len(YOUNGER_SET)
 
 
-
 def test_same_model_whatever_its_name_and_however_its_head_width_is_spelled():
     identity = composed().model_identity()
     assert composed("attention.name=other", "tags=[x]").model_identity() == identity

@@ -196,7 +196,7 @@ BAD_TABLES = {
     "no rows": ("csv", b"en,de\n", r"is empty"),
     "nothing": ("csv", b"", r"is empty"),
     "a blank line at the end": ("tsv", b"en\tde\na\tb\n\n", r"line 3: blank"),
-    "a name twice": ("csv", b"en,de,en\na,b,c\n", r"two columns have one name"),
+    "a name twice": ("csv", b"en,de,en\na,b,c\n", r"two columns have the name en"),
     "other columns": ("csv", b"english,de\na,b\n", r"data\.source=en: .*csv has no such column; valid: english, de"),
     "no JSON": ("jsonl", b"en,de\n", r"line 1: no JSON"),
     "a list": ("jsonl", b"[1]\n", r"row 1: no JSON object"),
@@ -233,9 +233,25 @@ NOT_SO = {
         "deu.tsv",
         "Go.\tGeh.\tCC-BY\nHi.\tHallo.\tCC-BY\n",
         {},
-        r"like text .*Go\. \| Geh\..* data\.source=0 data\.target=1$",
+        r"like text .*Go\. \| Geh\..* data\.source=0 data\.target=1 data\.header=no$",
     ),
-    "no header, alike": ("deu.txt", "No!\tNo!\nGo.\tGeh.\n", {}, r"data\.source=0 data\.target=1$"),
+    "no header, alike": ("deu.txt", "No!\tNo!\nGo.\tGeh.\n", {}, r"data\.source=0 data\.target=1 data\.header=no$"),
+    "no header, in another script": ("a.txt", "كيف حالك؟\tHow\nنعم\tYes\n", {}, r"data\.source=0 data\.target=1"),
+    "one column of text": ("a.txt", "Hello.\nYou.\n", {}, r"data\.source=en: .* valid: Hello\."),
+    "a name of several words": (
+        "a.tsv",
+        "en\tde\tName of the contributor\na\tb\tc\n",
+        {"target": "german"},
+        r"valid: en, de",
+    ),
+    "a separator of JSON": (
+        "a.json",
+        '[{"en": "a", "de": "b"}]',
+        {"separator": "tab"},
+        r"data\.separator: .*leave it out",
+    ),
+    "a header of JSON": ("a.jsonl", '{"en": "a", "de": "b"}', {"header": "no"}, r"data\.header: .*leave it out"),
+    "a field of a table": ("a.csv", "en,de\na,b\n", {"field": "data"}, r"data\.field: .*leave it out"),
     "no such number": (
         "a.csv",
         "a,b\nc,d\n",
@@ -266,13 +282,16 @@ NOT_SO = {
         "a.json",
         '[{"en": "a", "de": "b"}]',
         {"field": "data"},
-        r"data\.field=data: .* but no object",
+        r"data\.field=data: .* holds a list .*leave data\.field out",
     ),
     "a field that is no list": ("a.json", '{"data": {"en": "a"}}', {"field": "data"}, r"holds no list"),
     "lists inside of an object": ("a.json", '{"data": [{"en": "a", "de": "b"}]}', {}, r"data\.field=data$"),
+    "lists on several lines": ("a.json", '{\n "v": 1,\n "data": [{"en": "a"}]\n}', {}, r"data\.field=data$"),
+    "a list that holds no rows": ("a.jsonl", '{"a": "b", "tags": ["x"]}\n', {}, r"data\.source=en: .*valid: a, tags"),
     "a row that is none": ("a.json", '[{"en": "a", "de": "b"}, ["c", "d"]]', {}, r"a\.json, row 2: no JSON object"),
     "a cell that is no text": ("a.json", '[{"en": "a", "de": 1}]', {}, r"a\.json, row 1: int, not text, in target"),
     "half a list": ("a.json", '[{"en": "a", "de": "b"},', {}, r"a\.json: no JSON"),
+    "a comma too many": ("a.json", '[\n{"en": "a", "de": "b"},\n]', {}, r"a\.json, line [23]: no JSON"),
     "an empty list": ("a.json", "[]", {}, r"a\.json is empty"),
 }
 
@@ -322,6 +341,48 @@ def test_other_usual_names_of_splits_are_found_where_one_is_there(folder):
     assert pairs(folder, splits={"val": "valid", "test": "dev"}).origin["splits"]["test"] == "dev"
     write(folder, "val", "csv", [("a", "c")])  # the name itself comes first
     assert pairs(folder).origin["splits"]["val"] == "val"
+
+
+def test_a_split_that_is_not_there_can_be_taken_from_train_as_the_refusal_says(folder):
+    for split in ("train", "test"):
+        write(folder, split, "csv", [(f"a{i}", "b") for i in range(40)])
+    with pytest.raises(Refused, match=r"validation or valid or dev; data\.splits\.val=null data\.val_fraction=0\.05"):
+        pairs(folder)
+    assert len(pairs(folder, splits={"val": None}, val_fraction=0.2).splits["val"])
+
+
+def test_parts_of_a_split_are_all_there_or_it_is_refused(folder):
+    for split in ("val", "test", "train-00001-of-00003", "train-00002-of-00003"):
+        write(folder, split, "csv", [("a", "b")])
+    with pytest.raises(Refused, match=r"of 3 parts number 0 is not in"):
+        pairs(folder)
+    write(folder, "train-00000-of-00003", "csv", [("a", "b")])
+    assert len(pairs(folder).splits["train"]) == 3
+    write(folder, "train", "csv", [("a", "b")])
+    with pytest.raises(Refused, match=r"is it .*train-00000-of-00003\.csv or .*train\.csv"):
+        pairs(folder)
+
+
+def test_saved_rows_without_any_file_of_them_are_refused(folder):
+    rows = datasets.Dataset.from_dict({"en": ["a"], "de": ["b"]})
+    datasets.DatasetDict(train=rows, val=rows, test=rows.select([])).save_to_disk(folder / "saved")
+    with pytest.raises(Refused, match=r"test is empty"):
+        pairs(folder / "saved")
+
+
+@pytest.mark.parametrize("kind", ["tsv", "csv"])
+def test_a_row_of_empty_cells_is_no_blank_line(folder, kind):
+    for split in SPLITS:
+        write(folder, split, kind, [("a", "b"), ("", "")])
+    assert list(pairs(folder, keep_empty=True).rows("train", ["source", "target"])) == [("a", "b"), ("", "")]
+    with pytest.raises(Refused, match=r"line 3: blank .*keep_empty"):
+        pairs(folder)
+
+
+def test_blanks_around_names_of_columns_do_not_count_nor_columns_without_a_name(folder):
+    for split in SPLITS:
+        (folder / f"{split}.csv").write_text("en, de ,,\na, b,,\n")
+    assert list(pairs(folder).rows("train", ["source", "target"])) == [("a", " b")]
 
 
 def test_typed_columns_must_hold_text(folder):

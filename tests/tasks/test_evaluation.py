@@ -55,6 +55,24 @@ def test_so_do_windows_of_one_long_text(make_config):
     assert_items_add_up(train(make_config("task=language_model", "data=pydocs", "trainer=smoke", *NO_TRACKING)))
 
 
+def test_val_decodes_counts_sources_with_all_their_targets_and_not_rows(make_config, tmp_path):
+    rows = [f"a {source}\tb {source} {target}" for source in range(6) for target in range(4)]
+    for split in ("train", "val", "test"):
+        (tmp_path / f"{split}.tsv").write_text("\n".join(rows) + "\n")
+    own = ("data=pairs", f"data.path={tmp_path}", "data.source=0", "data.target=1")
+    small = [override for override in SMOKE if not override.startswith("data")]
+    config = make_config(*small, *own, *NO_TRACKING, "task.val_decodes=3", "trainer.limit_batches=null")
+    data = DataModule(config)
+    data.prepare()
+    task = build_task(config, data.tokenizer, data.source_tokenizer)
+    scored = []
+    task.translate = lambda source_BS, **_: scored.extend(source_BS.tolist()) or [""] * len(source_BS)
+    evaluate(task, data, "val")
+    assert len(scored) == 3
+    assert [data.rows_of_source("val", row)[0] for row in (0, 3, 4, 23)] == [0, 0, 1, 5]
+    assert data.rows_of_source("val", 5)[1] == [4, 5, 6, 7]
+
+
 def test_only_the_first_val_sentences_are_decoded_and_all_of_test(make_config):
     run = train(make_config(*SMOKE, *NO_TRACKING, "task.val_decodes=3", "trainer.limit_batches=null"))
     assert len(run.predictions()) == 40
