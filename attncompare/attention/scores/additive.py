@@ -37,15 +37,24 @@ class Additive(ScoreFunction):
 
     @left_alone
     def context(
-        self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, causal: bool, dropout: float
-    ) -> Tensor:
-        """Return the context (B, H, T, K) by a kernel where there is one, in memory linear in T and S."""
-        arguments = (q_BHTK, k_BHSK, self.v_HK, v_BHSK, may_attend, causal, dropout)
+        self,
+        q_BHTK: Tensor,
+        k_BHSK: Tensor,
+        v_BHSV: Tensor,
+        may_attend: Tensor | None,
+        causal: bool,
+        dropout: float,
+        bias: Tensor | None = None,
+    ) -> Tensor | None:
+        """Return the context (B, H, T, V) by a kernel where there is one, in memory linear in T and S."""
         # For a single query, as in decoding, preparing the keys would take longer than the explicit path.
-        if q_BHTK.shape[2] > 1 and serves(q_BHTK):
+        if bias is not None or q_BHTK.shape[2] == 1:
+            return None
+        arguments = (q_BHTK, k_BHSK, self.v_HK, v_BHSV, may_attend, causal, dropout)
+        if serves(q_BHTK):
             return additive_context(*arguments)
-        if q_BHTK.shape[2] > 1 and triton_serves(q_BHTK):
+        if triton_serves(q_BHTK):
             from attncompare.attention.kernels import triton_additive  # as only a GPU needs Triton
 
             return triton_additive.additive_context(*arguments)
-        return super().context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout)
+        return None

@@ -1,4 +1,4 @@
-"""The dot-product score (Luong et al. 2015, section 3.1)."""
+"""The dot-product score (Luong et al. 2015, section 3.1), and how all scores that are one of something are computed."""
 
 import torch
 import torch.nn.functional as F
@@ -18,12 +18,20 @@ class Dot(ScoreFunction):
     """``q . k`` (Luong et al. 2015, section 3.1, "dot"). No parameters; 2K operations a score.
 
     Its variance grows with K, so that for wide heads the softmax saturates (Vaswani et al. 2017, section 3.2.1).
+
+    A score that is a dot product of something else, such as normalized queries and keys, says of what by :meth:`operands`
+    and is computed by the same kernels.
     """
 
     scale = 1.0
 
+    def operands(self, q_BHTK: Tensor, k_BHSK: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is multiplied, (B, H, T, any width) and (B, H, S, the same)."""
+        return q_BHTK, k_BHSK
+
     def forward(self, q_BHTK: Tensor, k_BHSK: Tensor) -> Tensor:
         """Return the scores (B, H, T, S)."""
+        q_BHTK, k_BHSK = self.operands(q_BHTK, k_BHSK)
         return (q_BHTK * self.scale) @ k_BHSK.transpose(-2, -1)
 
     def flops_per_score(self) -> int:
@@ -31,26 +39,42 @@ class Dot(ScoreFunction):
         return 2 * self.head_dim
 
     def context(
-        self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, may_attend: Tensor | None, causal: bool, dropout: float
-    ) -> Tensor:
-        """Return the context (B, H, T, K) by compiled loops where they serve, else mostly by torch's kernels."""
+        self,
+        q_BHTK: Tensor,
+        k_BHSK: Tensor,
+        v_BHSV: Tensor,
+        may_attend: Tensor | None,
+        causal: bool,
+        dropout: float,
+        bias: Tensor | None = None,
+    ) -> Tensor | None:
+        """Return the context (B, H, T, V) by compiled loops where they serve, else mostly by torch's kernels."""
+        q_BHTK, k_BHSK = self.operands(q_BHTK, k_BHSK)
         on_cpu, queries, keys = q_BHTK.device.type == "cpu", q_BHTK.shape[2], k_BHSK.shape[2]
         # For a single query, as in decoding, copying the keys would take longer than torch's kernels do.
-        if serves(q_BHTK) and queries > 1 and (keys <= SHORT or dropout > 0):
-            return dot_context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout, self.scale)
+        if bias is None and serves(q_BHTK) and queries > 1 and (keys <= SHORT or dropout > 0):
+            return dot_context(q_BHTK, k_BHSK, v_BHSV, may_attend, causal, dropout, self.scale)
         if on_cpu and dropout > 0:  # torch's kernels drop other weights
-            return super().context(q_BHTK, k_BHSK, v_BHSK, may_attend, causal, dropout)
+            return None
         causal = causal and queries > 1  # a single query stands at the last key and sees them all
-        if causal and (may_attend is not None or queries != keys):  # torch's own causal mask stands alone and is square
+        # torch's own causal mask stands alone and is square
+        if causal and (may_attend is not None or bias is not None or queries != keys):
             may_attend = combine(may_attend, causal_mask(queries, keys, q_BHTK.device))
             causal = False
+        if bias is not None:
+            shape = (*q_BHTK.shape[:3], keys)
+            mask = bias if may_attend is None else bias.masked_fill(~may_attend, -torch.inf)
+            mask = mask.expand(shape)
+        else:
+            mask = may_attend
 
-        def fused(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        def fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
             return F.scaled_dot_product_attention(
-                q, k, v, attn_mask=may_attend, is_causal=causal, dropout_p=dropout, scale=self.scale
+                q, k, v, attn_mask=mask, is_causal=causal, dropout_p=dropout, scale=self.scale
             )
 
         if not on_cpu or q_BHTK.dtype == torch.float64:
-            return fused(q_BHTK, k_BHSK, v_BHSK)
+            return fused(q_BHTK, k_BHSK, v_BHSV, mask if bias is None or mask is None else mask.to(q_BHTK.dtype))
         with torch.autocast("cpu", enabled=False):  # in half precision the backward pass is several times slower there
-            return fused(q_BHTK.float(), k_BHSK.float(), v_BHSK.float()).to(q_BHTK.dtype)
+            mask = mask if bias is None or mask is None else mask.float()
+            return fused(q_BHTK.float(), k_BHSK.float(), v_BHSV.float(), mask).to(q_BHTK.dtype)

@@ -1,9 +1,40 @@
-"""Who may attend to whom: boolean masks, ``True`` = may attend, broadcastable to (B, H, T, S)."""
+"""Boolean masks, ``True`` = may attend, broadcastable to (B, H, T, S), and what a pattern of them is."""
+
+from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from attncompare.attention.parts import Part, Section, make_part
 from attncompare.errors import Refused
+
+
+class Mask(Part):
+    """Which keys a query of self-attention may attend to by their positions alone, beside causality and padding.
+
+    It never hides a key from the query at the same position, so that no query that has a key loses all.
+    """
+
+    sees_future: ClassVar[bool] = False
+    """Whether it opens keys behind the query even in causal attention. A task leaves out the loss of what they give away."""
+
+    @abstractmethod
+    def visible(self, query_T1: Tensor, key_1S: Tensor, causal: bool) -> Tensor:
+        """Return a boolean tensor (T, S): may the query at one position attend to the key at another?
+
+        ``causal``: whether what stands behind the query is hidden; that is done elsewhere, unless it sees the future.
+        """
+
+    def needed_later(self, key_S: Tensor, position: int) -> Tensor | None:  # noqa: ARG002
+        """Return which keys (S,) queries from ``position`` on may attend to, so that a cache forgets others; None: all."""
+        return None
+
+
+def make_mask(mask: Section) -> Mask:
+    """Return a mask by its name, or by a section of its name and settings; raises Refused as :func:`make_part`."""
+    made: Mask = make_part("masks", mask)
+    return made
 
 
 def padding_mask(is_token_BS: Tensor) -> Tensor:
