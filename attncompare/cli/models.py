@@ -19,7 +19,7 @@ def add_commands(commands: Any) -> None:
     attend.add_argument("sentence", help="a source sentence, or a text for a language model")
     attend.add_argument("--layer", type=int, metavar="N", help="layer, from 1 (default: the last)")
     attend.add_argument("--head", type=int, metavar="N", help="head, from 1 (default: all)")
-    whole = "print maps of more than 60 tokens whole, not only around their largest weights"
+    whole = "print maps of more than 60 tokens whole, not only the part with the largest weights"
     attend.add_argument("--all", action="store_true", help=whole)
     page = "where to write the page (default: RUN/maps/attend.html)"
     attend.add_argument("--html", type=path, metavar="FILE", help=page)

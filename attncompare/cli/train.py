@@ -131,6 +131,8 @@ def _check_options(arguments: list[str]) -> None:
                 raise Refused(f"{option}: not an option here; {instead}")
         if option.startswith("-") and option not in _OPTIONS:
             raise Refused(unknown("option", option, _OPTIONS))
+    if {"--package", "-p"} & set(arguments) and not {"--cfg", "-c"} & set(arguments):
+        raise Refused("--package: it is for --cfg job, which prints that part of the config")
 
 
 def _taken(names: Collection[str], what: str, arguments: list[str]) -> tuple[str | None, list[str]]:
@@ -159,7 +161,11 @@ def _own_configs(given: str | None) -> Path | None:
     from attncompare.config.own_configs import check_own_configs, has_groups
 
     folder = Path(given or "conf")
-    if not has_groups(folder):
+    try:
+        holds_groups = has_groups(folder)
+    except OSError as error:
+        raise Refused(f"--config-dir {folder}: cannot be read ({error.strerror})") from None
+    if not holds_groups:
         if given is None or (folder.is_dir() and folder.samefile(CONF_DIR)):
             return None
         problem = (

@@ -47,6 +47,7 @@ _INSTEAD = {
     "hydra.hydra_logging": "--cfg job prints the composed config",
     "hydra.verbose": "trainer.log_every=N says how often a run logs, --cfg job prints the composed config",
     "hydra.searchpath": "--config-dir DIR gives a folder of own configs",
+    "hydra.sweeper.max_runs": "sweep.max_time=2h ends a sweep in good order, and the same command goes on with it",
     "hydra.sweeper": "-m trains every combination of values on the command line; docs/sweeps.md has a sweep by W&B",
     "hydra.callbacks": "trainer.callbacks=[NAME] adds an installed callback to training",
     "hydra.help": "--help shows all choices",
@@ -130,7 +131,7 @@ def _check_resource(key: str, values: list[Any], line: str) -> None:
     if not launcher:
         dotted = key.replace("/", ".")
         instead = [what for known, what in _INSTEAD.items() if dotted == known or dotted.startswith(f"{known}.")]
-        raise Refused(f"{line}: this part of Hydra is not open to configs; {''.join(instead) or _VALID}")
+        raise Refused(f"{line}: this part of Hydra is not open to configs; {instead[0] if instead else _VALID}")
     if name not in _RESOURCES:
         raise Refused(
             f"{line}: not open to configs; valid: hydra.launcher.workers, and of a launcher for other machines "

@@ -50,7 +50,7 @@ def check_own_configs(folder: Path) -> None:
 
     Raises Refused: names the file and the key.
     """
-    groups, known = groups_of(CONF_DIR), loader().repository
+    groups, known, of_both = groups_of(CONF_DIR), loader().repository, loader(folder).repository
     for file in _files(folder, groups):
         name = file.relative_to(folder).with_suffix("").as_posix()
         if file.suffix == ".yml":
@@ -69,9 +69,13 @@ def check_own_configs(folder: Path) -> None:
         if not isinstance(values, dict):
             raise Refused(f"{file}: must hold keys with values")
         check_references(values, str(file))
-        _check_package(content.decode(), file)
-        _check_defaults(values.get("defaults", []), groups, file)
+        package = _package(content.decode(), file)
+        _check_defaults(values.get("defaults", []), groups, name, file, of_both)
         _check_sweep(values, groups, file)
+        if name.startswith("experiment/") and package != "_global_":
+            raise Refused(
+                f"{file}: begin it with the line # @package _global_: an experiment holds keys of the whole config"
+            )
 
 
 def _files(folder: Path, groups: set[str]) -> Iterator[Path]:
@@ -85,17 +89,18 @@ def _files(folder: Path, groups: set[str]) -> Iterator[Path]:
             yield from (file for file in files if file.is_file())
 
 
-def _check_package(text: str, file: Path) -> None:
+def _package(text: str, file: Path) -> str:
     from hydra.plugins.config_source import ConfigSource
 
     try:
-        package = ConfigSource._get_header_dict(text)["package"] or ""
+        package: str = ConfigSource._get_header_dict(text)["package"] or ""
     except ValueError as error:  # a comment at the beginning that begins with @
         raise Refused(f"{file}: {error}") from None
     _check_not_hydra(package, f"{file}: @package {package}")
+    return package
 
 
-def _check_defaults(defaults: Any, groups: set[str], file: Path) -> None:
+def _check_defaults(defaults: Any, groups: set[str], own: str, file: Path, known: Any) -> None:
     if not isinstance(defaults, list):
         raise Refused(f"{file}: defaults: must be a list")
     for entry in defaults:
@@ -110,6 +115,14 @@ def _check_defaults(defaults: Any, groups: set[str], file: Path) -> None:
         if group and group not in groups:
             raise Refused(f"{line}: {unknown('group', group, groups)}")
         _check_not_hydra(parts["package"] or "", line)
+        place, _, one = path.removeprefix("/").rpartition("/") if value is None else (path.removeprefix("/"), "", value)
+        for name in one if isinstance(one, list) else [one]:
+            full = f"{place or own.rpartition('/')[0]}/{name}" if name not in (None, "_self_") else ""
+            if full == own:
+                raise Refused(f"{line} is the file itself")
+            if full and not (value is not None and "optional" in key.split()) and not known.config_exists(full):
+                valid = known.get_group_options(full.rpartition("/")[0])
+                raise Refused(f"{line}: {unknown(full.rpartition('/')[0], full.rpartition('/')[2], valid)}")
 
 
 def _check_sweep(values: dict[str, Any], groups: set[str], file: Path) -> None:

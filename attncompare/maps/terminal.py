@@ -26,8 +26,8 @@ _MOST = 60  # queries and keys of a map that are shown before somebody asks for 
 def print_maps(console: Console, probe: ProbeMaps, layer: int | None, head: int | None, whole: bool = False) -> None:
     """Print every site's maps for one sentence; a map wider than the console continues below.
 
-    Of a map with more than 60 queries or keys, so many of them are shown, around the weight that stands out most: the one
-    that is the most times what the query would give each key if it spread its weight evenly.
+    Of a map with more than 60 queries or keys, so many of them are shown: the part that holds most of what lies above an
+    even spread of each query's weight over the keys that it may see.
 
     ``layer`` and ``head`` count from 1; None: the last layer, each head. ``whole`` shows long maps whole, too.
 
@@ -47,7 +47,7 @@ def print_maps(console: Console, probe: ProbeMaps, layer: int | None, head: int 
         console.print(Columns([_draw(site, one, console.width, whole) for one in numbers], padding=(0, 3)))
         if not whole and max(site.weights_LHTS.shape[2:]) > _MOST:
             sizes = f"{len(site.queries)} queries and {len(site.keys)} keys"
-            what = f"Around the weight that stands out most; --all shows all {sizes}."
+            what = f"The part with the largest weights; --all shows all {sizes}."
             console.print(Text(what, style="dim"))
     legend = "Rows are queries, columns keys; digits are tenths (7: 0.7 to 0.8), a dot is below 0.1."
     console.print(Text(legend, style="dim"))
@@ -91,13 +91,17 @@ def _draw(site: SiteMap, numbers: HeadNumbers, width: int, whole: bool) -> Text:
 
 
 def _window(weights_TS: np.ndarray, causal: bool) -> tuple[slice, slice]:
-    """Return the queries and the keys around the weight that is largest beside an even spread over the query's keys."""
+    """Return the queries and keys of the part that holds most of what lies above an even spread over each query's keys."""
     T, S = weights_TS.shape
     open_T = np.minimum(np.arange(T) + 1, S) if causal else np.full(T, S)
-    centers = np.unravel_index((weights_TS * open_T[:, None]).argmax(), (T, S))
-    starts = [max(0, min(int(center) - _MOST // 2, size - _MOST)) for center, size in zip(centers, (T, S), strict=True)]
-    rows, columns = (slice(start, min(start + _MOST, size)) for start, size in zip(starts, (T, S), strict=True))
-    return rows, columns
+    above_TS = np.clip(weights_TS - 1 / open_T[:, None], 0, None)
+    t, s = min(T, _MOST), min(S, _MOST)
+    # Sums of all parts of t x s from the sums of all parts that begin at the corner.
+    corner = np.pad(above_TS.astype(np.float64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    sums = corner[t:, s:] - corner[:-t, s:] - corner[t:, :-s] + corner[:-t, :-s]
+    best = np.argwhere(sums >= sums.max() - 1e-6)
+    row, column = best[len(best) // 2].tolist()  # of several alike, such as all that hold one large weight, the middle
+    return slice(row, row + t), slice(column, column + s)
 
 
 def _tenths(weight: float) -> str:

@@ -9,7 +9,7 @@ SHA-256 of each of them once the run has finished, so that a changed byte is not
 import csv
 import io
 import shlex
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -389,7 +389,7 @@ def _sweep(folder: Path) -> _Sweep:
 def not_started(paths: Iterable[str | Path]) -> list[str]:
     """Return a sentence for each sweep in or below ``paths`` that is damaged or of which some runs have no record.
 
-    A run that a sweep shares and that is gone has a sentence of its own."""
+    Runs that a sweep shares and that are gone have a sentence of their own."""
     sentences = []
     files = {file.resolve(): file for path in paths for file in files_named(Path(path), [SWEEP_FILE])}
     for file in files.values():
@@ -402,7 +402,7 @@ def not_started(paths: Iterable[str | Path]) -> list[str]:
         started = set()
         shared = shared_runs(file.parent).values()
         gone = [run for run in shared if not is_run(run)]
-        sentences += [gone_note(file.parent, run) for run in gone]
+        sentences += [gone_note(file.parent, gone)] if gone else []
         for folder in filter(is_run, [*file.parent.iterdir(), *shared]):
             try:
                 started.add(Run.open(folder).summary["config_sha256"])
@@ -414,9 +414,11 @@ def not_started(paths: Iterable[str | Path]) -> list[str]:
     return sentences
 
 
-def gone_note(sweep: Path, run: Path) -> str:
-    """Return in words that a ``sweep`` shares a ``run`` that is no longer there, and what can be done."""
-    return f"{sweep}: {run}, which it shares, is gone; the same attncompare train -m trains it again"
+def gone_note(sweep: Path, gone: Collection[Path]) -> str:
+    """Return in words that runs which a ``sweep`` shares are no longer there, and what can be done."""
+    first, *others = gone
+    which = f"{first}, which it shares, is" if not others else f"{len(gone)} runs that it shares, such as {first}, are"
+    return f"{sweep}: {which} gone; the same attncompare train -m trains what is missing"
 
 
 def how_to_resume(run: Path) -> str:

@@ -103,6 +103,7 @@ class SweepFile(BaseModel):
     runs: list[list[str]]  # Hydra overrides, run by run
     configs: list[str]  # the hash of each run's config, in the same order
     shared: Shared = {}
+    fresh: bool = False  # whether it takes nothing in
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def opened(jobs: Sequence[Job], command: str, fresh: bool) -> Iterator[tuple[Swe
     """Give the sweep of ``jobs`` with notes on it, and hold its lock.
 
     It is the newest one with the same configs, made with the same code, versions and data; a new one where there is
-    none, which takes in what is there already, or where ``fresh`` asks for it.
+    none, or where ``fresh`` asks for it. What it lacks is taken in where it is there already, unless it began ``fresh``.
     Raises Refused if another process trains it, or its folder cannot be written.
     """
     runs = Path(jobs[0].config.runs)
@@ -193,7 +194,7 @@ def opened(jobs: Sequence[Job], command: str, fresh: bool) -> Iterator[tuple[Swe
     made = made_with(job.config for job in jobs)
     with FileLock(runs / _LOCK):  # for a moment, so that two processes do not begin the same sweep
         sweep, shared, notes = there_already(runs, jobs, made, fresh)
-        sweep = sweep or _begun(runs, jobs, command, made, shared)
+        sweep = sweep or _begun(runs, jobs, command, made, fresh)
         lock = FileLock(sweep.path / _LOCK)
         try:
             lock.acquire(timeout=_MOMENT)
@@ -203,6 +204,13 @@ def opened(jobs: Sequence[Job], command: str, fresh: bool) -> Iterator[tuple[Swe
                 "with --fresh"
             ) from None
     try:
+        gone = Members.read(sweep.path).gone
+        notes += [gone_note(sweep.path, list(gone.values()))] if gone else []
+        if gone or shared:  # what is gone is trained again in the sweep's own folder
+            rest = {config: path for config, path in sweep.file.shared.items() if config not in gone}
+            places = {config: _from(sweep.path, run.path) for config, run in shared.items()}
+            sweep = Sweep(sweep.path, sweep.file.model_copy(update={"shared": {**rest, **places}}))
+            write_yaml(sweep.path / SWEEP_FILE, sweep.file.model_dump(mode="json"))
         yield sweep, notes
     finally:
         lock.release()
@@ -211,14 +219,16 @@ def opened(jobs: Sequence[Job], command: str, fresh: bool) -> Iterator[tuple[Swe
 def there_already(
     runs: Path, jobs: Sequence[Job], made: dict[str, str], fresh: bool
 ) -> tuple[Sweep | None, dict[str, Run], list[str]]:
-    """Return the sweep in the folder ``runs`` that is the same, else what a new one takes in by its config's hash, and notes."""
+    """Return the sweep in the folder ``runs`` that is the same, what it or a new one takes in by its config's hash, and notes."""
     if fresh:
         return None, {}, []
     sweep, notes = _same(runs, jobs, made)
-    if sweep:
+    if sweep and sweep.file.fresh:
         return sweep, {}, notes
-    shared, more = same_runs(runs, [job.config for job in jobs], made)
-    return None, shared, notes + more
+    own = Members.read(sweep.path).runs if sweep else {}
+    lacking = [job.config for job in jobs if job.config.hash() not in own]
+    shared, more = same_runs(runs, lacking, made) if lacking else ({}, [])
+    return sweep, shared, notes + more
 
 
 def _same(runs: Path, jobs: Sequence[Job], made: dict[str, str]) -> tuple[Sweep | None, list[str]]:
@@ -242,13 +252,12 @@ def _same(runs: Path, jobs: Sequence[Job], made: dict[str, str]) -> tuple[Sweep 
     return None, notes[:1]
 
 
-def _begun(runs: Path, jobs: Sequence[Job], command: str, made: dict[str, str], shared: dict[str, Run]) -> Sweep:
+def _begun(runs: Path, jobs: Sequence[Job], command: str, made: dict[str, str], fresh: bool) -> Sweep:
     now = datetime.now()
     folder = new_folder(str(runs), runs / f"{now:%Y-%m-%d}", f"{now:%H-%M-%S}-sweep")
     asked, configs = [list(job.overrides) for job in jobs], [job.config.hash() for job in jobs]
-    places = {config: _from(folder, run.path) for config, run in shared.items()}
     facts: dict[str, Any] = {"command": command, "made_with": made, "runs": asked, "configs": configs}
-    file = SweepFile(format=3, started=now, **facts, shared=places)
+    file = SweepFile(format=3, started=now, **facts, fresh=fresh)
     try:
         (folder / _OUTPUT).mkdir()
         write_yaml(folder / SWEEP_FILE, file.model_dump(mode="json"))
@@ -274,12 +283,7 @@ def start(
     check_jobs(jobs)
     console, total = Console(stderr=True), counted(len(jobs), "run")
     with stoppable(), opened(jobs, command, fresh) as (sweep, notes):
-        found = Members.read(sweep.path)
-        if found.gone:  # the runs that are trained instead lie in the sweep's own folder
-            notes += [gone_note(sweep.path, path) for path in found.gone.values()]
-            rest = {config: path for config, path in sweep.file.shared.items() if config not in found.gone}
-            write_yaml(sweep.path / SWEEP_FILE, sweep.file.model_copy(update={"shared": rest}).model_dump(mode="json"))
-        left = []
+        found, left = Members.read(sweep.path), []
         for job in jobs:
             run = found.runs.get(job.config.hash())
             if run is None:

@@ -85,8 +85,8 @@ def print_sweeps(runs: Path, *, as_json: bool) -> None:
     for problem in [*damaged, *(problem for one in listed for problem in one.damaged)]:
         tell(console, printable(f"damaged: {problem}"))
     for one in listed:
-        for path in one.gone:
-            tell(console, printable(gone_note(one.sweep.path, path)))
+        if one.gone:
+            tell(console, printable(gone_note(one.sweep.path, one.gone)))
     for one in listed:
         if not one.finished and not one.running:
             tell(console, printable(f"go on with {one.sweep.path}: {one.sweep.file.command}"))

@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from attncompare.compare.identity import model_without_seed
+from attncompare.compare.looks import looks_before, trained_in
 from attncompare.compare.statistics import level_after
 from attncompare.compare.statistics.seeds import smallest_sign_flip_p
-from attncompare.config import RunConfig
-from attncompare.record import made_with
+from attncompare.record import Run, made_with
 from attncompare.sweep.folder import Job, Members, check_jobs, labels, tell, there_already
 from attncompare.sweep.reuse import runs_of
 from attncompare.text import byte_size, counted
@@ -27,7 +27,7 @@ def print_plan(jobs: Sequence[Job], fresh: bool, at_a_time: Callable[[Sequence[J
     check_jobs(jobs)
     runs, console = Path(jobs[0].config.runs), Console()
     sweep, there, notes = there_already(runs, jobs, made_with(job.config for job in jobs), fresh)
-    found = Members.read(sweep.path).runs if sweep else there
+    found = (Members.read(sweep.path).runs if sweep else {}) | there
     left = []
     table = Table("run", "state", box=None, pad_edge=False)
     for job, label in zip(jobs, labels(jobs), strict=True):
@@ -37,10 +37,10 @@ def print_plan(jobs: Sequence[Job], fresh: bool, at_a_time: Callable[[Sequence[J
         state = "to train" if run is None else "there already" if run.state == "finished" else "to resume"
         table.add_row(label, state)
     console.print(table, highlight=False)
-    folders = sorted({str(run.path.parent) for run in found.values()})
+    folders = sorted({str(run.path.parent) for run in found.values() if run.state == "finished"})
     where = f" (in {', '.join(folders)})" if folders else ""
     there_are = f"{counted(len(jobs), 'run')}: {len(jobs) - len(left)} there already{where}, {len(left)} to train"
-    for line in [*notes, there_are, *_costs(runs, left, at_a_time), _decides([job.config for job in jobs])]:
+    for line in [*notes, there_are, *_costs(runs, left, at_a_time), _decides(jobs, list(found.values()))]:
         tell(console, line)
 
 
@@ -72,16 +72,21 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _decides(configs: Sequence[RunConfig]) -> str:
-    """Return the smallest p that the seeds can reach which all variants have in common, beside the level that decides."""
-    seeds: dict[str, set[int]] = {}
+def _decides(jobs: Sequence[Job], there: Sequence[Run]) -> str:
+    """Return the smallest p that the seeds can reach which all variants have in common, beside the level that decides.
+
+    The level is that of the next look, after those at the runs that are ``there``.
+    """
+    configs, seeds = [job.config for job in jobs], dict[str, set[int]]()
     for config in configs:
         seeds.setdefault(model_without_seed(config, _VARY), set()).add(config.seed)
     if len(seeds) == 1:
         return "seeds: there is one variant, and nothing to compare it with"
-    common = len(set.intersection(*seeds.values()))
+    common = sorted(set.intersection(*seeds.values()))
     if not common:
         return "seeds: the variants have none in common"
-    p, level = smallest_sign_flip_p(common), level_after(())
-    can = "can" if p <= level else "cannot"
-    return f"seeds: with {counted(common, 'seed')} the smallest p is {p:.2g}, so they {can} decide (at {level:g})"
+    folders, tasks = trained_in(there), {config.task.name for config in configs}
+    spent = max(([look.spent for look in looks_before(folders, task, common)] for task in tasks), key=sum)
+    p, level = smallest_sign_flip_p(len(common)), level_after(spent)
+    can, after = "can" if p <= level else "cannot", f" after {counted(len(spent), 'look')}" if spent else ""
+    return f"seeds: with {counted(len(common), 'seed')} the smallest p is {p:.2g}, so they {can} decide (at {level:.2g}{after})"

@@ -1,6 +1,7 @@
 """Where W&B's view of a run goes: what the config says, and W&B's own environment variables where it says nothing."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,11 @@ from typing import Any, Literal
 
 from attncompare.config import RunConfig
 from attncompare.errors import Refused
+from attncompare.text import printable
 
 _PROJECT = "attncompare"
+_NOT_IN_NAMES = re.compile(r"[/\\#?%:]")
+LONGEST_TAG = 64  # characters that W&B takes
 _MODES: dict[str, Literal["offline", "online", "disabled"]] = {
     **{"offline": "offline", "online": "online", "disabled": "disabled"},
     **{"": "offline", "dryrun": "offline", "run": "online"},  # unset; the names of W&B's older versions
@@ -41,10 +45,11 @@ class Destination:
         """Return where a new run goes.
 
         Raises:
-            Refused: if ``WANDB_MODE`` counts and is no mode.
+            Refused: if a variable of W&B's that counts holds what W&B would refuse later.
         """
         tracking, tags = config.tracking, os.environ.get("WANDB_TAGS", "").split(",")
         mode = os.environ.get("WANDB_MODE", "")
+        _check_variables()
         if tracking.wandb is None and mode not in _MODES:
             raise Refused(f"WANDB_MODE={mode}: valid: online, offline or disabled")
         return cls(
@@ -74,6 +79,18 @@ class Destination:
             known.get("notes", config.notes),
             _folder(),
         )
+
+
+def _check_variables() -> None:
+    for name in ("WANDB_PROJECT", "WANDB_ENTITY"):
+        value = os.environ.get(name, "")
+        if _NOT_IN_NAMES.search(value):
+            raise Refused(f"{name}={printable(value)}: must not hold any of / \\ # ? % :")
+    for tag in os.environ.get("WANDB_TAGS", "").split(","):
+        if len(tag.strip()) > LONGEST_TAG:
+            raise Refused(
+                f"WANDB_TAGS: a tag of {len(tag.strip())} characters; W&B takes {LONGEST_TAG} at most: {tag[:20]}..."
+            )
 
 
 def _folder() -> str | None:

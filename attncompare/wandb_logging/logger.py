@@ -28,7 +28,7 @@ from attncompare.maps.maps import ProbeMaps, head_numbers, maps_of
 from attncompare.maps.page import MapSeries, maps_page
 from attncompare.record import Run
 from attncompare.tasks.metrics import metrics_of
-from attncompare.wandb_logging.destination import Destination
+from attncompare.wandb_logging.destination import LONGEST_TAG, Destination
 
 log = logging.getLogger("attncompare")
 
@@ -39,7 +39,6 @@ STEP = "step"
 START_SECONDS, CALL_SECONDS, UPLOAD_SECONDS, STOPPED_SECONDS = 90.0, 60.0, 300.0, 10.0
 """How long W&B may take to start, for one call, for the last uploads, and for the end of a run that was stopped."""
 _ROWS = 100  # of W&B's table of predictions; the record has all
-_LONGEST_TAG = 64  # characters that W&B takes
 _HEADS = ("probe", "site", "layer", "head", "entropy", "distance", "largest", "aer")
 _ENDS = ("best_step", "steps", "ended_by", "planned_after", "planned_steps", "tested")
 _PICTURE = re.compile(r"step-(\d+)-probe(\d+)-([A-Za-z0-9_-]+)\.png")
@@ -97,6 +96,8 @@ class GuardedWandbLogger(WandbLogger):
         _keep_temporary_files_in(temporary)
         # W&B would otherwise write tables and its log into the home folder.
         self._undo.enter_context(environment_set(WANDB_DATA_DIR=own, WANDB_CACHE_DIR=own))
+        empty = [name for name, value in os.environ.items() if name.startswith("WANDB_") and not value]
+        self._undo.enter_context(environment_set(**dict.fromkeys(empty)))  # W&B takes an empty one for a value
         self._undo.callback(_end_process)
         limits: Any = {"init_timeout": START_SECONDS / 3, "finish_timeout": self._patience}
         silent = self._mode == "offline"
@@ -235,7 +236,7 @@ def make_wandb_logger(
         id=run_id,
         name=config.name or Path(folder).resolve().name,
         notes=to.notes or None,
-        tags=[variant_label(config.attention)[:_LONGEST_TAG], config.data.name, *to.tags],
+        tags=[variant_label(config.attention)[:LONGEST_TAG], config.data.name, *to.tags],
         config=config.to_dict(),
     )
     try:
@@ -356,17 +357,21 @@ def _end_process() -> None:
 
 
 @contextlib.contextmanager
-def environment_set(**values: str) -> Iterator[None]:
-    """Set environment variables for a while."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
+def environment_set(**values: str | None) -> Iterator[None]:
+    """Set environment variables, or with None remove them, for a while."""
+
+    def put(values: Mapping[str, str | None]) -> None:
+        for name, value in values.items():
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+
+    before = {name: os.environ.get(name) for name in values}
+    put(values)
+    try:
+        yield
+    finally:
+        put(before)
 
 
 def _clear(folder: Path, run_id: str, shared: bool) -> None:

@@ -64,6 +64,8 @@ REFUSED = {
     "train -cn mine": ["-cn", "experiment=NAME"],
     "train --config-path mine": ["--config-path", "--config-dir DIR"],
     "train --info": ["--info", "--cfg job"],
+    "train --package optimizer": ["--package", "--cfg job"],
+    "train -m hydra.sweeper.max_runs=2": ["hydra.sweeper.max_runs", "sweep.max_time"],
     "train -i defaults": ["-i", "--cfg job"],
     "train hydra.verbose=true": ["hydra.verbose", "trainer.log_every"],
     "train hydra.run.dir=elsewhere": ["hydra.run.dir", "runs=FOLDER"],

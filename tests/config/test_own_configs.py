@@ -69,6 +69,33 @@ def test_conf_of_the_current_folder_is_searched_and_said(cli, make_folder):
     assert code == 2 and "config.yaml" in err and "window16" in err
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("experiment/mine", "seed: 7\n", ["# @package _global_"]),
+        ("attention/mine", "defaults:\n  - scald\n", ["unknown attention 'scald'", "did you mean scaled"]),
+        ("attention/mine", "defaults:\n  - mine\n", ["is the file itself"]),
+        ("data/mine", "defaults:\n  - /attention: scald\n", ["did you mean scaled"]),
+        ("data/mine", "defaults:\n  - override /task: translate\n", ["did you mean translation"]),
+    ],
+)
+def test_a_file_that_cannot_be_composed_is_named_with_what_would_be_valid(refused, tmp_path, name, content, words):
+    file = tmp_path / "own" / f"{name}.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    line = refused("train", "--config-dir", tmp_path / "own")
+    assert str(file) in line and all(word in line for word in words)
+
+
+def test_a_default_may_be_another_own_config_or_optional(cli, make_folder):
+    folder = make_folder("work/own")
+    (folder / "attention/deep").mkdir()
+    (folder / "attention/deep/x.yaml").write_text(
+        "defaults:\n  - /attention/window16@_here_\n  - optional /data: nowhere\n"
+    )
+    assert "window16" in cli("train", "--config-dir", folder, "attention=deep/x", "--cfg", "job", "-p", "attention")[1]
+
+
 @pytest.mark.parametrize("other", ["empty", "conf itself"])
 def test_a_conf_without_own_configs_is_passed_over(cli, tmp_path, other):
     where = tmp_path / "work/conf"

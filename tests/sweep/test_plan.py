@@ -2,6 +2,7 @@
 
 import pytest
 
+from attncompare.compare.looks import Look, record_look
 from attncompare.record import find_runs
 from attncompare.sweep.plan import print_plan
 
@@ -48,6 +49,14 @@ def test_time_and_disk_are_those_of_finished_runs_that_differ_in_the_seed_alone(
 @pytest.mark.parametrize(("seeds", "p"), [(5, "0.062, so they cannot"), (6, "0.031, so they can ")])
 def test_the_smallest_p_that_the_seeds_can_reach(plan, seeds, p):
     assert p in line(plan(*grid(seeds, "dot", "scaled")), "seeds:")
+
+
+def test_looks_at_runs_that_are_there_make_the_next_one_stricter(plan, begin):
+    folder = begin(*grid(6, "dot", "scaled"))
+    record_look(folder, "translation", Look(seeds=(1, 2, 3, 4, 5, 6), spent=0.04))
+    found = line(plan(*grid(7, "dot", "scaled")), "seeds:")
+    assert "cannot decide (at 0.005 after 1 look)" in found
+    assert "can decide (at 0.04)" in line(plan(*grid(6, "dot", "scaled")), "seeds:")  # the same look again
 
 
 def test_one_variant_or_no_common_seed_is_said(plan):

@@ -96,6 +96,30 @@ def test_a_shared_run_that_is_gone_is_said_once_everywhere_and_trained_again(beg
     assert not_started([second]) == [] and len(paths_of(second)) == 6
 
 
+def test_a_sweep_that_goes_on_takes_in_what_another_one_finished_meanwhile(begin, launcher):
+    launcher.states = {2: "interrupted"}
+    with pytest.raises(RunFailed):
+        begin(*GRID)
+    launcher.states = {}
+    folder = launcher.sweeps[-1].path
+    for run in find_runs([folder]):
+        if run.state != "finished":
+            shutil.rmtree(run.path)
+    larger = begin(*GRID, *MORE)
+    assert begin(*GRID) == folder and len(launcher.given) == 2
+    assert set(paths_of(folder)) < set(paths_of(larger))
+
+
+def test_what_is_gone_is_taken_from_where_it_is_again(begin, launcher):
+    first, second = begin(*GRID), begin(*GRID, *MORE)
+    third = begin(*GRID, "attention=additive seed=1")
+    shutil.rmtree(paths_of(first)[0])
+    begin(*GRID, *MORE)
+    count = len(launcher.given)
+    assert begin(*GRID, "attention=additive seed=1") == third and len(launcher.given) == count
+    assert len(set(paths_of(third)) & {path for path in paths_of(second) if path.parent == second.resolve()}) == 1
+
+
 @pytest.mark.parametrize(
     "path", ["/etc", "../../../other", "run", "../a/../../../b", "..", "../..", "..\\x", "../\x1b"]
 )

@@ -89,3 +89,16 @@ def test_another_folder_keeps_what_other_runs_have_there(variables, make_config,
     logger = make_wandb_logger(config, tmp_path / "run", "abcdefgh12345678", None)
     logger.finish("finished", {})
     assert logger.problem is None and list(elsewhere.glob("wandb/offline-run-*-abcdefgh12345678"))
+
+
+def test_empty_variables_are_as_if_they_were_not_there(variables, make_config):
+    variables(MODE="", PROJECT="", DIR="", TAGS="", NOTES="", RUN_GROUP="")
+    run = train(make_config(*SMOKE, "tracking.probes=0"))
+    assert run.summary["wandb"]["mode"] == "offline" and shown_in(run)["project"] == "attncompare"
+
+
+@pytest.mark.parametrize(("name", "value"), [("PROJECT", "a/b"), ("ENTITY", "a:b"), ("TAGS", f"a,{'x' * 65}")])
+def test_what_wandb_would_refuse_is_refused_before_training(variables, make_config, name, value):
+    variables(**{name: value})
+    with pytest.raises(Refused, match=f"WANDB_{name}"):
+        Destination.chosen(make_config(*SMOKE), None)
