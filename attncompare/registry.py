@@ -37,6 +37,9 @@ class Kind(NamedTuple):
 
 KINDS = {
     "scores": Kind("attention/scores", "attncompare.attention:ScoreFunction"),
+    "normalizers": Kind("attention/normalizers", "attncompare.attention:Normalizer"),
+    "masks": Kind("attention/masks", "attncompare.attention:Mask"),
+    "positions": Kind("attention/positions", "attncompare.attention:Positions"),
     "backbones": Kind("model/backbones", "attncompare.model:Backbone", ("Config",)),
     "datasets": Kind("data/corpora", "attncompare.data.dataset:Dataset", ("kind",)),
     "tasks": Kind("tasks", "attncompare.tasks:Task", ("Config", "title", "data_kind", "outputs")),

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from attncompare import registry
 from attncompare.attention import Attention, ScoreFunction, attend, causal_mask
 from attncompare.attention.kernels.build import cpp_compiler
-from attncompare.attention.scores.base import make_score, masked_softmax
+from attncompare.attention.normalizers.softmax import masked_softmax
+from attncompare.attention.scores.base import make_score
 from benchmarks.measure import LeftOut, arguments, in_turns, median, parsed, peak_bytes, ratio, shown, table
 
 Function = Callable[[Tensor, Tensor, Tensor], Tensor]  # (q_BHTK, k_BHSK, values_BHSK) -> context_BHTK

@@ -1,6 +1,5 @@
-"""From queries, keys and values to a mix of values: scores, weights and their sum, by a kernel where one computes exactly that."""
+"""From queries, keys and values to a mix of values, by a kernel where one computes exactly that, else explicitly."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +79,7 @@ class Mixing:
         causal: also hide the future; the last query stands at the last key.
         dropout: probability with which a weight is dropped.
         places: where queries and keys stand; None: at 0, 1, ...
-        bias: makes what is added to the scores of a part of the queries (a slice), broadcastable to (B, H, t, S); None: nothing.
+        bias: what is added to the scores, broadcastable to (B, H, T, S); None: nothing.
         before, after: mix the heads of scores, and of weights; None: each head for itself.
     """
 
@@ -172,12 +171,3 @@ def repeated(x_BGSK: Tensor, heads: int) -> Tensor:
 def _of_queries(x: Tensor, part: slice) -> Tensor:
     """Return what a tensor that is broadcastable to (B, H, T, S) says of some queries."""
     return x if x.shape[-2] == 1 else x[..., part, :]
-
-
-def rows_of(batch: int, heads: int, part: range, queries: int, device: torch.device) -> Tensor:
-    """Return the numbers of the rows (b, h, t) of a part of the queries in a tensor (B, H, T, S), flat, as int32."""
-    first = torch.arange(batch * heads, dtype=torch.int32, device=device)[:, None] * queries
-    return (first + torch.arange(part.start, part.stop, dtype=torch.int32, device=device)).flatten()
-
-
-_ = math

@@ -1,7 +1,9 @@
 """The attention module: projections, heads, cache and output around the exchangeable parts that mix values."""
 
 import math
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from attncompare.attention.cache import KeyValueCache
 from attncompare.attention.masks import checked, combine, make_mask
-from attncompare.attention.mixing import Mixing
+from attncompare.attention.mixing import Mixing, repeated
 from attncompare.attention.normalizers.base import make_normalizer
 from attncompare.attention.parts import Section
 from attncompare.attention.places import Places
@@ -105,7 +107,9 @@ class Attention(nn.Module):
         self.output = nn.Linear(heads * self.value_dim, d_model, bias=bias)
         of_all_heads = [name for name, _ in self.named_parameters() if name.partition(".")[0] in _OF_ALL_HEADS]
         if stacked and of_all_heads:
-            raise Refused(f"stacked=true: heads cannot run one after the other, as they share {', '.join(of_all_heads)}")
+            raise Refused(
+                f"stacked=true: heads cannot run one after the other, as they share {', '.join(of_all_heads)}"
+            )
 
     def forward(
         self,
@@ -135,30 +139,209 @@ class Attention(nn.Module):
         """
         query_BTD = _as_products_take_it(query_BTD)
         memory_BSD = None if memory_BSD is None else _as_products_take_it(memory_BSD)
-        T, alone, bias = query_BTD.shape[1], memory_BSD is None, None
-        if alone:
+        may_attend, held, causal, bias = checked(may_attend), None, False, None
+        if memory_BSD is None:
             start, beside = 0 if cache is None else cache.seen, 1
             q_BHTK, k_BGSK, v_BGSV = self._of_itself(query_BTD, cache, start)
+            held, causal = None if cache is None else cache.positions, self.causal
         else:
             (q_BHTK,) = self._project(query_BTD, (self.query, self.heads))
             k_BGSK, v_BGSV = self._of_memory(memory_BSD, cache)
-        held = cache.positions if alone and cache is not None else None
-        places = Places(start, T, k_BGSK.shape[2], query_BTD.device, held, beside)
-        causal, may_attend = self.causal and alone, checked(may_attend)
-        if alone and self.mask is not None:
+        places = Places(start, query_BTD.shape[1], k_BGSK.shape[2], query_BTD.device, held, beside)
+        if memory_BSD is None and self.mask is not None:
             visible_TS = self.mask.visible(places.of_queries()[:, None], places.of_keys()[None, :], causal)
             may_attend, causal = combine(may_attend, visible_TS), causal and not self.mask.sees_future
-        if alone and self.positions is not None:
-            bias = self.positions.bias(q_BHTK, places, self.causal)
+        if memory_BSD is None and self.positions is not None:
+            bias = self.positions.bias(self._halved(q_BHTK), places, self.causal)
         dropout = self.dropout if self.training else 0.0
-        mixing = Mixing(
-            self.score, self.normalizer, may_attend, causal, dropout, places, bias, self.before, self.after
-        )
-        mix = _head_by_head if self.stacked else _together
-        context_BHTV, weights_BHTS = mix(mixing, q_BHTK, k_BGSK, v_BGSV, need_weights)
-        if self.difference is not None:
-            context_BHTV, weights_BHTS = self.difference(context_BHTV, weights_BHTS)
+        mixing = Mixing(self.score, self.normalizer, may_attend, causal, dropout, places, bias, self.before, self.after)
+        if self.stacked:
+            context_BHTV, weights_BHTS = _one_after_the_other(mixing, q_BHTK, k_BGSK, v_BGSV, need_weights)
+        elif self.difference is not None:
+            context_BHTV, weights_BHTS = self.difference(mixing, q_BHTK, k_BGSK, v_BGSV, need_weights)
+        else:
+            context_BHTV, weights_BHTS = mixing(q_BHTK, k_BGSK, v_BGSV, need_weights)
         mixed_BTX = context_BHTV.transpose(1, 2)
         if self.gate is not None:
             mixed_BTX = mixed_BTX * self.gate(query_BTD).sigmoid().unflatten(-1, (self.heads, -1))
         return self.output(mixed_BTX.flatten(2)), weights_BHTS
+
+    def flops(self, queries: float, keys: float) -> float:
+        """Return the operations of a forward pass over so many queries and keys."""
+        maps = {"query": queries, "output": queries, "gate": queries, "latent": keys, "key": keys, "value": keys}
+        linear = {name: getattr(self, name) for name in maps}
+        projected = sum(2 * maps[name] * one.weight.numel() for name, one in linear.items() if one is not None)
+        scored, each = self.score.heads, self.score.flops_per_score() + 2 * self.value_dim
+        each += self.positions.flops_per_score() if self.positions is not None else 0
+        each += 4 * scored if self.before is not None else 0
+        beside = queries * self.score.flops_per_query() + keys * self.score.flops_per_key()
+        return projected + scored * (queries * keys * each + beside)
+
+    @property
+    def cached_numbers(self) -> int:
+        """How many numbers a cache holds of each position that it keeps."""
+        if self.latent is not None:
+            return self.latent.out_features
+        return self.kv_heads * (self.head_dim + self.value_dim)
+
+    def _of_itself(self, x_BTD: Tensor, cache: KeyValueCache | None, start: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries of a sequence, and keys and values of it and of what the cache holds."""
+        needed_later = None if self.mask is None else self.mask.needed_later
+        of_keys = (self.key, self.kv_heads), (self.value, self.kv_heads)
+        new = Places(start, x_BTD.shape[1], start + x_BTD.shape[1], x_BTD.device)
+        if self.latent is None:
+            q_BHTK, k_BGSK, v_BGSV = self._project(x_BTD, (self.query, self.heads), *of_keys)
+            k_BGSK = self._turned(k_BGSK, new.of_queries)
+            if cache is not None:
+                k_BGSK, v_BGSV = cache.extend(k_BGSK, v_BGSV, needed_later=needed_later)
+        else:
+            (q_BHTK,) = self._project(x_BTD, (self.query, self.heads))
+            latent_B1SL = self.latent(x_BTD)[:, None]
+            if cache is not None:
+                (latent_B1SL,) = cache.extend(latent_B1SL, needed_later=needed_later)
+            k_BGSK, v_BGSV = self._project(latent_B1SL[:, 0], *of_keys)
+            k_BGSK = self._turned(k_BGSK, replace(new, held=None if cache is None else cache.positions).of_keys)
+        return self._turned(q_BHTK, new.of_queries), k_BGSK, v_BGSV
+
+    def _turned(self, x_BHTK: Tensor, positions: Callable[[], Tensor]) -> Tensor:
+        """Return queries or keys as they are at their positions; halves of differential attention are turned apart."""
+        if self.positions is None:
+            return x_BHTK
+        turned = self.positions.turned(self._halved(x_BHTK), positions())
+        return turned if self.difference is None else turned.unflatten(1, (-1, 2)).transpose(2, 3).flatten(-2)
+
+    def _halved(self, x_BHTK: Tensor) -> Tensor:
+        """Return what scores are made of: of differential attention the halves of each head, (B, 2H, T, K/2)."""
+        return x_BHTK if self.difference is None else halves(x_BHTK)
+
+    def _of_memory(self, memory_BSD: Tensor, cache: KeyValueCache | None) -> tuple[Tensor, Tensor]:
+        held = None if cache is None else cache.read()
+        if held is None:
+            read_BSX = memory_BSD if self.latent is None else self.latent(memory_BSD)
+            held = self._project(read_BSX, (self.key, self.kv_heads), (self.value, self.kv_heads))
+            held = held if cache is None else cache.fixed(*held)
+        k_BGSK, v_BGSV = held
+        return k_BGSK, v_BGSV
+
+    def _project(self, x_BTD: Tensor, *maps: tuple[nn.Linear, int]) -> tuple[Tensor, ...]:
+        """Return what each map makes of ``x_BTD``, B T (H K) -> B H T K: in training by one product, forward and backward."""
+        if self.stacked:  # each head by a product of its own
+            return tuple(
+                torch.stack([F.linear(x_BTD, *each) for each in zip(*_heads(one, heads), strict=True)], dim=1)
+                for one, heads in maps
+            )
+        if len(maps) > 1 and torch.is_grad_enabled():
+            # Without gradients, as in decoding token by token, putting the weights together costs more than it saves.
+            weight = torch.cat([one.weight for one, _ in maps])
+            bias = None if maps[0][0].bias is None else torch.cat([one.bias for one, _ in maps])
+            projected = F.linear(x_BTD, weight, bias).split([one.out_features for one, _ in maps], dim=-1)
+        else:
+            projected = tuple(one(x_BTD) for one, _ in maps)
+        return tuple(
+            x.unflatten(-1, (heads, -1)).transpose(1, 2) for x, (_, heads) in zip(projected, maps, strict=True)
+        )
+
+
+_OF_ALL_HEADS = ("score", "normalizer", "before", "after", "difference")  # one head cannot have them for itself
+
+
+class HeadMixture(nn.Module):
+    """Mixes the heads of scores or of weights at each place (Shazeer et al. 2020, section 3): H * H parameters."""
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.p_HH = nn.Parameter(torch.eye(heads))
+
+    @torch.no_grad()
+    def initial_(self, name: str, parameter: Tensor, generator: Generator | None) -> None:
+        """Begin near the identity, each head for itself, so that what differs from plain attention is learned."""
+        assert name == "p_HH"
+        nn.init.normal_(parameter, std=0.1 * len(parameter) ** -0.5, generator=generator)
+        parameter += torch.eye(len(parameter))
+
+    def forward(self, x_BHTS: Tensor) -> Tensor:
+        """Return (B, H, T, S)."""
+        return torch.einsum("bhts,hg->bgts", x_BHTS, self.p_HH.to(x_BHTS.dtype))
+
+
+class Difference(nn.Module):
+    """The weights of one half of each head minus those of the other (Ye et al. 2024, equations 1 to 3).
+
+    ``softmax(q1 k1) - lambda softmax(q2 k2)``, then an RMSNorm of each head's context, times ``1 - lambda_init``, where
+    ``lambda_init = 0.8 - 0.6 exp(-0.3 (layer - 1))``. Four vectors of K/2 numbers decide lambda, for all heads of a layer.
+    Weights may be negative.
+
+    Args:
+        heads: number H of heads.
+        head_dim: width K of a head's queries and keys, both halves together; must be even.
+        value_dim: width V of values.
+        layer: number of the layer, from 1.
+    """
+
+    def __init__(self, heads: int, head_dim: int, value_dim: int, layer: int) -> None:
+        super().__init__()
+        if head_dim % 2:
+            raise Refused(f"differential=true: a head has width {head_dim}, must be even: its halves are subtracted")
+        self.heads, self.begin = heads, 0.8 - 0.6 * math.exp(-0.3 * (layer - 1))
+        self.lambda_4F = nn.Parameter(torch.zeros(4, head_dim // 2))
+        self.norm = nn.RMSNorm(value_dim, eps=1e-5)
+
+    @torch.no_grad()
+    def initial_(self, name: str, parameter: Tensor, generator: Generator | None) -> None:
+        """Draw the vectors from a normal distribution with standard deviation 0.1."""
+        assert name == "lambda_4F"
+        nn.init.normal_(parameter, std=0.1, generator=generator)
+
+    def forward(
+        self, mixing: Mixing, q_BHTK: Tensor, k_BGSK: Tensor, v_BGSV: Tensor, need_weights: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the context (B, H, T, V) and, if they are needed, the differences of weights (B, H, T, S)."""
+        q_BXTF, k_BXSF = halves(q_BHTK), halves(repeated(k_BGSK, self.heads))
+        context_BXTV, weights_BXTS = mixing(q_BXTF, k_BXSF, repeated(v_BGSV, 2 * self.heads), need_weights)
+        one, other, third, fourth = self.lambda_4F
+        much = (one @ other).exp() - (third @ fourth).exp() + self.begin
+
+        def differ(x_BXTY: Tensor) -> Tensor:
+            first, second = x_BXTY.unflatten(1, (self.heads, 2)).unbind(2)
+            return first - much.to(x_BXTY.dtype) * second
+
+        context_BHTV = self.norm(differ(context_BXTV)) * (1 - self.begin)
+        return context_BHTV, None if weights_BXTS is None else differ(weights_BXTS)
+
+
+def halves(x_BHTK: Tensor) -> Tensor:
+    """Return the halves of each head as heads beside each other, (B, 2H, T, K/2)."""
+    return x_BHTK.unflatten(-1, (2, -1)).transpose(2, 3).flatten(1, 2)
+
+
+def _one_after_the_other(
+    mixing: Mixing, q_BHTK: Tensor, k_BGSK: Tensor, v_BGSV: Tensor, need_weights: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Return context and weights of heads that are computed one after the other and then concatenated."""
+    H = q_BHTK.shape[1]
+    k_BHSK, v_BHSV = repeated(k_BGSK, H), repeated(v_BGSV, H)
+    contexts, weights = [], []
+    for one in (slice(h, h + 1) for h in range(H)):
+        of_head = replace(mixing, may_attend=_of_head(mixing.may_attend, one), bias=_of_head(mixing.bias, one))
+        context_B1TV, weights_B1TS = of_head(q_BHTK[:, one], k_BHSK[:, one], v_BHSV[:, one], need_weights)
+        contexts.append(context_B1TV)
+        weights += [] if weights_B1TS is None else [weights_B1TS]
+    return torch.cat(contexts, 1), torch.cat(weights, 1) if weights else None
+
+
+def _of_head(x: Tensor | None, one: slice) -> Tensor | None:
+    """Return what a tensor that is broadcastable to (B, H, T, S) says of one head."""
+    return x if x is None or x.ndim < 3 or x.shape[-3] == 1 else x[..., one, :, :]
+
+
+def _heads(one: nn.Linear, heads: int) -> tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]:
+    """Return the weight and the bias of each head."""
+    return one.weight.chunk(heads), (None,) * heads if one.bias is None else one.bias.chunk(heads)
+
+
+def _as_products_take_it(x_BTD: Tensor) -> Tensor:
+    """Return a tensor that several products read in their type: under autocast each would convert it for itself."""
+    device = x_BTD.device.type
+    takes_less = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    # Of float64, autocast takes nothing away.
+    return x_BTD.to(torch.get_autocast_dtype(device)) if takes_less and x_BTD.dtype == torch.float32 else x_BTD

@@ -1,6 +1,6 @@
 """Where queries and keys stand in their sequences."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ class Places:
         device: where tensors of positions are made.
         held: the positions of the keys (S,), where a cache has forgotten some; None: 0 to S - 1.
         beside: of so many queries each stand at the same positions, as the beams of one sentence do in cross-attention.
+        part: which of the queries are meant; None: all.
     """
 
     first: int
@@ -25,6 +26,7 @@ class Places:
     device: torch.device
     held: Tensor | None = None
     beside: int = 1
+    part: slice | None = None
 
     @property
     def last_query(self) -> int:
@@ -36,10 +38,14 @@ class Places:
         """The position of the last key; a cache that forgets some keeps the newest, which is the last query's."""
         return self.keys - 1 if self.held is None else self.last_query
 
-    def of_queries(self, part: slice = slice(None)) -> Tensor:
-        """Return the positions of the queries (T,), or of a part of them."""
+    def some(self, part: slice) -> "Places":
+        """Return the places of some of the queries and of all keys."""
+        return replace(self, part=part)
+
+    def of_queries(self) -> Tensor:
+        """Return the positions of the queries (T,)."""
         each = torch.arange(self.first, self.first + self.queries // self.beside, device=self.device)
-        return each.repeat(self.beside)[part]
+        return each.repeat(self.beside)[self.part or slice(None)]
 
     def of_keys(self) -> Tensor:
         """Return the positions of the keys (S,)."""

@@ -80,6 +80,7 @@ def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
     from attncompare.config import CONF_DIR, variants
     from attncompare.config.checks import check_arguments, groups_of
     from attncompare.config.messages import HYDRA_ERRORS, explain_hydra, raised_by_hydra, shown
+    from attncompare.config.schema import OPEN_SECTIONS
 
     given, arguments = _taken(_CONFIG_DIR, "own configs", arguments)
     _check_options(arguments)
@@ -89,6 +90,8 @@ def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
     groups = groups_of(CONF_DIR)
     # Hydra's own pages write +experiment=NAME, for a group that the main config does not choose from.
     overrides = [re.sub(rf"^\+{{1,2}}(?=({'|'.join(groups)})=)", "", word) for word in overrides]
+    # A part's own settings, and sites and layers, are keys that no yaml lists; the schema knows which are valid.
+    overrides = [re.sub(rf"^(?=attention\.({'|'.join(OPEN_SECTIONS)})\.)", "++", word) for word in overrides]
     own = None
     if not any(word.startswith("resume=") for word in overrides):
         own = _own_configs(given)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
-from pydantic import StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from attncompare import registry
 from attncompare.config import values as fields
@@ -30,19 +30,86 @@ _LARGEST = 2**63 - 1
 _DEFAULT_STEPS = 1000
 
 
+OPEN_SECTIONS = ("score", "normalizer", "mask", "positions", "sites", "layers")
+"""Sections of ``attention`` whose keys depend on what they name."""
+
+_SOFTMAX = fields.PartConfig(name="softmax")
+SITES = {"text": ("decoder",), "parallel": ("encoder", "decoder", "cross")}
+"""Where models of text and of pairs have attention, as ``attention.sites`` names it."""
+
+
 class AttentionConfig(Strict):
-    """``attention``: the variant, the one thing that a comparison changes."""
+    """``attention``: the variant, the one thing that a comparison changes.
+
+    ``sites`` and ``layers`` hold other values of its keys for some places (:meth:`at`).
+    """
 
     name: fields.Label
     score: fields.part("scores")  # type: ignore[valid-type]
+    normalizer: fields.part("normalizers") = _SOFTMAX  # type: ignore[valid-type]
+    mask: fields.part("masks", "window") | None = None  # type: ignore[valid-type]
+    positions: fields.part("positions") | None = None  # type: ignore[valid-type]
     heads: fields.Positive
+    kv_heads: fields.PositiveOrNull = None
     head_dim: fields.PositiveOrNull
+    value_dim: fields.PositiveOrNull = None
+    talking_heads: bool = False
+    gate: Literal["elementwise", "headwise"] | None = None
+    differential: bool = False
+    latent: fields.PositiveOrNull = None
+    stacked: bool = False
     causal: bool
     dropout: fields.Probability
+    sites: dict[Literal["encoder", "decoder", "cross"], dict[str, Any]] = Field(default={})
+    layers: dict[Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}$")], dict[str, Any]] = Field(default={})
+
+    @model_validator(mode="after")
+    def _heads_share_keys_evenly(self) -> "AttentionConfig":
+        if self.kv_heads and self.heads % self.kv_heads:
+            raise ValueError(f"attention.kv_heads={self.kv_heads}: must divide attention.heads={self.heads}")
+        return self
+
+    @model_validator(mode="after")
+    def _each_place_is_valid(self) -> "AttentionConfig":
+        for key in ("mask", "positions"):
+            if self.sites.get("cross", {}).get(key) is not None:
+                raise ValueError(
+                    f"attention.sites.cross.{key}: cross-attention has none, as positions of source and target say nothing "
+                    "of each other"
+                )
+        for site in (None, *self.sites):
+            for layer in (None, *map(int, self.layers)):
+                self.at(site, layer)
+        return self
+
+    def at(self, site: str | None = None, layer: int | None = None) -> "AttentionConfig":
+        """Return what holds in one place: the section with the values of its site, and over these of its layer, from 1.
+
+        Cross-attention has neither mask nor positions.
+        """
+        others = [("sites", site)] * (site in self.sites) + [("layers", layer)] * (str(layer) in self.layers)
+        values = self.model_dump(mode="json", exclude={"sites", "layers"})
+        for group, place in others:
+            of_place = getattr(self, group)[str(place)]
+            where = f"attention.{group}.{place}"
+            if not_there := [key for key in of_place if key not in values or key == "name"]:
+                raise ValueError(
+                    registry.unknown(f"key of {where}", not_there[0], [key for key in values if key != "name"])
+                )
+            values = {**values, **{key: _merged(values[key], value) for key, value in of_place.items()}}
+        if site == "cross":
+            values |= {"mask": None, "positions": None}
+        return AttentionConfig.model_validate_json(json.dumps(values)) if others or site == "cross" else self
 
     def width(self, d_model: int) -> int:
         """Return the width K of one head: ``head_dim``, by default ceil(d_model / heads)."""
         return self.head_dim or math.ceil(d_model / self.heads)
+
+
+def _merged(before: Any, value: Any) -> Any:
+    """Return a section of a part with further settings, where it goes on being the same part; else the new value."""
+    same = isinstance(before, dict) and isinstance(value, dict) and value.get("name", before["name"]) == before["name"]
+    return {**before, **value} if same else value
 
 
 class OptimizerConfig(Strict):
@@ -238,17 +305,37 @@ class RunConfig(_Sections):
         their hashes stay.
         """
         values = _deciding(self.model_dump(mode="json", exclude_defaults=True))
+        if self.attention.normalizer.name == _SOFTMAX.name:  # as a section of its part it does not equal the default
+            del values["attention"]["normalizer"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def model_identity(self) -> str:
         """Return a SHA-256 that two configs share exactly if they train the same model in the same way.
 
-        The variant's name does not count, nor how its head width was spelled, nor a causal mask that the task has anyway.
+        The variant's name does not count, nor how its widths were spelled, nor a mask that the task has anyway or that hides
+        nothing, nor in which way the same attention came to a place.
         """
-        attention = self.attention
-        width, causal = attention.width(self.backbone.d_model), attention.causal or self.task_class.always_causal
-        same = attention.model_copy(update=dict(name="", head_dim=width, causal=causal))  # noqa: C408
-        return self.model_copy(update={"attention": same}).hash()
+        layers = range(1, getattr(self.backbone, "layers", 1) + 1)
+        places = {
+            (site, layer): self._plainly(site, layer) for site in SITES[self.task_class.data_kind] for layer in layers
+        }
+        plain = next(iter(places.values()))
+        if all(one == plain for one in places.values()):
+            return self.model_copy(update={"attention": plain}).hash()
+        told = {f"{site} {layer}": one.model_dump(mode="json") for (site, layer), one in places.items()}
+        same = self.model_copy(update={"attention": plain})
+        return hashlib.sha256(json.dumps([same.hash(), told], sort_keys=True).encode()).hexdigest()
+
+    def _plainly(self, site: str, layer: int) -> AttentionConfig:
+        """Return the attention of a place, in one spelling for all that are the same model."""
+        one, task = self.attention.at(site, layer), self.task_class
+        window = getattr(one.mask, "window", 0) if one.mask is not None and one.mask.name == "window" else 0
+        hides_nothing = window >= self.task.max_length
+        update: dict[str, Any] = {"name": "", "sites": {}, "layers": {}, "head_dim": one.width(self.backbone.d_model)}
+        update |= {"causal": one.causal or task.always_causal, "mask": None if hides_nothing else one.mask}
+        update["value_dim"] = None if one.value_dim == update["head_dim"] else one.value_dim
+        update["kv_heads"] = None if one.kv_heads == one.heads else one.kv_heads
+        return one.model_copy(update=update)
 
 
 def parse(values: Any) -> RunConfig:

@@ -94,10 +94,11 @@ NAMES_ALONE = {"parts": "names alone"}
 """The context of a validation that checks only the names of parts, and imports none of them."""
 
 
-def part(kind: str) -> Any:
+def part(kind: str, default: str | None = None) -> Any:
     """Return the type of a section whose schema is the ``Config`` of the part that its key ``name`` chooses.
 
-    The name alone, in place of a section, stands for the part with its default settings.
+    The name alone, in place of a section, stands for the part with its default settings. A section without a name is that
+    of the part ``default``, if there is one.
     """
 
     def check(values: Any, info: pydantic.ValidationInfo) -> Any:
@@ -105,6 +106,8 @@ def part(kind: str) -> Any:
             return values
         if isinstance(values, str):
             values = {"name": values}
+        if isinstance(values, dict) and default is not None:
+            values = {"name": default, **values}
         if not isinstance(values, dict) or not isinstance(values.get("name"), str):
             raise PydanticCustomError("model_type", "a section with a name")
         name = values["name"]

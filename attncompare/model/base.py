@@ -1,6 +1,5 @@
 """What every backbone's models have in common: sizes, what they return, their attention sites, and what they cost."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
@@ -11,7 +10,14 @@ from attncompare.attention import Attention
 from attncompare.config.values import PartConfig, Positive
 from attncompare.errors import Refused
 
-MakeAttention = Callable[[], Attention]
+
+class MakeAttention(Protocol):
+    """Makes the attention module of one place in a model."""
+
+    def __call__(self, site: str = "decoder", layer: int = 1) -> Attention:
+        """Return a new module for a site, ``encoder``, ``decoder`` or ``cross``, of a layer, from 1."""
+
+
 Weights = dict[str, Tensor]
 """Site -> attention weights of all its layers, (layers, B, H, T, S)."""
 
@@ -187,11 +193,3 @@ def train_flops_per_token(model: Any, lengths: Lengths) -> float:
     computed again to save memory.
     """
     return 3 * model.forward_flops(lengths) / lengths.target
-
-
-def attention_flops(attention: Attention, queries: float, keys: float) -> float:
-    """Return the operations of one attention module over so many queries and keys."""
-    projections = 2 * queries * (attention.query.weight.numel() + attention.output.weight.numel())
-    projections += 2 * keys * (attention.key.weight.numel() + attention.value.weight.numel())
-    mixing = 2 * attention.head_dim
-    return projections + queries * keys * attention.heads * (attention.score.flops_per_score() + mixing)

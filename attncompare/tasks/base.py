@@ -152,18 +152,12 @@ class Task(LightningModule):
         Row t belongs to the position that reads ``target_ids[t]`` and predicts the token after it.
         """
 
-    def make_attention(self) -> Attention:
-        """Return one attention module of the configured variant."""
-        variant = self.config.attention
-        return Attention(
-            self.config.backbone.d_model,
-            heads=variant.heads,
-            head_dim=variant.head_dim,
-            score=variant.score.model_dump(),
-            causal=variant.causal,
-            dropout=variant.dropout,
-            bias=getattr(self.config.backbone, "bias", True),
-        )
+    def make_attention(self, site: str = "decoder", layer: int = 1) -> Attention:
+        """Return the attention module of the configured variant for a site of a layer, from 1."""
+        variant = self.config.attention.at(site, layer)
+        parts = {name: value for name, value in variant if name not in ("name", "sites", "layers")}
+        bias = getattr(self.config.backbone, "bias", True)
+        return Attention(self.config.backbone.d_model, **parts, bias=bias, layer=layer)
 
     @property
     def vocabulary(self) -> Vocabulary:

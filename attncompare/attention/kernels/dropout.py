@@ -35,14 +35,31 @@ def dropout_factors(rows: Tensor, columns: int, probability: float, seed: int) -
     return (drawn_RC >= threshold) * factor
 
 
-def drop_weights(weights_BHTS: Tensor, probability: float) -> Tensor:
-    """Return attention weights after dropout; for one seed, kernels that mix values at once drop the same weights."""
+def drop_weights(
+    weights_BHTS: Tensor,
+    probability: float,
+    part: slice = slice(None),
+    queries: int | None = None,
+    seed: int | None = None,
+) -> Tensor:
+    """Return attention weights after dropout; for one seed, kernels that mix values at once drop the same weights.
+
+    Args:
+        weights_BHTS: the weights, of all queries or of some.
+        probability: with which a weight is dropped.
+        part: which queries they are of.
+        queries: of so many; None: they are all.
+        seed: what decides; None: drawn.
+    """
     if probability == 0:
         return weights_BHTS
     if torch.compiler.is_compiling():
         return F.dropout(weights_BHTS, probability)
-    rows = torch.arange(math.prod(weights_BHTS.shape[:-1]), dtype=torch.int32, device=weights_BHTS.device)
-    factors_RS = dropout_factors(rows, weights_BHTS.shape[-1], probability, drawn_seed())
+    B, H, T = weights_BHTS.shape[:3]
+    first_N1 = torch.arange(B * H, dtype=torch.int32, device=weights_BHTS.device)[:, None] * (queries or T)
+    some_T = torch.arange(queries or T, dtype=torch.int32, device=weights_BHTS.device)[part]
+    rows = (first_N1 + some_T).flatten()
+    factors_RS = dropout_factors(rows, weights_BHTS.shape[-1], probability, drawn_seed() if seed is None else seed)
     return weights_BHTS * factors_RS.view_as(weights_BHTS).to(weights_BHTS.dtype)
 
 

@@ -1,4 +1,4 @@
-"""The fixed pattern of sparse transformers: blocks, and what each block leaves for later ones (Child et al. 2019, section 4.2)."""
+"""The fixed pattern of sparse transformers: blocks, and what each leaves for later ones (Child et al. 2019, section 4.2)."""
 
 from torch import Tensor
 

@@ -54,4 +54,9 @@ def visible_counts(scores_BHTS: Tensor, may_attend: Tensor | None) -> Tensor:
     """Return how many keys each query may attend to, broadcastable to (B, H, T, 1), at least 1."""
     if may_attend is None:
         return scores_BHTS.new_tensor(scores_BHTS.shape[-1])
-    return may_attend.expand(*may_attend.shape[:-1], scores_BHTS.shape[-1]).sum(-1, keepdim=True).clamp(min=1).to(scores_BHTS)
+    return (
+        may_attend.expand(*may_attend.shape[:-1], scores_BHTS.shape[-1])
+        .sum(-1, keepdim=True)
+        .clamp(min=1)
+        .to(scores_BHTS)
+    )

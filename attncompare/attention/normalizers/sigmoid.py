@@ -6,7 +6,7 @@ from attncompare.attention.normalizers.base import Normalizer, visible_counts
 
 
 class Sigmoid(Normalizer):
-    """``1 / (1 + exp(-(score - log S)))`` (Ramapuram et al. 2024, section 3). Weights sum to about one at first, then to anything.
+    """``1 / (1 + exp(-(score - log S)))`` (Ramapuram et al. 2024, section 3). Weights sum to anything.
 
     They take S, the length of the training sequences, for all queries; here it is the number of keys that the query may
     attend to, so that neither padding nor the future decides a weight.

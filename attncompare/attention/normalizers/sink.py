@@ -28,7 +28,7 @@ class Sink(Normalizer):
         if learned:
             self.b_H = nn.Parameter(torch.zeros(heads))
         else:
-            self.register_buffer("b_H", torch.zeros(heads), persistent=False)
+            self.register_buffer("b_H", torch.zeros(1), persistent=False)
 
     @torch.no_grad()
     def initial_(self, name: str, parameter: Tensor, generator: Generator | None) -> None:  # noqa: ARG002

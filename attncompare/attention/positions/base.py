@@ -42,6 +42,6 @@ def make_positions(positions: Section, heads: int, head_dim: int) -> Positions:
     return made
 
 
-def apart(places: Places, part: slice = slice(None)) -> Tensor:
+def apart(places: Places) -> Tensor:
     """Return how far each key stands before each query, (T, S): negative where it stands behind it."""
-    return places.of_queries(part)[:, None] - places.of_keys()[None, :]
+    return places.of_queries()[:, None] - places.of_keys()[None, :]

@@ -25,7 +25,9 @@ class Rotary(Positions):
     def __init__(self, heads: int, head_dim: int, base: float) -> None:
         super().__init__(heads, head_dim)
         if head_dim % 2:
-            raise Refused(f"attention.positions=rotary: a head has width {head_dim}, must be even: numbers are turned in pairs")
+            raise Refused(
+                f"attention.positions=rotary: a head has width {head_dim}, must be even: numbers are turned in pairs"
+            )
         half_F = torch.arange(0, head_dim, 2, dtype=torch.float64)
         # No parameter and no part of a checkpoint: it follows from the sizes. In float64, as positions may be large.
         self.register_buffer("frequency_F", base ** (-half_F / head_dim), persistent=False)

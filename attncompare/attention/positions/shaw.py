@@ -9,7 +9,7 @@ from attncompare.config.values import PartConfig, Positive
 
 
 class Shaw(Positions):
-    """``q . a_(s - t) / sqrt(K)`` is added to the score, distances beyond ``farthest`` sharing a vector (Shaw et al. 2018, eq. 4).
+    """``q . a_(s - t) / sqrt(K)`` is added to the score, distances beyond ``farthest`` sharing one (Shaw et al. 2018, eq. 4).
 
     All heads share the vectors, as in the paper (section 3.3). Its second set of vectors, beside the values, is left out:
     their table 3 finds no difference. (2 * farthest + 1) * K parameters.

@@ -34,7 +34,15 @@ class ScoreFunction(Part):
     def flops_per_score(self) -> int:
         """Return the additions, multiplications and function values that one number of scores_BHTS costs."""
 
-    def at(self, q_BHTK: Tensor, k_BHSK: Tensor, places: Places) -> Tensor:  # noqa: ARG002
+    def flops_per_query(self) -> int:
+        """Return the operations that each query costs once, for all its keys."""
+        return 0
+
+    def flops_per_key(self) -> int:
+        """Return the operations that each key costs once, for all its queries."""
+        return 0
+
+    def at(self, q_BHTK: Tensor, k_BHSK: Tensor, places: Places) -> Tensor:
         """Return the scores of queries and keys that stand at ``places``; a score that asks where overrides it."""
         return self(q_BHTK, k_BHSK)
 

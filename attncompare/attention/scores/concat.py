@@ -29,7 +29,7 @@ class Concat(Additive):
 
     def context(self, q_BHTK: Tensor, k_BHSK: Tensor, *others: object, **options: object) -> Tensor | None:
         """Return the context (B, H, T, V) as the additive score does."""
-        return super().context(*self._mapped(q_BHTK, k_BHSK), *others, **options)  # type: ignore[arg-type]
+        return super().context(*self._mapped(q_BHTK, k_BHSK), *others, **options)
 
     def flops_per_query(self) -> int:
         """Return K * K multiplications and additions."""

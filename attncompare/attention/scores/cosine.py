@@ -30,7 +30,7 @@ class Cosine(Dot):
             self.scale = temperature
 
     @torch.no_grad()
-    def initial_(self, name: str, parameter: Tensor, generator: Generator | None) -> None:  # noqa: ARG002
+    def initial_(self, name: str, parameter: Tensor, generator: Generator | None) -> None:
         """Set ``g`` to the temperature."""
         assert name == "g"
         parameter.fill_(self.temperature)

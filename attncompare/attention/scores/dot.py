@@ -61,20 +61,17 @@ class Dot(ScoreFunction):
         if causal and (may_attend is not None or bias is not None or queries != keys):
             may_attend = combine(may_attend, causal_mask(queries, keys, q_BHTK.device))
             causal = False
-        if bias is not None:
-            shape = (*q_BHTK.shape[:3], keys)
-            mask = bias if may_attend is None else bias.masked_fill(~may_attend, -torch.inf)
-            mask = mask.expand(shape)
-        else:
-            mask = may_attend
 
-        def fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        def fused(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            mask = may_attend
+            if bias is not None:
+                mask = bias.to(q.dtype).expand(*q.shape[:3], keys)
+                mask = mask if may_attend is None else mask.masked_fill(~may_attend, -torch.inf)
             return F.scaled_dot_product_attention(
                 q, k, v, attn_mask=mask, is_causal=causal, dropout_p=dropout, scale=self.scale
             )
 
         if not on_cpu or q_BHTK.dtype == torch.float64:
-            return fused(q_BHTK, k_BHSK, v_BHSV, mask if bias is None or mask is None else mask.to(q_BHTK.dtype))
+            return fused(q_BHTK, k_BHSK, v_BHSV)
         with torch.autocast("cpu", enabled=False):  # in half precision the backward pass is several times slower there
-            mask = mask if bias is None or mask is None else mask.float()
-            return fused(q_BHTK.float(), k_BHSK.float(), v_BHSV.float(), mask).to(q_BHTK.dtype)
+            return fused(q_BHTK.float(), k_BHSK.float(), v_BHSV.float()).to(q_BHTK.dtype)

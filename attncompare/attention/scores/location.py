@@ -32,7 +32,7 @@ class Location(ScoreFunction):
         """Return the scores (B, H, T, S) of keys that stand at 0, 1, ..."""
         return self.at(q_BHTK, k_BHSK, Places(0, q_BHTK.shape[2], k_BHSK.shape[2], q_BHTK.device))
 
-    def at(self, q_BHTK: Tensor, k_BHSK: Tensor, places: Places) -> Tensor:  # noqa: ARG002
+    def at(self, q_BHTK: Tensor, k_BHSK: Tensor, places: Places) -> Tensor:
         """Return the scores of keys that stand at ``places``; refused beyond ``length``."""
         require_length(places.last_key, self.w_HSK.shape[1], "location")
         return q_BHTK @ self.w_HSK[:, places.of_keys()].transpose(-2, -1).to(q_BHTK.dtype)

@@ -36,7 +36,7 @@ class Random(ScoreFunction):
         """Return the scores (B, H, T, S) of queries and keys that stand at 0, 1, ..."""
         return self.at(q_BHTK, k_BHSK, Places(0, q_BHTK.shape[2], k_BHSK.shape[2], q_BHTK.device))
 
-    def at(self, q_BHTK: Tensor, k_BHSK: Tensor, places: Places) -> Tensor:  # noqa: ARG002
+    def at(self, q_BHTK: Tensor, k_BHSK: Tensor, places: Places) -> Tensor:
         """Return the scores of queries and keys that stand at ``places``; refused beyond ``length``."""
         require_length(max(places.last_query, places.last_key), self.r_HTS.shape[1], "random")
         chosen_HTS = self.r_HTS[:, places.of_queries()][:, :, places.of_keys()]

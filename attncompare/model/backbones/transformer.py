@@ -22,7 +22,6 @@ from attncompare.model.base import (
     Site,
     Vocabulary,
     Weights,
-    attention_flops,
 )
 
 
@@ -32,7 +31,7 @@ class TransformerConfig(BackboneConfig):
     layers: Positive
     d_ff: Positive
     dropout: Probability
-    positions: Literal["sinusoidal", "learned"]
+    positions: Literal["sinusoidal", "learned", "none"]
     scale_embedding: bool
     bias: bool
     init: Literal["xavier", "gpt2"]
@@ -86,7 +85,7 @@ class Embedding(nn.Module):
         self.tokens = nn.Embedding(tokens, config.d_model)
         if config.positions == "learned":
             self.positions = nn.Embedding(max_length, config.d_model)
-        else:
+        elif config.positions == "sinusoidal":
             # No parameter and no part of a checkpoint: it follows from the sizes.
             self.register_buffer("sinusoids_TD", sinusoids(max_length, config.d_model), persistent=False)
         self.dropout = config.dropout
@@ -100,8 +99,11 @@ class Embedding(nn.Module):
         end = start + tokens_BT.shape[1]
         if end > self.max_length:
             raise Refused(f"a sequence of {end} tokens: the model's max_length is {self.max_length}")
-        table_TD = self.positions.weight if hasattr(self, "positions") else self.sinusoids_TD
-        x_BTD = self.tokens(tokens_BT) * self.scale + table_TD[start:end]
+        x_BTD = self.tokens(tokens_BT) * self.scale
+        if hasattr(self, "positions"):
+            x_BTD = x_BTD + self.positions.weight[start:end]
+        elif hasattr(self, "sinusoids_TD"):
+            x_BTD = x_BTD + self.sinusoids_TD[start:end]
         return add_dropout(None, x_BTD, self.dropout if self.training else 0.0)
 
     def logits(self, x_BTD: Tensor) -> Tensor:
@@ -138,14 +140,16 @@ class Block(nn.Module):
     This order of norms is that of Xiong et al. 2020.
     """
 
-    def __init__(self, config: TransformerConfig, make_attention: MakeAttention, causal: bool, cross: bool) -> None:
+    def __init__(
+        self, config: TransformerConfig, make_attention: MakeAttention, site: str, layer: int, cross: bool = False
+    ) -> None:
         super().__init__()
         self.self_norm = nn.LayerNorm(config.d_model, bias=config.bias)
-        self.self_attention = make_attention()
-        self.self_attention.causal |= causal
+        self.self_attention = make_attention(site, layer)
+        self.self_attention.causal |= site == "decoder"
         if cross:
             self.cross_norm = nn.LayerNorm(config.d_model, bias=config.bias)
-            self.cross_attention = make_attention()
+            self.cross_attention = make_attention("cross", layer)
         self.feed_forward_norm = nn.LayerNorm(config.d_model, bias=config.bias)
         self.feed_forward = FeedForward(config)
         self.dropout = config.dropout
@@ -158,11 +162,13 @@ class Block(nn.Module):
         memory_may_attend: Tensor | None = None,
         need_weights: bool = False,
         cache: BlockCache | None = None,
+        start: int = 0,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return the new stream (B, T, D), and the weights of self- and cross-attention or ``None``.
 
         A memory may have fewer rows than the stream, each for as many neighbouring rows, such as the beams of a sentence,
         if ``memory_may_attend`` says the same to all queries, (rows, 1, 1, S). The cross weights are (rows, H, queries, S).
+        ``start`` is the position of the first query.
         """
         added_BTD, self_weights = self.self_attention(
             self.self_norm(x_BTD),
@@ -180,6 +186,8 @@ class Block(nn.Module):
                 may_attend=memory_may_attend,
                 need_weights=need_weights,
                 cache=cache and cache.cross_attention,
+                start=start,
+                beside=len(x_BTD) // len(memory_BSD),
             )
             x_BTD = self._add(x_BTD, added_BTD.view_as(x_BTD))
         x_BTD = self._add(x_BTD, self.feed_forward(self.feed_forward_norm(x_BTD)))
@@ -188,8 +196,8 @@ class Block(nn.Module):
     def flops(self, queries: float, memory: float | None = None) -> float:
         """Return the operations of a forward pass over so many positions, which attend to each other and to a memory."""
         inner, outer = self.feed_forward.inner.weight.numel(), self.feed_forward.outer.weight.numel()
-        total = attention_flops(self.self_attention, queries, queries) + 2 * queries * (inner + outer)
-        return total if memory is None else total + attention_flops(self.cross_attention, queries, memory)
+        total = self.self_attention.flops(queries, queries) + 2 * queries * (inner + outer)
+        return total if memory is None else total + self.cross_attention.flops(queries, memory)
 
     def _add(self, x_BTD: Tensor, added_BTD: Tensor) -> Tensor:
         return add_dropout(x_BTD, added_BTD, self.dropout if self.training else 0.0)
@@ -210,7 +218,7 @@ class DecoderOnly(nn.Module):
         super().__init__()
         self.embedding = Embedding(config, size.target, size.max_length)
         self.decoder = nn.ModuleList(
-            Block(config, make_attention, causal=True, cross=False) for _ in range(config.layers)
+            Block(config, make_attention, "decoder", layer) for layer in range(1, config.layers + 1)
         )
         self.decoder_norm = nn.LayerNorm(config.d_model, bias=config.bias)
 
@@ -277,11 +285,11 @@ class EncoderDecoder(nn.Module):
         if size.source is not None:
             self.source_embedding = Embedding(config, size.source, size.max_length)
         self.encoder = nn.ModuleList(
-            Block(config, make_attention, causal=False, cross=False) for _ in range(config.layers)
+            Block(config, make_attention, "encoder", layer) for layer in range(1, config.layers + 1)
         )
         self.encoder_norm = nn.LayerNorm(config.d_model, bias=config.bias)
         self.decoder = nn.ModuleList(
-            Block(config, make_attention, causal=True, cross=True) for _ in range(config.layers)
+            Block(config, make_attention, "decoder", layer, cross=True) for layer in range(1, config.layers + 1)
         )
         self.decoder_norm = nn.LayerNorm(config.d_model, bias=config.bias)
 
@@ -351,7 +359,7 @@ class EncoderDecoder(nn.Module):
         self_weights, cross_weights = [], []
         for block, cache in zip(self.decoder, caches or itertools.repeat(None, len(self.decoder)), strict=True):
             x_BTD, of_self, of_cross = block(
-                x_BTD, None, memory_BSD, memory_may_attend, need_weights=need_weights, cache=cache
+                x_BTD, None, memory_BSD, memory_may_attend, need_weights=need_weights, cache=cache, start=start
             )
             self_weights.append(of_self)
             cross_weights.append(of_cross)
