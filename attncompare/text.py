@@ -91,6 +91,7 @@ COSTS = {
             engineering,
             exact=True,
         ),
+        Cost("cache_bytes_per_token", "cache per token", "cache/\ntoken", "bytes", False, byte_size, exact=True),
         Cost("tokens_per_second", "training tokens per second", "tokens\n/s", "tokens/s", True, engineering),
         Cost("peak_memory_bytes", "peak memory", "peak\nmemory", "bytes", False, byte_size),
         Cost("train_seconds", "training time", "train\ns", "s", False, lambda value: f"{value:.0f}"),

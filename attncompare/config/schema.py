@@ -259,6 +259,23 @@ class RunConfig(_Sections):
         return self
 
     @model_validator(mode="after")
+    def _precise_enough(self) -> "RunConfig":
+        at = self.attention.at
+        for one in {
+            at(site, layer).normalizer.name for site in (None, *self.attention.sites) for layer in self._layers
+        }:
+            if self.trainer.precision.startswith(("bf16", "16")) and registry.load("normalizers", one).needs_float32:
+                raise ValueError(
+                    f"trainer.precision={self.trainer.precision}: attention.normalizer={one} chooses keys by differences that "
+                    "half precision does not hold; use trainer.precision=32-true"
+                )
+        return self
+
+    @property
+    def _layers(self) -> tuple[int | None, ...]:
+        return (None, *map(int, self.attention.layers))
+
+    @model_validator(mode="after")
     def _each_part_of_a_batch_has_rows(self) -> "RunConfig":
         rows, parts = self.data.rows_of(self.task.max_length), self.trainer.devices * self.trainer.accumulate
         key, size = self.data.batch
@@ -326,9 +343,18 @@ class RunConfig(_Sections):
         same = self.model_copy(update={"attention": plain})
         return hashlib.sha256(json.dumps([same.hash(), told], sort_keys=True).encode()).hexdigest()
 
+    def attention_at(self, site: str, layer: int) -> AttentionConfig:
+        """Return the attention of a place in the model, as far as the task allows it.
+
+        A mask that opens the first tokens is left out where the task gives none.
+        """
+        one = self.attention.at(site, layer)
+        opens = one.mask is not None and registry.load("masks", one.mask.name).sees_future
+        return one.model_copy(update={"mask": None}) if opens and not self.task_class.reads_prefix else one
+
     def _plainly(self, site: str, layer: int) -> AttentionConfig:
         """Return the attention of a place, in one spelling for all that are the same model."""
-        one, task = self.attention.at(site, layer), self.task_class
+        one, task = self.attention_at(site, layer), self.task_class
         window = getattr(one.mask, "window", 0) if one.mask is not None and one.mask.name == "window" else 0
         hides_nothing = window >= self.task.max_length
         update: dict[str, Any] = {"name": "", "sites": {}, "layers": {}, "head_dim": one.width(self.backbone.d_model)}

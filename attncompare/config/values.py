@@ -109,7 +109,8 @@ def part(kind: str, default: str | None = None) -> Any:
         if isinstance(values, dict) and default is not None:
             values = {"name": default, **values}
         if not isinstance(values, dict) or not isinstance(values.get("name"), str):
-            raise PydanticCustomError("model_type", "a section with a name")
+            words = "a name, or a section with one: {name: ..., and its settings}"
+            raise PydanticCustomError("must_be", "must be {words}", {"words": words})
         name = values["name"]
         if name not in registry.names(kind):
             valid = ",".join(registry.names(kind))

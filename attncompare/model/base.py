@@ -1,8 +1,11 @@
 """What every backbone's models have in common: sizes, what they return, their attention sites, and what they cost."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncompare import registry
@@ -169,6 +172,12 @@ def new_model(
     if lacking:
         raise Refused(f"backbone '{config.name}': the class {type(model).__name__} must define {', '.join(lacking)}")
     return model
+
+
+def by_layer(weights: Sequence[Tensor]) -> Tensor:
+    """Return the weights (B, H, T, S) of layers as one tensor (layers, B, H, T, S); heads that a layer lacks are zero."""
+    heads = max(one.shape[1] for one in weights)
+    return torch.stack([F.pad(one, (0, 0, 0, 0, 0, heads - one.shape[1])) for one in weights])
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,8 @@ class Task(LightningModule):
         fixed_shapes: whether all training batches have one shape, so that compiled kernels repeat their bits.
         always_causal: whether each self-attention is causal whatever the variant says.
         abilities: what a trained model can be asked for: ``translate``, ``generate``.
+        reads_prefix: whether the first tokens of a sequence may be given, so that a mask may open them.
+        cached_numbers: how many numbers a cache holds of each position, by site and layer of the attention.
         plan: how many steps a time budget gives, once that is known.
         last_step: the step that ends training, as far as is known.
         row: the newest row of training metrics.
@@ -91,6 +93,8 @@ class Task(LightningModule):
     fixed_shapes: ClassVar[bool] = False
     always_causal: ClassVar[bool] = False
     abilities: ClassVar[tuple[str, ...]] = ()
+    reads_prefix: ClassVar[bool] = False
+    cached_numbers: dict[tuple[str, int], int]
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> None:
         super().__init__()
@@ -123,8 +127,22 @@ class Task(LightningModule):
         return self.model.sites
 
     def build_model(self) -> Any:
-        """Return a fresh model: that of the configured backbone for the kind of data that the task learns from."""
-        return new_model(self.data_kind, self.config.backbone, self.vocabulary, self.make_attention)
+        """Return a fresh model: that of the configured backbone for the kind of data that the task learns from.
+
+        Raises:
+            Refused: if ``attention`` says something of a site or layer that the model does not have.
+        """
+        self.cached_numbers = {}
+        model = new_model(self.data_kind, self.config.backbone, self.vocabulary, self.make_attention)
+        sites, layers = ({str(place[part]) for place in self.cached_numbers} for part in (0, 1))
+        for group, asked, there in (
+            ("sites", self.config.attention.sites, sites),
+            ("layers", self.config.attention.layers, layers),
+        ):
+            if lacking := [place for place in asked if place not in there]:
+                valid = ", ".join(sorted(there, key=lambda place: place.zfill(4)))
+                raise Refused(f"attention.{group}.{lacking[0]}: the model has no attention there; valid: {valid}")
+        return model
 
     @abstractmethod
     def loss(self, batch: Any) -> Tensor:
@@ -154,10 +172,12 @@ class Task(LightningModule):
 
     def make_attention(self, site: str = "decoder", layer: int = 1) -> Attention:
         """Return the attention module of the configured variant for a site of a layer, from 1."""
-        variant = self.config.attention.at(site, layer)
+        variant = self.config.attention_at(site, layer)
         parts = {name: value for name, value in variant if name not in ("name", "sites", "layers")}
         bias = getattr(self.config.backbone, "bias", True)
-        return Attention(self.config.backbone.d_model, **parts, bias=bias, layer=layer)
+        made = Attention(self.config.backbone.d_model, **parts, bias=bias, layer=layer)
+        self.cached_numbers[site, layer] = made.cached_numbers
+        return made
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -71,6 +71,7 @@ from attncompare.wandb_logging.destination import Destination
 
 log = logging.getLogger("attncompare")
 _FOLDER_OF_RANKS = "ATTNCOMPARE_RUN"
+_CACHED = 4  # bytes of a number in the cache of decoding, which is float32
 """The variable in which the first rank tells the others, which run the same command, the run's folder."""
 
 
@@ -424,6 +425,8 @@ def _cost(task: Task, data: DataModule, memory: PeakMemory) -> dict[str, float]:
     return {
         "parameters": parameter_count(task.model),
         "train_flops_per_token": train_flops_per_token(task.model, lengths),
+        "cache_bytes_per_token": _CACHED
+        * sum(many for (site, _), many in task.cached_numbers.items() if site != "encoder"),
         "tokens_per_second": task.tokens_trained / max(task.seconds, 1e-9),
         "peak_memory_bytes": memory.peak,
         "train_seconds": task.seconds,

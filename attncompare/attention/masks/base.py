@@ -17,7 +17,9 @@ class Mask(Part):
     """
 
     sees_future: ClassVar[bool] = False
-    """Whether it opens keys behind the query even in causal attention. A task leaves out the loss of what they give away."""
+    """Whether it opens keys behind the query even in causal attention."""
+    opened: int = 0
+    """How many first tokens every query sees then; they carry no loss."""
 
     @abstractmethod
     def visible(self, query_T1: Tensor, key_1S: Tensor, causal: bool) -> Tensor:

@@ -21,7 +21,7 @@ class Prefix(Mask):
 
     def __init__(self, length: int) -> None:
         super().__init__()
-        self.length = length
+        self.length = self.opened = length
 
     def visible(self, query_T1: Tensor, key_1S: Tensor, causal: bool) -> Tensor:
         """Return (T, S): in the prefix, or not behind the query."""

@@ -22,6 +22,7 @@ from attncompare.model.base import (
     Site,
     Vocabulary,
     Weights,
+    by_layer,
 )
 
 
@@ -250,7 +251,7 @@ class DecoderOnly(nn.Module):
         for block, cache in zip(self.decoder, caches or itertools.repeat(None, len(self.decoder)), strict=True):
             x_BTD, block_weights, _ = block(x_BTD, need_weights=need_weights, cache=cache)
             weights.append(block_weights)
-        return self.decoder_norm(x_BTD), {"decoder_self": torch.stack(weights)} if need_weights else None
+        return self.decoder_norm(x_BTD), {"decoder_self": by_layer(weights)} if need_weights else None
 
     def new_caches(self) -> list[BlockCache]:
         """Return empty caches, one for each block."""
@@ -327,7 +328,7 @@ class EncoderDecoder(nn.Module):
         for block in self.encoder:
             x_BSD, block_weights, _ = block(x_BSD, may_attend, need_weights=need_weights)
             weights.append(block_weights)
-        return self.encoder_norm(x_BSD), {"encoder_self": torch.stack(weights)} if need_weights else {}
+        return self.encoder_norm(x_BSD), {"encoder_self": by_layer(weights)} if need_weights else {}
 
     def decode(
         self,
@@ -366,7 +367,7 @@ class EncoderDecoder(nn.Module):
         x_BTD = self.decoder_norm(x_BTD)
         if not need_weights:
             return x_BTD, {}
-        return x_BTD, {"decoder_self": torch.stack(self_weights), "cross": torch.stack(cross_weights)}
+        return x_BTD, {"decoder_self": by_layer(self_weights), "cross": by_layer(cross_weights)}
 
     def new_caches(self) -> list[BlockCache]:
         """Return empty caches, one for each decoder block."""
