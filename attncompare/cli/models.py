@@ -59,6 +59,8 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument("--beam", type=int, metavar="N", help=beam)
     stride = "tokens from one window of a text to the next, each scoring what those before left (default: the run's)"
     evaluate.add_argument("--stride", type=int, metavar="N", help=stride)
+    longer = "longest sequence, also longer than in training (default: the run's task.max_length)"
+    evaluate.add_argument("--max-length", type=int, metavar="N", help=longer)
     add_json(evaluate)
 
 
@@ -117,9 +119,10 @@ def _evaluate(parsed: argparse.Namespace) -> None:
     trained = _load(parsed)
     if parsed.json is not None:
         writable_page(parsed.json, "--json", outside=trained.run.path, mark=b"")
-    found = trained.evaluate(parsed.data, split=parsed.split, beam=parsed.beam, stride=parsed.stride)
+    options = {name: getattr(parsed, name) for name in ("split", "beam", "stride", "max_length")}
+    found = trained.evaluate(parsed.data, **options)
     print(f"{parsed.run}: {found['split']} of data={found['data']['name']}, {found['rows']} rows")
-    how = (f"{key}: {found[key]}" for key in ("beam", "stride") if found[key])
+    how = (f"{key}: {found[key]}" for key in ("beam", "stride", "max_length") if found[key])
     print(", ".join((f"weights: {found['checkpoint']}", *how)))
     for name, value in found["metrics"].items():
         print(f"{name:16}{value:12.4f}  {printable(found['signatures'].get(name, ''))}".rstrip())

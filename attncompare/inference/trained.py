@@ -207,18 +207,28 @@ class TrainedRun:
         return probe_maps(self.task, number, probe)
 
     def evaluate(
-        self, changes: Sequence[str] = (), *, split: str = "test", beam: int | None = None, stride: int | None = None
+        self,
+        changes: Sequence[str] = (),
+        *,
+        split: str = "test",
+        beam: int | None = None,
+        stride: int | None = None,
+        max_length: int | None = None,
     ) -> dict[str, Any]:
         """Return the run's metrics on a split of its data, some keys of which may be other ones, and how they came about.
 
         The tokenizer stays the run's. Nothing is written into the run.
 
-        ``changes`` are ``KEY=VALUE`` each, of the config's section ``data``; ``split`` is ``val`` or ``test``; ``beam`` and
-        ``stride`` (``task.eval_stride``) are the run's own where they are None.
+        ``changes`` are ``KEY=VALUE`` each, of the config's section ``data``; ``split`` is ``val`` or ``test``; ``beam``,
+        ``stride`` (``task.eval_stride``) and ``max_length`` (``task.max_length``), which may be more than in training where
+        no parameter belongs to a position, are the run's own where they are None.
         Raises Refused if a key is none of the data's, the data cannot be had, or an argument does not fit the run.
         """
         values = with_data(self.run.config.to_dict(), changes)
-        asked = (("beam", beam, "translates nothing"), ("eval_stride", stride, "has no windows of a text"))
+        asked = (
+            *(("beam", beam, "translates nothing"), ("eval_stride", stride, "has no windows of a text")),
+            ("max_length", max_length, "reads no sequences"),
+        )
         for key, value, what in asked:
             if value is not None:
                 if key not in values["task"]:
@@ -230,8 +240,14 @@ class TrainedRun:
             self._require_beam(beam)
         data = DataModule(config, tokenizers=self.tokenizers)
         data.prepare()
-        task = self._built(config)
-        task.model.load_state_dict(self.task.model.state_dict())
+        task, weights = self._built(config), self.task.model.state_dict()
+        for name, weight in task.model.state_dict().items():
+            if weight.shape != weights[name].shape:
+                of_positions = f"{name} was learned for {len(weights[name])} positions"
+                raise Refused(
+                    f"max_length={max_length}: {of_positions}; train with backbone.positions=sinusoidal or none"
+                )
+        task.model.load_state_dict(weights)
         return {
             "checkpoint": self.weights_file,
             "split": split,
@@ -240,6 +256,7 @@ class TrainedRun:
             "fingerprint": data.fingerprint,
             "beam": values["task"].get("beam"),
             "stride": values["task"].get("eval_stride"),
+            "max_length": max_length,
             "metrics": evaluate(task, data, split),
             "signatures": task.signatures(),
         }

@@ -21,6 +21,9 @@ class ScoreFunction(Part):
         head_dim: width K of a head.
     """
 
+    longest: int | None = None
+    """The longest sequence that it has parameters for; None: any."""
+
     def __init__(self, heads: int, head_dim: int) -> None:
         super().__init__()
         self.heads = heads

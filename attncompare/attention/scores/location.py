@@ -19,6 +19,7 @@ class Location(ScoreFunction):
 
     def __init__(self, heads: int, head_dim: int, length: int) -> None:
         super().__init__(heads, head_dim)
+        self.longest = length
         self.w_HSK = nn.Parameter(torch.empty(heads, length, head_dim))
         self.initial_("w_HSK", self.w_HSK, torch.Generator().manual_seed(0))
 

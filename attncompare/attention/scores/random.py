@@ -23,6 +23,7 @@ class Random(ScoreFunction):
 
     def __init__(self, heads: int, head_dim: int, length: int, learned: bool) -> None:
         super().__init__(heads, head_dim)
+        self.longest = length
         self.r_HTS = nn.Parameter(torch.empty(heads, length, length), requires_grad=learned)
         self.initial_("r_HTS", self.r_HTS, torch.Generator().manual_seed(0))
 
