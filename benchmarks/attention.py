@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attncompare import registry
 from attncompare.attention import Attention, ScoreFunction, attend, causal_mask
 from attncompare.attention.kernels.build import cpp_compiler
 from attncompare.attention.normalizers.softmax import masked_softmax
@@ -18,6 +17,9 @@ Function = Callable[[Tensor, Tensor, Tensor], Tensor]  # (q_BHTK, k_BHSK, values
 
 FORMS = {"ours": "attncompare", "eager": "eager formula", "compile": "torch.compile", "sdpa": "SDPA"}
 MODULES = {"ours": "attncompare", "by_hand": "projections + SDPA by hand", "torch": "nn.MultiheadAttention"}
+HEADS = {"ours": "all heads at once", "stacked": "one head after the other"}
+_GPT2 = {"gpt2_small_attention": 12, "gpt2_xl_attention": 25}  # heads of width 64, by the experiment of that shape
+_SCORES = ("additive", "dot", "scaled")
 _MOST_BYTES = 8 * 2**30  # that the eager formula may hold; beyond, it is left out
 _NOTES = (
     "÷ ours: how many times as long as attncompare in the same rounds. Memory: peak beyond the inputs, forward and backward, "
@@ -116,7 +118,7 @@ def module_of(form: str, heads: int, head_dim: int) -> tuple[nn.Module, Callable
         theirs = nn.MultiheadAttention(heads * head_dim, heads, batch_first=True)
         theirs.load_state_dict({theirs_name: weights[name] for theirs_name, name in names.items()})
         return theirs, lambda x: theirs(x, x, x, need_weights=False)[0]
-    ours = Attention(heads * head_dim, heads)
+    ours = Attention(heads * head_dim, heads, stacked=form == "stacked")
     split = {
         f"{linear}.{kind}": part
         for kind in ("weight", "bias")
@@ -178,13 +180,14 @@ def _rows(score: str, length: int, options: Any) -> list[tuple[str, ...]]:
         "head_dim": options.head_dim,
     }
     given: dict[str, Any] = {**sizes, "device": options.device, "dtype": options.dtype}
-    make, names = (module_work, MODULES) if score == "modules" else (work, FORMS)
-    if score != "modules":
+    of_modules = {"modules": MODULES, "heads": HEADS}
+    make, names = (module_work, of_modules[score]) if score in of_modules else (work, FORMS)
+    if score not in of_modules:
         given |= {"score": score, "causal": options.causal}
     needed = bytes_needed(score, getattr(torch, options.dtype).itemsize, **sizes)
     compiles = options.device == "cuda" or cpp_compiler() is not None
     left_out = {
-        "eager": f"left out, it needs {shown(needed, 'B')}" if needed > _MOST_BYTES and score != "modules" else "",
+        "eager": f"left out, it needs {shown(needed, 'B')}" if needed > _MOST_BYTES and score not in of_modules else "",
         "compile": "" if compiles else "left out, there is no C++ compiler",
     }
     forms = [form for form in names if not left_out.get(form)]
@@ -209,7 +212,7 @@ def _rows(score: str, length: int, options: Any) -> list[tuple[str, ...]]:
         except LeftOut as reason:
             cells.append(str(reason))
         same = form != "eager" and needed < _MOST_BYTES / 4 and (form, score) != ("sdpa", "additive")
-        cells.append(shown(error_over_eager(form, **given), "×") if same and score != "modules" else "")
+        cells.append(shown(error_over_eager(form, **given), "×") if same and score not in of_modules else "")
         rows.append((str(length), name, *cells))
     return rows
 
@@ -217,7 +220,9 @@ def _rows(score: str, length: int, options: Any) -> list[tuple[str, ...]]:
 def main(words: list[str] | None = None) -> None:
     """Print the tables."""
     parser = arguments(__doc__, rounds=15)
-    parser.add_argument("--scores", nargs="+", help="which scores (default: all), or `modules` for whole modules")
+    parser.add_argument(
+        "--scores", nargs="+", help="which scores, or `modules` for whole modules, `heads` for a stack of heads"
+    )
     parser.add_argument(
         "--lengths", nargs="+", type=int, metavar="N", help="of queries and keys (default: 64 256 1024)"
     )
@@ -231,10 +236,18 @@ def main(words: list[str] | None = None) -> None:
     where = f"batch {options.batch}, heads {options.heads}, width of a head {options.head_dim}, {options.dtype}"
     where += ", causal" if options.causal else ""
     heads = ("T = S", "what", "forward", "÷ ours", "+ backward", "÷ ours", "memory", "error")
-    for score in options.scores or [*registry.names("scores"), "modules"]:
+    for score in options.scores or [*_SCORES, "modules"]:
+        if score == "heads":
+            continue
         rows = [row for length in lengths for row in _rows(score, length, options)]
         title = "multihead module, projections included" if score == "modules" else score
         table(f"{title}: {where}", heads, rows, *_NOTES)
+    for name, count in _GPT2.items() if not options.scores or "heads" in options.scores else ():
+        options.heads, options.head_dim = (2, 8) if options.quick else (count, 64)
+        rows = [row for length in lengths[:2] for row in _rows("heads", length, options)]
+        table(
+            f"experiment={name}: {options.heads} heads of width {options.head_dim}, batch {options.batch}", heads, rows
+        )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from attncompare.attention.masks import causal_mask, checked, combine
 from attncompare.attention.normalizers.base import Normalizer, make_normalizer
 from attncompare.attention.parts import Section
 from attncompare.attention.places import Places
-from attncompare.attention.scores.base import ScoreFunction, checked_scores, make_score
+from attncompare.attention.scores.base import ScoreFunction, checked_scores, make_score, repeated
 from attncompare.errors import Refused
 
 BLOCK = 2**24
@@ -97,21 +97,30 @@ class Mixing:
         self, q_BHTK: Tensor, k_BGSK: Tensor, v_BGSV: Tensor, need_weights: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Return the context (B, H, T, V), and the weights (B, H, T, S) before dropout or ``None``."""
+        if (
+            self.score.shares_keys
+            and not need_weights
+            and (found := self._by_kernel(q_BHTK, k_BGSK, v_BGSV)) is not None
+        ):
+            return found, None
         k_BHSK, v_BHSV = (repeated(one, q_BHTK.shape[1]) for one in (k_BGSK, v_BGSV))
         if need_weights:
             return self._explicitly(q_BHTK, k_BHSK, v_BHSV)
-        context_BHTV = None
-        if self.normalizer.is_softmax and self.before is None and self.after is None:
-            of_bias = () if self.bias is None else (self.bias,)
-            context_BHTV = self.score.context(
-                q_BHTK, k_BHSK, v_BHSV, self.may_attend, self.causal, self.dropout, *of_bias
-            )
-        if context_BHTV is None:
-            return self._in_blocks(q_BHTK, k_BHSK, v_BHSV), None
-        if context_BHTV.shape != (*q_BHTK.shape[:3], v_BHSV.shape[3]):
-            shapes = f"{tuple(context_BHTV.shape)}, must be {(*q_BHTK.shape[:3], v_BHSV.shape[3])}"
+        if not self.score.shares_keys and (found := self._by_kernel(q_BHTK, k_BHSK, v_BHSV)) is not None:
+            return found, None
+        return self._in_blocks(q_BHTK, k_BHSK, v_BHSV), None
+
+    def _by_kernel(self, q_BHTK: Tensor, k_BGSK: Tensor, v_BGSV: Tensor) -> Tensor | None:
+        """Return the context (B, H, T, V) by the kernel of the score, if there is one that computes exactly this."""
+        if not self.normalizer.is_softmax or self.before is not None or self.after is not None:
+            return None
+        of_bias = () if self.bias is None else (self.bias,)
+        arguments = (q_BHTK, k_BGSK, v_BGSV, self.may_attend, self.causal, self.dropout, *of_bias)
+        context_BHTV = self.score.context(*arguments)
+        if context_BHTV is not None and context_BHTV.shape != (*q_BHTK.shape[:3], v_BGSV.shape[3]):
+            shapes = f"{tuple(context_BHTV.shape)}, must be {(*q_BHTK.shape[:3], v_BGSV.shape[3])}"
             raise Refused(f"score {type(self.score).__name__}: context returned a tensor of shape {shapes}")
-        return context_BHTV, None
+        return context_BHTV
 
     def _in_blocks(self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSV: Tensor) -> Tensor:
         """Return the context (B, H, T, V) of some queries after the others; the backward pass computes their scores again."""
@@ -160,12 +169,6 @@ class Mixing:
             weights_BHTS = self.after(weights_BHTS)
         dropped_BHTS = drop_weights(weights_BHTS, self.dropout, part, T, seed)
         return dropped_BHTS @ v_BHSV, weights_BHTS
-
-
-def repeated(x_BGSK: Tensor, heads: int) -> Tensor:
-    """Return keys or values for each of ``heads`` query heads: those of one head serve its neighbours too."""
-    shared = heads // x_BGSK.shape[1]
-    return x_BGSK if shared == 1 else x_BGSK.repeat_interleave(shared, dim=1)
 
 
 def _of_queries(x: Tensor, part: slice) -> Tensor:

@@ -11,12 +11,12 @@ from torch import Generator, Tensor, nn
 
 from attncompare.attention.cache import KeyValueCache
 from attncompare.attention.masks import checked, combine, make_mask
-from attncompare.attention.mixing import Mixing, repeated
+from attncompare.attention.mixing import Mixing
 from attncompare.attention.normalizers.base import make_normalizer
 from attncompare.attention.parts import Section
 from attncompare.attention.places import Places
 from attncompare.attention.positions.base import make_positions
-from attncompare.attention.scores.base import make_score
+from attncompare.attention.scores.base import make_score, repeated
 from attncompare.errors import Refused
 
 Gate = Literal["elementwise", "headwise"]

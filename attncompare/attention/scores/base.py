@@ -1,7 +1,7 @@
 """What a score function is: how well each key answers each query, before anything is normalized."""
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -21,6 +21,8 @@ class ScoreFunction(Part):
         head_dim: width K of a head.
     """
 
+    shares_keys: ClassVar[bool] = False
+    """Whether :meth:`context` takes fewer heads of keys and values than of queries, each for several of these."""
     longest: int | None = None
     """The longest sequence that it has parameters for; None: any."""
 
@@ -69,6 +71,12 @@ def make_score(score: Section, heads: int, head_dim: int) -> ScoreFunction:
     """Return a score function by its name, or by a section of its name and settings; raises Refused as :func:`make_part`."""
     made: ScoreFunction = make_part("scores", score, heads, head_dim)
     return made
+
+
+def repeated(x_BGSK: Tensor, heads: int) -> Tensor:
+    """Return keys or values for each of ``heads`` query heads: those of one head serve its neighbours too."""
+    shared = heads // x_BGSK.shape[1]
+    return x_BGSK if shared == 1 else x_BGSK.repeat_interleave(shared, dim=1)
 
 
 def checked_scores(scores_BHTS: Any, score: ScoreFunction, q_BHTK: Tensor, k_BHSK: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 from attncompare.attention.kernels.build import serves
 from attncompare.attention.kernels.fused import dot_context
 from attncompare.attention.masks import causal_mask, combine
-from attncompare.attention.scores.base import ScoreFunction
+from attncompare.attention.scores.base import ScoreFunction, repeated
 
 # Keys up to which the compiled loops serve. Beyond, the few heads that there may be would leave cores idle: torch's kernels share
 # their queries too.
@@ -24,6 +24,7 @@ class Dot(ScoreFunction):
     """
 
     scale = 1.0
+    shares_keys = True
 
     def operands(self, q_BHTK: Tensor, k_BHSK: Tensor) -> tuple[Tensor, Tensor]:
         """Return what is multiplied, (B, H, T, any width) and (B, H, S, the same)."""
@@ -51,6 +52,11 @@ class Dot(ScoreFunction):
         """Return the context (B, H, T, V) by compiled loops where they serve, else mostly by torch's kernels."""
         q_BHTK, k_BHSK = self.operands(q_BHTK, k_BHSK)
         on_cpu, queries, keys = q_BHTK.device.type == "cpu", q_BHTK.shape[2], k_BHSK.shape[2]
+        groups = (
+            not on_cpu and k_BHSK.shape[1] < q_BHTK.shape[1]
+        )  # torch's kernels for GPUs read shared keys as they stand
+        if not groups:
+            k_BHSK, v_BHSV = (repeated(one, q_BHTK.shape[1]) for one in (k_BHSK, v_BHSV))
         # For a single query, as in decoding, copying the keys would take longer than torch's kernels do.
         if bias is None and serves(q_BHTK) and queries > 1 and (keys <= SHORT or dropout > 0):
             return dot_context(q_BHTK, k_BHSK, v_BHSV, may_attend, causal, dropout, self.scale)
@@ -68,7 +74,7 @@ class Dot(ScoreFunction):
                 mask = bias.to(q.dtype).expand(*q.shape[:3], keys)
                 mask = mask if may_attend is None else mask.masked_fill(~may_attend, -torch.inf)
             return F.scaled_dot_product_attention(
-                q, k, v, attn_mask=mask, is_causal=causal, dropout_p=dropout, scale=self.scale
+                q, k, v, attn_mask=mask, is_causal=causal, dropout_p=dropout, scale=self.scale, enable_gqa=groups
             )
 
         if not on_cpu or q_BHTK.dtype == torch.float64:
