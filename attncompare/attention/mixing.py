@@ -68,7 +68,7 @@ def attend(
     return mixing(q_BHTK, k_BHSK, v_BHSV, need_weights)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Mixing:
     """One way of mixing values, for queries and keys at their places.
 
@@ -78,7 +78,7 @@ class Mixing:
         may_attend: boolean, broadcastable to (B, H, T, S), or None.
         causal: also hide the future; the last query stands at the last key.
         dropout: probability with which a weight is dropped.
-        places: where queries and keys stand; None: at 0, 1, ...
+        places: where queries and keys stand, for a score that asks; None: at 0, 1, ...
         bias: what is added to the scores, broadcastable to (B, H, T, S); None: nothing.
         before, after: mix the heads of scores, and of weights; None: each head for itself.
     """
@@ -154,8 +154,8 @@ class Mixing:
     ) -> tuple[Tensor, Tensor]:
         """Return context and weights of all queries, or of a ``part`` of so many ``queries`` with what ``seed`` drops."""
         T, S = queries or q_BHTK.shape[2], k_BHSK.shape[2]
-        places = self.places or Places(0, T, S, q_BHTK.device)
-        scores_BHTS = self.score.at(q_BHTK, k_BHSK, places.some(part))
+        places = None if self.places is None else self.places.some(part)
+        scores_BHTS = self.score(q_BHTK, k_BHSK) if places is None else self.score.at(q_BHTK, k_BHSK, places)
         scores_BHTS = checked_scores(scores_BHTS, self.score, q_BHTK, k_BHSK)
         if self.bias is not None:
             scores_BHTS = scores_BHTS + _of_queries(self.bias, part)

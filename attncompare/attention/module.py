@@ -1,7 +1,6 @@
 """The attention module: projections, heads, cache and output around the exchangeable parts that mix values."""
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -16,7 +15,7 @@ from attncompare.attention.normalizers.base import make_normalizer
 from attncompare.attention.parts import Section
 from attncompare.attention.places import Places
 from attncompare.attention.positions.base import make_positions
-from attncompare.attention.scores.base import make_score, repeated
+from attncompare.attention.scores.base import ScoreFunction, make_score, repeated
 from attncompare.errors import Refused
 
 Gate = Literal["elementwise", "headwise"]
@@ -105,6 +104,11 @@ class Attention(nn.Module):
         widths = {None: 0, "elementwise": heads * self.value_dim, "headwise": heads}
         self.gate = nn.Linear(d_model, widths[gate], bias=bias) if gate else None
         self.output = nn.Linear(heads * self.value_dim, d_model, bias=bias)
+        # Without them nothing is made of positions, which takes longer than a small product.
+        score_asks = any(
+            type(one).at is not ScoreFunction.at for one in self.score.modules() if isinstance(one, ScoreFunction)
+        )
+        self._asks_where = score_asks or self.mask is not None or self.positions is not None
         of_all_heads = [name for name, _ in self.named_parameters() if name.partition(".")[0] in _OF_ALL_HEADS]
         if stacked and of_all_heads:
             raise Refused(
@@ -147,12 +151,14 @@ class Attention(nn.Module):
         else:
             (q_BHTK,) = self._project(query_BTD, (self.query, self.heads))
             k_BGSK, v_BGSV = self._of_memory(memory_BSD, cache)
-        places = Places(start, query_BTD.shape[1], k_BGSK.shape[2], query_BTD.device, held, beside)
-        if memory_BSD is None and self.mask is not None:
-            visible_TS = self.mask.visible(places.of_queries()[:, None], places.of_keys()[None, :], causal)
-            may_attend, causal = combine(may_attend, visible_TS), causal and not self.mask.sees_future
-        if memory_BSD is None and self.positions is not None:
-            bias = self.positions.bias(self._halved(q_BHTK), places, self.causal)
+        places = None
+        if self._asks_where:
+            places = Places(start, query_BTD.shape[1], k_BGSK.shape[2], query_BTD.device, held, beside)
+            if memory_BSD is None and self.mask is not None:
+                visible_TS = self.mask.visible(places.of_queries()[:, None], places.of_keys()[None, :], causal)
+                may_attend, causal = combine(may_attend, visible_TS), causal and not self.mask.sees_future
+            if memory_BSD is None and self.positions is not None:
+                bias = self.positions.bias(self._halved(q_BHTK), places, self.causal)
         dropout = self.dropout if self.training else 0.0
         mixing = Mixing(self.score, self.normalizer, may_attend, causal, dropout, places, bias, self.before, self.after)
         if self.stacked:
@@ -188,10 +194,12 @@ class Attention(nn.Module):
         """Return queries of a sequence, and keys and values of it and of what the cache holds."""
         needed_later = None if self.mask is None else self.mask.needed_later
         of_keys = (self.key, self.kv_heads), (self.value, self.kv_heads)
-        new = Places(start, x_BTD.shape[1], start + x_BTD.shape[1], x_BTD.device)
+        position_T = None
+        if self.positions is not None:
+            position_T = torch.arange(start, start + x_BTD.shape[1], device=x_BTD.device)
         if self.latent is None:
             q_BHTK, k_BGSK, v_BGSV = self._project(x_BTD, (self.query, self.heads), *of_keys)
-            k_BGSK = self._turned(k_BGSK, new.of_queries)
+            k_BGSK = self._turned(k_BGSK, position_T)
             if cache is not None:
                 k_BGSK, v_BGSV = cache.extend(k_BGSK, v_BGSV, needed_later=needed_later)
         else:
@@ -200,14 +208,18 @@ class Attention(nn.Module):
             if cache is not None:
                 (latent_B1SL,) = cache.extend(latent_B1SL, needed_later=needed_later)
             k_BGSK, v_BGSV = self._project(latent_B1SL[:, 0], *of_keys)
-            k_BGSK = self._turned(k_BGSK, replace(new, held=None if cache is None else cache.positions).of_keys)
-        return self._turned(q_BHTK, new.of_queries), k_BGSK, v_BGSV
+            if position_T is not None and cache is not None:
+                places = Places(start, 0, latent_B1SL.shape[2], x_BTD.device, cache.positions)
+                k_BGSK = self._turned(k_BGSK, places.of_keys())
+            else:
+                k_BGSK = self._turned(k_BGSK, position_T)
+        return self._turned(q_BHTK, position_T), k_BGSK, v_BGSV
 
-    def _turned(self, x_BHTK: Tensor, positions: Callable[[], Tensor]) -> Tensor:
+    def _turned(self, x_BHTK: Tensor, position_T: Tensor | None) -> Tensor:
         """Return queries or keys as they are at their positions; halves of differential attention are turned apart."""
-        if self.positions is None:
+        if self.positions is None or position_T is None:
             return x_BHTK
-        turned = self.positions.turned(self._halved(x_BHTK), positions())
+        turned = self.positions.turned(self._halved(x_BHTK), position_T)
         return turned if self.difference is None else turned.unflatten(1, (-1, 2)).transpose(2, 3).flatten(-2)
 
     def _halved(self, x_BHTK: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Places:
     """The positions of T queries and S keys, from 0; they are made into tensors only where a part asks for them.
 

@@ -63,7 +63,7 @@ def command(installed, tmp_path_factory):
 @pytest.fixture(scope="module")
 def sweep(command):
     """The folder of a sweep over the package's score with two values of a setting, and a built-in one."""
-    cases = ["attention=cosine,scaled", "trainer.callbacks=[parameter_norm]", "hydra.launcher.workers=1"]
+    cases = ["attention=angular,scaled", "trainer.callbacks=[parameter_norm]", "hydra.launcher.workers=1"]
     return command.home / command("train", "-m", *SMALL, *cases).strip()
 
 
@@ -73,7 +73,7 @@ def runs_of(folder):
 
 def test_its_parts_train_together(sweep):
     runs = runs_of(sweep)
-    assert set(runs) == {"cosine", "scaled"}
+    assert set(runs) == {"angular", "scaled"}
     for run in runs.values():
         summary = json.loads((run / "summary.json").read_text())
         assert summary["state"] == "finished"
@@ -94,7 +94,7 @@ def test_its_score_trains_in_a_built_in_model(command):
     run = (
         command.home
         / command(
-            "train", *small, *built_in, "attention=cosine", "attention.score.scale=3", "attention.score.learned=false"
+            "train", *small, *built_in, "attention=angular", "attention.score.scale=3", "attention.score.learned=false"
         ).strip()
     )
     assert json.loads((run / "summary.json").read_text())["state"] == "finished"
@@ -103,26 +103,26 @@ def test_its_score_trains_in_a_built_in_model(command):
 
 def test_its_runs_are_compared_in_its_metric(command, sweep):
     printed = command("compare", sweep, "--html", command.home / "page.html")
-    assert all(word in printed for word in ("Answers", "solved", "cosine", "scaled"))
+    assert all(word in printed for word in ("Answers", "solved", "angular", "scaled"))
     page = (command.home / "page.html").read_text()
     assert "validation solved rows" in page
     assert "decoder self-attention" in page
 
 
 def test_its_runs_are_reproduced(command, sweep):
-    printed = command("reproduce", runs_of(sweep)["cosine"])
+    printed = command("reproduce", runs_of(sweep)["angular"])
     assert "verdict: identical" in printed
 
 
 def test_its_maps_are_shown(command, sweep):
-    run = runs_of(sweep)["cosine"]
+    run = runs_of(sweep)["angular"]
     assert list((run / "maps").glob("step-*-decoder_self.png"))
     printed = command("attend", run, "12+7=")
     assert all(word in printed for word in ("decoder self-attention", "head 2", "attend.html"))
 
 
 def test_its_runs_are_refused_in_one_line_where_it_is_not_installed(sweep, tmp_path):
-    done = python(["-m", "attncompare", "attend", runs_of(sweep)["cosine"], "12+7="], tmp_path)
+    done = python(["-m", "attncompare", "attend", runs_of(sweep)["angular"], "12+7="], tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert "unknown task.name 'answers'" in done.stderr
@@ -132,41 +132,56 @@ def test_its_runs_are_refused_in_one_line_where_it_is_not_installed(sweep, tmp_p
 # Each mistake of an author: the file, what is replaced in it by what, and words of the line that says so.
 MISTAKES = {
     "scores of a wrong shape": (
-        "cosine.py",
+        "angular.py",
         "* cosine_BHTS",
         "* cosine_BHTS.sum(1)",
-        ["Cosine", "shape", "(B, H, T, S)"],
+        ["Angular", "shape", "(B, H, T, S)"],
     ),
-    "a score without a cost": ("cosine.py", "def flops_per_score", "def flops", ["score 'cosine'", "flops_per_score"]),
-    "a score without initial values": ("cosine.py", "def initial_", "def start_", ["cosine", "initial_", "scale_H"]),
-    "a score of another base": ("cosine.py", "Cosine(ScoreFunction)", "Cosine(nn.Module)", ["Cosine", "ScoreFunction"]),
+    "a score without a cost": (
+        "angular.py",
+        "def flops_per_score",
+        "def flops",
+        ["score 'angular'", "flops_per_score"],
+    ),
+    "a score without initial values": ("angular.py", "def initial_", "def start_", ["angular", "initial_", "scale_H"]),
+    "a score of another base": (
+        "angular.py",
+        "Angular(ScoreFunction)",
+        "Angular(nn.Module)",
+        ["Angular", "ScoreFunction"],
+    ),
     "a constructor without a setting": (
-        "cosine.py",
+        "angular.py",
         ", learned: bool)",
         ")",
         ["__init__", "heads, head_dim, scale, learned"],
     ),
-    "a Config of another base": ("cosine.py", "Config(PartConfig)", "Config", ["Cosine.Config", "PartConfig"]),
+    "a Config of another base": ("angular.py", "Config(PartConfig)", "Config", ["Angular.Config", "PartConfig"]),
     "a name that does not exist": (
-        "cosine.py",
+        "angular.py",
         "import PartConfig",
         "import Settings",
-        ["cosine", "arithmetic", "Settings"],
+        ["angular", "arithmetic", "Settings"],
     ),
     "a setting of a wrong value": (
-        "conf/attention/cosine.yaml",
+        "conf/attention/angular.yaml",
         "10.0",
         "-1",
         ["attention.score.scale=-1", "positive"],
     ),
-    "a setting that is unknown": ("conf/attention/cosine.yaml", "learned", "learn", ["attention.score.learn", "scale"]),
+    "a setting that is unknown": (
+        "conf/attention/angular.yaml",
+        "learned",
+        "learn",
+        ["attention.score.learn", "scale"],
+    ),
     "a yaml that names code": (
-        "conf/attention/cosine.yaml",
-        "name: cosine\nscore",
+        "conf/attention/angular.yaml",
+        "name: angular\nscore",
         "_target_: os.getcwd\nscore",
         ["_target_"],
     ),
-    "a yaml that is none": ("conf/attention/cosine.yaml", "score:", "score: [", ["cosine.yaml"]),
+    "a yaml that is none": ("conf/attention/angular.yaml", "score:", "score: [", ["angular.yaml"]),
     "a task without a loss": ("answers.py", "def loss", "def cost", ["task 'answers'", "Answers", "loss"]),
     "a task without a title": ("answers.py", 'title = "Answers"', 'label = "Answers"', ["task 'answers'", "title"]),
     "a task without an output": ("answers.py", '"items_N": ', '"item_N": ', ["answers", "evaluate_batch", "items_N"]),
@@ -203,7 +218,7 @@ MISTAKES = {
         ["parameter_norm", "every"],
     ),
     "a callback of another base": ("parameter_norm.py", "Norm(Callback)", "Norm", ["parameter_norm", "Callback"]),
-    "a name that is taken": ("entry_points.txt", "cosine =", "dot =", ["attncompare-arithmetic", "'dot'", "rename"]),
+    "a name that is taken": ("entry_points.txt", "angular =", "dot =", ["attncompare-arithmetic", "'dot'", "rename"]),
     "a name of a metric that is taken": (
         "entry_points.txt",
         "solved =",
@@ -248,7 +263,7 @@ def answers(installed, tmp_path_factory):
         text = path.read_text()
         assert text.count(before) == 1, name
         path.write_text(text.replace(before, after))
-        asked.append((name, str(copy), ["train", *SMALL, "attention=cosine", "trainer.callbacks=[parameter_norm]"]))
+        asked.append((name, str(copy), ["train", *SMALL, "attention=angular", "trainer.callbacks=[parameter_norm]"]))
     path = os.pathsep.join([str(folder / "0"), str(ROOT)])  # where Hydra finds the package's plugin, once for all
     done = subprocess.run(
         [sys.executable, "-c", COMMANDS],

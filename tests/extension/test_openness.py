@@ -60,14 +60,14 @@ def delete_metric(copy, name, class_name):
 
 
 def test_a_score_is_added_to_the_repository_by_one_file_and_one_yaml(copy):
-    for path in ("attncompare/attention/scores/distance.py", "conf/attention/distance.yaml"):
+    for path in ("attncompare/attention/scores/laplace.py", "conf/attention/laplace.yaml"):
         (copy / path).write_text(shown(PAGE.read_text())[path])
-    run = train(copy, *TRANSLATION, "attention=distance", "attention.score.temperature=0.5")
+    run = train(copy, *TRANSLATION, "attention=laplace", "attention.score.temperature=0.5")
     assert "temperature: 0.5" in (run / "config.yaml").read_text()
 
 
 FOLDERS = {
-    "cosine.py": "attncompare/attention/scores",
+    "angular.py": "attncompare/attention/scores",
     "addition.py": "attncompare/data/corpora",
     "parallel.py": "attncompare/model/backbones",
     "answers.py": "attncompare/tasks",
@@ -93,7 +93,7 @@ def test_what_the_page_prints_for_a_package_fits_into_the_repository_and_its_lin
         python(copy, "-m", "ruff", *command, "--no-cache", "attncompare")
     train(
         copy,
-        *("task=answers", "backbone=parallel", "attention=cosine", "trainer=smoke", "trainer.threads=1"),
+        *("task=answers", "backbone=parallel", "attention=angular", "trainer=smoke", "trainer.threads=1"),
         *("data.train_size=300", "data.val_size=40", "data.test_size=40", "backbone.d_model=16", "backbone.layers=1"),
     )
 

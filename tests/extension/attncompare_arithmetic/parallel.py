@@ -16,7 +16,6 @@ from attncompare.model import (
     ModelOutput,
     Site,
     Vocabulary,
-    attention_flops,
 )
 
 
@@ -103,9 +102,7 @@ class ParallelDecoder(nn.Module):
     def forward_flops(self, lengths: Lengths) -> float:
         """Return the operations of products and scores; those on single numbers, such as norms, do not count."""
         T = lengths.target
-        blocks = sum(
-            attention_flops(block.attention, T, T) + 4 * T * block.inner.weight.numel() for block in self.blocks
-        )
+        blocks = sum(block.attention.flops(T, T) + 4 * T * block.inner.weight.numel() for block in self.blocks)
         return blocks + 2 * T * self.tokens.weight.numel()
 
     def _read(

@@ -9,7 +9,7 @@ from attncompare.config import PartConfig
 from attncompare.config.values import PositiveFloat
 
 
-class Cosine(ScoreFunction):
+class Angular(ScoreFunction):
     """``scale * cos(q, k)`` with a scale for each head, learned or fixed. H parameters."""
 
     class Config(PartConfig):
