@@ -323,7 +323,7 @@ class RunConfig(_Sections):
         """
         values = _deciding(self.model_dump(mode="json", exclude_defaults=True))
         if self.attention.normalizer.name == _SOFTMAX.name:  # as a section of its part it does not equal the default
-            del values["attention"]["normalizer"]
+            values["attention"].pop("normalizer", None)
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def model_identity(self) -> str:

@@ -11,13 +11,20 @@ from commands import SMOKE, base_values, changed, composed_config
 from attncompare import registry
 from attncompare.attention import ScoreFunction
 from attncompare.config import parse
-from attncompare.config.schema import PRESENTATION
+from attncompare.config.schema import PRESENTATION, AttentionConfig
 from attncompare.config.values import PartConfig, Positive
 from attncompare.errors import Refused
 
 # Keys that the first records lack, by their section, and what counts once it is set.
-YOUNGER = {"trainer": ("max_epochs", "monitor"), "data": ("header", "separator", "field")}
-YOUNGER_SET = ("trainer.max_epochs=3", "trainer.monitor=bleu", "order_seed=2")
+YOUNGER = {
+    "trainer": ("max_epochs", "monitor"),
+    "data": ("header", "separator", "field"),
+    "attention": tuple(key for key, field in AttentionConfig.model_fields.items() if not field.is_required()),
+}
+YOUNGER_SET = (
+    *("trainer.max_epochs=3", "trainer.monitor=bleu", "order_seed=2", "attention.normalizer=sigmoid"),
+    *("attention.mask={window: 4}", "attention.kv_heads=1", "attention.sites={cross: {score: dot}}"),
+)
 
 
 def composed(*overrides):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import attncompare
-from attncompare.attention import module
+from attncompare.attention.mixing import Mixing
 from attncompare.data.tokenizer import BOS, EOS
 from attncompare.decoding import search
 from attncompare.errors import Refused
@@ -54,8 +54,8 @@ def test_the_maps_are_those_of_the_beam_that_won(translator, monkeypatch):
     """Recorded in the search itself: at each step the weights of every beam, and what each had read until then."""
     weights, beginnings = [], []
 
-    def recording(*arguments, need_weights, attend=module.attend, **options):
-        context, found = attend(*arguments, need_weights=True, **options)
+    def recording(self, q, k, v, need_weights, mix=Mixing.__call__):
+        context, found = mix(self, q, k, v, True)
         weights[-1].append(found)
         return context, None
 
@@ -71,7 +71,7 @@ def test_the_maps_are_those_of_the_beam_that_won(translator, monkeypatch):
 
     (one,) = translator.translate(["zyx"], beam=4)
     weights.append([])
-    monkeypatch.setattr(module, "attend", recording)
+    monkeypatch.setattr(Mixing, "__call__", recording)
     monkeypatch.setattr(search, "TranslationSteps", Recorded)
     (again,) = translator.translate(["zyx"], beam=4)
     monkeypatch.undo()
