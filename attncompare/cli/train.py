@@ -91,7 +91,8 @@ def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
     # Hydra's own pages write +experiment=NAME, for a group that the main config does not choose from.
     overrides = [re.sub(rf"^\+{{1,2}}(?=({'|'.join(groups)})=)", "", word) for word in overrides]
     # A part's own settings, and sites and layers, are keys that no yaml lists; the schema knows which are valid.
-    overrides = [re.sub(rf"^(?=attention\.({'|'.join(OPEN_SECTIONS)})\.)", "++", word) for word in overrides]
+    opened = re.compile(rf"^(?=attention\.((sites|layers)=|({'|'.join(OPEN_SECTIONS)})\.))")
+    overrides = [opened.sub("++", word) for word in overrides]
     own = None
     if not any(word.startswith("resume=") for word in overrides):
         own = _own_configs(given)

@@ -33,7 +33,7 @@ _DEFAULT_STEPS = 1000
 OPEN_SECTIONS = ("score", "normalizer", "mask", "positions", "sites", "layers")
 """Sections of ``attention`` whose keys depend on what they name."""
 
-_SOFTMAX = fields.PartConfig(name="softmax")
+_SOFTMAX = "softmax"
 SITES = {"text": ("decoder",), "parallel": ("encoder", "decoder", "cross")}
 """Where models of text and of pairs have attention, as ``attention.sites`` names it."""
 
@@ -46,7 +46,7 @@ class AttentionConfig(Strict):
 
     name: fields.Label
     score: fields.part("scores")  # type: ignore[valid-type]
-    normalizer: fields.part("normalizers") = _SOFTMAX  # type: ignore[valid-type]
+    normalizer: fields.part("normalizers") = Field(_SOFTMAX, validate_default=True)  # type: ignore[valid-type]
     mask: fields.part("masks", "window") | None = None  # type: ignore[valid-type]
     positions: fields.part("positions") | None = None  # type: ignore[valid-type]
     heads: fields.Positive
@@ -322,8 +322,8 @@ class RunConfig(_Sections):
         their hashes stay.
         """
         values = _deciding(self.model_dump(mode="json", exclude_defaults=True))
-        if self.attention.normalizer.name == _SOFTMAX.name:  # as a section of its part it does not equal the default
-            values["attention"].pop("normalizer", None)
+        if self.attention.normalizer.name == _SOFTMAX:  # as a section it does not equal the default, a name
+            del values["attention"]["normalizer"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def model_identity(self) -> str:

@@ -96,7 +96,7 @@ def print_sweeps(runs: Path, *, as_json: bool) -> None:
 
 def varied(runs: list[list[str]]) -> dict[str, list[str]]:
     """Return the keys that differ between runs, with their values, each once."""
-    asked = [dict(override.split("=", 1) for override in overrides if "=" in override) for overrides in runs]
+    asked = [dict(one.lstrip("+").split("=", 1) for one in overrides if "=" in one) for overrides in runs]
     keys = dict.fromkeys(key for overrides in asked for key in overrides)
     differ = [key for key in keys if len({overrides.get(key) for overrides in asked}) > 1]
     return {key: list(dict.fromkeys(run[key] for run in asked if key in run)) for key in differ}

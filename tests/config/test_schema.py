@@ -23,7 +23,7 @@ YOUNGER = {
 }
 YOUNGER_SET = (
     *("trainer.max_epochs=3", "trainer.monitor=bleu", "order_seed=2", "attention.normalizer=sigmoid"),
-    *("attention.mask={window: 4}", "attention.kv_heads=1", "attention.sites={cross: {score: dot}}"),
+    *("attention.mask={window: 4}", "attention.kv_heads=1", "++attention.sites.cross.score=dot"),
 )
 
 
