@@ -77,7 +77,7 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         optional = {"head_dim": head_dim, "kv_heads": kv_heads, "value_dim": value_dim, "latent": latent}
-        for name, size in {"d_model": d_model, "heads": heads, **optional}.items():
+        for name, size in {"d_model": d_model, "heads": heads, "layer": layer, **optional}.items():
             if size is None and name in optional:
                 continue
             if not isinstance(size, int) or isinstance(size, bool) or size < 1:
@@ -90,6 +90,9 @@ class Attention(nn.Module):
         self.causal, self.dropout, self.stacked = causal, dropout, stacked
         if heads % self.kv_heads:
             raise Refused(f"kv_heads={kv_heads}: must divide heads={heads}")
+        gate_widths = {None: 0, "elementwise": heads * self.value_dim, "headwise": heads}
+        if gate not in gate_widths:
+            raise Refused(f"gate={gate}: must be elementwise, headwise or null")
         read = d_model if latent is None else latent
         self.query = nn.Linear(d_model, heads * self.head_dim, bias=bias)
         self.key = nn.Linear(read, self.kv_heads * self.head_dim, bias=bias)
@@ -102,8 +105,7 @@ class Attention(nn.Module):
         self.mask = None if mask is None else make_mask(mask)
         self.positions = None if positions is None else make_positions(positions, *scored)
         self.before, self.after = (HeadMixture(scored[0]) if talking_heads else None for _ in range(2))
-        widths = {None: 0, "elementwise": heads * self.value_dim, "headwise": heads}
-        self.gate = nn.Linear(d_model, widths[gate], bias=bias) if gate else None
+        self.gate = nn.Linear(d_model, gate_widths[gate], bias=bias) if gate else None
         self.output = nn.Linear(heads * self.value_dim, d_model, bias=bias)
         of_all_heads = [name for name, _ in self.named_parameters() if name.partition(".")[0] in _OF_ALL_HEADS]
         if stacked and of_all_heads:
@@ -297,6 +299,9 @@ class Difference(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Return the context (B, H, T, V) and, if they are needed, the differences of weights (B, H, T, S)."""
         q_BXTF, k_BXSF = halves(q_BHTK), halves(repeated(k_BGSK, self.heads))
+        mask = mixing.may_attend
+        if mask is not None and mask.ndim > 2 and mask.shape[-3] > 1:  # both halves of a head see what it may see
+            mixing = replace(mixing, may_attend=mask.repeat_interleave(2, dim=-3))
         context_BXTV, weights_BXTS = mixing(q_BXTF, k_BXSF, repeated(v_BGSV, 2 * self.heads), need_weights)
         one, other, third, fourth = self.lambda_4F
         much = (one @ other).exp() - (third @ fourth).exp() + self.begin

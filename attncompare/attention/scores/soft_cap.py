@@ -33,5 +33,13 @@ class SoftCap(ScoreFunction):
         """Return those of the score, a division, a tanh and a multiplication."""
         return self.score.flops_per_score() + 3
 
+    def flops_per_query(self) -> int:
+        """Return those of the score."""
+        return self.score.flops_per_query()
+
+    def flops_per_key(self) -> int:
+        """Return those of the score."""
+        return self.score.flops_per_key()
+
     def _capped(self, scores_BHTS: Tensor) -> Tensor:
         return self.cap * (scores_BHTS / self.cap).tanh()
