@@ -152,7 +152,8 @@ class Attention(nn.Module):
         places = Places(start, query_BTD.shape[1], k_BGSK.shape[2], query_BTD.device, held, beside)
         if memory_BSD is None and self.mask is not None:
             visible_TS = self.mask.visible(places.of_queries()[:, None], places.of_keys()[None, :], causal)
-            may_attend, causal = combine(may_attend, visible_TS), causal and not self.mask.sees_future
+            pattern = checked(visible_TS, f"what mask {type(self.mask).__name__} returned")
+            may_attend, causal = combine(may_attend, pattern), causal and not self.mask.sees_future
         if memory_BSD is None and self.positions is not None:
             bias = self.positions.bias(self._halved(q_BHTK), places, self.causal)
         dropout = self.dropout if self.training else 0.0

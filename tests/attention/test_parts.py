@@ -163,10 +163,11 @@ def test_weights_are_those_of_the_normalizers_formula_over_visible_keys(name, si
     found = make_normalizer(name, H).double()(scores, mask)
     torch.testing.assert_close(found, visible_keys(scores, mask, NORMALIZER_FORMULAS[name]))
     assert torch.equal(found[0, :, 1], torch.zeros(H, S, dtype=torch.float64))
-    all_visible = torch.ones(T, S, dtype=torch.bool)
-    torch.testing.assert_close(
-        make_normalizer(name, H).double()(scores, None), visible_keys(scores, all_visible, NORMALIZER_FORMULAS[name])
-    )
+    of_all_keys = torch.tensor([True, False, True, True, False])[:, None]
+    for alike in (None, of_all_keys):
+        found = make_normalizer(name, H).double()(scores, alike)
+        whole = (torch.tensor(True) if alike is None else alike).expand(T, S)
+        torch.testing.assert_close(found, visible_keys(scores, whole, NORMALIZER_FORMULAS[name]))
 
 
 def test_a_learned_sink_takes_its_share_and_at_minus_infinity_nothing():
