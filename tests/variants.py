@@ -20,6 +20,9 @@ from attncompare.model.backbones.transformer import Transformer
 
 VARIANTS = sorted(file.stem for file in (CONF_DIR / "attention").glob("*.yaml"))
 
+SEVERAL = ("additive", "scaled", "multi_query", "latent", "streaming", "rotary", "t5", "random")
+"""One for each way in which what a cache holds, or where queries and keys stand, matters to a search."""
+
 
 @dataclass(frozen=True)
 class ModelSize:

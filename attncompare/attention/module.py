@@ -177,7 +177,9 @@ class Attention(nn.Module):
         scored, each = self.score.heads, self.score.flops_per_score() + 2 * self.value_dim
         each += self.positions.flops_per_score() if self.positions is not None else 0
         each += 4 * scored if self.before is not None else 0
-        beside = queries * self.score.flops_per_query() + keys * self.score.flops_per_key()
+        each_query = self.score.flops_per_query()
+        each_query += self.positions.flops_per_query() if self.positions is not None else 0
+        beside = queries * each_query + keys * self.score.flops_per_key()
         return projected + scored * (queries * keys * each + beside)
 
     @property
