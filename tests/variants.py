@@ -4,6 +4,8 @@ The variants are found by listing conf/attention, so that a new file there is te
 """
 
 import functools
+import itertools
+import json
 from dataclasses import dataclass
 
 from hydra import compose, initialize_config_dir
@@ -17,6 +19,9 @@ from attncompare.model import Vocabulary, initialize
 from attncompare.model.backbones.transformer import Transformer
 
 VARIANTS = sorted(file.stem for file in (CONF_DIR / "attention").glob("*.yaml"))
+
+SEVERAL = ("additive", "scaled", "multi_query", "latent", "streaming", "rotary", "t5", "random")
+"""One for each way in which what a cache holds, or where queries and keys stand, matters to a search."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +55,33 @@ class ModelSize:
 def variant_config(variant):
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         composed = compose("train", overrides=[f"attention={variant}"])
-    return AttentionConfig.model_validate(OmegaConf.to_container(composed.attention))
+    return AttentionConfig.model_validate_json(json.dumps(OmegaConf.to_container(composed.attention)))
 
 
-def make_attention(variant, d_model, heads=None, **changes):
-    config = variant_config(variant)
-    arguments = {
-        "heads": heads or config.heads,
-        "head_dim": config.head_dim,
-        "score": config.score,
-        "causal": config.causal,
-        "dropout": config.dropout,
-    }
-    return Attention(d_model, **{**arguments, **changes})
+def attention_arguments(config):
+    """Return what :class:`Attention` takes of a section ``attention`` for one place."""
+    return {key: value for key, value in config if key not in ("name", "sites", "layers")}
+
+
+@functools.cache
+def distinct_attentions():
+    """Return the arguments of each attention module that some variant has at some place, by a name of both."""
+    found, known = {}, set()
+    for variant in sorted(VARIANTS, key=lambda name: bool(variant_config(name).sites or variant_config(name).layers)):
+        config = variant_config(variant)
+        for site, layer in itertools.product((None, *config.sites), (None, *map(int, config.layers))):
+            arguments = attention_arguments(config.at(site, layer))
+            values = str(arguments)
+            if values not in known:
+                known.add(values)
+                found["-".join(str(part) for part in (variant, site, layer) if part)] = arguments
+    return found
+
+
+def make_attention(variant, d_model, heads=None, site="decoder", layer=1, **changes):
+    """Return the module of a variant at one place; with other ``heads``, where its settings go with them."""
+    arguments = attention_arguments(variant_config(variant).at(site, layer))
+    return Attention(d_model, **{**arguments, "heads": heads or arguments["heads"], **changes}, layer=layer)
 
 
 def make_encoder_decoder(variant, size, heads=None, seed=1, **changes):
@@ -74,6 +93,9 @@ def make_decoder_only(variant, size, heads=None, seed=1, **changes):
 
 
 def _made(make, variant, size, heads, seed, changes):
-    model = make(size.config, size.vocabulary, lambda: make_attention(variant, size.d_model, heads, **changes))
+    def attention_of(site="decoder", layer=1):
+        return make_attention(variant, size.d_model, heads, site, layer, **changes)
+
+    model = make(size.config, size.vocabulary, attention_of)
     initialize(model, seed, size.init)
     return model.eval()

@@ -165,6 +165,9 @@ class Mixing:
         if self.causal:
             may_attend = combine(may_attend, causal_mask(T, S, q_BHTK.device)[part])
         weights_BHTS = self.normalizer(scores_BHTS, may_attend)
+        if weights_BHTS.shape != scores_BHTS.shape:
+            shapes = f"{tuple(weights_BHTS.shape)}, must be (B, H, T, S) = {tuple(scores_BHTS.shape)}"
+            raise Refused(f"normalizer {type(self.normalizer).__name__}: forward returned weights of shape {shapes}")
         if self.after is not None:
             weights_BHTS = self.after(weights_BHTS)
         dropped_BHTS = drop_weights(weights_BHTS, self.dropout, part, T, seed)

@@ -76,7 +76,7 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         optional = {"head_dim": head_dim, "kv_heads": kv_heads, "value_dim": value_dim, "latent": latent}
-        for name, size in {"d_model": d_model, "heads": heads, **optional}.items():
+        for name, size in {"d_model": d_model, "heads": heads, "layer": layer, **optional}.items():
             if size is None and name in optional:
                 continue
             if not isinstance(size, int) or isinstance(size, bool) or size < 1:
@@ -89,6 +89,9 @@ class Attention(nn.Module):
         self.causal, self.dropout, self.stacked = causal, dropout, stacked
         if heads % self.kv_heads:
             raise Refused(f"kv_heads={kv_heads}: must divide heads={heads}")
+        gate_widths = {None: 0, "elementwise": heads * self.value_dim, "headwise": heads}
+        if gate not in gate_widths:
+            raise Refused(f"gate={gate}: must be elementwise, headwise or null")
         read = d_model if latent is None else latent
         self.query = nn.Linear(d_model, heads * self.head_dim, bias=bias)
         self.key = nn.Linear(read, self.kv_heads * self.head_dim, bias=bias)
@@ -101,8 +104,7 @@ class Attention(nn.Module):
         self.mask = None if mask is None else make_mask(mask)
         self.positions = None if positions is None else make_positions(positions, *scored)
         self.before, self.after = (HeadMixture(scored[0]) if talking_heads else None for _ in range(2))
-        widths = {None: 0, "elementwise": heads * self.value_dim, "headwise": heads}
-        self.gate = nn.Linear(d_model, widths[gate], bias=bias) if gate else None
+        self.gate = nn.Linear(d_model, gate_widths[gate], bias=bias) if gate else None
         self.output = nn.Linear(heads * self.value_dim, d_model, bias=bias)
         # Without them nothing is made of positions, which takes longer than a small product.
         score_asks = any(
@@ -156,7 +158,8 @@ class Attention(nn.Module):
             places = Places(start, query_BTD.shape[1], k_BGSK.shape[2], query_BTD.device, held, beside)
             if memory_BSD is None and self.mask is not None:
                 visible_TS = self.mask.visible(places.of_queries()[:, None], places.of_keys()[None, :], causal)
-                may_attend, causal = combine(may_attend, visible_TS), causal and not self.mask.sees_future
+                pattern = checked(visible_TS, f"what mask {type(self.mask).__name__} returned")
+                may_attend, causal = combine(may_attend, pattern), causal and not self.mask.sees_future
             if memory_BSD is None and self.positions is not None:
                 bias = self.positions.bias(self._halved(q_BHTK), places, self.causal)
         dropout = self.dropout if self.training else 0.0
@@ -180,7 +183,9 @@ class Attention(nn.Module):
         scored, each = self.score.heads, self.score.flops_per_score() + 2 * self.value_dim
         each += self.positions.flops_per_score() if self.positions is not None else 0
         each += 4 * scored if self.before is not None else 0
-        beside = queries * self.score.flops_per_query() + keys * self.score.flops_per_key()
+        each_query = self.score.flops_per_query()
+        each_query += self.positions.flops_per_query() if self.positions is not None else 0
+        beside = queries * each_query + keys * self.score.flops_per_key()
         return projected + scored * (queries * keys * each + beside)
 
     @property
@@ -309,6 +314,9 @@ class Difference(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Return the context (B, H, T, V) and, if they are needed, the differences of weights (B, H, T, S)."""
         q_BXTF, k_BXSF = halves(q_BHTK), halves(repeated(k_BGSK, self.heads))
+        mask = mixing.may_attend
+        if mask is not None and mask.ndim > 2 and mask.shape[-3] > 1:  # both halves of a head see what it may see
+            mixing = replace(mixing, may_attend=mask.repeat_interleave(2, dim=-3))
         context_BXTV, weights_BXTS = mixing(q_BXTF, k_BXSF, repeated(v_BGSV, 2 * self.heads), need_weights)
         one, other, third, fourth = self.lambda_4F
         much = (one @ other).exp() - (third @ fourth).exp() + self.begin

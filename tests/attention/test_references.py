@@ -1,11 +1,12 @@
-"""The attention module against loops written from the papers, and against torch's own module with the same weights."""
+"""The attention module against loops written from the papers, and against other implementations with the same weights."""
 
 import math
 
 import pytest
 import torch
 from torch import nn
-from variants import VARIANTS, make_attention, variant_config
+from variants import make_attention
+from x_transformers import x_transformers
 
 from attncompare import attend
 from attncompare.attention import Attention, ScoreFunction, causal_mask, combine, padding_mask
@@ -116,8 +117,8 @@ def torch_module_like(attention, d_model):
 @PATHS
 @pytest.mark.parametrize("cross", [False, True], ids=["self", "cross"])
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("heads", [1, 2, 4])
-@pytest.mark.parametrize("variant", [name for name in VARIANTS if variant_config(name).score.name == "scaled"])
+@pytest.mark.parametrize("heads", [1, 4])
+@pytest.mark.parametrize("variant", ["scaled", "causal", "stacked"])
 def test_scaled_attention_equals_torchs_module_with_the_same_weights(variant, heads, masked, cross, need_weights):
     torch.manual_seed(0)
     attention = make_attention(variant, 8, heads).double()
@@ -147,6 +148,94 @@ def test_scaled_attention_equals_torchs_module_with_the_same_weights(variant, he
     inputs = [x_BTD, memory_BSD] if cross else [x_BTD]
     found, expected = (torch.autograd.grad(y.square().sum(), inputs) for y in (output_BTD, expected_BTD))
     torch.testing.assert_close(found, expected)
+
+
+def with_shares_of_visible_keys(x_BTD, is_token_BT, causal):
+    """Return what sigmoid attention adds to the scores: minus the logarithm of how many keys a query sees."""
+    mask = padding_mask(is_token_BT)
+    mask = combine(mask, causal_mask(x_BTD.shape[1], x_BTD.shape[1])) if causal else mask
+    return {"attn_bias": -mask.sum(-1, keepdim=True).to(x_BTD).log()}
+
+
+def with_rotary_positions(x_BTD, *_):
+    return {"rotary_pos_emb": x_transformers.RotaryEmbedding(4).double()(torch.arange(x_BTD.shape[1]))}
+
+
+PEERS = {  # settings here, those of x-transformers, and what it takes beside the input
+    "multi-query": ({"kv_heads": 1}, {"kv_heads": 1}, None),
+    "values of another width": ({"value_dim": 5}, {"value_dim_head": 5}, None),
+    "latent": ({"latent": 3}, {"use_latent_kv": True, "dim_latent_kv": 3}, None),
+    "cosine": ({"score": {"name": "cosine", "learned": False}}, {"qk_norm": True}, None),
+    "distance": ({"score": "distance"}, {"l2_distance": True}, None),
+    "soft cap": (
+        {"score": {"name": "soft_cap", "cap": 0.5}},
+        {"softclamp_logits": True, "logit_softclamp_value": 0.5},
+        None,
+    ),
+    "off by one": ({"normalizer": "sink"}, {"add_zero_kv": True}, None),
+    "learned sink": ({"normalizer": {"name": "sink", "learned": True}}, {"head_learned_sink": True}, None),
+    "sigmoid": ({"normalizer": "sigmoid"}, {"sigmoid": True}, with_shares_of_visible_keys),
+    "talking heads": ({"talking_heads": True}, {"pre_talking_heads": True, "post_talking_heads": True}, None),
+    "gate": ({"gate": "elementwise"}, {"gate_values": True}, None),
+    "gate of heads": ({"gate": "headwise"}, {"gate_values": True, "gate_values_headwise": True}, None),
+    "window": ({"mask": {"name": "window", "window": 3}}, {"max_attend_past": 2}, None),
+    "rotary": ({"positions": "rotary"}, {}, with_rotary_positions),
+    "alibi": ({"positions": "alibi"}, {}, None),
+    "t5": ({"positions": "t5"}, {}, None),
+}
+
+
+def peer_with_the_same_weights(attention, settings):
+    """Return the module of x-transformers with the weights of ``attention``, and a bias of positions where there is one."""
+    theirs = x_transformers.Attention(12, dim_head=4, heads=3, causal=attention.causal, **settings).double()
+    values = {
+        f"to_{name}.weight": getattr(attention, full).weight
+        for name, full in zip(("q", "k", "v", "out"), ("query", "key", "value", "output"), strict=True)
+    }
+    if attention.latent is not None:
+        values["to_latent_kv.weight"] = attention.latent.weight
+    if attention.gate is not None:
+        values["to_v_gate.weight"] = attention.gate.weight
+    if attention.before is not None:  # theirs adds the mixture of scores to them
+        values["attend.pre_softmax_talking_heads.weight"] = (attention.before.p_HH.T - torch.eye(3))[..., None, None]
+        values["attend.post_softmax_talking_heads.weight"] = attention.after.p_HH.T[..., None, None]
+    if settings.get("head_learned_sink"):
+        values["attend.head_attn_sink"] = attention.normalizer.b_H
+    scheme = type(attention.positions).__name__
+    if scheme == "Rotary":  # pairs of neighbours, where here numbers half a head apart are turned
+        for name in ("to_q.weight", "to_k.weight"):
+            values[name] = values[name].unflatten(0, (3, 2, 2)).transpose(1, 2).flatten(0, 2)
+    theirs.load_state_dict(values)
+    of_positions = None
+    if scheme == "Alibi":
+        of_positions = x_transformers.AlibiPositionalBias(3).double()
+    elif scheme == "T5":
+        of_positions = x_transformers.RelativePositionBias(scale=1, causal=attention.causal, heads=3).double()
+        of_positions.load_state_dict({"relative_attention_bias.weight": attention.positions.bias_HN.T})
+    return theirs, of_positions
+
+
+@PATHS
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("name", PEERS)
+def test_variants_equal_x_transformers_with_the_same_weights(name, causal, need_weights):
+    ours, settings, beside = PEERS[name]
+    if name == "window" and not causal:
+        pytest.skip("theirs looks back alone")
+    torch.manual_seed(0)
+    attention = Attention(12, 3, causal=causal, bias=False, **ours).double()
+    with torch.no_grad():
+        for parameter in attention.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    theirs, of_positions = peer_with_the_same_weights(attention, settings)
+    x_BTD, is_token_BT = normal(2, 20, 12).requires_grad_(), torch.arange(20) < torch.tensor([[20], [18]])
+    output_BTD, _ = attention(x_BTD, may_attend=padding_mask(is_token_BT), need_weights=need_weights)
+    options = {} if beside is None else beside(x_BTD, is_token_BT, causal)
+    expected_BTD = theirs(x_BTD, mask=is_token_BT, rel_pos=of_positions, **options)
+    # Their softmax and some of their positions are in float32.
+    torch.testing.assert_close(output_BTD[is_token_BT], expected_BTD[is_token_BT], rtol=1e-4, atol=1e-5)
+    sums = (y[is_token_BT].square().sum() for y in (output_BTD, expected_BTD))
+    torch.testing.assert_close(*(torch.autograd.grad(y, x_BTD)[0] for y in sums), rtol=1e-4, atol=1e-4)
 
 
 @PATHS

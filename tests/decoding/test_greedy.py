@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 import torch
 from translators import translator
-from variants import VARIANTS
+from variants import SEVERAL
 
 from attncompare.data.tokenizer import BOS, EOS, PAD
 from attncompare.decoding import greedy
 
-EVERY_VARIANT = pytest.mark.parametrize("variant", VARIANTS)
+EACH_VARIANT = pytest.mark.parametrize("variant", SEVERAL)
 POSITIONS = pytest.mark.parametrize("positions", ["sinusoidal", "learned"])
 LENGTH = 10
 
@@ -33,7 +33,7 @@ def sources(tokens):
     return source_BS
 
 
-@EVERY_VARIANT
+@EACH_VARIANT
 @POSITIONS
 def test_greedy_with_a_cache_equals_greedy_from_the_whole_model(variant, positions, size, sources):
     model = translator(variant, dataclasses.replace(size, positions=positions))
@@ -45,7 +45,7 @@ def test_greedy_with_a_cache_equals_greedy_from_the_whole_model(variant, positio
         assert torch.equal(found_BT, greedy_from_the_whole_model(model, sources, eos))
 
 
-@EVERY_VARIANT
+@EACH_VARIANT
 def test_a_row_alone_is_translated_as_in_its_batch(variant, size, sources):
     model = translator(variant, size)
     together_BT = greedy(model, sources, BOS, EOS, LENGTH)

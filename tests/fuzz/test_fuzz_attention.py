@@ -1,4 +1,4 @@
-"""Attention over shapes, masks, strides, types and magnitudes, held to the plain formula in float64."""
+"""Attention over shapes, masks, strides, types and magnitudes, held to the plain formula in float64; and its parts combined."""
 
 import math
 
@@ -10,8 +10,9 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from attncompare import Attention, attend
-from attncompare.attention import causal_mask
+from attncompare.attention import KeyValueCache, causal_mask
 from attncompare.attention.scores.base import make_score
+from attncompare.errors import Refused
 
 SCORES = ("additive", "dot", "scaled")  # those that the reference knows
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
@@ -185,3 +186,136 @@ def test_the_formula_itself_on_two_keys_by_hand(score):
     exact = reference(q, k, v, torch.ones_like(q), torch.ones(1, 1, 1, 2, dtype=torch.bool), scorer)
     assert exact.weights.flatten().tolist() == pytest.approx([first, 1 - first], rel=1e-14)
     assert exact.context.item() == pytest.approx(3 * first + 7 * (1 - first), rel=1e-14)
+
+
+SCORE_SECTIONS = st.sampled_from(
+    (
+        *("additive", "dot", "scaled", "general", "concat", "cosine", "distance", "location", "random", "uniform"),
+        {"name": "cosine", "temperature": 3.0, "learned": False},
+        {"name": "soft_cap", "cap": 2.0, "score": "scaled"},
+        {"name": "soft_cap", "cap": 2.0, "score": "location"},
+        {"name": "random", "length": 64, "learned": False},
+    )
+)
+NORMALIZER_SECTIONS = st.sampled_from(
+    ("softmax", "softmax", "sink", {"name": "sink", "learned": True}, "sigmoid", "sparsemax", "entmax15", "renormalize")
+)
+MASK_SECTIONS = st.none() | st.one_of(
+    st.builds(
+        lambda window, sinks: {"name": "window", "window": window, "sinks": sinks}, st.integers(1, 6), st.integers(0, 3)
+    ),
+    st.builds(lambda length: {"name": "prefix", "length": length}, st.integers(1, 6)),
+    st.builds(lambda stride: {"name": "strided", "stride": stride}, st.integers(1, 6)),
+    st.builds(
+        lambda size, summary: {"name": "block", "size": size, "summary": summary}, st.integers(1, 6), st.integers(0, 2)
+    ),
+)
+POSITION_SECTIONS = st.sampled_from(
+    (
+        None,
+        None,
+        "rotary",
+        "alibi",
+        "t5",
+        {"name": "t5", "buckets": 4, "farthest": 8},
+        "shaw",
+        {"name": "shaw", "farthest": 2},
+    )
+)
+
+
+@st.composite
+def modules(draw):
+    """An attention module in float64 of any parts that go together, with drawn parameters."""
+    groups, shared = draw(st.integers(1, 3)), draw(st.integers(1, 2))
+    settings = {
+        "heads": groups * shared,
+        "kv_heads": draw(st.sampled_from((None, groups))),
+        "head_dim": 4 * draw(st.integers(1, 2)),
+        "value_dim": draw(st.sampled_from((None, 1, 5))),
+        "score": draw(SCORE_SECTIONS),
+        "normalizer": draw(NORMALIZER_SECTIONS),
+        "mask": draw(MASK_SECTIONS),
+        "positions": draw(POSITION_SECTIONS),
+        "latent": draw(st.sampled_from((None, None, 3))),
+        "gate": draw(st.sampled_from((None, "elementwise", "headwise"))),
+        "bias": draw(st.booleans()),
+        **draw(st.sampled_from(({}, {}, {"talking_heads": True}, {"differential": True}, {"stacked": True}))),
+    }
+    seed = draw(seeds)
+    try:
+        attention = Attention(6, causal=draw(st.booleans()), **settings).double().eval()
+    except Refused as refused:
+        assert "stacked" in str(refused), refused  # heads that share parameters
+        assume(False)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in attention.parameters():
+            parameter.copy_(0.7 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    return attention
+
+
+def who_sees_whom(attention, length):
+    """Return what causality and the mask of a module leave, (T, T)."""
+    position_T = torch.arange(length)
+    visible_TT = torch.ones(length, length, dtype=torch.bool)
+    in_order = attention.causal
+    if attention.mask is not None:
+        visible_TT = attention.mask.visible(position_T[:, None], position_T, attention.causal)
+        in_order = in_order and not attention.mask.sees_future
+    return visible_TT & causal_mask(length, length) if in_order else visible_TT
+
+
+@cases(quick=150, long=5_000, attention=modules(), length=st.integers(1, 14), seed=seeds, data=st.data())
+def test_any_parts_together_keep_the_laws_of_attention(attention, length, seed, data):
+    x = normal(seed, 2, length, 6)
+    mask = data.draw(masks(2, attention.heads, length, length), "mask")
+    # Mixtures of heads give each what the others see.
+    assume(attention.after is None or mask is None or mask.ndim < 3 or mask.shape[-3] == 1)
+    visible = who_sees_whom(attention, length).expand(2, attention.heads, length, length)
+    visible = visible if mask is None else visible & mask
+    exact = attention.normalizer.hidden_cancel is False
+    x.requires_grad_()
+    explicit, weights = attention(x, may_attend=mask, need_weights=True)
+    fast, _ = attention(x, may_attend=mask)
+    torch.testing.assert_close(fast, explicit, rtol=1e-8, atol=1e-10)
+    inputs = [x, *(one for one in attention.parameters() if one.requires_grad)]
+    found, expected = (
+        torch.autograd.grad(y, inputs, normal(seed + 1, *y.shape), allow_unused=True) for y in (fast, explicit)
+    )
+    for one, other in zip(found, expected, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-8)
+    # What is hidden has no weight, and a query that sees nothing no context.
+    assert (weights[~visible] == 0).all()
+    blind = ~visible.any(-1).any(1)
+    nothing = torch.zeros(6) if attention.output.bias is None else attention.output.bias
+    assert (explicit[blind] == nothing).all()
+    # A position changes the outputs of those that see it, and no bit of the others'.
+    where = data.draw(st.integers(0, length - 1), "changed")
+    changed = x.detach().clone()
+    changed[:, where] = normal(seed + 2, 2, 6)
+    for need_weights, before in ((True, explicit), (False, fast)):
+        apart = (attention(changed, may_attend=mask, need_weights=need_weights)[0] - before).abs().amax(-1)
+        unseen = ~visible[..., where].any(1)
+        unseen[:, where] = False
+        assert (apart[unseen] <= (0 if exact else 1e-7)).all()
+
+
+@cases(quick=60, long=3_000, attention=modules(), length=st.integers(1, 60), steps=st.integers(1, 7), seed=seeds)
+@torch.no_grad()
+def test_any_parts_together_decode_with_a_cache_as_without(attention, length, steps, seed):
+    attention.causal = True
+    x = normal(seed, 2, length, 6)
+    whole, cache, start = attention(x)[0], KeyValueCache(), 0
+    sees_future = attention.mask is not None and attention.mask.sees_future
+    while start < length:
+        end = start + (max(steps, attention.mask.length) if sees_future and not start else steps)
+        part, _ = attention(x[:, start:end], cache=cache)
+        torch.testing.assert_close(part, whole[:, start:end], rtol=1e-7, atol=1e-9)
+        start = end
+        if start < length and start % 3 == 0:  # as beam search does
+            rows = torch.tensor([1, 0])
+            cache.keep(rows)
+            x, whole = x[rows], whole[rows]

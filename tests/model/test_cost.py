@@ -11,7 +11,8 @@ from attncompare.model import Lengths, parameter_count, train_flops_per_token
 
 S, T = 9, 7
 BOTH = pytest.mark.parametrize("make", [make_encoder_decoder, make_decoder_only])
-HEADS = pytest.mark.parametrize("heads", [1, 3, 4])
+HEADS = pytest.mark.parametrize("heads", [1, 3])
+PLAIN = pytest.mark.parametrize("variant", ["additive", "dot", "scaled"])  # each module by itself: tests/attention
 
 
 def counted(make, variant, size, heads, tokens, backward=False):
@@ -34,7 +35,7 @@ def beyond_products(model, lengths, size, heads):
 
 @BOTH
 @HEADS
-@pytest.mark.parametrize("variant", VARIANTS)
+@PLAIN
 def test_a_forward_pass_costs_its_matrix_products_and_what_scores_declare(variant, make, heads, size, tokens):
     model, lengths, products = counted(make, variant, size, heads, tokens)
     assert model.forward_flops(lengths) - products == beyond_products(model, lengths, size, heads)
@@ -43,7 +44,7 @@ def test_a_forward_pass_costs_its_matrix_products_and_what_scores_declare(varian
 
 
 @BOTH
-@pytest.mark.parametrize("variant", VARIANTS)
+@PLAIN
 def test_a_training_step_costs_three_forward_passes(variant, make, size, tokens):
     model, lengths, products = counted(make, variant, size, 3, tokens, backward=True)
     beyond = train_flops_per_token(model, lengths) * T - products
@@ -51,6 +52,19 @@ def test_a_training_step_costs_three_forward_passes(variant, make, size, tokens)
         assert beyond >= 3 * beyond_products(model, lengths, size, 3)
     else:
         assert beyond == pytest.approx(3 * beyond_products(model, lengths, size, 3))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_models_cost_beside_their_attentions_is_the_same_for_all_variants(variant, size):
+    def beside(model, lengths):
+        of_sites = {"encoder": (S, S), "self_attention": (T, T), "cross_attention": (T, S)}
+        modules = {name: module for name, module in model.named_modules() if isinstance(module, Attention)}
+        places = [next(key for key in of_sites if key in name) for name in modules]
+        of_attention = sum(one.flops(*of_sites[place]) for one, place in zip(modules.values(), places, strict=True))
+        return model.forward_flops(lengths) - of_attention
+
+    for make, lengths in ((make_encoder_decoder, Lengths(S, T)), (make_decoder_only, Lengths(0, T))):
+        assert beside(make(variant, size), lengths) == beside(make("scaled", size), lengths)
 
 
 def test_parameters_are_those_of_the_paper_with_one_embedding(size):

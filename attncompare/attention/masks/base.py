@@ -62,8 +62,8 @@ def causal_mask(queries: int, keys: int, device: torch.device | None = None) -> 
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(diagonal=keys - queries)
 
 
-def checked(may_attend: Tensor | None) -> Tensor | None:
-    """Return a caller's mask with two dimensions at least, (T, S), as torch's kernels need it.
+def checked(may_attend: Tensor | None, what: str = "may_attend") -> Tensor | None:
+    """Return a mask, which messages call ``what``, with two dimensions at least, (T, S), as torch's kernels need it.
 
     Raises:
         Refused: if it is not boolean. A kernel would add numbers to the scores instead of hiding keys.
@@ -71,7 +71,7 @@ def checked(may_attend: Tensor | None) -> Tensor | None:
     if may_attend is None:
         return None
     if may_attend.dtype != torch.bool:
-        raise Refused(f"may_attend is of type {may_attend.dtype}: must be torch.bool, True = may attend")
+        raise Refused(f"{what} is of type {may_attend.dtype}: must be torch.bool, True = may attend")
     return torch.atleast_2d(may_attend)
 
 

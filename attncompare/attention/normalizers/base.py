@@ -23,6 +23,8 @@ class Normalizer(Part):
     """Whether the weights of a query that may attend to something sum to one."""
     is_softmax: ClassVar[bool] = False
     """Whether they are the softmax over the keys that may be attended to, which kernels compute without the weights."""
+    hidden_cancel: ClassVar[bool] = False
+    """Whether the scores of hidden keys are computed with and cancel, which holds up to rounding alone."""
     needs_float32: ClassVar[bool] = False
     """Whether it chooses keys by differences that half precision does not hold."""
 

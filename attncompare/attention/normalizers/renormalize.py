@@ -13,6 +13,8 @@ class Renormalize(Normalizer):
     Multiplying a score by -inf instead of adding it makes 0 NaN and negative scores +inf.
     """
 
+    hidden_cancel = True
+
     def forward(self, scores_BHTS: Tensor, may_attend: Tensor | None) -> Tensor:
         """Return the weights (B, H, T, S)."""
         weights_BHTS = scores_BHTS.softmax(-1)

@@ -39,5 +39,7 @@ class Sink(Normalizer):
     def forward(self, scores_BHTS: Tensor, may_attend: Tensor | None) -> Tensor:
         """Return the weights (B, H, T, S)."""
         sink_BHT1 = self.b_H.to(scores_BHTS.dtype)[:, None, None].expand(*scores_BHTS.shape[:-1], 1)
-        with_sink = None if may_attend is None else F.pad(may_attend, (0, 1), value=True)
+        with_sink = None
+        if may_attend is not None:  # may say the same of all keys at once
+            with_sink = F.pad(may_attend.expand(*may_attend.shape[:-1], scores_BHTS.shape[-1]), (0, 1), value=True)
         return masked_softmax(torch.cat((scores_BHTS, sink_BHT1), -1), with_sink)[..., :-1]

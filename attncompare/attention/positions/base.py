@@ -35,6 +35,10 @@ class Positions(Part):
         """Return the operations that it adds to each score."""
         return 0
 
+    def flops_per_query(self) -> int:
+        """Return the operations that it costs each query of a head once, for all its keys."""
+        return 0
+
 
 def make_positions(positions: Section, heads: int, head_dim: int) -> Positions:
     """Return a scheme by its name, or by a section of its name and settings; raises Refused as :func:`make_part`."""

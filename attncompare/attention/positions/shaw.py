@@ -39,5 +39,9 @@ class Shaw(Positions):
         return of_vectors_BHTN.gather(-1, number_TS.expand(*q_BHTK.shape[:2], -1, -1))
 
     def flops_per_score(self) -> int:
-        """Return an addition; the products with the vectors are few beside the scores."""
+        """Return an addition."""
         return 1
+
+    def flops_per_query(self) -> int:
+        """Return the products with all vectors."""
+        return 2 * self.a_NK.numel()

@@ -1,4 +1,4 @@
-"""Scores of an installed package: found by their entry point, configured with their settings, trained; and what is refused."""
+"""Parts of an installed package: found by their entry point, configured with their settings, trained; and what is refused."""
 
 import sys
 
@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from attncompare.attention import ScoreFunction
-from attncompare.config.values import PartConfig, PositiveFloat
+from attncompare.attention import Mask, Normalizer, Positions, ScoreFunction
+from attncompare.config.values import PartConfig, Positive, PositiveFloat
 
 
 class Cosine(ScoreFunction):
@@ -65,26 +65,103 @@ class Transposed(Cosine):
 
 
 class Narrow(Cosine):
-    def context(self, *arguments):
-        return super().context(*arguments)[..., 1:]
+    def context(self, q_BHTK, k_BHSK, v_BHSV, *others):
+        return q_BHTK[..., 1:]
 
 
 NoScore = dict
+
+
+class Softer(Normalizer):
+    class Config(PartConfig):
+        temperature: PositiveFloat = 2.0
+
+    def __init__(self, heads, temperature):
+        super().__init__(heads)
+        self.temperature = temperature
+
+    def forward(self, scores_BHTS, may_attend):
+        visible_BHTS = scores_BHTS if may_attend is None else scores_BHTS.masked_fill(~may_attend, -torch.inf)
+        return (visible_BHTS / self.temperature).softmax(-1)
+
+
+class NoWeights(Normalizer):
+    pass
+
+
+class NoHeads(Softer):
+    def __init__(self, temperature):
+        super().__init__(1, temperature)
+
+
+class Summed(Softer):
+    def forward(self, scores_BHTS, may_attend):
+        return super().forward(scores_BHTS, may_attend).sum(-1, keepdim=True)
+
+
+class Behind(Mask):
+    class Config(PartConfig):
+        reach: Positive = 2
+
+    def __init__(self, reach):
+        super().__init__()
+        self.reach = reach
+
+    def visible(self, query_T1, key_1S, causal):
+        return (query_T1 >= key_1S) & (query_T1 - key_1S < self.reach)
+
+
+class NoVisible(Mask):
+    pass
+
+
+class NoReach(Behind):
+    def __init__(self):
+        super().__init__(1)
+
+
+class Numbers(Behind):
+    def visible(self, *places):
+        return super().visible(*places).float()
+
+
+class Slopes(Positions):
+    class Config(PartConfig):
+        slope: PositiveFloat = 0.5
+
+    def __init__(self, heads, head_dim, slope):
+        super().__init__(heads, head_dim)
+        self.slope_H = nn.Parameter(torch.full((heads,), slope))
+
+    def initial_(self, name, parameter, generator):
+        parameter.fill_(0.5)
+
+    def bias(self, q_BHTK, places, causal):
+        return -self.slope_H[:, None, None] * (places.of_queries()[:, None] - places.of_keys()).abs()
+
+
+class NoInitialSlopes(Slopes):
+    initial_ = Positions.initial_
+
+
+class NoWidth(Slopes):
+    def __init__(self, heads, slope):
+        super().__init__(heads, 1, slope)
 """
 
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Install a package with scores, as a folder on the path: its code, and what pip writes beside it."""
+    """Install a package with parts, as a folder on the path: its code, and what pip writes beside it."""
 
-    def install(package, **scores):
+    def install(package, kind="scores", **parts):
         folder = tmp_path / package
         info = folder / f"{package}-1.0.dist-info"
         info.mkdir(parents=True)
         (folder / f"{package}.py").write_text(CODE)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        lines = [f"{name} = {package}:{target}" for name, target in scores.items()]
-        (info / "entry_points.txt").write_text("\n".join(["[attncompare.scores]", *lines, ""]))
+        lines = [f"{name} = {package}:{target}" for name, target in parts.items()]
+        (info / "entry_points.txt").write_text("\n".join([f"[attncompare.{kind}]", *lines, ""]))
         monkeypatch.syspath_prepend(folder)
 
     before = set(sys.modules)
@@ -175,6 +252,48 @@ def test_what_an_author_may_get_wrong_is_refused_in_one_line(install, target, wo
         attend(q, k, k, score="odd")
     assert "\n" not in str(refused.value)
     assert all(word in str(refused.value) for word in words), refused.value
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "words"),
+    [
+        ("normalizers", "NoWeights", ("normalizer 'odd'", "NoWeights", "forward")),
+        ("normalizers", "NoHeads", ("normalizer 'odd'", "NoHeads", "heads, temperature")),
+        ("normalizers", "Summed", ("normalizer Summed", "(1, 2, 4, 1)", "(1, 2, 4, 4)")),
+        ("normalizers", "Behind", ("Behind", "Normalizer")),
+        ("masks", "NoVisible", ("mask 'odd'", "NoVisible", "visible")),
+        ("masks", "NoReach", ("mask 'odd'", "NoReach", "reach")),
+        ("masks", "Numbers", ("mask Numbers", "torch.float32", "torch.bool")),
+        ("masks", "Softer", ("Softer", "Mask")),
+        ("positions", "NoInitialSlopes", ("position 'odd'", "NoInitialSlopes", "initial_", "slope_H")),
+        ("positions", "NoWidth", ("position 'odd'", "NoWidth", "heads, head_dim, slope")),
+        ("positions", "Missing", ("tiny_parts", "cannot be loaded", "Missing")),
+    ],
+)
+def test_an_author_of_other_parts_is_told_in_one_line_too(install, kind, target, words):
+    install("tiny_parts", kind, odd=target)
+    argument = {"normalizers": "normalizer", "masks": "mask"}.get(kind, kind)
+    with pytest.raises(Refused) as refused:
+        Attention(6, 2, **{argument: "odd"})(torch.randn(1, 4, 6), need_weights=True)
+    assert "\n" not in str(refused.value)
+    assert all(word in str(refused.value) for word in words), refused.value
+
+
+def test_installed_parts_of_each_kind_make_one_module(install):
+    for kind, name in (("normalizers", "Softer"), ("masks", "Behind"), ("positions", "Slopes")):
+        install(f"tiny_{kind}", kind, **{name.lower(): name})
+    parts = {"normalizer": {"name": "softer", "temperature": 3.0}, "mask": {"name": "behind", "reach": 3}}
+    attention = Attention(6, 2, positions="slopes", **parts)
+    x_BTD = torch.randn(1, 5, 6)
+    fast, (explicit, weights_BHTS) = attention(x_BTD)[0], attention(x_BTD, need_weights=True)
+    torch.testing.assert_close(fast, explicit)
+    position_T = torch.arange(5)
+    apart_TS = position_T[:, None] - position_T
+    assert torch.equal(weights_BHTS > 0, ((apart_TS >= 0) & (apart_TS < 3)).expand(1, 2, 5, 5))
+    q, k = (one(x_BTD).unflatten(-1, (2, 3)).transpose(1, 2) for one in (attention.query, attention.key))
+    scores = (q @ k.mT / 3**0.5 - 0.5 * apart_TS.abs()) / 3
+    expected = scores.masked_fill((apart_TS < 0) | (apart_TS > 2), -torch.inf).softmax(-1)
+    torch.testing.assert_close(weights_BHTS, expected)
 
 
 def test_the_shared_paths_serve_an_installed_score(install):
