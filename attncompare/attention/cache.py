@@ -41,8 +41,9 @@ class KeyValueCache:
             added_T = torch.arange(self.seen, end, device=self.positions.device)
             self.positions = torch.cat((self.positions, added_T))
         self.seen = end
-        held = self._held or (None,) * len(new)
-        self._held = tuple(_with_room(old, one, start, self._length) for old, one in zip(held, new, strict=True))
+        if not self._held or self._length > self._held[0].shape[2]:
+            held = self._held or (None,) * len(new)
+            self._held = tuple(_with_room(old, one, start, self._length) for old, one in zip(held, new, strict=True))
         for one, added in zip(self._held, new, strict=True):
             one[:, :, start : self._length] = added
         return self._read()
@@ -82,9 +83,7 @@ class KeyValueCache:
 
 
 def _with_room(held_BHSK: Tensor | None, like_BHTK: Tensor, start: int, end: int) -> Tensor:
-    """Return ``held_BHSK``, or a larger copy of it, with room for ``end`` positions; those up to ``start`` are filled."""
-    if held_BHSK is not None and end <= held_BHSK.shape[2]:
-        return held_BHSK
+    """Return a copy of ``held_BHSK`` with room for ``end`` positions and more; those up to ``start`` are filled."""
     batch, heads, _, width = like_BHTK.shape
     room = max(_LEAST_ROOM, end if held_BHSK is None else max(end, 2 * held_BHSK.shape[2]))
     larger_BHSK = like_BHTK.new_empty(batch, heads, room, width)

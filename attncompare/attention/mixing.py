@@ -97,30 +97,25 @@ class Mixing:
         self, q_BHTK: Tensor, k_BGSK: Tensor, v_BGSV: Tensor, need_weights: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Return the context (B, H, T, V), and the weights (B, H, T, S) before dropout or ``None``."""
-        if (
-            self.score.shares_keys
-            and not need_weights
-            and (found := self._by_kernel(q_BHTK, k_BGSK, v_BGSV)) is not None
-        ):
-            return found, None
-        k_BHSK, v_BHSV = (repeated(one, q_BHTK.shape[1]) for one in (k_BGSK, v_BGSV))
+        heads, score = q_BHTK.shape[1], self.score
+        by_kernel = not need_weights and self.normalizer.is_softmax and self.before is None and self.after is None
+        if k_BGSK.shape[1] < heads and not (by_kernel and score.shares_keys):
+            k_BGSK, v_BGSV = repeated(k_BGSK, heads), repeated(v_BGSV, heads)
+        if by_kernel:
+            of_bias = () if self.bias is None else (self.bias,)
+            context_BHTV = score.context(q_BHTK, k_BGSK, v_BGSV, self.may_attend, self.causal, self.dropout, *of_bias)
+            if context_BHTV is not None:
+                self._check(context_BHTV, (*q_BHTK.shape[:3], v_BGSV.shape[3]))
+                return context_BHTV, None
+        k_BHSK, v_BHSV = repeated(k_BGSK, heads), repeated(v_BGSV, heads)
         if need_weights:
             return self._explicitly(q_BHTK, k_BHSK, v_BHSV)
-        if not self.score.shares_keys and (found := self._by_kernel(q_BHTK, k_BHSK, v_BHSV)) is not None:
-            return found, None
         return self._in_blocks(q_BHTK, k_BHSK, v_BHSV), None
 
-    def _by_kernel(self, q_BHTK: Tensor, k_BGSK: Tensor, v_BGSV: Tensor) -> Tensor | None:
-        """Return the context (B, H, T, V) by the kernel of the score, if there is one that computes exactly this."""
-        if not self.normalizer.is_softmax or self.before is not None or self.after is not None:
-            return None
-        of_bias = () if self.bias is None else (self.bias,)
-        arguments = (q_BHTK, k_BGSK, v_BGSV, self.may_attend, self.causal, self.dropout, *of_bias)
-        context_BHTV = self.score.context(*arguments)
-        if context_BHTV is not None and context_BHTV.shape != (*q_BHTK.shape[:3], v_BGSV.shape[3]):
-            shapes = f"{tuple(context_BHTV.shape)}, must be {(*q_BHTK.shape[:3], v_BGSV.shape[3])}"
+    def _check(self, context_BHTV: Tensor, wanted: tuple[int, ...]) -> None:
+        if context_BHTV.shape != wanted:
+            shapes = f"{tuple(context_BHTV.shape)}, must be {wanted}"
             raise Refused(f"score {type(self.score).__name__}: context returned a tensor of shape {shapes}")
-        return context_BHTV
 
     def _in_blocks(self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSV: Tensor) -> Tensor:
         """Return the context (B, H, T, V) of some queries after the others; the backward pass computes their scores again."""

@@ -254,9 +254,8 @@ class Attention(nn.Module):
             projected = F.linear(x_BTD, weight, bias).split([one.out_features for one, _ in maps], dim=-1)
         else:
             projected = tuple(one(x_BTD) for one, _ in maps)
-        return tuple(
-            x.unflatten(-1, (heads, -1)).transpose(1, 2) for x, (_, heads) in zip(projected, maps, strict=True)
-        )
+        shape = x_BTD.shape[:2]
+        return tuple(x.view(*shape, heads, -1).transpose(1, 2) for x, (_, heads) in zip(projected, maps, strict=True))
 
 
 _OF_ALL_HEADS = ("score", "normalizer", "before", "after", "difference")  # one head cannot have them for itself

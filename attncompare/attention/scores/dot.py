@@ -52,11 +52,9 @@ class Dot(ScoreFunction):
         """Return the context (B, H, T, V) by compiled loops where they serve, else mostly by torch's kernels."""
         q_BHTK, k_BHSK = self.operands(q_BHTK, k_BHSK)
         on_cpu, queries, keys = q_BHTK.device.type == "cpu", q_BHTK.shape[2], k_BHSK.shape[2]
-        groups = (
-            not on_cpu and k_BHSK.shape[1] < q_BHTK.shape[1]
-        )  # torch's kernels for GPUs read shared keys as they stand
-        if not groups:
-            k_BHSK, v_BHSV = (repeated(one, q_BHTK.shape[1]) for one in (k_BHSK, v_BHSV))
+        groups = k_BHSK.shape[1] < q_BHTK.shape[1]  # torch's kernels for GPUs read shared keys as they stand
+        if groups and on_cpu:
+            k_BHSK, v_BHSV = repeated(k_BHSK, q_BHTK.shape[1]), repeated(v_BHSV, q_BHTK.shape[1])
         # For a single query, as in decoding, copying the keys would take longer than torch's kernels do.
         if bias is None and serves(q_BHTK) and queries > 1 and (keys <= SHORT or dropout > 0):
             return dot_context(q_BHTK, k_BHSK, v_BHSV, may_attend, causal, dropout, self.scale)
@@ -74,7 +72,14 @@ class Dot(ScoreFunction):
                 mask = bias.to(q.dtype).expand(*q.shape[:3], keys)
                 mask = mask if may_attend is None else mask.masked_fill(~may_attend, -torch.inf)
             return F.scaled_dot_product_attention(
-                q, k, v, attn_mask=mask, is_causal=causal, dropout_p=dropout, scale=self.scale, enable_gqa=groups
+                q,
+                k,
+                v,
+                attn_mask=mask,
+                is_causal=causal,
+                dropout_p=dropout,
+                scale=self.scale,
+                enable_gqa=groups and not on_cpu,
             )
 
         if not on_cpu or q_BHTK.dtype == torch.float64:
