@@ -324,8 +324,9 @@ class Difference(nn.Module):
             first, second = x_BXTY.unflatten(1, (self.heads, 2)).unbind(2)
             return first - much.to(x_BXTY.dtype) * second
 
-        context_BHTV = self.norm(differ(context_BXTV)) * (1 - self.begin)
-        return context_BHTV, None if weights_BXTS is None else differ(weights_BXTS)
+        mixed_BHTV = differ(context_BXTV)
+        normed_BHTV = self.norm(mixed_BHTV.to(self.norm.weight.dtype)).to(mixed_BHTV.dtype)
+        return normed_BHTV * (1 - self.begin), None if weights_BXTS is None else differ(weights_BXTS)
 
 
 def halves(x_BHTK: Tensor) -> Tensor:

@@ -235,6 +235,23 @@ def test_the_explicit_path_equals_the_fast_path_forward_and_backward(build, cros
         assert error_a <= 2 * error_b + 4 * unit
 
 
+@pytest.mark.filterwarnings("error")
+def test_in_half_precision_outputs_are_near_and_what_is_hidden_stays_hidden(build):
+    x_BTD, mask = normal(2, 9, D), random_mask(1, 1, 9, 9)
+    mask[..., 2, :] = mask[..., 2] = False
+    attention = build(causal=True)
+    exact_BTD, _ = attention(x_BTD, may_attend=mask)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        fast_BTD, _ = attention(x_BTD, may_attend=mask)
+        explicit_BTD, weights_BHTS = attention(x_BTD, may_attend=mask, need_weights=True)
+    assert fast_BTD.dtype == explicit_BTD.dtype == torch.bfloat16
+    assert (weights_BHTS[:, :, 2] == 0).all() and (weights_BHTS[..., 2] == 0).all()
+    for found_BTD in (fast_BTD.float(), explicit_BTD.float()):
+        assert (found_BTD - exact_BTD).abs().max() <= 0.1 * exact_BTD.abs().max()
+        found_BTD.sum().backward()
+    assert all(one.grad is None or one.grad.isfinite().all() for one in attention.parameters())
+
+
 def test_one_seed_drops_the_same_weights_on_each_path_and_in_training_alone(build):
     attention, x_BTD = build(dropout=0.3, causal=True), normal(2, 12, D)
     undropped_BTD, weights_BHTS = build(dropout=0.0, causal=True)(x_BTD, need_weights=True)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 from variants import distinct_attentions, make_attention
 
-from attncompare.attention import Attention, Places, attend, causal_mask
+from attncompare.attention import Attention, KeyValueCache, Places, attend, causal_mask
 from attncompare.attention.masks import make_mask
 from attncompare.attention.normalizers.base import make_normalizer
 from attncompare.attention.positions.base import make_positions
@@ -399,6 +399,27 @@ def test_differential_attention_as_its_paper_writes_it(layer, kv_heads):
         heads.append((1 - lambda_init) * normed)
     torch.testing.assert_close(output_BTD, attention.output(torch.cat(heads, -1)))
     torch.testing.assert_close(attention(x_BTD)[0], output_BTD)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"positions": "rotary", "latent": 3},
+        {"positions": "t5", "differential": True},
+        {"positions": "shaw"},
+        {"score": {"name": "location", "length": 60}},
+        {"score": {"name": "soft_cap", "score": {"name": "random", "length": 60}}},
+        {"normalizer": "sigmoid"},
+    ],
+    ids=str,
+)
+def test_what_a_cache_has_forgotten_shifts_no_position_of_what_it_holds(parts):
+    mask = {"name": "window", "window": 5, "sinks": 1}
+    attention, x_BTD, cache = attention_with(causal=True, mask=mask, **parts), normal(1, 60, D), KeyValueCache()
+    with torch.no_grad():
+        one_by_one = [attention(x_BTD[:, t : t + 1], cache=cache)[0] for t in range(60)]
+        torch.testing.assert_close(torch.cat(one_by_one, 1), attention(x_BTD)[0])
+    assert len(cache.positions) < 60
 
 
 @pytest.mark.parametrize("parts", [{}, {"differential": True}, {"stacked": True}, {"kv_heads": 1}, {"positions": "t5"}])

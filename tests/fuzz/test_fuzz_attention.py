@@ -193,7 +193,7 @@ SCORE_SECTIONS = st.sampled_from(
         *("additive", "dot", "scaled", "general", "concat", "cosine", "distance", "location", "random", "uniform"),
         {"name": "cosine", "temperature": 3.0, "learned": False},
         {"name": "soft_cap", "cap": 2.0, "score": "scaled"},
-        {"name": "soft_cap", "cap": 2.0, "score": "location"},
+        {"name": "soft_cap", "cap": 2.0, "score": "random"},
         {"name": "random", "length": 64, "learned": False},
     )
 )

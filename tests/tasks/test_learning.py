@@ -1,4 +1,4 @@
-"""Every variant in conf/attention learns to reverse strings, through the real task, data and optimizer."""
+"""Every variant in conf/attention but controls learns to reverse strings, through the real task, data and optimizer."""
 
 import pytest
 from pytorch_lightning import Trainer
@@ -8,6 +8,8 @@ from attncompare.data.module import DataModule
 from attncompare.tasks import build_task
 
 STEPS = 750
+SHORT = ("multihead", "alibi")  # in every test run: with a kernel of our own, and with one of torch
+CONTROLS = ("random", "uniform", "location", "hard_coded")  # what they choose by is no key: they only have to run
 # Little and short, so that a variant takes seconds. Heads are 8 wide, because unscaled dot products of wider ones
 # saturate the softmax at the start and need many more steps (Vaswani et al. 2017, section 3.2.1).
 EASY = (
@@ -21,9 +23,9 @@ EASY = (
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(
     "variant",
-    [name if name == "multihead" else pytest.param(name, marks=pytest.mark.long) for name in VARIANTS],
+    [name if name in SHORT else pytest.param(name, marks=pytest.mark.long) for name in VARIANTS],
 )
-def test_every_variant_learns_to_reverse_strings(variant, make_config):
+def test_every_variant_but_controls_learns_to_reverse_strings(variant, make_config):
     config = make_config(f"attention={variant}", *EASY)
     data = DataModule(config)
     data.prepare()
@@ -40,4 +42,4 @@ def test_every_variant_learns_to_reverse_strings(variant, make_config):
     )
     trainer.fit(task, datamodule=data)
     (tested,) = trainer.test(task, datamodule=data, verbose=False)
-    assert tested["test/exact_match"] >= 0.99
+    assert tested["test/exact_match"] >= (0 if variant in CONTROLS else 0.99)

@@ -4,12 +4,12 @@ import pytest
 import torch
 from commands import SMOKE
 from training_runs import NO_TRACKING
-from variants import VARIANTS
 
 from attncompare.data.module import DataModule
 from attncompare.tasks import Task
 from attncompare.training.run import train
 
+CHOSEN = ("additive", "scaled", "multi_query", "t5")  # parameters of their own, of other shapes, and neither
 DROPOUT = (*SMOKE, *NO_TRACKING, "backbone.dropout=0.3", "trainer.max_steps=4", "trainer.limit_batches=3")
 
 
@@ -33,14 +33,15 @@ def seen(monkeypatch):
 
 
 def test_variants_share_initial_values_batches_and_random_numbers(make_config, seen):
-    for variant in VARIANTS:
+    for variant in CHOSEN:
         train(make_config(*DROPOUT, f"attention={variant}"))
     first, *others = seen
-    assert len(others) == len(VARIANTS) - 1
+    assert len(others) == len(CHOSEN) - 1
     for other in others:
-        shared = first["values"].keys() & other["values"].keys()
-        assert len(shared) >= len(other["values"]) - 3  # scores may have parameters of their own
-        assert all(torch.equal(first["values"][name], other["values"][name]) for name in shared)
+        # Some have parameters of their own, or projections of another shape.
+        same = [torch.equal(value, first["values"].get(name, value)) for name, value in other["values"].items()]
+        shapes = [value.shape == first["values"].get(name, value).shape for name, value in other["values"].items()]
+        assert same == shapes and sum(shapes) > len(shapes) / 2
         assert first["rows"] == other["rows"]
         assert all(map(torch.equal, first["states"], other["states"]))
 
