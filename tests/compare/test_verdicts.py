@@ -143,8 +143,8 @@ def test_the_one_with_more_seeds_stands_for_a_model_and_what_is_left_is_said(see
     ]
     comparison, found = judged(runs)
     titles = [variant.title for variant in comparison.variants]
-    assert titles == ["scaled = multihead heads=1", "multihead heads=1"] and found == []
-    assert "scaled is the same model as multihead heads=1, whose row leaves out its seeds 9" in comparison.notes
+    assert titles == ["scaled = scaled name=multihead", "scaled name=multihead"] and found == []
+    assert "scaled is the same model as scaled name=multihead, whose row leaves out its seeds 9" in comparison.notes
 
 
 @pytest.mark.parametrize("reason", ["training loss is nan; the batch is kept", "gradient's norm is inf"])
