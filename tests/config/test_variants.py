@@ -67,14 +67,14 @@ CHANGES = st.fixed_dictionaries({}, optional=SETTINGS)
 @given(st.sampled_from(variant_names()), CHANGES, CHANGES)
 def test_two_variants_share_a_label_only_where_all_settings_are_the_same(name, changes, more):
     labels, settings = [], []
-    for changes in (changes, {**changes, **more}):
+    for own in (changes, {**changes, **more}):
         base = variants._composed((name,))[name]
         values = {"name": name, "heads": base["heads"], "head_dim": None, "causal": base["causal"]}
         for key in ("score", "normalizer", "mask", "positions"):
             section = {full.split(".")[1]: value for full, value in base.items() if full.startswith(f"{key}.")}
             values[key] = None if section["name"] is None else section
         try:
-            attention = AttentionConfig.model_validate({**values, "dropout": 0.0, **changes})
+            attention = AttentionConfig.model_validate({**values, "dropout": 0.0, **own})
         except ValueError:  # a combination that is refused
             return
         labels.append(variant_label(attention))

@@ -263,11 +263,14 @@ def axis_figures(comparison: Comparison) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Cell:
-    """A mean of one variant in a grid, as people read it: with its interval, and how good it is from 0 to 1 there."""
+    """A mean of one variant in a grid as people read it, with its interval, and from 0 to 1 how good it is there.
+
+    ``share`` is None where the mean is not finite, or all means are the same.
+    """
 
     text: str
     interval: str
-    share: float
+    share: float | None
 
 
 @dataclass(frozen=True)
@@ -298,10 +301,12 @@ def axis_grids(comparison: Comparison) -> list[Grid]:
             one = over_seeds.get((variant.label, metric.name)) if variant else None
             if one is None:
                 return None
-            share = (one.mean - low) / span if span > 0 and math.isfinite(one.mean) else 0.0
+            share = (one.mean - low) / span if span > 0 and math.isfinite(one.mean) else None
             ends = (metric.format(one.interval.low), metric.format(one.interval.high)) if one.interval else ()
             interval = f"[{', '.join(ends)}]" if ends else ""
-            return Cell(metric.format(one.mean), interval, share if metric.higher_is_better else 1 - share)
+            return Cell(
+                metric.format(one.mean), interval, share if share is None or metric.higher_is_better else 1 - share
+            )
 
         for label, places in along.items():
             cells = tuple(

@@ -140,7 +140,7 @@ function curve(node, figure, hidden) {
   });
 }
 
-/** Means along an axis of numbers, with their intervals; each line is named at its right end. */
+/** Means along an axis of numbers, with their intervals. */
 function along(node, figure) {
   const steps = figure.ticks.map(([value]) => value), margin = (steps[steps.length - 1] - steps[0]) * 0.08;
   const x = { title: figure.x, range: [steps[0] - margin, steps[steps.length - 1] + margin], ticks: figure.ticks };
@@ -150,7 +150,6 @@ function along(node, figure) {
     bars: figure.lines.flatMap((line) => line.x.flatMap((at, place) => (line.around[place] ? [{ from: [at, line.around[place][0]], to: [at, line.around[place][1]], color: line.color }] : []))),
     marks: figure.lines.flatMap((line) => line.x.map((at, place) => ({ x: at, y: line.y[place], color: line.color, symbol: line.symbol, size: 0.8, name: line.title,
       text: written(line.y[place]) + (line.around[place] ? ` [${line.around[place].map(written).join(', ')}]` : '') }))),
-    labels: figure.lines.length > 1 ? figure.lines.map((line) => ({ x: line.x[line.x.length - 1], y: line.y[line.y.length - 1], dx: -8, dy: -8, anchor: 'end', text: line.title })) : [],
   }));
 }
 
