@@ -38,7 +38,7 @@ OPEN_SECTIONS = ("score", "normalizer", "mask", "positions", "sites", "layers")
 UNNAMED_PARTS = {"mask": "window"}
 """The part that a section without a name is: ``attention.mask.window=16`` on top of no mask."""
 
-_SOFTMAX = fields.PartConfig(name="softmax")
+_SOFTMAX = "softmax"
 SITES = {"text": ("decoder",), "parallel": ("encoder", "decoder", "cross")}
 """Where models of text and of pairs have attention, as ``attention.sites`` names it."""
 
@@ -51,7 +51,7 @@ class AttentionConfig(Strict):
 
     name: fields.Label
     score: fields.part("scores")  # type: ignore[valid-type]
-    normalizer: fields.part("normalizers") = _SOFTMAX  # type: ignore[valid-type]
+    normalizer: fields.part("normalizers") = Field(default=_SOFTMAX, validate_default=True)  # type: ignore[valid-type]
     mask: fields.part("masks", UNNAMED_PARTS["mask"]) | None = None  # type: ignore[valid-type]
     positions: fields.part("positions") | None = None  # type: ignore[valid-type]
     heads: fields.Positive
@@ -313,7 +313,7 @@ class RunConfig(_Sections):
         their hashes stay.
         """
         values = _deciding(self.model_dump(mode="json", exclude_defaults=True))
-        if self.attention.normalizer.name == _SOFTMAX.name:  # as a section of its part it does not equal the default
+        if self.attention.normalizer.name == _SOFTMAX:  # as a section of its part it does not equal the default
             del values["attention"]["normalizer"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 

@@ -16,7 +16,24 @@ from attncompare.config.values import PartConfig, Positive
 from attncompare.errors import Refused
 
 # Keys that the first records lack, by their section, and what counts once it is set.
-YOUNGER = {"trainer": ("max_epochs", "monitor"), "data": ("header", "separator", "field")}
+YOUNGER = {
+    "trainer": ("max_epochs", "monitor"),
+    "data": ("header", "separator", "field"),
+    "attention": (
+        *(
+            "normalizer",
+            "mask",
+            "positions",
+            "kv_heads",
+            "value_dim",
+            "talking_heads",
+            "gate",
+            "differential",
+            "latent",
+        ),
+        *("stacked", "sites", "layers"),
+    ),
+}
 YOUNGER_SET = ("trainer.max_epochs=3", "trainer.monitor=bleu", "order_seed=2")
 
 
