@@ -20,7 +20,9 @@ def add_commands(commands: Any) -> None:
     add_runs(compare)
     compare.add_argument("--html", type=path, metavar="FILE", help="where to write the page")
     add_json(compare)
-    compare.add_argument("--force", action="store_true", help="compare runs that differ in more than their attention")
+    compare.add_argument(
+        "--force", action="store_true", help="compare runs although they differ in data, budget or machine"
+    )
     best = "give each variant its best value of KEY on val, by what trainer.monitor names, e.g. optimizer.lr; may be repeated"
     compare.add_argument("--tune", action="append", default=[], metavar="KEY", help=best)
     spent = "compare at equal parameters, training FLOPs or training time"
@@ -31,6 +33,8 @@ def add_commands(commands: Any) -> None:
     compare.add_argument("--vary", default="seed", metavar="KEYS", help=varied)
     small = "a difference that would not matter, e.g. loss=0.005: verdicts say where none is larger; may be repeated"
     compare.add_argument("--margin", action="append", default=[], type=margin, metavar="METRIC=X", help=small)
+    one = "compare all others with the variant of this label instead of each with each"
+    compare.add_argument("--baseline", metavar="NAME", help=one)
     shown = "show the page and the verdicts in W&B, too, as the runs were: online, or in a folder for wandb sync"
     compare.add_argument("--wandb", action="store_true", help=shown)
 
@@ -61,7 +65,8 @@ def _compare(parsed: argparse.Namespace) -> None:
         from attncompare.compare import Options, compare
 
     vary = tuple(dict.fromkeys(parsed.vary.split(",")))
-    options = Options(tuple(dict.fromkeys(parsed.tune)), parsed.equal, parsed.metric, vary, tuple(parsed.margin))
+    tune, margins = tuple(dict.fromkeys(parsed.tune)), tuple(parsed.margin)
+    options = Options(tune, parsed.equal, parsed.metric, vary, margins, parsed.baseline)
     compare(parsed.runs, parsed.html, parsed.force, data=parsed.json, options=options, wandb=parsed.wandb)
 
 

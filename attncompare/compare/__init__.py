@@ -1,6 +1,7 @@
 """From runs to an answer: what may be compared, which differences are real, the table, the page.
 
 checks.py     how to compare (--tune, --equal, --metric); which runs may stand beside each other, and why not
+axes.py       along which axes variants differ
 identity.py   which runs train the same model; what a variant is called
 gathering.py  from paths to runs; what a sweep could not finish is named and left out
 looks.py      which seeds of a sweep were tested before

@@ -1,7 +1,8 @@
-"""How to compare, and which runs may be compared: finished ones that differ in nothing but the variant and the seed."""
+"""How to compare, and which runs may be compared: finished ones that differ in nothing but what they choose and the seed."""
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from attncompare.config.plain_values import flatten
-from attncompare.config.schema import PRESENTATION
+from attncompare.config.schema import CHOSEN, PRESENTATION
 from attncompare.errors import Refused
 from attncompare.record import Run
 
 if TYPE_CHECKING:
     from attncompare.tasks.metrics import Metric
 
-COMPARED = ("attention", "seed")
 TOKENIZER = "data.tokenizer."
 SIZES = ("backbone.d_model", "backbone.layers", "backbone.d_ff")
 _SHOWN = 40  # characters of a version or a hash
@@ -33,6 +33,7 @@ class Options:
         metric: the one metric to compare in; None: those of the task.
         vary: what differs between the samples of a variant: "seed" alone, or "order_seed" with it.
         margins: metrics, each with a difference that would not matter, in the unit that people read.
+        baseline: the label of the variant with which all others are compared; None: each with each.
     """
 
     tune: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class Options:
     metric: str | None = None
     vary: tuple[str, ...] = ("seed",)
     margins: tuple[tuple[str, float], ...] = ()
+    baseline: str | None = None
 
     def __post_init__(self) -> None:
         if self.tune and self.equal in ("flops", "time"):
@@ -58,6 +60,7 @@ class Options:
             "metric": self.metric,
             "vary": varied,
             "margin": margins,
+            "baseline": self.baseline and re.sub(r"[^\w.+-]+", "_", self.baseline),
         }
         return "".join(f"-{option}-{value}" for option, value in said.items() if value)
 
@@ -70,8 +73,13 @@ class Options:
         """Return the keys of which each variant gets one value."""
         return (*self.tune, *(SIZES if self.equal == "parameters" else ()))
 
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """Return the keys that no label shows: those of which each variant gets one value, and those of its samples."""
+        return (*self.picked(), *self.vary)
+
     def free(self, metrics: "Mapping[str, type[Metric]]") -> tuple[str, ...]:
-        """Return the keys, or beginnings of keys that end in a dot, in which runs may differ beyond variant and seed."""
+        """Return the keys, or beginnings of keys that end in a dot, in which runs may differ beyond choices and seed."""
         steps = ("trainer.max_steps", "trainer.max_epochs") if self.equal in ("flops", "time") else ()
         any_tokens = self.metric is not None and not metrics[self.metric].per_token
         return (*self.picked(), *self.vary, *steps, *((TOKENIZER,) if any_tokens else ()))
@@ -136,14 +144,16 @@ def require_facts(run: Run) -> None:
 
 
 def differences(runs: Sequence[Run], free: Sequence[str] = ()) -> dict[str, list[tuple[Any, Run]]]:
-    """Return what differs among ``runs`` of one task beyond variant, seed and ``free`` keys: its values, and a run for each."""
+    """Return what differs among ``runs`` of one task beyond choices, seed and ``free`` keys: its values, and a run for each."""
     found: dict[str, list[tuple[Any, Run]]] = {}
     settings = []
     for run in runs:
         # Of the whole config, as settings() leaves out keys at their defaults, whose values a message has to name.
-        compared = {key: value for key, value in run.config.to_dict().items() if key not in (*PRESENTATION, *COMPARED)}
+        compared = {key: value for key, value in run.config.to_dict().items() if key not in PRESENTATION}
         settings.append(({**flatten(compared), _FINGERPRINT: run.summary["data"]["fingerprint"]}, run))
-    for key in dict.fromkeys(key for values, _ in settings for key in values if not is_free(key, free)):
+    for key in dict.fromkeys(
+        key for values, _ in settings for key in values if not is_free(key, ("seed", *CHOSEN, *free))
+    ):
         seen: dict[str, tuple[Any, Run]] = {}
         for values, run in settings:
             seen.setdefault(json.dumps(values.get(key)), (values.get(key), run))
@@ -155,7 +165,7 @@ def differences(runs: Sequence[Run], free: Sequence[str] = ()) -> dict[str, list
 def check_equal_footing(
     runs: Sequence[Run], force: bool, free: Sequence[str], metrics: "Mapping[str, type[Metric]]"
 ) -> list[str]:
-    """Refuse runs of one task that differ in more than the compared axes; with ``force``, say the differences instead.
+    """Refuse runs of one task that differ in what would make it unfair; with ``force``, say the differences instead.
 
     Refused is told each differing key with its values and runs, and where only the tokenizer differs, those of the task's
     ``metrics`` that do not depend on it.
@@ -176,7 +186,8 @@ def check_equal_footing(
         if of_text and len(tokens) == len(found):
             titles, names = ", ".join(of_text.values()), " or ".join(of_text)
             how = f"the text is the same, so compare them in {titles}: --metric {names}"
-        raise Refused(f"the runs differ in more than {' and '.join(COMPARED)}: {'; '.join([*told, *why, how])}")
+        axes = ", ".join(one.removesuffix(".") for one in (*CHOSEN, "seed"))
+        raise Refused(f"the runs differ in more than {axes}: {'; '.join([*told, *why, how])}")
     return [*(f"not on equal footing: {difference}" for difference in told), *why]
 
 

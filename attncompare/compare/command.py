@@ -43,7 +43,7 @@ def compare(
     Args:
         paths: folders of runs, or folders that hold runs, such as a sweep's.
         html: where the page goes; None: see :func:`default_page`.
-        force: compare runs that differ in more than attention and seed.
+        force: compare runs that differ in what makes it unfair, too.
         data: where all of it goes as JSON, too.
         options: how to compare.
         wandb: show the page and the verdicts in W&B, too; where that fails, it is said, and all else is there.

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from attncompare.compare.axes import ATTENTION
 from attncompare.compare.costs import cost_estimates, cost_notes
 from attncompare.compare.groups import Comparison
 from attncompare.compare.verdicts import estimates, verdict_notes, verdicts
@@ -59,10 +60,11 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "task": comparison.task,
         "split": "test" if budget is None else "val",
         "budget": None if budget is None else {"kind": budget.kind, "size": budget.size},
+        "axes": {axis.key: len(axis.distinct) if axis.key == ATTENTION else axis.distinct for axis in comparison.axes},
         "options": asdict(comparison.options),
         "looks": [{"seeds": look.seeds, "spent": look.spent} for look in comparison.looks],
         "level": comparison.level,
-        "exploratory": comparison.exploratory,
+        "exploratory": bool(comparison.exploratory),
         "tested_metrics": [metric.name for metric in comparison.tested],
         "variants": variants,
         "verdicts": found,

@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import median
 
 from attncompare import registry
+from attncompare.compare.axes import Axis, axes_of, crossing_note
 from attncompare.compare.checks import (
-    TOKENIZER,
     Options,
     check_equal_footing,
     check_same_text,
@@ -24,6 +24,7 @@ from attncompare.compare.looks import Look, looks_before, trained_in
 from attncompare.compare.selection import Budget, at_budget, equal_parameters, tune
 from attncompare.compare.statistics import SEEDS, collapsed, level_after, robust_sd
 from attncompare.config import variant_label
+from attncompare.config.schema import CompareConfig
 from attncompare.errors import Refused
 from attncompare.maps import variant_colors
 from attncompare.record import Run
@@ -83,7 +84,9 @@ class Comparison:
         budget: the training budget at which figures of val are compared; None: final figures of test.
         looks: at other seeds of this sweep, before these.
         tuned: by the path of a run, the mean figures on val of all values that were tried for its variant (``--tune``).
-        planned: the metric that the sweep named before it was trained (``compare.metric``).
+        planned: what the sweep named before it was trained: the metric and the baseline (``compare.metric``,
+            ``compare.baseline``).
+        axes: along which the variants differ.
     """
 
     task: str
@@ -96,7 +99,8 @@ class Comparison:
     budget: Budget | None = None
     looks: tuple[Look, ...] = ()
     tuned: Mapping[Path, tuple[float, ...]] = field(default_factory=dict)
-    planned: str | None = None
+    planned: CompareConfig = field(default_factory=CompareConfig)
+    axes: tuple[Axis, ...] = ()
 
     @property
     def tested(self) -> tuple[type[Metric], ...]:
@@ -140,10 +144,22 @@ class Comparison:
         return level_after([look.spent for look in self.looks])
 
     @property
-    def exploratory(self) -> bool:
-        """Whether the one metric that is tested was chosen after training."""
-        chosen, several = self.options.metric, [one for one in self._prominent if one.tested]
-        return chosen is not None and chosen != self.planned and [one.name for one in several] != [chosen]
+    def exploratory(self) -> tuple[str, ...]:
+        """The options that were chosen after training, and so perhaps after looking at figures: metric, baseline."""
+        several = {"metric": [one.name for one in self._prominent if one.tested], "baseline": self.ranked[1:]}
+        chosen = {option: getattr(self.options, option) for option in several}
+        return tuple(
+            option
+            for option, value in chosen.items()
+            if value not in (None, getattr(self.planned, option)) and len(several[option]) > 1
+        )
+
+    @property
+    def baseline(self) -> Variant | None:
+        """The variant with which all others are compared; None: each with each."""
+        asked = [one for one in self.variants if one.label == self.options.baseline]
+        names = {asked[0].same_as or asked[0].label} if asked else set()
+        return next((one for one in self.ranked if one.label in names), None)
 
     @cached_property
     def collapsed(self) -> Mapping[str, tuple[int, ...]]:
@@ -189,7 +205,7 @@ def compare_groups(
     """Group ``runs`` of any tasks and variants into one comparison for each task.
 
     The variants stand in the order in which ``runs`` name them first, in all tasks, and each has one color in all of them.
-    ``force`` compares runs that differ in more than attention and seed; ``left_out`` take no part and are named.
+    ``force`` compares runs that differ in what makes it unfair, too; ``left_out`` take no part and are named.
 
     Raises:
         Refused: if a run has not finished, runs of one task are not on equal footing, or an option does not fit them.
@@ -262,13 +278,19 @@ def _comparison(
     notes += [*scoring_notes(runs, metrics), *code_notes(runs)]
     variants, told = _variants(runs, options, left_out)
     notes += [*told, *_cautions(variants)]
-    planned = {run.config.compare.metric for run in runs}
+    axes = axes_of([variant.runs[0].config for variant in variants], options.hidden)
+    notes += crossing_note(axes)
+    valid = [variant.label for variant in variants if variant.control_of is None]
+    if options.baseline is not None and options.baseline not in valid:
+        raise Refused(f"--baseline: {registry.unknown(f'variant of task={task}', options.baseline, valid)}")
+    planned = {run.config.compare for run in runs}
     found = Comparison(task, _title(task), metrics, variants, tuple(notes), left_out, options, budget)
     return replace(
         found,
         looks=looks_before(trained_in(runs), task, found.seeds),
         tuned=tuned,
-        planned=planned.pop() if len(planned) == 1 else None,
+        planned=planned.pop() if len(planned) == 1 else CompareConfig(),
+        axes=axes,
     )
 
 
@@ -279,9 +301,11 @@ def _variants(
     for run in runs:
         groups.setdefault((run.config.attention.name, model(run, options.vary)), {})[run.config.seed] = run
     firsts = [next(iter(seeds.values())) for seeds in groups.values()]
-    names = labels(firsts, hidden=(*options.picked(), *options.vary), shown=(TOKENIZER,))
+    names = labels(firsts, hidden=options.hidden)
     members = list(groups.values())
-    standing, control = _identical([identity for _, identity in groups], members, firsts)
+    own = [run.config.attention for run in firsts]
+    named = [(one.name == name, one.name == one.score.name) for one, name in zip(own, names, strict=True)]
+    standing, control = _identical([identity for _, identity in groups], members, named)
     variants, notes = [], []
     for index, seeds in enumerate(members):
         other = standing.get(index)
@@ -301,18 +325,18 @@ def _variants(
 
 
 def _identical(
-    models: Sequence[str], members: Sequence[Mapping[int, Run]], firsts: Sequence[Run]
+    models: Sequence[str], members: Sequence[Mapping[int, Run]], named: Sequence[tuple[bool, bool]]
 ) -> tuple[dict[int, int], dict[int, int]]:
     """Return by place which group stands for another, and of which one it is a control.
 
     The same model from the same seed has the same bits, so groups of one model that share a seed take part once: by the
-    one with the most seeds, then by the one that is named like its score. Groups of one model that share no seed are
-    separate samples of it.
+    one with the most seeds, then by one that is ``named``: its label is its name, and that is its score's too. Groups of
+    one model that share no seed are separate samples of it.
     """
 
-    def rank(index: int) -> tuple[int, bool, int]:
-        attention = firsts[index].config.attention
-        return (-len(members[index]), attention.name != attention.score.name, index)
+    def rank(index: int) -> tuple[int, bool, bool, int]:
+        is_label, is_score = named[index]
+        return (-len(members[index]), not is_label, not is_score, index)
 
     own: list[int] = []
     standing: dict[int, int] = {}

@@ -1,15 +1,18 @@
 """Which runs train the same model on the same data, which of two equal runs counts, and what a variant is called."""
 
+from collections import Counter
 from collections.abc import Sequence
 
-from attncompare.compare.checks import is_free
+from attncompare.compare.checks import TOKENIZER, is_free
 from attncompare.config import RunConfig
 from attncompare.config.plain_values import flatten
-from attncompare.config.variants import changed_settings, setting, variant_label
+from attncompare.config.schema import CHOSEN
+from attncompare.config.variants import short_keys, variant_label, written
 from attncompare.record import Run
 
 _DATA = "data"  # no key of a config, all of whose data keys are longer
 _MOST_NAMED = 3
+_ALWAYS = (*CHOSEN, TOKENIZER)  # told wherever any two runs differ in it
 _NEVER = ("seed", "name", "notes", "runs", "tags", "tracking.", "compare.", "sweep.")
 
 
@@ -69,26 +72,32 @@ def once(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     return counted, notes
 
 
-def labels(runs: Sequence[Run], hidden: Sequence[str] = (), shown: Sequence[str] = ()) -> list[str]:
-    """Return a different label for each of ``runs``: that of its attention, and where several share its name, what differs.
+def labels(runs: Sequence[Run], hidden: Sequence[str] = ()) -> list[str]:
+    """Return a different label for each of ``runs``: that of its attention, and what else it chooses: "scaled lr=0.01".
+
+    Of what a comparison keeps equal, only that is told in which runs of one attention differ; its name where nothing does.
 
     Args:
         runs: one run of each variant.
         hidden: keys that no label shows, because each variant has one value, which is told elsewhere.
-        shown: keys that every label shows where they differ at all, also between variants of different names.
     """
     flats = [{**flatten(run.config.to_dict()), _DATA: fingerprint(run)} for run in runs]
-    found = []
-    for run, flat in zip(runs, flats, strict=True):
-        same_name = [other for other in flats if other["attention.name"] == flat["attention.name"]]
-        label = [variant_label(run.config.attention, hidden)]
-        # Where there is no yaml to differ from, it differs from the others of its name.
-        told = ("attention.",) if changed_settings(run.config.attention) is not None else ()
-        for key, value in flat.items():
-            beside = flats if is_free(key, shown) else same_name
+    names = short_keys({key for flat in flats for key in flat})
+    found = [variant_label(run.config.attention, hidden) for run in runs]
+    told = []
+    for label, flat in zip(found, flats, strict=True):
+        same = [other for name, other in zip(found, flats, strict=True) if name == label]
+        settings = [
+            f"{names[key]}={written(value if key != _DATA else str(value)[:8])}"
+            for key, value in flat.items()
+            if not is_free(key, ("attention.", *_NEVER, *hidden))
             # Compared as they are written, as in a model's identity: 0.0 and -0.0 are two settings.
-            differs = any(repr(one.get(key)) != repr(value) for one in beside)
-            if differs and not is_free(key, (*_NEVER, *hidden, *told)):
-                label.append(setting(key, value if key != _DATA else str(value)[:8]))
-        found.append(" ".join(label))
-    return found
+            and any(repr(one.get(key)) != repr(value) for one in (flats if is_free(key, _ALWAYS) else same))
+        ]
+        told.append(" ".join([label, *settings]))
+    again = {label for label, count in Counter(told).items() if count > 1}
+    own = [run.config.attention.name for run in runs]
+    return [
+        f"{label} name={name}" if label in again and label.split()[0] != name else label
+        for label, name in zip(told, own, strict=True)
+    ]

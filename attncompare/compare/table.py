@@ -68,7 +68,8 @@ class Row:
 class ResultTable:
     """The rows of one task, its columns by name (metrics, then costs), and what must be said about them.
 
-    ``best`` has by column the labels of those variants of which none is better beyond the noise.
+    ``axes`` says along which axes the variants differ. ``best`` has by column the labels of those variants of which none is
+    better beyond the noise.
     """
 
     title: str
@@ -76,6 +77,7 @@ class ResultTable:
     rows: tuple[Row, ...]
     caption: str
     notes: tuple[str, ...]
+    axes: str
     best: dict[str, set[str]]
 
     def cell(self, row: Row, name: str) -> str:
@@ -115,7 +117,8 @@ def result_table(comparison: Comparison) -> ResultTable:
     title = f"{comparison.title}, at equal {_EQUAL[equal]}" if equal else comparison.title
     notes = (*comparison.notes, *cost_notes(comparison), *verdict_notes(comparison))
     best = {**leaders(comparison), **cheapest(comparison)}
-    return ResultTable(title, columns, rows, _caption(comparison), notes, best)
+    axes = f"Axes: {', '.join(map(str, comparison.axes))}" if comparison.axes else ""
+    return ResultTable(title, columns, rows, _caption(comparison), notes, axes, best)
 
 
 def _caption(comparison: Comparison) -> str:
@@ -142,8 +145,10 @@ def _caption(comparison: Comparison) -> str:
 
 
 def print_comparison(console: Console, comparison: Comparison) -> None:
-    """Print the table of ``comparison``, its verdicts, the decided ones first, and its notes."""
+    """Print the axes and the table of ``comparison``, its verdicts, the decided ones first, and its notes."""
     table = result_table(comparison)
+    if table.axes:
+        console.print(Text(printable_lines(table.axes)))
     console.print(_rich_table(table, console.width))
     console.print(Text(printable_lines(table.caption), style="dim"))
     found = verdicts(comparison)

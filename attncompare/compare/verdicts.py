@@ -1,4 +1,7 @@
-"""Which differences between variants are real: every pair of models in every tested metric, corrected for all of them."""
+"""Which differences between variants are real: pairs of models in every tested metric, corrected for all of them.
+
+The pairs are all there are, or those with the baseline.
+"""
 
 import math
 from collections import Counter
@@ -29,13 +32,14 @@ from attncompare.compare.statistics import (
     spent,
     with_advice,
 )
+from attncompare.config.variants import written
 from attncompare.errors import Refused
 from attncompare.record import Run
 from attncompare.tasks.metrics import Metric
 from attncompare.text import counted
 
 _FINE = 0.01  # a smallest p below this limits no verdict
-_MOST_VARIANTS = 12  # with more, resampling the items of every pair would take too long
+_MOST_PAIRS = 66  # with more, resampling the items of every pair would take too long
 _UNEQUAL, _LOPSIDED = 3.0, 1.0  # ratio of standard deviations, and skewness, from which on means may be judged wrongly
 
 
@@ -101,17 +105,21 @@ def leaders(comparison: Comparison) -> dict[str, set[str]]:
         if not means:
             continue
         best = (max if metric.higher_is_better else min)(means, key=lambda label: means[label])
+        winners = {best, comparison.baseline.label if comparison.baseline else best}
         worse = {
             one.second.label if one.better is one.first else one.first.label
             for one in own
-            if one.metric is metric and one.better is not None and one.better.label == best
+            if one.metric is metric and one.better is not None and one.better.label in winners
         }
         found[metric.name] = means.keys() - worse if worse else set()
     return found
 
 
 def verdicts(comparison: Comparison) -> list[Verdict]:
-    """Return the verdict on each pair of models in each tested metric that both have, the most important metric first."""
+    """Return the verdict on each pair of models in each tested metric that both have, the most important metric first.
+
+    With a baseline these are its pairs with all others.
+    """
     return list(_computed(comparison)[0])
 
 
@@ -171,7 +179,7 @@ Pair = tuple[Variant, Variant, type[Metric], Difference]
 
 def _pairs(comparison: Comparison, items: "_TestItems") -> Iterator[Pair]:
     for metric in comparison.tested:
-        for first, second in combinations(comparison.ranked, 2):
+        for first, second in _asked(comparison):
             if (first.control_of or second.control_of) and not _is_control(first, second):
                 continue  # each model meets the other ones once, by the variant that it is a control of
             figures = [comparison.figures_of_all_seeds(one, metric) for one in (first, second)]
@@ -179,6 +187,12 @@ def _pairs(comparison: Comparison, items: "_TestItems") -> Iterator[Pair]:
                 ranks = not comparison.collapsed.keys().isdisjoint((first.label, second.label))
                 over_items = items.test(first, second, metric)
                 yield first, second, metric, difference(*figures, items=over_items, ranks=ranks)
+
+
+def _asked(comparison: Comparison) -> list[tuple[Variant, Variant]]:
+    """Return the pairs that were asked for: all, or those with the baseline."""
+    pairs, baseline = combinations(comparison.ranked, 2), comparison.baseline
+    return [pair for pair in pairs if baseline is None or baseline in pair]
 
 
 def _is_control(first: Variant, second: Variant) -> bool:
@@ -194,8 +208,8 @@ class _TestItems:
         metrics = [metric for metric in comparison.tested if metric.sums and comparison.budget is None]
         if len(comparison.ranked) < 2 or not metrics:
             return
-        if len(comparison.ranked) > _MOST_VARIANTS:
-            self.notes.append(f"more than {_MOST_VARIANTS} variants: not tested over test items")
+        if len(_asked(comparison)) > _MOST_PAIRS:
+            self.notes.append(f"more than {_MOST_PAIRS} pairs of variants: not tested over test items")
             return
         rows = {run.path: run.items() for variant in comparison.ranked for run in variant.runs}
         if max(map(len, rows.values())) > MOST_ITEMS:
@@ -249,10 +263,10 @@ def _notes(comparison: Comparison, pairs: Sequence[Pair]) -> list[str]:
     if unequal := _unequal_noise(comparison):
         what = "is lopsided and far larger than that of others, so more than 5 % of such verdicts on means are wrong"
         notes.append(f"the seed noise of {', '.join(unequal)} {what} (docs/statistics.md)")
-    if comparison.exploratory:
-        (metric,) = comparison.tested
-        why = "exploratory: whoever looks at several metrics and then chooses one errs more often than p says"
-        notes.append(f"{why}; name {metric.name} before training, with compare.metric={metric.name}")
+    for option in comparison.exploratory:
+        value = written(getattr(comparison.options, option))
+        why = f"exploratory: whoever looks at the figures and then chooses a {option} errs more often than p says"
+        notes.append(f"{why}; name it before training, with compare.{option}={value}")
     return notes
 
 
@@ -293,6 +307,7 @@ def how_tested(comparison: Comparison, found: Sequence[Verdict]) -> str:
         controls = [verdict for verdict in found if verdict.difference.p is not None]
         return "p: exact test over seeds, not corrected: a control." if controls else "No pair can be tested."
     count = "the one comparison" if len(family) == 1 else f"all {len(family)} comparisons"
+    count += f" with {comparison.baseline.label}" if comparison.baseline else ""
     level, words = family[0].level, []
     if intervals := [one.interval for one in family if one.interval]:
         at_once = "" if len(family) == 1 else f", for {count} at once"
@@ -359,17 +374,6 @@ def sentence(
     limit = f"{(margin or 0.0) * metric.scale():g} {unit}".rstrip()
     what = f"no difference larger than {limit}" if small else "not decided"
     return f"{ahead} and {behind}: {what} in {metric.title} ({gap}){'' if small else _needed(found.more_seeds)}"
-
-
-def _of_one_seed(first: Variant, second: Variant, metric: type[Metric], found: Difference) -> str:
-    if not math.isfinite(found.mean):
-        lost = ", ".join(filter(None, (first.diverged_note, second.diverged_note))) or "a figure is not finite"
-        return f"not compared in {metric.title}: {lost}"
-    over_items = ""
-    if found.items:
-        over_items = f" ({_range(metric, found.items.interval, found.mean < 0)} over {found.items.items} test items)"
-    gap = f"{metric.format(abs(found.mean))} {metric.measure()}{over_items}"
-    return f"{gap} apart, from one seed, which decides nothing"
 
 
 def _needed(more: tuple[int, int] | None) -> str:

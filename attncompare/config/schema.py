@@ -26,12 +26,17 @@ _PLACES = (Path(__file__).parents[1] / "conf", Path(__file__).parents[2] / "conf
 CONF_DIR = next(folder for folder in _PLACES if folder.is_dir())
 # What names, files or shows a run, and decides none of its numbers.
 PRESENTATION = ("name", "tags", "notes", "runs", "resume", "tracking", "compare", "sweep")
+# What a run chooses, along which runs are compared; all else must be the same for them. Keys, or beginnings of keys.
+CHOSEN = ("attention.", "backbone.", "optimizer.", "trainer.average_last")
 _LARGEST = 2**63 - 1
 _DEFAULT_STEPS = 1000
 
 
 OPEN_SECTIONS = ("score", "normalizer", "mask", "positions", "sites", "layers")
 """Sections of ``attention`` whose keys depend on what they name."""
+
+UNNAMED_PARTS = {"mask": "window"}
+"""The part that a section without a name is: ``attention.mask.window=16`` on top of no mask."""
 
 _SOFTMAX = "softmax"
 SITES = {"text": ("decoder",), "parallel": ("encoder", "decoder", "cross")}
@@ -46,8 +51,8 @@ class AttentionConfig(Strict):
 
     name: fields.Label
     score: fields.part("scores")  # type: ignore[valid-type]
-    normalizer: fields.part("normalizers") = Field(_SOFTMAX, validate_default=True)  # type: ignore[valid-type]
-    mask: fields.part("masks", "window") | None = None  # type: ignore[valid-type]
+    normalizer: fields.part("normalizers") = Field(default=_SOFTMAX, validate_default=True)  # type: ignore[valid-type]
+    mask: fields.part("masks", UNNAMED_PARTS["mask"]) | None = None  # type: ignore[valid-type]
     positions: fields.part("positions") | None = None  # type: ignore[valid-type]
     heads: fields.Positive
     kv_heads: fields.PositiveOrNull = None
@@ -108,8 +113,10 @@ class AttentionConfig(Strict):
 
 def _merged(before: Any, value: Any) -> Any:
     """Return a section of a part with further settings, where it goes on being the same part; else the new value."""
-    same = isinstance(before, dict) and isinstance(value, dict) and value.get("name", before["name"]) == before["name"]
-    return {**before, **value} if same else value
+    if not isinstance(before, dict) or not isinstance(value, dict):
+        return value
+    name = before.get("name", UNNAMED_PARTS["mask"])  # of no other part may a site leave the name out
+    return {**before, **value} if value.get("name", name) == name else value
 
 
 class OptimizerConfig(Strict):
@@ -190,6 +197,7 @@ class CompareConfig(Strict):
     """``compare``: what a comparison is told before training."""
 
     metric: fields.LabelOrNull = None
+    baseline: Annotated[str, StringConstraints(min_length=1)] | None = None
 
 
 class SweepConfig(Strict):

@@ -7,17 +7,18 @@ bytes. One scale from 0 to 1 serves all pictures: no map is stretched to its own
 import logging
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
 from io import BytesIO
-from itertools import cycle
 from pathlib import Path
+from zlib import crc32
 
 import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from attncompare.config.variants import variant_names
+from attncompare.config.variants import variant_place
 from attncompare.maps.maps import SiteMap
 
 log = logging.getLogger("attncompare")
@@ -41,17 +42,20 @@ _SCALE = 62  # pixels of the color scale at the right edge
 
 
 def variant_colors(labels: Iterable[str]) -> dict[str, str]:
-    """Return the color of each of ``labels``: the same for a variant of ``conf/attention`` whatever stands beside it.
+    """Return the color of each of ``labels``, whatever their order: no color comes again before all are taken.
 
-    Other labels get the colors that are left, in their order; colors repeat after the last.
+    A label's text decides its color, the same in every comparison; where another one has that color already, it gets the
+    next free one. Variants of ``conf/attention`` choose first.
     """
-    labels, own = list(dict.fromkeys(labels)), variant_names()[: len(SERIES)]
-    places = {label: own.index(label) for label in labels if label in own}
-    # First those that no named variant has, then those of named variants that are not here.
-    free = [place for place in (*range(len(own), len(SERIES)), *range(len(own))) if place not in places.values()]
-    turns = cycle(free or range(len(SERIES)))
-    places |= {label: next(turns) for label in labels if label not in places}
-    return {label: SERIES[places[label]] for label in labels}
+    taken: Counter[int] = Counter()
+    colors = {}
+    for label in sorted(set(labels), key=variant_place):
+        # The salt is one with which the first five variants have five colors.
+        wanted = crc32(f"1 {label}".encode())
+        place = min(range(len(SERIES)), key=lambda place: (taken[place], (place - wanted) % len(SERIES)))
+        taken[place] += 1
+        colors[label] = SERIES[place]
+    return colors
 
 
 def ramp_color(weight: float) -> tuple[int, int, int]:

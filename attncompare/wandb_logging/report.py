@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from attncompare.config.plain_values import flatten
-from attncompare.config.variants import changed_settings
+from attncompare.config.schema import CHOSEN
 from attncompare.errors import Refused, RunFailed
 from attncompare.maps.maps import maps_from
 from attncompare.record import Run
@@ -127,10 +127,12 @@ def plan_of(
     if not (isinstance(group, str) and _PLAIN.fullmatch(group)):
         group = None
     comparison = Section("The comparison", JOB_TYPE, (Panel("media", "the report page", "report"),))
-    # What labels say besides the name: runs of one name can be different variants.
-    changed = dict.fromkeys(key for run in runs for key in changed_settings(run.config.attention) or {})
-    grouping = (VARIANT, *changed)
     flats = {run.path: flatten(run.config.to_dict()) for run in runs}
+    # Runs of one name can be different variants.
+    chosen = dict.fromkeys(key for flat in flats.values() for key in flat if key.startswith(CHOSEN))
+    names = {flat[VARIANT] for flat in flats.values()}
+    values = {key: {(flat[VARIANT], repr(flat.get(key))) for flat in flats.values()} for key in chosen}
+    grouping = (VARIANT, *(key for key in chosen if len(values[key]) > len(names)))
     painted = [
         Painted(run.summary["wandb"]["id"], tuple(str(flats[run.path].get(key)) for key in grouping), colors[run.path])
         for run in runs

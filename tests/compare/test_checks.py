@@ -38,9 +38,9 @@ def test_runs_that_differ_in_variant_and_seed_may_be_compared(make_run):
 
 
 def test_other_differences_are_refused_by_key_and_value_unless_forced(make_run):
-    runs = [make_run("a"), make_run("b", "attention=dot", "optimizer.lr=0.5", "backbone.layers=3")]
+    runs = [make_run("a"), make_run("b", "attention=dot", "trainer.max_steps=7", "data.batch_size=3", "seed=2")]
     message = refusal(runs)
-    assert "optimizer.lr is" in message and "0.5" in message and "backbone.layers is" in message
+    assert "trainer.max_steps is" in message and "or 7" in message and "data.batch_size is" in message
     assert str(runs[0].path) in message and "--force" in message and "attention.score" not in message
     assert sum("not on equal footing" in note for note in compared(runs, force=True).notes) == 2
 

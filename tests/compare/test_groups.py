@@ -16,7 +16,7 @@ def test_identical_models_are_marked_and_the_plain_one_stands_for_them(make_run)
         make_run("d", "task=language_model", "attention=dot"),
     ]
     found = variants(runs)
-    assert [v.title for v in found] == ["causal = scaled", "scaled", "multihead heads=1 = scaled", "dot"]
+    assert [v.title for v in found] == ["causal = scaled", "scaled", "scaled name=multihead = scaled", "dot"]
     assert [v.same_as for v in found] == ["scaled", None, "scaled", None]
     assert len({v.color for v in found}) == 4
 
@@ -36,12 +36,14 @@ def test_variants_of_one_name_are_told_apart_by_what_differs(make_run):
     runs = [make_run(f"h{heads}", "attention=multihead", f"attention.heads={heads}") for heads in (2, 4)]
     assert [v.label for v in variants(runs)] == ["multihead heads=2", "multihead"]
     runs = [make_run(f"lr{lr}", f"optimizer.lr={lr}") for lr in (0.1, 0.2)]
-    assert [v.label for v in variants(runs, force=True)] == ["scaled optimizer.lr=0.1", "scaled optimizer.lr=0.2"]
+    assert [v.label for v in variants(runs)] == ["scaled lr=0.1", "scaled lr=0.2"]
+    runs += [make_run("both", "attention=dot", "optimizer.lr=0.2", "backbone.dropout=0.3")]
+    assert variants(runs)[-1].label == "dot backbone.dropout=0.3 lr=0.2"  # attention has a dropout, too
 
 
 def test_settings_that_are_equal_numbers_but_written_differently_are_told_apart(make_run):
     runs = [make_run(f"d{dropout}", f"attention.dropout={dropout}") for dropout in (0.0, -0.0)]
-    assert [v.label for v in variants(runs)] == ["scaled", "scaled dropout=-0.0"]
+    assert [v.label for v in variants(runs)] == ["scaled", "scaled dropout=-0"]
 
 
 def test_unequal_seeds_and_single_seeds_are_said(make_run):

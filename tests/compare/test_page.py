@@ -15,11 +15,14 @@ from attncompare.compare.page.charts import (
     padded,
     pareto_data,
     shown,
+    styles_of,
     thin,
 )
 from attncompare.compare.page.record import evenly, page_maps, record, samples
 from attncompare.compare.page.report import headline, pairs_by_metric
 from attncompare.compare.table import result_table
+from attncompare.config.variants import variant_names
+from attncompare.maps import variant_colors
 
 NOISE = [0.1, -0.2, 0.3, 0.0, -0.1, 0.2, 0.15, -0.05]
 
@@ -134,6 +137,8 @@ def test_a_repeated_color_has_another_dash_and_shares_are_drawn_in_percent(make_
     figures = curves(compared(make_run(f"h{heads}", f"attention.heads={heads}") for heads in range(1, 9)))
     lines = figures["training loss"]["lines"]
     assert len({line["color"] for line in lines}) == 7 and len({(line["color"], line["dash"]) for line in lines}) == 8
+    many = styles_of(variant_colors(variant_names()))
+    assert len(set(many.values())) == len(many) > 28  # more than colors and dashes
     assert list(figures)[:3] == ["training loss", "validation BLEU", "validation loss"]
     assert figures["validation exact match"]["lines"][0]["y"] == [25, 25, 25]
 

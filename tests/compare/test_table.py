@@ -168,14 +168,14 @@ def test_an_identical_model_is_not_ranked(make_run):
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_no_label_or_figure_is_broken_at_any_width_and_what_is_left_out_is_said(make_run, seeds):
-    labels = [f"multihead heads={heads} vocab_size={size}" for heads in (1, 12) for size in (400, 8000)]
+    labels = [f"multihead heads={heads} vocab_size={size}" for heads in (3, 12) for size in (400, 8000)]
     runs = [
         make_run(
             f"{heads}-{size}-{seed}",
             *("attention=multihead", f"attention.heads={heads}", f"data.tokenizer.vocab_size={size}", f"seed={seed}"),
             test={"bleu": 10.0 * seed + heads},
         )
-        for heads in (1, 12)
+        for heads in (3, 12)
         for size in (400, 8000)
         for seed in range(1, seeds + 1)
     ]

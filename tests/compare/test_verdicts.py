@@ -6,7 +6,9 @@ import re
 import pytest
 
 from attncompare.compare import Options, as_text, compare_groups, gather, verdicts
+from attncompare.compare.data import as_data
 from attncompare.compare.groups import ONE_SEED
+from attncompare.compare.page.report import headline
 from attncompare.compare.table import result_table
 from attncompare.compare.verdicts import estimates, how_tested, in_order, p_value, verdict_notes
 from attncompare.errors import Refused
@@ -143,8 +145,8 @@ def test_the_one_with_more_seeds_stands_for_a_model_and_what_is_left_is_said(see
     ]
     comparison, found = judged(runs)
     titles = [variant.title for variant in comparison.variants]
-    assert titles == ["scaled = multihead heads=1", "multihead heads=1"] and found == []
-    assert "scaled is the same model as multihead heads=1, whose row leaves out its seeds 9" in comparison.notes
+    assert titles == ["scaled = scaled name=multihead", "scaled name=multihead"] and found == []
+    assert "scaled is the same model as scaled name=multihead, whose row leaves out its seeds 9" in comparison.notes
 
 
 @pytest.mark.parametrize("reason", ["training loss is nan; the batch is kept", "gradient's norm is inf"])
@@ -351,3 +353,54 @@ def test_other_test_items_cost_only_the_test_over_items(seeds_of):
 )
 def test_p_for_people(p, text):
     assert p_value(p, 0.0313) == text
+
+
+def test_a_baseline_is_compared_with_all_others_and_the_family_is_these_pairs_alone(seeds_of):
+    eight = range(1, 9)
+    runs = [
+        *seeds_of("dot", around(20, eight, 2.0)),
+        *seeds_of("scaled", around(20.6, eight)),
+        *seeds_of("additive", around(20.1, eight, -1)),
+        *seeds_of("causal", around(30, eight, 0.5)),
+    ]
+    comparison, found = judged(runs, Options(metric="bleu", baseline="scaled"))
+    assert all("scaled" in (one.first.label, one.second.label) for one in found) and len(found) == 3
+    _, every = judged(runs)
+    same = {frozenset((one.first.label, one.second.label)): one.difference for one in every}
+    for one in found:
+        other = same[frozenset((one.first.label, one.second.label))]
+        assert one.difference.p == other.p and one.difference.p_holm <= other.p_holm
+    assert sum(one.difference.p_holm < same[frozenset((one.first.label, one.second.label))].p_holm for one in found) > 0
+    told = how_tested(comparison, found)
+    assert "all 3 comparisons with scaled" in told
+    (note,) = [one for one in verdict_notes(comparison) if one.startswith("exploratory") and "baseline" in one]
+    assert note.endswith("compare.baseline=scaled")
+    assert headline(comparison, found).startswith("Compared with scaled in BLEU, better: causal")
+    data = as_data([comparison])["comparisons"][0]
+    assert len(data["verdicts"]) == 3 and data["options"]["baseline"] == "scaled" and data["exploratory"]
+    assert Options(baseline="dot window=16").suffix() == "-baseline-dot_window_16"
+    with pytest.raises(Refused, match=r"--baseline: .*'nothing'.*valid: .*additive.*scaled"):
+        judged(runs, Options(baseline="nothing"))
+
+
+def test_a_baseline_that_was_named_before_training_is_not_exploratory(seeds_of):
+    planned = ("compare.baseline=dot",)
+    runs = [run for name in ("dot", "scaled", "additive") for run in seeds_of(name, around(20), *planned)]
+    notes = {name: verdict_notes(judged(runs, Options(baseline=name))[0]) for name in ("dot", "scaled")}
+    assert [name for name, said in notes.items() if any("exploratory" in one for one in said)] == ["scaled"]
+
+
+def test_a_baseline_that_is_the_same_model_as_another_stands_for_it(seeds_of):
+    runs = [
+        run for name in ("causal", "scaled", "dot") for run in seeds_of(name, around(20), LANGUAGE_MODEL, metric="loss")
+    ]
+    comparison, (verdict,) = judged(runs, Options(metric="loss", baseline="causal"))
+    assert comparison.baseline.label == "scaled" and {verdict.first.label, verdict.second.label} == {"scaled", "dot"}
+
+
+def test_what_a_baseline_beats_is_not_among_the_best(seeds_of):
+    """Nothing is tested against the best mean here but the baseline."""
+    runs = [*seeds_of("dot", around(20)), *seeds_of("scaled", around(30)), *seeds_of("additive", {1: 31, 2: 5.0})]
+    comparison, _ = judged(runs, Options(metric="bleu", baseline="scaled"))
+    table = result_table(comparison)
+    assert not any(row.variant.label == "dot" and table.is_best(row, "bleu") for row in table.rows)

@@ -116,7 +116,7 @@ def test_a_record_is_whole_without_the_folder(cli, make_folder, tmp_path):
     code, out, err = cli("train", "--resume", run.path)  # it is finished: nothing is left to do
     assert code == 0 and out.strip() == str(run.path), err
     shutil.rmtree(folder)
-    assert "window16" in cli("compare", run.path)[1]
+    assert "multihead heads=2 head_dim=3 dropout=0.05" in cli("compare", run.path)[1]
 
 
 def test_a_sweep_from_own_configs_goes_on_by_the_command_that_it_notes(cli, make_folder, tmp_path):

@@ -277,6 +277,14 @@ def test_same_model_whatever_its_name_and_however_its_head_width_is_spelled():
         assert composed(other).model_identity() != identity
 
 
+def test_a_mask_without_a_name_is_a_window_also_where_a_site_and_a_layer_say_something_of_it():
+    places = ("+attention.sites.decoder.mask={window: 8, sinks: 2}", "+attention.layers.1.mask.window=9")
+    mask = composed(*places).attention.at("decoder", 1).mask
+    assert (mask.name, mask.window, mask.sinks) == ("window", 9, 2)
+    mask = composed(*places[:1], "+attention.layers.1.mask={name: strided, stride: 3}").attention.at("decoder", 1).mask
+    assert mask.name == "strided"
+
+
 def test_causal_is_another_model_where_there_is_an_encoder_and_the_same_on_a_language_model():
     assert composed("attention=causal").model_identity() != composed().model_identity()
     language_model = "task=language_model"

@@ -63,7 +63,7 @@ def test_a_sweep_over_heads_has_a_color_for_each_variant_and_that_of_the_report(
     add_run("z", "additive")
     (group,) = dashboard.ids("group")
     page, report = (variants_of(dashboard.ask(f"/group/{group}{what}")[2].decode()) for what in ("", "/report"))
-    names = ["additive", *(f"multihead heads={heads}" for heads in (1, 2)), "multihead", "multihead heads=12"]
+    names = ["additive", "scaled", "multihead heads=2", "multihead", "multihead heads=12"]
     assert [name for name, _ in page] == names and len({color for _, color in page}) == len(names)
     assert page == report
 

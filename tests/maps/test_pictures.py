@@ -4,12 +4,15 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib import font_manager
 from PIL import Image, ImageFont
 from sample_maps import sample_site
 
-from attncompare.maps import SiteMap, heatmap_png, pictures, side_by_side
-from attncompare.maps.pictures import BLOCKED, ramp_color
+from attncompare.config.variants import variant_names
+from attncompare.maps import SiteMap, heatmap_png, pictures, side_by_side, variant_colors
+from attncompare.maps.pictures import BLOCKED, SERIES, ramp_color
 
 
 def pixels(png):
@@ -98,3 +101,20 @@ def test_models_of_different_sizes_stand_side_by_side():
     site = series[1][1]
     changed = SiteMap("cross", site.queries, site.keys, np.flip(site.weights_LHTS, 1))
     assert side_by_side([("additive", changed)], head=3) == side_by_side([("additive", site)], head=0)
+
+
+LABELS = st.lists(st.sampled_from([*variant_names(), "dot heads=2", "dot window=16", "scaled lr=0.1"]), unique=True)
+
+
+@given(LABELS, st.randoms())
+def test_colors_repeat_only_after_the_last_and_do_not_depend_on_the_order(labels, random):
+    colors = variant_colors(labels)
+    counts = [list(colors.values()).count(color) for color in SERIES]
+    assert max(counts) - min(counts) <= 1
+    assert variant_colors(random.sample(labels, len(labels))) == colors
+
+
+def test_the_first_five_variants_have_their_colors_whichever_of_them_are_compared():
+    five = ("additive", "causal", "dot", "multihead", "scaled")
+    colors = variant_colors(five)
+    assert all(variant_colors([one, other])[one] == colors[one] for one in five for other in five)

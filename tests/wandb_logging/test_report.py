@@ -108,11 +108,15 @@ def test_the_workspace_shows_the_runs_of_the_group_or_of_the_ids_by_variant(grou
 @needs_library
 def test_variants_of_one_name_are_groups_of_their_own_each_in_its_color(finished_run, monkeypatch):
     colors = {finished_run.path: "#0072b2"}
-    plan = plan_of([finished_run], [], [], colors)
-    assert plan.grouping == ("attention.name", "attention.heads")  # of two heads, where the yaml has four
-    assert [one[1:] for one in plan.painted] == [(("multihead", "2"), "#0072b2")]
+    other = replace(finished_run, path=finished_run.path / "other")
+    attention = finished_run.config.attention.model_copy(update={"heads": 4})
+    vars(other)["config"] = finished_run.config.model_copy(update={"attention": attention})
+    plan = plan_of([finished_run, other], [], [], colors)
+    assert plan.grouping == ("attention.name", "attention.heads")
+    assert plan_of([finished_run], [], [], colors).grouping == ("attention.name",)
+    assert plan.painted[0][1:] == (("multihead", "2"), "#0072b2")
     with wandb_server(monkeypatch) as server:
-        report.build([finished_run], [], [], colors=colors)
+        report.build([finished_run, other], [], [], colors=colors)
     for view in server.views:
         sent = json.dumps(view)
         assert "#0072b2" in sent and plan.painted[0].run_id in sent and "attention.value.heads" in sent

@@ -1,4 +1,4 @@
-"""The data of the page's charts: training curves and quality against cost. ``page.js`` draws them."""
+"""The data of the page's charts: training curves, figures along an axis, quality against cost. ``page.js`` draws them."""
 
 import math
 from collections import Counter
@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, TypeGuard
 
+from attncompare.compare.axes import Axis
 from attncompare.compare.costs import apart, cost_figures
-from attncompare.compare.groups import Comparison
+from attncompare.compare.groups import Comparison, Variant
+from attncompare.compare.identity import labels
 from attncompare.compare.statistics import t_interval
 from attncompare.compare.table import Column, ResultTable, Row
-from attncompare.compare.verdicts import verdicts
+from attncompare.compare.verdicts import estimates, verdicts
+from attncompare.maps import variant_colors
 from attncompare.record import Run
 from attncompare.tasks.metrics import Metric
 from attncompare.tasks.metrics import metric as metric_named
@@ -48,8 +51,8 @@ def styles_of(colors: Mapping[str, str]) -> dict[str, Style]:
     turns: Counter[str] = Counter()
     found = {}
     for label, color in colors.items():
-        turn = turns[color] % len(_DASHES)
-        found[label] = Style(color, _DASHES[turn], _SYMBOLS[turn])
+        turn, again = turns[color], turns[color] // len(_DASHES)
+        found[label] = Style(color, _DASHES[turn % len(_DASHES)], _SYMBOLS[(turn + again) % len(_SYMBOLS)])
         turns[color] += 1
     return found
 
@@ -211,6 +214,118 @@ def _line(seeds: list[Points]) -> dict[str, Any]:
     steps, means, halves = mean_and_band(seeds)
     half = list(map(shown, halves)) if halves and all(map(math.isfinite, (*halves, *means))) else None
     return {"x": steps, "y": list(map(shown, means)), "half": half, "seeds": single}
+
+
+# Figures along numbers that were varied, such as heads or a window.
+
+_LOG = 20  # an axis from whose smallest to whose largest value there is such a factor is logarithmic
+
+
+def axis_figures(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return a chart for each metric of all variants along the one axis of numbers; none where there are more, or none.
+
+    Each is as a training curve, with ``ticks`` at the values as [place, text] and in its lines the interval ``around`` each
+    mean; a line is a variant but for the axis.
+    """
+    numeric = [axis for axis in comparison.axes if axis.numeric]
+    if len(numeric) != 1:
+        return []
+    axis, figures, over_seeds = numeric[0], [], estimates(comparison)
+    values = axis.distinct
+    log = values[0] > 0 and values[-1] / values[0] >= _LOG
+    ticks = {value: math.log10(value) if log else value for value in values}
+    along = _along(comparison, (axis,))
+    drawn = styles_of(variant_colors(along))
+    for metric in comparison.drawn:
+        lines, heights = [], []
+        for label, places in along.items():
+            found = {
+                value: over_seeds[variant.label, metric.name]
+                for (value,), variant in sorted(places.items(), key=lambda pair: pair[0])
+                if (variant.label, metric.name) in over_seeds
+            }
+            means = {value: metric.scale() * one.mean for value, one in found.items() if math.isfinite(one.mean)}
+            ends = [
+                [metric.scale() * end for end in (one.interval.low, one.interval.high)] if one.interval else None
+                for value, one in found.items()
+                if value in means
+            ]
+            heights += [*means.values(), *(end for both in ends if both for end in both)]
+            if means:
+                around = [[shown(end) for end in both] if both else None for both in ends]
+                line = {"x": [ticks[value] for value in means], "y": list(map(shown, means.values())), "around": around}
+                lines.append({"label": label, "title": label, **vars(drawn[label]), **line})
+        if lines:
+            figure = _figure(metric.title, metric.describe(), padded(heights), lines, x=axis.key, least=1e-9)
+            figures.append(figure | {"ticks": [[place, f"{value:g}"] for value, place in ticks.items()]})
+    return figures
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A mean of one variant in a grid as people read it, with its interval, and from 0 to 1 how good it is there.
+
+    ``share`` is None where the mean is not finite, or all means are the same.
+    """
+
+    text: str
+    interval: str
+    share: float | None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The means of one metric over two axes of numbers: ``cells`` by row and column, None where there is no variant."""
+
+    title: str
+    rows: Axis
+    columns: Axis
+    cells: tuple[tuple[Cell | None, ...], ...]
+
+
+def axis_grids(comparison: Comparison) -> list[Grid]:
+    """Return for each metric and variant a grid over the two axes of numbers; none where there are more, or fewer."""
+    numeric = [axis for axis in comparison.axes if axis.numeric]
+    if len(numeric) != 2:
+        return []
+    rows, columns = numeric
+    over_seeds, grids = estimates(comparison), []
+    along = _along(comparison, (rows, columns))
+    for metric in comparison.drawn:
+        means = [one.mean for (_, name), one in over_seeds.items() if name == metric.name and math.isfinite(one.mean)]
+        low, span = min(means, default=0.0), max(means, default=0.0) - min(means, default=0.0)
+
+        def cell(
+            variant: Variant | None, metric: type[Metric] = metric, low: float = low, span: float = span
+        ) -> Cell | None:
+            one = over_seeds.get((variant.label, metric.name)) if variant else None
+            if one is None:
+                return None
+            share = (one.mean - low) / span if span > 0 and math.isfinite(one.mean) else None
+            ends = (metric.format(one.interval.low), metric.format(one.interval.high)) if one.interval else ()
+            interval = f"[{', '.join(ends)}]" if ends else ""
+            return Cell(
+                metric.format(one.mean), interval, share if share is None or metric.higher_is_better else 1 - share
+            )
+
+        for label, places in along.items():
+            cells = tuple(
+                tuple(cell(places.get((row, column))) for column in columns.distinct) for row in rows.distinct
+            )
+            title = f"{metric.describe()}: {label}" if len(along) > 1 else metric.describe()
+            grids.append(Grid(title, rows, columns, cells))
+    return grids
+
+
+def _along(comparison: Comparison, axes: Sequence[Axis]) -> dict[str, dict[tuple[Any, ...], Variant]]:
+    """Return the variants by what they are called without the values of ``axes``, and by these."""
+    keys = [axis.key for axis in axes]
+    names = labels([variant.runs[0] for variant in comparison.variants], hidden=(*comparison.options.hidden, *keys))
+    places = zip(*(axis.values for axis in axes), strict=True)
+    found: dict[str, dict[tuple[Any, ...], Variant]] = {}
+    for name, place, variant in zip(names, places, comparison.variants, strict=True):
+        found.setdefault(name, {})[place] = variant
+    return found
 
 
 # Quality against cost.

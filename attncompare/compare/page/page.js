@@ -55,7 +55,7 @@ function written(value) {
 
 /**
  * Draw a chart into `node`, and again whenever its size changes; returns a function that draws it.
- * `describe()` gives {x, y, bands, lines, bars, marks, labels, shared}: an axis is {title, range},
+ * `describe()` gives {x, y, bands, lines, bars, marks, labels, shared}: an axis is {title, range}, x also with `ticks` as [value, text],
  * points are [x, y] with null for a gap; a mark is {x, y, color, symbol, size, name, text}. With `shared`, the tip shows all marks at
  * one x, else the nearest mark alone.
  */
@@ -79,9 +79,9 @@ function chart(node, describe) {
       draw(svg, 'line', { class: 'grid', x1: margin.left, x2: right, y1: fy(value), y2: fy(value) });
       draw(svg, 'text', { class: 'tick', x: margin.left - 6, y: fy(value) + 4, 'text-anchor': 'end' }, written(value));
     }
-    for (const value of ticks(x.range, inner.width / 90)) {
+    for (const [value, text] of x.ticks || ticks(x.range, inner.width / 90).map((value) => [value, written(value)])) {
       draw(svg, 'line', { class: 'grid', x1: fx(value), x2: fx(value), y1: margin.top, y2: bottom });
-      draw(svg, 'text', { class: 'tick', x: fx(value), y: bottom + 15, 'text-anchor': 'middle' }, written(value));
+      draw(svg, 'text', { class: 'tick', x: fx(value), y: bottom + 15, 'text-anchor': 'middle' }, text);
     }
     draw(svg, 'text', { class: 'axis', x: margin.left + inner.width / 2, y: height - 5, 'text-anchor': 'middle' }, x.title);
     draw(svg, 'text', { class: 'axis', transform: `translate(13 ${margin.top + inner.height / 2}) rotate(-90)`, 'text-anchor': 'middle' }, y.title);
@@ -102,7 +102,8 @@ function chart(node, describe) {
       tip.hidden = !nearest || (!shared && distance(nearest) > 60);
       if (tip.hidden) return;
       const named = marks.filter((one) => (shared ? one.x === nearest.x : one === nearest));
-      tip.replaceChildren(...(shared ? [make('b', `${x.title} ${written(nearest.x)}`)] : []), ...named.map((one) => {
+      const place = (x.ticks || []).find(([value]) => value === nearest.x);
+      tip.replaceChildren(...(shared ? [make('b', `${x.title} ${place ? place[1] : written(nearest.x)}`)] : []), ...named.map((one) => {
         const line = make('p', shared ? `${one.name}: ${one.text}` : one.text);
         line.style.setProperty('--color', one.color);
         return line;
@@ -137,6 +138,19 @@ function curve(node, figure, hidden) {
         { x: step, y: value, color: line.color, symbol: line.symbol, size: line.x.length > 12 ? 0 : 0.6, name: line.title, text: written(value) }))),
     };
   });
+}
+
+/** Means along an axis of numbers, with their intervals. */
+function along(node, figure) {
+  const steps = figure.ticks.map(([value]) => value), margin = (steps[steps.length - 1] - steps[0]) * 0.08;
+  const x = { title: figure.x, range: [steps[0] - margin, steps[steps.length - 1] + margin], ticks: figure.ticks };
+  return chart(node, () => ({
+    x, y: { title: figure.unit, range: figure.range || [0, 1] }, shared: true,
+    lines: figure.lines.map((line) => ({ points: line.x.map((at, place) => [at, line.y[place]]), color: line.color, dash: line.dash })),
+    bars: figure.lines.flatMap((line) => line.x.flatMap((at, place) => (line.around[place] ? [{ from: [at, line.around[place][0]], to: [at, line.around[place][1]], color: line.color }] : []))),
+    marks: figure.lines.flatMap((line) => line.x.map((at, place) => ({ x: at, y: line.y[place], color: line.color, symbol: line.symbol, size: 0.8, name: line.title,
+      text: written(line.y[place]) + (line.around[place] ? ` [${line.around[place].map(written).join(', ')}]` : '') }))),
+  }));
 }
 
 /** Quality against cost: points with intervals, the front as a line, and every label where it covers nothing. */
@@ -178,6 +192,10 @@ for (const block of document.querySelectorAll('[data-charts]')) {
     const figures = dataOf(holder.dataset.curves);
     return [...holder.querySelectorAll('.chart')].map((node, place) => curve(node, figures[place], hidden));
   });
+  for (const holder of block.querySelectorAll('[data-along]')) {
+    const figures = dataOf(holder.dataset.along);
+    holder.querySelectorAll('.chart').forEach((node, place) => along(node, figures[place]));
+  }
   block.querySelectorAll('[data-pareto]').forEach(pareto);
   for (const button of block.querySelectorAll('.keys button')) {
     button.addEventListener('click', () => {

@@ -15,6 +15,8 @@ from markupsafe import Markup
 
 from attncompare.compare.groups import Comparison, Variant
 from attncompare.compare.page.charts import (
+    axis_figures,
+    axis_grids,
     curve_figures,
     drawn_variants,
     is_number,
@@ -77,6 +79,7 @@ def _section(comparison: Comparison, map_bytes: int) -> dict[str, Any]:
         "pareto": pareto_data(comparison, table),
         "profiles": profile_figures(comparison),
         "tuning": tuning_figures(comparison),
+        "axis": axis_figures(comparison),
     }
     budget = comparison.budget
     return {
@@ -90,6 +93,7 @@ def _section(comparison: Comparison, map_bytes: int) -> dict[str, Any]:
         "drawn": _drawn(comparison, table),
         "left_out": comparison.left_out,
         "charts": charts,
+        "grids": axis_grids(comparison),
         "json": {name: script_json(data) for name, data in charts.items()},
         "maps_json": script_json(maps),
         "maps_note": maps_note,
@@ -162,6 +166,13 @@ def headline(comparison: Comparison, found: Sequence[Verdict]) -> str:
     if len(labels) < 2:
         return "A control: the same model from different seeds."
     title = first[0].metric.title
+    if comparison.baseline:
+        return _beside(comparison.baseline.label, title, [one for one in first if not one.same_model])
+    return _among(labels, title, first)
+
+
+def _among(labels: Sequence[str], title: str, first: Sequence[Verdict]) -> str:
+    """Return which variant is better than all others, or which are worse than another."""
     wins = Counter(verdict.better.label for verdict in first if verdict.better)
     beaten = {(one.second if one.better is one.first else one.first).label for one in first if one.better}
     if not beaten:
@@ -175,6 +186,18 @@ def headline(comparison: Comparison, found: Sequence[Verdict]) -> str:
     counts = f"{len(worse)} of {len(labels)} are worse than another, {len(rest)} are worse than none"
     named = f"{_listed(worse)} {verb} worse in {title}. Which of {_listed(rest)} is best is not decided."
     return f"No single best variant in {title}: {counts}." if many else named
+
+
+def _beside(baseline: str, title: str, found: Sequence[Verdict]) -> str:
+    """Return which variants are better than the baseline, which worse, and of which that is not decided."""
+    groups: dict[str, list[str]] = {"better": [], "worse": [], "not decided": []}
+    for verdict in found:
+        other = verdict.second if verdict.first.label == baseline else verdict.first
+        better = "better" if verdict.better is other else "worse"
+        groups[better if verdict.decided else "not decided"].append(other.label)
+    many = len(found) > _MOST_NAMED
+    told = [f"{what}: {len(labels) if many else _listed(labels)}" for what, labels in groups.items() if labels]
+    return f"Compared with {baseline} in {title}, {'; '.join(told)}."
 
 
 def _listed(labels: Sequence[str]) -> str:

@@ -62,10 +62,10 @@ def unpaired_rejections(times, n, m, shift=0.0, spread=1.0, noise=normal, seed=0
     return np.mean(np.concatenate([permutation_p(first[b] + shift, second[b]) for b in blocks]) <= FIRST)
 
 
-def families(times, n, means, spreads=None, metrics=1, noise=normal, seed=0):
+def families(times, n, means, spreads=None, metrics=1, noise=normal, seed=0, baseline=False):
     """Return (differences (X, N, M), metric of each, which are truly zero (M,)); the metrics of a run go together.
 
-    ``means``: of each variant, or of each variant in each metric.
+    ``means``: of each variant, or of each variant in each metric. ``baseline``: only the pairs of the first variant.
     """
     random = np.random.default_rng(seed)
     shape = (times, n, len(means), 1)
@@ -73,7 +73,8 @@ def families(times, n, means, spreads=None, metrics=1, noise=normal, seed=0):
     figures = (together + 0.5 * apart) / np.sqrt(1.25) * np.array(spreads or [1.0] * len(means))[:, None]
     means_KM = np.array([np.broadcast_to(mean, metrics) for mean in means], dtype=float)
     figures = figures + means_KM
-    first, second = np.array(list(combinations(range(len(means)), 2))).T
+    pairs = [pair for pair in combinations(range(len(means)), 2) if not baseline or pair[0] == 0]
+    first, second = np.array(pairs).T
     differences = (figures[:, :, first] - figures[:, :, second]).reshape(times, n, -1)
     zero = (means_KM[first] == means_KM[second]).flatten()
     return differences, np.tile(np.arange(metrics).astype(str), len(first)), zero
@@ -91,6 +92,17 @@ def family_power(times, n, means, **options):
     """Return the share of the real differences that joint sign flips decide."""
     differences, metrics, zero = families(times, n, means, **options)
     return (step_down_p(differences, metrics) <= FIRST)[:, ~zero].mean()
+
+
+def chosen_baseline_errors(times, n, variants):
+    """Return how often equal variants are told apart from that of them which was chosen for its mean, the farthest off."""
+    random = np.random.default_rng(0)
+    figures_XNK = random.standard_normal((times, n, variants))
+    means_XK = figures_XNK.mean(1)
+    chosen_X = np.abs(means_XK - np.median(means_XK, axis=1, keepdims=True)).argmax(1)
+    gaps = figures_XNK - np.take_along_axis(figures_XNK, chosen_X[:, None, None], axis=2)
+    others = np.array([np.delete(gap, place, axis=1) for gap, place in zip(gaps, chosen_X, strict=True)])
+    return (step_down_p(others, np.array(["a"] * (variants - 1))) <= FIRST).any(1).mean()
 
 
 def power_beside(times, n, far, **options):

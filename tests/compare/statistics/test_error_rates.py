@@ -9,6 +9,7 @@ from simulations import (
     advised_power,
     both_sources_coverage,
     bound,
+    chosen_baseline_errors,
     collapse_errors,
     difference_coverage,
     document_coverage,
@@ -47,6 +48,14 @@ def test_equal_variants_are_rarely_told_apart():
         assert joint <= bound(0.05, QUICK)
         assert by_holm <= bound(0.05, QUICK)
         assert family_errors(QUICK, n, [2, 0, 0, 0, 0])[0] <= bound(0.05, QUICK)
+
+
+def test_with_a_baseline_no_more_errors_are_made_and_more_is_found():
+    for n in (6, 8):
+        for means in (NULL, [0, 0, 0, 2, 4]):
+            assert family_errors(QUICK, n, means, metrics=2, baseline=True)[0] <= bound(0.05, QUICK)
+    few, many = (family_power(2000, 8, [2, 0, 0, 0, 0], metrics=2, baseline=one) for one in (True, False))
+    assert few > many + 0.03
 
 
 def test_intervals_cover_what_they_say():
@@ -183,6 +192,31 @@ def test_false_positives_of_families_of_all_sizes(noise):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("noise", [normal, skewed, heavy])
+def test_a_baseline(noise):
+    """Of five variants only the four pairs with the first one are tested."""
+    for n in (6, 8):
+        for name, means, metrics in (
+            ("none different", NULL, 1),
+            ("the same x 4", NULL, 4),
+            ("2 of 4", [0, 0, 0, 2, 4], 4),
+        ):
+            (rate,) = said(
+                f"at least one false positive with a baseline, {n} seeds, {noise.__name__}, {name}",
+                family_errors(MANY // 4, n, means, metrics=metrics, noise=noise, baseline=True)[0],
+            )
+            assert rate <= bound(0.05, MANY // 4)
+        for metrics in (1, 4):
+            label = f"one of 5 variants x {metrics}, {n} seeds, {noise.__name__}: found with it as the baseline, with all pairs"
+            found = [
+                family_power(MANY // 4, n, [2, 0, 0, 0, 0], metrics=metrics, noise=noise, baseline=one)
+                for one in (True, False)
+            ]
+            few, many = said(label, *found)
+            assert few >= many
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(("variants", "metrics"), [(2, 1), (3, 3), (5, 3)])
 def test_adding_seeds_and_testing_again(variants, metrics):
     (one_by_one,) = said(
@@ -216,6 +250,12 @@ def test_what_goes_wrong_without_care():
     for values in (3, 10):
         said(f"the best of {values} values against one value, 8 seeds", tuning_errors(MANY, 8, values))
     assert tuning_errors(2000, 8, 10) > 0.06
+    for variants in (5, 10):
+        (rate,) = said(
+            f"{variants} equal variants, the farthest one as the baseline, 8 seeds",
+            chosen_baseline_errors(MANY // 4, 8, variants),
+        )
+    assert rate > 0.06
 
 
 @pytest.mark.long
