@@ -311,7 +311,7 @@ def how_tested(comparison: Comparison, found: Sequence[Verdict]) -> str:
     level, words = family[0].level, []
     if intervals := [one.interval for one in family if one.interval]:
         at_once = "" if len(family) == 1 else f", for {count} at once"
-        words.append(f"Intervals: {100 * min(one.level for one in intervals):.0f} %, over seeds{at_once}")
+        words.append(f"Intervals: {100 * min(one.level for one in intervals):.3g} %, over seeds{at_once}")
     p = f"p: exact test over seeds, corrected for {count}{_least(family)}"
     looks = len(comparison.looks) + 1
     look = "" if looks == 1 else f" at look {looks} at this sweep, with other seeds than before"
