@@ -255,7 +255,10 @@ class Attention(nn.Module):
         else:
             projected = tuple(one(x_BTD) for one, _ in maps)
         shape = x_BTD.shape[:2]
-        return tuple(x.view(*shape, heads, -1).transpose(1, 2) for x, (_, heads) in zip(projected, maps, strict=True))
+        return tuple(
+            x.view(*shape, heads, x.shape[2] // heads).transpose(1, 2)
+            for x, (_, heads) in zip(projected, maps, strict=True)
+        )
 
 
 _OF_ALL_HEADS = ("score", "normalizer", "before", "after", "difference")  # one head cannot have them for itself

@@ -95,7 +95,7 @@ HELPED = {
         *("train", "sweeps", "compare", "reproduce", "attend", "translate", "generate", "evaluate", "dashboard"),
         "wandb-report",
     ],
-    "train --help": ["attention: additive, causal, dot, multihead, scaled", "-m", "--cfg job"],
+    "train --help": ["attention: additive, additive_cross, alibi", "-m", "--cfg job"],
     "compare --help": ["RUN", "--html", "--force"],
     "reproduce --help": ["RUN"],
     "attend --help": ["RUN", "sentence", "--layer", "--head", "--html"],
