@@ -93,9 +93,9 @@ def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
     # A part's own settings, and sites and layers, are keys that no yaml lists; the schema knows which are valid.
     opened = re.compile(rf"^(?=attention\.((sites|layers)=|({'|'.join(OPEN_SECTIONS)})\.))")
     overrides = [opened.sub("++", word) for word in overrides]
-    own = None
+    own, others = None, set[str]()
     if not any(word.startswith("resume=") for word in overrides):
-        own = _own_configs(given)
+        own, others = _own_configs(given)
     elif given is not None:
         raise Refused("--config-dir: a run goes on as its record says, so leave it out")
     variants.also_in(own)
@@ -111,7 +111,7 @@ def compose(arguments: list[str]) -> list[tuple[Any, list[str]]]:
     before = sys.argv
     sys.argv = ["attncompare train", *options, *overrides]
     try:
-        check_arguments(overrides, groups, () if own is None else groups_of(own) - groups)
+        check_arguments(overrides, groups, others)
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(collect)()
     except HYDRA_ERRORS as error:
         raise Refused(explain_hydra(error)) from None
@@ -158,18 +158,26 @@ def _taken(names: Collection[str], what: str, arguments: list[str]) -> tuple[str
     return found, words
 
 
-def _own_configs(given: str | None) -> Path | None:
+def _own_configs(given: str | None) -> tuple[Path | None, set[str]]:
+    """Return the folder of own configs, as :func:`_own_folder` does, and its folders that are no group of ours."""
+    from attncompare.config import CONF_DIR
+    from attncompare.config.checks import groups_of
+
+    try:
+        own = _own_folder(given)
+        return own, set() if own is None else groups_of(own) - groups_of(CONF_DIR)
+    except OSError as error:
+        raise Refused(f"--config-dir {given or 'conf'}: cannot read {error.filename} ({error.strerror})") from None
+
+
+def _own_folder(given: str | None) -> Path | None:
     """Return the folder of own configs, checked: the one given, else ``conf`` of the current folder where it is one."""
     from attncompare.config import CONF_DIR
     from attncompare.config.checks import groups_of
     from attncompare.config.own_configs import check_own_configs, has_groups
 
     folder = Path(given or "conf")
-    try:
-        holds_groups = has_groups(folder)
-    except OSError as error:
-        raise Refused(f"--config-dir {folder}: cannot be read ({error.strerror})") from None
-    if not holds_groups:
+    if not has_groups(folder):
         if given is None or (folder.is_dir() and folder.samefile(CONF_DIR)):
             return None
         problem = (

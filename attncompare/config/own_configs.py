@@ -115,14 +115,17 @@ def _check_defaults(defaults: Any, groups: set[str], own: str, file: Path, known
         if group and group not in groups:
             raise Refused(f"{line}: {unknown('group', group, groups)}")
         _check_not_hydra(parts["package"] or "", line)
-        place, _, one = path.removeprefix("/").rpartition("/") if value is None else (path.removeprefix("/"), "", value)
-        for name in one if isinstance(one, list) else [one]:
-            full = f"{place or own.rpartition('/')[0]}/{name}" if name not in (None, "_self_") else ""
-            if full == own:
+        if value is None:  # the config alone, of the file's own group unless it says another one
+            place, _, name = names[0].rpartition("/")
+            place, chosen = place or own.rpartition("/")[0], [name]
+        else:
+            place, *chosen = names
+        for name in chosen:
+            if f"{place}/{name}" == own:
                 raise Refused(f"{line} is the file itself")
-            if full and not (value is not None and "optional" in key.split()) and not known.config_exists(full):
-                valid = known.get_group_options(full.rpartition("/")[0])
-                raise Refused(f"{line}: {unknown(full.rpartition('/')[0], full.rpartition('/')[2], valid)}")
+            optional = value is not None and "optional" in key.split()
+            if name != "_self_" and not optional and not known.config_exists(f"{place}/{name}"):
+                raise Refused(f"{line}: {unknown(place, name, known.get_group_options(place))}")
 
 
 def _check_sweep(values: dict[str, Any], groups: set[str], file: Path) -> None:

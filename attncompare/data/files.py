@@ -26,7 +26,7 @@ _TABLES: dict[str, Kind] = {"tsv": "tsv", "csv": "csv", "jsonl": "jsonl", "json"
 OF_PAIRS: dict[str, Kind] = {**_TABLES, "txt": "txt"}
 OF_TEXT: dict[str, Kind] = {"txt": "document", "md": "document", **_TABLES}
 SEPARATORS = {"comma": ",", "semicolon": ";", "pipe": "|", "tab": "\t"}
-_SIGNS = [*((name, sign) for name, sign in SEPARATORS.items()), ("tab", r"\t")]
+_SIGNS = [*SEPARATORS.items(), ("tab", r"\t")]
 _OTHER_NAMES = {"val": ("validation", "valid", "dev"), "test": ("eval",)}
 _PART_NUMBER = r"-(?P<part>\d+)-of-(?P<parts>\d+)(-[0-9a-f]+)?"  # as the hub numbers the files of a split
 _PART = re.compile(rf"\w+{_PART_NUMBER}\.parquet")
@@ -206,9 +206,9 @@ class OwnData(FileData):
         if self.config.hub is None:
             rows, origin = self.read({}, "lines")
         else:
-            from attncompare.data.reading import HubData, require_no_layout
+            from attncompare.data.reading import HubData, require_layout_of
 
-            require_no_layout(self.layout, f"data.hub={self.config.hub}")
+            require_layout_of("hub", self.layout, f"data.hub={self.config.hub}")
             hub, names = HubData(self.config.hub, self.config.subset), self.config.splits.model_dump()
             given = found_names({**names, "train": names["train"] or "train"}, hub.has)
             rows = {split: hub.read(name, self.columns(), self.blank, self.first) for split, name in given.items()}
@@ -324,11 +324,10 @@ def _named(folder: Path, split: str, name: str, sides: Sequence[str]) -> tuple[S
 
 def _needed(folder: Path, split: str, name: str, texts: Sequence[str], endings: Mapping[str, Kind]) -> str:
     """Return what is said where a folder has nothing for a split."""
-    files = (
-        [" and ".join(texts)] * bool(texts) + [f"{name}.{{{','.join(endings)}}}"] + [f"a folder {name}"] * (not texts)
-    )
+    inside, tables = f"a folder {name}", f"{name}.{{{','.join(endings)}}}"
+    files = [" and ".join(texts), tables] if texts else [tables, inside]
     if (folder / "dataset_dict.json").is_file():
-        files = [f"a folder {name}"]
+        files = [inside]
     others = f", or the same of {' or '.join(_OTHER_NAMES[split])}" if name == split and split in _OTHER_NAMES else ""
     instead = f"; data.splits.{split}=null data.{split}_fraction=0.05 takes it from train" if split != "train" else ""
     return f"no file for it in data.path={folder}: {listed(folder)}; needed: {', or '.join(files)}{others}{instead}"

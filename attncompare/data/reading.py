@@ -104,10 +104,7 @@ def format_of(source: Source, columns: Columns, layout: Layout) -> Format:
     Refused if that line fits several separators, or if ``layout`` says what files of this kind do not have.
     """
     path, asked = source.paths[0], list(columns.values())
-    of_other_kinds = layout._replace(**{"field": None} if source.kind == "jsonl" else {})
-    if source.kind in _SEPARATORS:
-        of_other_kinds = Layout(field=layout.field)
-    require_no_layout(of_other_kinds, str(path))
+    require_layout_of(source.kind, layout, str(path))
     if source.kind == "jsonl":
         content = next((line.strip() for _, line in _lines(path) if line.strip()), "")
         one = layout.field is not None or content.startswith("[") or content == "{"
@@ -137,14 +134,11 @@ def format_of(source: Source, columns: Columns, layout: Layout) -> Format:
     return Format(source.kind, (several or fits or [most])[0], header)
 
 
-def require_no_layout(layout: Layout, where: str) -> None:
-    """Refuse settings of tables for data that are none."""
-    for key, what in (
-        ("separator", "tables as text have"),
-        ("header", "tables as text have"),
-        ("field", "JSON files have"),
-    ):
-        if getattr(layout, key) is not None:
+def require_layout_of(kind: str, layout: Layout, where: str) -> None:
+    """Refuse settings that data of this kind do not have."""
+    tables = ("tables as text have", _SEPARATORS)
+    for key, (what, kinds) in {"separator": tables, "header": tables, "field": ("JSON files have", ("jsonl",))}.items():
+        if getattr(layout, key) is not None and kind not in kinds:
             raise Refused(f"data.{key}: only {what} one, and {where} is none; leave it out")
 
 
@@ -525,7 +519,7 @@ def _json_lines(path: Path, asked: Asked, _: Format) -> Rows:
         values = _json(line, f"{path}, line {number}", "write one JSON object a line, or a list of them")
         if not isinstance(values, dict):
             raise Refused(f"{path}, line {number}: no JSON object; write one a line, with the columns' names as keys")
-        if not begun and not all(name in dict(_flat(values)) for _, name in asked):
+        if not begun and not {name for _, name in asked} <= dict(_flat(values)).keys():
             _require_field(values, path)
         yield number, _picked(values, asked, str(path), not begun)
         begun = True

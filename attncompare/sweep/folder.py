@@ -160,9 +160,8 @@ class Members:
     @classmethod
     def read(cls, folder: Path) -> "Members":
         """Read every run in ``folder`` or taken in by its sweep; of two with the same config a finished one counts."""
-        shared = shared_runs(folder)
-        found = cls({}, [], {config: path for config, path in shared.items() if not is_run(path)})
-        for path in [*sorted(folder.iterdir()), *shared.values()]:
+        found = cls({}, [], gone_from(folder))
+        for path in [*sorted(folder.iterdir()), *shared_runs(folder).values()]:
             if not ((path / "summary.json").exists() or (path / "config.yaml").exists()):
                 continue
             try:
@@ -172,6 +171,11 @@ class Members:
             except Refused as error:
                 found.damaged.append(str(error))
         return found
+
+
+def gone_from(folder: Path) -> dict[str, Path]:
+    """Return the runs that a sweep has taken in and that are no longer there, by the hash of their config."""
+    return {config: path for config, path in shared_runs(folder).items() if not is_run(path)}
 
 
 def sweep_folders(runs: Path) -> list[Path]:
@@ -204,7 +208,7 @@ def opened(jobs: Sequence[Job], command: str, fresh: bool) -> Iterator[tuple[Swe
                 "with --fresh"
             ) from None
     try:
-        gone = Members.read(sweep.path).gone
+        gone = gone_from(sweep.path)
         notes += [gone_note(sweep.path, list(gone.values()))] if gone else []
         if gone or shared:  # what is gone is trained again in the sweep's own folder
             rest = {config: path for config, path in sweep.file.shared.items() if config not in gone}

@@ -87,6 +87,17 @@ def test_a_file_that_cannot_be_composed_is_named_with_what_would_be_valid(refuse
     assert str(file) in line and all(word in line for word in words)
 
 
+def test_a_folder_that_cannot_be_read_is_refused_in_one_line(refused):
+    try:
+        Path("/proc/1/cwd").stat()  # of another process, which forbids it, in a folder that has one like a group
+    except PermissionError:
+        assert "/proc/1/cwd" in refused("train", "-cd", "/proc/1")
+    except OSError:
+        pytest.skip("there is no such folder here")
+    else:
+        pytest.skip("everything may be read here")
+
+
 def test_a_default_may_be_another_own_config_or_optional(cli, make_folder):
     folder = make_folder("work/own")
     (folder / "attention/deep").mkdir()
