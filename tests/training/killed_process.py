@@ -68,6 +68,8 @@ def train_until_killed(config, *, after=None, at_write=None, at=None, number=sig
 def _train(config, at_write, resume_path, threads, connection):
     from attncompare.training.run import resume, train
 
+    # A sweep that ran in the tests' process before has left its fork server, whose processes begin with these blocked.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     writes, began = _die_at_write(at_write), [time.monotonic()]
 
     def on_folder(folder):
