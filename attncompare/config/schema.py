@@ -363,10 +363,13 @@ class RunConfig(_Sections):
     def _plainly(self, site: str, layer: int) -> AttentionConfig:
         """Return the attention of a place, in one spelling for all that are the same model."""
         one, task = self.attention_at(site, layer), self.task_class
-        window = getattr(one.mask, "window", 0) if one.mask is not None and one.mask.name == "window" else 0
-        hides_nothing = window >= self.task.max_length
+        causal = one.causal or task.always_causal
         update: dict[str, Any] = {"name": "", "sites": {}, "layers": {}, "head_dim": one.width(self.backbone.d_model)}
-        update |= {"causal": one.causal or task.always_causal, "mask": None if hides_nothing else one.mask}
+        update |= {"causal": causal}
+        if one.mask is not None:
+            mask = registry.load("masks", one.mask.name)(**one.mask.model_dump(exclude={"name"}))
+            nothing = mask.hides_nothing(self.task.max_length, causal or site == "decoder")
+            update |= {"mask": None if nothing else one.mask}
         update["value_dim"] = None if one.value_dim == update["head_dim"] else one.value_dim
         update["kv_heads"] = None if one.kv_heads == one.heads else one.kv_heads
         return one.model_copy(update=update)

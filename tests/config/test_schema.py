@@ -277,6 +277,18 @@ def test_same_model_whatever_its_name_and_however_its_head_width_is_spelled():
         assert composed(other).model_identity() != identity
 
 
+@pytest.mark.parametrize("task", ["translation", "language_model"])
+def test_a_mask_that_hides_nothing_is_no_mask(task):
+    length, plain = 8, ("task=" + task, "task.max_length=8")
+    identity = composed(*plain).model_identity()
+    for mask in (f"{{name: window, window: {length}}}", "{name: strided, stride: 1}", f"{{name: block, size: {length}}}"):
+        assert composed(*plain, f"+attention.mask={mask}").model_identity() == identity, mask
+    for mask in (f"{{name: window, window: {length - 1}}}", "{name: strided, stride: 2}", "{name: block, size: 3}"):
+        assert composed(*plain, f"+attention.mask={mask}").model_identity() != identity, mask
+    prefix = composed(*plain, f"+attention.mask={{name: prefix, length: {length}}}").model_identity()
+    assert (prefix == identity) == (task == "translation")
+
+
 def test_a_mask_without_a_name_is_a_window_also_where_a_site_and_a_layer_say_something_of_it():
     places = ("+attention.sites.decoder.mask={window: 8, sinks: 2}", "+attention.layers.1.mask.window=9")
     mask = composed(*places).attention.at("decoder", 1).mask

@@ -28,6 +28,13 @@ class Mask(Part):
         ``causal``: whether what stands behind the query is hidden; that is done elsewhere, unless it sees the future.
         """
 
+    def hides_nothing(self, length: int, causal: bool) -> bool:
+        """Return whether up to ``length`` tokens it changes nothing of what is visible."""
+        position_T = torch.arange(length)
+        plain = position_T <= position_T[:, None] if causal else torch.ones(length, length, dtype=torch.bool)
+        visible = self.visible(position_T[:, None], position_T[None], causal)
+        return bool(((visible if causal and self.sees_future else visible & plain) == plain).all())
+
     def needed_later(self, key_S: Tensor, position: int) -> Tensor | None:  # noqa: ARG002
         """Return which keys (S,) queries from ``position`` on may attend to, so that a cache forgets others; None: all."""
         return None
