@@ -37,6 +37,7 @@ _KERNELS = {
     "attncompare.attention.scores.additive.additive_context": "loops",
     "torch.nn.functional.scaled_dot_product_attention": "SDPA",
     "attncompare.attention.scores.soft_cap.flex_context": "FlexAttention",
+    "attncompare.attention.normalizers.sink.flex_context": "FlexAttention",
     "attncompare.attention.kernels.triton_additive.additive_context": "Triton",
 }
 
@@ -62,7 +63,8 @@ def path(module: Attention, length: int) -> str:
     def kernel(way: str):
         def run(q, *_, **__):
             taken.append(way)
-            return q.new_empty(*q.shape[:3], module.value_dim)
+            context = q.new_empty(*q.shape[:3], module.value_dim)
+            return (context, q.new_empty(q.shape[:3])) if way == "FlexAttention" else context
 
         return run
 
@@ -79,6 +81,7 @@ def path(module: Attention, length: int) -> str:
         for target in (
             "attncompare.attention.scores.additive.triton_serves",
             "attncompare.attention.scores.soft_cap.flex_serves",
+            "attncompare.attention.normalizers.sink.flex_serves",
         ):
             patches.enter_context(mock.patch(target, lambda *_: on_gpu))
         module(torch.empty(1, length, 64, device=device))

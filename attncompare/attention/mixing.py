@@ -98,12 +98,11 @@ class Mixing:
     ) -> tuple[Tensor, Tensor | None]:
         """Return the context (B, H, T, V), and the weights (B, H, T, S) before dropout or ``None``."""
         heads, score = q_BHTK.shape[1], self.score
-        by_kernel = not need_weights and self.normalizer.is_softmax and self.before is None and self.after is None
-        if k_BGSK.shape[1] < heads and not (by_kernel and score.shares_keys):
+        if not score.shares_keys:
             k_BGSK, v_BGSV = repeated(k_BGSK, heads), repeated(v_BGSV, heads)
-        if by_kernel:
-            of_bias = () if self.bias is None else (self.bias,)
-            context_BHTV = score.context(q_BHTK, k_BGSK, v_BGSV, self.may_attend, self.causal, self.dropout, *of_bias)
+        if not need_weights and self.before is None and self.after is None:
+            options = (self.may_attend, self.causal, self.dropout, *(() if self.bias is None else (self.bias,)))
+            context_BHTV = self.normalizer.context(score, q_BHTK, k_BGSK, v_BGSV, *options)
             if context_BHTV is not None:
                 self._check(context_BHTV, (*q_BHTK.shape[:3], v_BGSV.shape[3]))
                 return context_BHTV, None

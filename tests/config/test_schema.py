@@ -281,7 +281,11 @@ def test_same_model_whatever_its_name_and_however_its_head_width_is_spelled():
 def test_a_mask_that_hides_nothing_is_no_mask(task):
     length, plain = 8, ("task=" + task, "task.max_length=8")
     identity = composed(*plain).model_identity()
-    for mask in (f"{{name: window, window: {length}}}", "{name: strided, stride: 1}", f"{{name: block, size: {length}}}"):
+    for mask in (
+        f"{{name: window, window: {length}}}",
+        "{name: strided, stride: 1}",
+        f"{{name: block, size: {length}}}",
+    ):
         assert composed(*plain, f"+attention.mask={mask}").model_identity() == identity, mask
     for mask in (f"{{name: window, window: {length - 1}}}", "{name: strided, stride: 2}", "{name: block, size: 3}"):
         assert composed(*plain, f"+attention.mask={mask}").model_identity() != identity, mask

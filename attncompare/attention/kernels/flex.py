@@ -26,22 +26,24 @@ def flex_context(
     may_attend: Tensor | None,
     causal: bool,
     scale: float,
-    change: Change,
+    change: Change | None = None,
     bias: Tensor | None = None,
-) -> Tensor:
-    """Return ``softmax(change(scale q . k) + bias) v`` (B, H, T, V).
+) -> tuple[Tensor, Tensor]:
+    """Return ``softmax(change(scale q . k) + bias) v`` (B, H, T, V), and the logarithms (B, H, T) of the softmax's sums.
 
     Args:
         q_BHTK: queries.
         k_BHSK: keys.
         v_BHSV: values.
-        may_attend: boolean, broadcastable to (B, H, T, S); a query that may attend to nothing gets zeros.
+        may_attend: boolean, broadcastable to (B, H, T, S); a query that may attend to nothing gets zeros,
+            and a sum of 0.
         causal: also hide the future; the last query stands at the last key.
         scale: what products are multiplied with.
-        change: what becomes of each score.
+        change: what becomes of each score; None: it stays.
         bias: what is added afterwards, broadcastable to (B, H, T, S).
     """
-    from torch.nn.attention.flex_attention import create_block_mask, flex_attention  # slow to import, and seldom used
+    # Imported here, as it is slow and seldom used.
+    from torch.nn.attention.flex_attention import AuxRequest, create_block_mask, flex_attention
 
     B, H, T = q_BHTK.shape[:3]
     S = k_BHSK.shape[2]
@@ -49,7 +51,7 @@ def flex_context(
     added = None if bias is None else bias.expand(B, H, T, S)
 
     def scored(score: Tensor, b: Tensor, h: Tensor, t: Tensor, s: Tensor) -> Tensor:
-        score = change(score)
+        score = score if change is None else change(score)
         return score if added is None else score + added[b, h, t, s]
 
     def visible(b: Tensor, h: Tensor, t: Tensor, s: Tensor) -> Tensor:
@@ -61,8 +63,9 @@ def flex_context(
         rows, heads = (B, H) if seen is not None else (None, None)
         mask = create_block_mask(visible, rows, heads, T, S, device=str(q_BHTK.device))
     run: Any = _compiled(flex_attention) if q_BHTK.device.type == "cuda" else flex_attention
-    context: Tensor = run(q_BHTK, k_BHSK, v_BHSV, score_mod=scored, block_mask=mask, scale=scale)
-    return context
+    options = {"score_mod": scored, "block_mask": mask, "scale": scale, "return_aux": AuxRequest(lse=True)}
+    context_BHTV, beside = run(q_BHTK, k_BHSK, v_BHSV, **options)
+    return context_BHTV, beside.lse
 
 
 @cache

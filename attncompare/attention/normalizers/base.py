@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from attncompare.attention.parts import Part, Section, make_part
+from attncompare.attention.scores.base import ScoreFunction
 
 
 class Normalizer(Part):
@@ -21,8 +22,6 @@ class Normalizer(Part):
 
     sums_to_one: ClassVar[bool] = True
     """Whether the weights of a query that may attend to something sum to one."""
-    is_softmax: ClassVar[bool] = False
-    """Whether they are the softmax over the keys that may be attended to, which kernels compute without the weights."""
     hidden_cancel: ClassVar[bool] = False
     """Whether the scores of hidden keys are computed with and cancel, which holds up to rounding alone."""
     needs_float32: ClassVar[bool] = False
@@ -35,6 +34,22 @@ class Normalizer(Part):
     @abstractmethod
     def forward(self, scores_BHTS: Tensor, may_attend: Tensor | None) -> Tensor:
         """Return the weights (B, H, T, S); ``may_attend`` is boolean and broadcastable to them, None: everything."""
+
+    def context(
+        self,
+        score: ScoreFunction,
+        q_BHTK: Tensor,
+        k_BHSK: Tensor,
+        v_BHSV: Tensor,
+        may_attend: Tensor | None,
+        causal: bool,
+        dropout: float,
+        bias: Tensor | None = None,
+    ) -> Tensor | None:
+        """Return ``normalizer(score + bias) v`` (B, H, T, V) by a kernel that computes exactly that; None where there is none.
+
+        Keys and values may have fewer heads where the score says so (``shares_keys``).
+        """
 
 
 def make_normalizer(normalizer: Section, heads: int) -> Normalizer:

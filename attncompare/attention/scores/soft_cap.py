@@ -46,7 +46,7 @@ class SoftCap(ScoreFunction):
         if not isinstance(self.score, Dot) or not flex_serves(q_BHTK, dropout):
             return None
         operands = self.score.operands(q_BHTK, k_BHSK)
-        return flex_context(*operands, v_BHSV, may_attend, causal, self.score.scale, self._capped, bias)
+        return flex_context(*operands, v_BHSV, may_attend, causal, self.score.scale, self._capped, bias)[0]
 
     def flops_per_query(self) -> int:
         """Return those of the score."""
