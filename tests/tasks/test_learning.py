@@ -9,7 +9,7 @@ from attncompare.tasks import build_task
 
 STEPS = 750
 SHORT = ("multihead", "alibi")  # in every test run: with a kernel of our own, and with one of torch
-CONTROLS = ("random", "uniform", "location", "hard_coded")  # what they choose by is no key: they only have to run
+CONTROLS = ("random", "uniform")  # what they choose by is no key: they only have to run
 # Little and short, so that a variant takes seconds. Heads are 8 wide, because unscaled dot products of wider ones
 # saturate the softmax at the start and need many more steps (Vaswani et al. 2017, section 3.2.1).
 EASY = (
