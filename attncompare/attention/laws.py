@@ -53,10 +53,10 @@ def _require(kept: bool, part: Part, otherwise: str) -> None:
         raise Refused(f"{kind} {type(part).__name__}: {otherwise}")
 
 
-def _values(part: Part, method: str, found: Any, like: Tensor, *shape: int) -> Tensor:
-    """Return what a method gave if it is a tensor of this shape and of the type of ``like``, without NaN."""
+def _values(part: Part, method: str, found: Any, like: Tensor, dims: str, *shape: int) -> Tensor:
+    """Return what a method gave if it is a tensor of these ``dims`` and of the type of ``like``, without NaN."""
     _require(isinstance(found, Tensor), part, f"{method} returned {type(found).__name__}, must be a tensor")
-    of_shape = f"{method} returned a tensor of shape {tuple(found.shape)}, must be {shape}"
+    of_shape = f"{method} returned a tensor of shape {tuple(found.shape)}, must be ({', '.join(dims)}) = {shape}"
     _require(tuple(found.shape) == shape, part, of_shape)
     of_type = f"{method} returned {found.dtype} for {like.dtype}: must keep the type"
     _require(found.dtype == like.dtype, part, of_type)
@@ -79,7 +79,7 @@ def _check_score(score: ScoreFunction, generator: Generator) -> None:
     def scores_of(q_BHTK: Tensor, k_BHSK: Tensor) -> Tensor:
         B, _, T, S = *q_BHTK.shape[:3], k_BHSK.shape[2]
         found = score.at(q_BHTK, k_BHSK, Places(S - T, T, S, q_BHTK.device))
-        return _values(score, "forward", found, q_BHTK, B, heads, T, S)
+        return _values(score, "forward", found, q_BHTK, "BHTS", B, heads, T, S)
 
     with torch.no_grad():
         scores_BHTS = scores_of(q_BHTK, k_BHSK)
@@ -93,7 +93,7 @@ def _check_score(score: ScoreFunction, generator: Generator) -> None:
         _require(_same(after_BHTS.masked_fill(changed_BTS, 0), scores_BHTS.masked_fill(changed_BTS, 0)), score, alone)
         context_BHTV = score.context(q_BHTK, k_BHSK, v_BHSV, None, True, 0.0)
         if context_BHTV is not None:
-            _values(score, "context", context_BHTV, q_BHTK, 2, heads, T, 3)
+            _values(score, "context", context_BHTV, q_BHTK, "BHTV", 2, heads, T, 3)
             weights_BHTS = scores_BHTS.masked_fill(~causal_mask(T, S), -torch.inf).softmax(-1)
             equal = torch.allclose(context_BHTV, weights_BHTS @ v_BHSV, rtol=1e-3, atol=1e-4)
             _require(equal, score, "context differs from softmax(scores) @ values under a causal mask")
@@ -107,7 +107,7 @@ def _check_normalizer(normalizer: Normalizer, generator: Generator) -> None:
     may_attend[..., 0], may_attend[0, :, 3] = True, False  # one query sees nothing
 
     def weights_of(scores_BHTS: Tensor, may_attend: Tensor | None) -> Tensor:
-        return _values(normalizer, "forward", normalizer(scores_BHTS.clone(), may_attend), scores_BHTS, *shape)
+        return _values(normalizer, "forward", normalizer(scores_BHTS.clone(), may_attend), scores_BHTS, "BHTS", *shape)
 
     weights_BHTS = weights_of(scores_BHTS, may_attend).detach()
     _require(
@@ -186,7 +186,7 @@ def _check_positions(positions: Positions, generator: Generator) -> None:
         return found.broadcast_to(wanted).masked_fill(~causal_mask(last - first, last), 0.0)
 
     with torch.no_grad():
-        turned_BHTK = _values(positions, "turned", positions.turned(x_BHTK, position_T), x_BHTK, *x_BHTK.shape)
+        turned_BHTK = _values(positions, "turned", positions.turned(x_BHTK, position_T), x_BHTK, "BHTK", *x_BHTK.shape)
         of_part = positions.turned(x_BHTK[:, :, 4:], position_T[4:])
         _require(_same(of_part, turned_BHTK[:, :, 4:]), positions, f"turned {parts}")
         bias_of(0, T, causal=False)
