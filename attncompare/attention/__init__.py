@@ -9,10 +9,12 @@ positions/    one file for each scheme of positions inside attention
 cache.py      projected keys and values of earlier calls
 places.py     where queries and keys stand
 parts.py      parts made from their names and settings
+laws.py       what each part of a kind has to keep, checked on random numbers
 kernels/      faster forms of attention and of what a training step or a search spends its time on
 """
 
 from attncompare.attention.cache import KeyValueCache
+from attncompare.attention.laws import check_laws
 from attncompare.attention.masks import Mask, causal_mask, combine, padding_mask
 from attncompare.attention.mixing import attend
 from attncompare.attention.module import Attention
@@ -31,6 +33,7 @@ __all__ = [
     "ScoreFunction",
     "attend",
     "causal_mask",
+    "check_laws",
     "combine",
     "padding_mask",
 ]

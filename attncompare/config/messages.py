@@ -68,12 +68,15 @@ def _override_problem(text: str, cause: OmegaConfBaseException) -> str:
 
 
 def _problem(problem: Any) -> str:
+    # Where a key is wrong, pydantic says so behind it, and gives the key as the input.
     key, value, context = ".".join(map(str, problem["loc"])), problem["input"], problem.get("ctx", {})
+    key, of_key = key.removesuffix(".[key]"), key.endswith(".[key]")
+    given = key if of_key else f"{key}={shown(value)}"
     match problem["type"]:
         case "value_error":
             text = str(context["error"])
             told = not key or isinstance(value, dict) or f"'{value}'" in text
-            return f"{key}: {text}" if told and key else text if told else f"{key}={shown(value)}: {text}"
+            return f"{key}: {text}" if told and key else text if told else f"{given}: {text}"
         case "unknown_key":
             keys = [f"{key}.{name}" if key else name for name in context["valid"].split(",")]
             return unknown("key", f"{key}.{context['key']}" if key else context["key"], keys)
@@ -84,8 +87,8 @@ def _problem(problem: Any) -> str:
         case "literal_error":
             close = nearest(value, re.findall(r"'([^']+)'", context["expected"]))
             valid = context["expected"].replace("'", "")
-            return f"{key}={shown(value)}: must be {valid}" + (f" (did you mean {close}?)" if close else "")
-    return f"{key}={shown(value)}: {_PLAIN.get(problem['type'], problem['msg'])}"
+            return f"{given}: must be {valid}" + (f" (did you mean {close}?)" if close else "")
+    return f"{given}: {_PLAIN.get(problem['type'], problem['msg'])}"
 
 
 _PLAIN = {
@@ -94,6 +97,7 @@ _PLAIN = {
     "string_too_short": "must not be empty",
     "tuple_type": "must be a list, such as [a,b]",
     "too_long": "has too many values",
+    "dict_type": "must be a section with keys of its own, not a value",
     "model_type": "must be a section with keys of its own, not a value",
     "model_attributes_type": "must be a section with keys of its own, not a value",
 }

@@ -8,12 +8,13 @@ import hashlib
 import inspect
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
-from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from attncompare import registry
 from attncompare.config import values as fields
@@ -43,6 +44,12 @@ SITES = {"text": ("decoder",), "parallel": ("encoder", "decoder", "cross")}
 """Where models of text and of pairs have attention, as ``attention.sites`` names it."""
 
 
+def _number_of_a_layer(text: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{0,3}", text):
+        raise ValueError("must be the number of a layer, from 1")
+    return text
+
+
 class AttentionConfig(Strict):
     """``attention``: the variant, the one thing that a comparison changes.
 
@@ -66,7 +73,7 @@ class AttentionConfig(Strict):
     causal: bool
     dropout: fields.Probability
     sites: dict[Literal["encoder", "decoder", "cross"], dict[str, Any]] = Field(default={})
-    layers: dict[Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}$")], dict[str, Any]] = Field(default={})
+    layers: dict[Annotated[str, AfterValidator(_number_of_a_layer)], dict[str, Any]] = Field(default={})
 
     @model_validator(mode="after")
     def _heads_share_keys_evenly(self) -> "AttentionConfig":
@@ -76,8 +83,8 @@ class AttentionConfig(Strict):
 
     @model_validator(mode="after")
     def _each_place_is_valid(self) -> "AttentionConfig":
-        for key in ("mask", "positions"):
-            if self.sites.get("cross", {}).get(key) is not None:
+        for key in ("mask", "positions", "causal"):
+            if self.sites.get("cross", {}).get(key) not in (None, False):
                 raise ValueError(
                     f"attention.sites.cross.{key}: cross-attention has none, as positions of source and target say nothing "
                     "of each other"
@@ -363,13 +370,13 @@ class RunConfig(_Sections):
     def _plainly(self, site: str, layer: int) -> AttentionConfig:
         """Return the attention of a place, in one spelling for all that are the same model."""
         one, task = self.attention_at(site, layer), self.task_class
-        causal = one.causal or task.always_causal
         update: dict[str, Any] = {"name": "", "sites": {}, "layers": {}, "head_dim": one.width(self.backbone.d_model)}
-        update |= {"causal": causal}
+        # In the decoder and in cross-attention the variant has no say in it.
+        update["causal"] = one.causal if site == "encoder" else task.always_causal
         if one.mask is not None:
             mask = registry.load("masks", one.mask.name)(**one.mask.model_dump(exclude={"name"}))
-            nothing = mask.hides_nothing(self.task.max_length, causal or site == "decoder")
-            update |= {"mask": None if nothing else one.mask}
+            nothing = mask.hides_nothing(self.task.max_length, update["causal"] or site == "decoder")
+            update["mask"] = None if nothing else one.mask
         update["value_dim"] = None if one.value_dim == update["head_dim"] else one.value_dim
         update["kv_heads"] = None if one.kv_heads == one.heads else one.kv_heads
         return one.model_copy(update=update)

@@ -34,7 +34,8 @@ def initialize(model: nn.Module, seed: int, scheme: str = "xavier") -> None:
     A parameter that only one variant has shifts nothing in the others.
 
     Raises:
-        Refused: if a module has a parameter and no rule for its initial value.
+        Refused: if a module has a parameter and no rule for its initial value, or one that gives none or draws from
+            elsewhere, so that it would not follow from the seed.
     """
     stds = _gpt2_stds(model) if scheme == "gpt2" else {}
     for prefix, module in model.named_modules():
@@ -58,7 +59,16 @@ def _gpt2_stds(model: nn.Module) -> dict[str, float]:
 def _fill(module: Any, name: str, parameter: Tensor, generator: Generator, std: float | None) -> None:
     match module:
         case _ if hasattr(module, "initial_"):
+            drawn_before = torch.get_rng_state()
+            parameter.fill_(math.nan)
             module.initial_(name, parameter, generator)
+            what = f"{type(module).__name__}.initial_"
+            if not parameter.is_meta and parameter.isnan().any():
+                raise Refused(f"{what} gives {name} no values: it must fill the parameter itself, in place")
+            if not torch.equal(torch.get_rng_state(), drawn_before):
+                raise Refused(
+                    f"{what} draws {name} from torch's own generator: must draw from the one that it is given"
+                )
         case nn.LayerNorm() | nn.RMSNorm():
             parameter.fill_(1.0 if name == "weight" else 0.0)
         case nn.Linear() if name == "bias":

@@ -21,6 +21,8 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from attncompare import registry
+from attncompare.attention import check_laws
+from attncompare.attention.parts import Part
 from attncompare.config import RunConfig, variant_label
 from attncompare.data.module import DataModule
 from attncompare.errors import NotFinite, Refused, RunFailed
@@ -548,6 +550,9 @@ def _prepared(
             for note in data.notes if not _rank() else ():
                 on_message(f"note: {note}")
             task = build_task(config, data.tokenizer, data.source_tokenizer)
+            for part in task.model.modules():
+                if isinstance(part, Part) and not type(part).__module__.startswith("attncompare."):
+                    check_laws(part)  # those that come with the code are tested
         yield task, data, run_log, stop
 
 

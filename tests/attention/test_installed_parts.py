@@ -4,8 +4,9 @@ import sys
 
 import pytest
 import torch
+from torch.nn import functional as F
 
-from attncompare.attention import Attention, attend
+from attncompare.attention import Attention, Mask, Normalizer, Positions, ScoreFunction, attend, check_laws
 from attncompare.data.module import DataModule
 from attncompare.errors import Refused
 from attncompare.registry import names
@@ -321,3 +322,117 @@ def test_two_installed_scores_of_one_name_are_refused(install):
     install("more_scores", installed="Cosine")
     with pytest.raises(Refused, match=r"^the packages \w+_scores and \w+_scores both have a score 'installed': "):
         names("scores")
+
+
+def hidden(scores, mask, by=-torch.inf):
+    return scores if mask is None else scores.masked_fill(~mask, by)
+
+
+def zeroed(weights, mask):
+    return weights if mask is None else weights.masked_fill(~mask, 0.0)
+
+
+def slope(self, q, places, causal):
+    return (places.of_queries()[:, None] - places.of_keys()).abs() * 1.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "wrong", "words"),
+    [
+        (
+            ScoreFunction,
+            "forward",
+            lambda _, q, k: (q @ k.mT) / (q @ k.mT).std(-1, keepdim=True),
+            "other queries or keys",
+        ),
+        (
+            ScoreFunction,
+            "forward",
+            lambda _, q, k: q @ (k - k.mean(2, keepdim=True)).mT,
+            "other queries or keys",
+        ),
+        (ScoreFunction, "forward", lambda _, q, k: (q @ k.mT).double(), "float64"),
+        (ScoreFunction, "forward", lambda _, q, k: (q @ k.mT).sqrt(), "NaN"),
+        (ScoreFunction, "forward", lambda _, q, k: (q @ k.mT, None), "tuple"),
+        (ScoreFunction, "forward", lambda _, q, k: (q @ k.mT).sum(1), "(2, 5, 7)"),
+        (ScoreFunction, "forward", lambda _, q, k: F.dropout(q @ k.mT), "same queries and keys"),
+        (ScoreFunction, "context", lambda _, q, _k, v, *_others: q[..., :1] + v[:, :, :5], "softmax"),
+        (ScoreFunction, "flops_per_score", lambda _: None, "flops_per_score"),
+        (Normalizer, "forward", lambda _, scores, _mask: scores.softmax(-1), "hidden keys"),
+        (Normalizer, "forward", lambda _, scores, mask: zeroed(scores.softmax(-1), mask), "hidden keys"),
+        (Normalizer, "forward", lambda _, scores, mask: hidden(scores, mask).softmax(-1), "NaN"),
+        (Normalizer, "forward", lambda _, scores, mask: hidden(scores, mask, -1e9).softmax(-1), "hidden keys"),
+        (
+            Normalizer,
+            "forward",
+            lambda _, scores, mask: zeroed(hidden(scores, mask).exp().sqrt(), mask),
+            "sums_to_one",
+        ),
+        (
+            Normalizer,
+            "forward",
+            lambda _, scores, mask: zeroed(scores.relu() / scores.relu().sum(), mask),
+            "hidden keys",
+        ),
+        (Normalizer, "forward", lambda _, scores, mask: zeroed(scores.softmax(-2), mask), "hidden keys"),
+        (Normalizer, "forward", lambda _, scores, _mask: scores.double().softmax(-1), "float64"),
+        (Mask, "visible", lambda _, query, key, _causal: query > key, "own position"),
+        (Mask, "visible", lambda _, query, key, _causal: (query >= key).float(), "boolean"),
+        (Mask, "visible", lambda _, query, key, _causal: (query >= key).mT, "(T, S)"),
+        (Mask, "visible", lambda _, query, key, _causal: torch.ones(len(query), key.shape[1]).tril().bool(), "fewer"),
+        (Mask, "needed_later", lambda _, key, position: key > position - 3, "needed_later"),
+        (Positions, "bias", lambda _, _q, _places, _causal: torch.zeros(7, 3), "(7, 3)"),
+        (Positions, "bias", lambda self, q, places, causal: slope(self, q, places, causal).log(), "infinity"),
+        (Positions, "bias", lambda self, q, places, causal: slope(self, q, places, causal) / places.keys, "in parts"),
+        (Positions, "turned", lambda _, x, _position: x[..., 1:], "turned"),
+        (Positions, "turned", lambda _, x, _position: x + torch.arange(x.shape[2])[:, None], "in parts"),
+    ],
+)
+def test_a_part_that_breaks_a_law_is_refused_in_one_line(kind, method, wrong, words):
+    right = {
+        "forward": lambda _, *given: given[0] @ given[1].mT if kind is ScoreFunction else given[0].softmax(-1),
+        "visible": lambda _, query, key, _causal: query == query * key.new_ones(key.shape),
+        "flops_per_score": lambda _: 1,
+    }
+    part = type("Odd", (kind,), {**right, method: wrong})(*{Mask: (), Normalizer: (2,)}.get(kind, (2, 8)))
+    with pytest.raises(Refused) as refused:
+        check_laws(part)
+    assert str(refused.value).startswith(f"{kind.__name__.removesuffix('Function').lower()} Odd: ")
+    assert "\n" not in str(refused.value)
+    assert words in str(refused.value)
+
+
+def test_a_mask_that_sees_the_future_declares_how_much_of_it():
+    class Opening(Mask):
+        sees_future = True
+
+        def __init__(self, opened):
+            super().__init__()
+            self.opened = opened
+
+        def visible(self, query_T1, key_1S, causal):
+            return (key_1S <= query_T1) | (key_1S < 4) if causal else query_T1 == query_T1 + 0 * key_1S
+
+    check_laws(Opening(4))
+    with pytest.raises(Refused, match="opened=3"):
+        check_laws(Opening(3))
+
+
+def test_a_check_of_laws_leaves_modes_parameters_and_random_numbers_as_they_were():
+    class Drops(ScoreFunction):
+        def __init__(self):
+            super().__init__(2, 8)
+            self.drop = torch.nn.Dropout(0.5)
+
+        def forward(self, q_BHTK, k_BHSK):
+            torch.rand(3)
+            return self.drop(q_BHTK @ k_BHSK.mT)
+
+        def flops_per_score(self):
+            return 1
+
+    score, before = Drops(), torch.get_rng_state()
+    check_laws(score)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert score.training
+    assert score.drop.training

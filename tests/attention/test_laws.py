@@ -11,7 +11,17 @@ import torch
 from torch.func import functional_call
 from variants import VARIANTS, attention_arguments, distinct_attentions, variant_config
 
-from attncompare.attention import Attention, KeyValueCache, attend, causal_mask, combine, mixing, padding_mask
+from attncompare.attention import (
+    Attention,
+    KeyValueCache,
+    attend,
+    causal_mask,
+    check_laws,
+    combine,
+    mixing,
+    padding_mask,
+)
+from attncompare.attention.parts import Part
 from attncompare.errors import Refused
 
 D = 32
@@ -384,3 +394,8 @@ def test_any_number_of_heads_of_any_width(variant):
         output_BTD, weights_BHTS = attention(normal(2, 3, 8), need_weights=True)
         assert output_BTD.shape == (2, 3, 8)
         assert weights_BHTS.shape == (2, heads, 3, 3)
+
+
+def test_parts_keep_the_laws_that_parts_of_packages_are_checked_by(build):
+    for part in (one for one in build().modules() if isinstance(one, Part)):
+        check_laws(part)

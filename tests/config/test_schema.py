@@ -86,6 +86,10 @@ REFUSED = {
         {"data.batch_size": None, "data.batch_tokens": 63},
         ["data.batch_tokens=63", "task.max_length=64"],
     ),
+    "layer": ({"attention.layers": {"0": {"score": "dot"}}}, ["attention.layers.0: ", "number of a layer"]),
+    "site": ({"attention.sites": {"crss": {"score": "dot"}}}, ["attention.sites.crss: ", "did you mean cross"]),
+    "sites": ({"attention.sites": "cross"}, ["attention.sites=cross", "section"]),
+    "causal cross": ({"attention.sites": {"cross": {"causal": True}}}, ["attention.sites.cross.causal: "]),
     "reference": ({"notes": "${oc.env:HOME}"}, ["notes", "${"]),
 }
 
@@ -303,6 +307,9 @@ def test_a_mask_without_a_name_is_a_window_also_where_a_site_and_a_layer_say_som
 
 def test_causal_is_another_model_where_there_is_an_encoder_and_the_same_on_a_language_model():
     assert composed("attention=causal").model_identity() != composed().model_identity()
+    in_the_encoder = composed("+attention.sites.encoder.causal=true")
+    assert in_the_encoder.model_identity() == composed("attention=causal").model_identity()
+    assert composed("+attention.sites.decoder.causal=true").model_identity() == composed().model_identity()
     language_model = "task=language_model"
     assert composed(language_model, "attention=causal").model_identity() == composed(language_model).model_identity()
 

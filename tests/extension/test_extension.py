@@ -137,6 +137,24 @@ MISTAKES = {
         "* cosine_BHTS.sum(1)",
         ["Angular", "shape", "(B, H, T, S)"],
     ),
+    "a score that depends on all keys": (
+        "angular.py",
+        "* cosine_BHTS",
+        "* (cosine_BHTS - cosine_BHTS.mean(-1, keepdim=True))",
+        ["score Angular", "other queries or keys"],
+    ),
+    "initial values of torch's own generator": (
+        "angular.py",
+        "parameter.fill_(self.scale)",
+        "parameter.normal_()",
+        ["Angular.initial_", "scale_H", "generator"],
+    ),
+    "initial values that are not filled in": (
+        "angular.py",
+        "parameter.fill_(self.scale)",
+        "parameter = parameter + self.scale",
+        ["Angular.initial_", "scale_H", "in place"],
+    ),
     "a score without a cost": (
         "angular.py",
         "def flops_per_score",
@@ -226,7 +244,7 @@ MISTAKES = {
         ["attncompare-arithmetic", "'bleu'"],
     ),
 }
-LATE = {"scores of a wrong shape", "a task without an output", "a metric without a value"}
+LATE = {"a task without an output", "a metric without a value"}
 """Mistakes that are seen once the model is asked: the record then says that the run failed."""
 
 COMMANDS = """
