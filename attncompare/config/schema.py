@@ -268,20 +268,23 @@ class RunConfig(_Sections):
 
     @model_validator(mode="after")
     def _precise_enough(self) -> "RunConfig":
-        at = self.attention.at
-        for one in {
-            at(site, layer).normalizer.name for site in (None, *self.attention.sites) for layer in self._layers
-        }:
-            if self.trainer.precision.startswith(("bf16", "16")) and registry.load("normalizers", one).needs_float32:
+        half = self.trainer.precision.startswith(("bf16", "16"))
+        for one in sorted({place.normalizer.name for place in self.places.values()}) if half else ():
+            if registry.load("normalizers", one).needs_float32:
                 raise ValueError(
                     f"trainer.precision={self.trainer.precision}: attention.normalizer={one} chooses keys by differences that "
                     "half precision does not hold; use trainer.precision=32-true"
                 )
         return self
 
-    @property
-    def _layers(self) -> tuple[int | None, ...]:
-        return (None, *map(int, self.attention.layers))
+    @model_validator(mode="after")
+    def _most_tokens_are_predicted(self) -> "RunConfig":
+        if self.unscored >= max(1, self.task.max_length // 2):
+            raise ValueError(
+                f"attention.mask.length={self.unscored + 1}: tokens of the prefix carry no loss, so at most half of "
+                f"task.max_length={self.task.max_length} can be one"
+            )
+        return self
 
     @model_validator(mode="after")
     def _each_part_of_a_batch_has_rows(self) -> "RunConfig":
@@ -340,16 +343,27 @@ class RunConfig(_Sections):
         The variant's name does not count, nor how its widths were spelled, nor a mask that the task has anyway or that hides
         nothing, nor in which way the same attention came to a place.
         """
-        layers = range(1, getattr(self.backbone, "layers", 1) + 1)
-        places = {
-            (site, layer): self._plainly(site, layer) for site in SITES[self.task_class.data_kind] for layer in layers
-        }
+        places = {place: self._plainly(*place) for place in self.places}
         plain = next(iter(places.values()))
         if all(one == plain for one in places.values()):
             return self.model_copy(update={"attention": plain}).hash()
         told = {f"{site} {layer}": one.model_dump(mode="json") for (site, layer), one in places.items()}
         same = self.model_copy(update={"attention": plain})
         return hashlib.sha256(json.dumps([same.hash(), told], sort_keys=True).encode()).hexdigest()
+
+    @property
+    def places(self) -> dict[tuple[str, int], AttentionConfig]:
+        """The attention of each place in the model, by site and layer (:meth:`attention_at`)."""
+        layers = range(1, getattr(self.backbone, "layers", 1) + 1)
+        sites = SITES[self.task_class.data_kind]
+        return {(site, layer): self.attention_at(site, layer) for site in sites for layer in layers}
+
+    @property
+    def unscored(self) -> int:
+        """How many first targets of each sequence carry no loss: those that a mask opens to the queries before them."""
+        masks = [one.mask for one in self.places.values() if one.mask is not None]
+        made = (registry.load("masks", mask.name)(**mask.model_dump(exclude={"name"})) for mask in masks)
+        return max((one.opened - 1 for one in made if one.opened), default=0)
 
     def attention_at(self, site: str, layer: int) -> AttentionConfig:
         """Return the attention of a place in the model, as far as the task allows it.
