@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from attncompare import registry
 from attncompare.config import values as fields
@@ -39,6 +40,7 @@ UNNAMED_PARTS = {"mask": "window"}
 """The part that a section without a name is: ``attention.mask.window=16`` on top of no mask."""
 
 _SOFTMAX = "softmax"
+_NOT_IN_CROSS = {"mask": None, "positions": None, "causal": False}
 SITES = {"text": ("decoder",), "parallel": ("encoder", "decoder", "cross")}
 """Where models of text and of pairs have attention, as ``attention.sites`` names it."""
 
@@ -76,12 +78,14 @@ class AttentionConfig(Strict):
 
     @model_validator(mode="after")
     def _each_place_is_valid(self) -> "AttentionConfig":
-        for key in ("mask", "positions"):
-            if self.sites.get("cross", {}).get(key) is not None:
+        for key, none in _NOT_IN_CROSS.items():
+            if self.sites.get("cross", {}).get(key, none) != none:
                 raise ValueError(
                     f"attention.sites.cross.{key}: cross-attention has none, as positions of source and target say nothing "
                     "of each other"
                 )
+        if self.sites.get("decoder", {}).get("causal") is False:
+            raise ValueError("attention.sites.decoder.causal=false: a decoder never sees the future")
         for site in (None, *self.sites):
             for layer in (None, *map(int, self.layers)):
                 self.at(site, layer)
@@ -90,7 +94,7 @@ class AttentionConfig(Strict):
     def at(self, site: str | None = None, layer: int | None = None) -> "AttentionConfig":
         """Return what holds in one place: the section with the values of its site, and over these of its layer, from 1.
 
-        Cross-attention has neither mask nor positions.
+        Cross-attention has neither mask nor positions, and is never causal.
         """
         others = [("sites", site)] * (site in self.sites) + [("layers", layer)] * (str(layer) in self.layers)
         values = self.model_dump(mode="json", exclude={"sites", "layers"})
@@ -103,12 +107,28 @@ class AttentionConfig(Strict):
                 )
             values = {**values, **{key: _merged(values[key], value) for key, value in of_place.items()}}
         if site == "cross":
-            values |= {"mask": None, "positions": None}
-        return AttentionConfig.model_validate_json(json.dumps(values)) if others or site == "cross" else self
+            values |= _NOT_IN_CROSS
+        try:
+            return AttentionConfig.model_validate_json(json.dumps(values)) if others or site == "cross" else self
+        except ValidationError as error:
+            raise _in_place(error, *others[-1]) from None
 
     def width(self, d_model: int) -> int:
         """Return the width K of one head: ``head_dim``, by default ceil(d_model / heads)."""
         return self.head_dim or math.ceil(d_model / self.heads)
+
+
+def _in_place(error: ValidationError, group: str, place: Any) -> ValidationError:
+    """Return the error of a place's values with keys that begin with the place."""
+    found = [
+        InitErrorDetails(
+            type=PydanticCustomError(one["type"], "{_}", {**one.get("ctx", {}), "_": one["msg"]}),
+            loc=(group, str(place), *one["loc"]),
+            input=one["input"],
+        )
+        for one in error.errors()
+    ]
+    return ValidationError.from_exception_data(error.title, found)
 
 
 def _merged(before: Any, value: Any) -> Any:
@@ -380,7 +400,10 @@ class RunConfig(_Sections):
         window = getattr(one.mask, "window", 0) if one.mask is not None and one.mask.name == "window" else 0
         hides_nothing = window >= self.task.max_length
         update: dict[str, Any] = {"name": "", "sites": {}, "layers": {}, "head_dim": one.width(self.backbone.d_model)}
-        update |= {"causal": one.causal or task.always_causal, "mask": None if hides_nothing else one.mask}
+        update |= {
+            "causal": one.causal or task.always_causal or site == "decoder",
+            "mask": None if hides_nothing else one.mask,
+        }
         update["value_dim"] = None if one.value_dim == update["head_dim"] else one.value_dim
         update["kv_heads"] = None if one.kv_heads == one.heads else one.kv_heads
         return one.model_copy(update=update)
