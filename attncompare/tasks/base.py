@@ -176,7 +176,7 @@ class Task(LightningModule):
         parts = {name: value for name, value in variant if name not in ("name", "sites", "layers")}
         bias = getattr(self.config.backbone, "bias", True)
         made = Attention(self.config.backbone.d_model, **parts, bias=bias, layer=layer)
-        self.cached_numbers[site, layer] = made.cached_numbers
+        self.cached_numbers[site, layer] = made.cached_numbers(of_memory=site == "cross")
         if made.score.longest is not None and made.score.longest < self.config.task.max_length:
             what = f"attention.score={variant.score.name}: it has parameters for {made.score.longest} positions"
             raise Refused(f"{what}, fewer than task.max_length={self.config.task.max_length}")
