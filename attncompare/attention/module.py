@@ -103,6 +103,11 @@ class Attention(nn.Module):
         self.normalizer = make_normalizer(normalizer, scored[0])
         self.mask = None if mask is None else make_mask(mask)
         self.positions = None if positions is None else make_positions(positions, *scored)
+        if self.positions is not None and self.positions.rotates and not self.score.rotation_invariant:
+            raise Refused(
+                f"positions {type(self.positions).__name__}: only a score that is the same when query and key are turned alike, "
+                f"such as a dot product, depends on their distance alone; {type(self.score).__name__} does not"
+            )
         self.before, self.after = (HeadMixture(scored[0]) if talking_heads else None for _ in range(2))
         self.gate = nn.Linear(d_model, gate_widths[gate], bias=bias) if gate else None
         self.output = nn.Linear(heads * self.value_dim, d_model, bias=bias)
@@ -161,7 +166,7 @@ class Attention(nn.Module):
                 pattern = checked(visible_TS, f"what mask {type(self.mask).__name__} returned")
                 may_attend, causal = combine(may_attend, pattern), causal and not self.mask.sees_future
             if memory_BSD is None and self.positions is not None:
-                bias = self.positions.bias(self._halved(q_BHTK), places, self.causal)
+                bias = self.positions.bias(self._halved(q_BHTK), places, causal)
         dropout = self.dropout if self.training else 0.0
         mixing = Mixing(self.score, self.normalizer, may_attend, causal, dropout, places, bias, self.before, self.after)
         if self.stacked:
@@ -188,10 +193,9 @@ class Attention(nn.Module):
         beside = queries * each_query + keys * self.score.flops_per_key()
         return projected + scored * (queries * keys * each + beside)
 
-    @property
-    def cached_numbers(self) -> int:
-        """How many numbers a cache holds of each position that it keeps."""
-        if self.latent is not None:
+    def cached_numbers(self, of_memory: bool = False) -> int:
+        """Return how many numbers a cache holds of each position that it keeps; of a memory always keys and values."""
+        if self.latent is not None and not of_memory:
             return self.latent.out_features
         return self.kv_heads * (self.head_dim + self.value_dim)
 

@@ -81,7 +81,7 @@ def _problem(problem: Any) -> str:
             keys = [f"{key}.{name}" if key else name for name in context["valid"].split(",")]
             return unknown("key", f"{key}.{context['key']}" if key else context["key"], keys)
         case "missing":
-            return f"{key}: missing; a key may be changed, but not removed"
+            return f"{key}: missing: it must be given, as it has no default"
         case "unknown_part":
             return unknown(f"{key}.name", context["name"], context["valid"].split(","))
         case "literal_error":

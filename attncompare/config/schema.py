@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from attncompare import registry
 from attncompare.config import values as fields
@@ -40,6 +41,7 @@ UNNAMED_PARTS = {"mask": "window"}
 """The part that a section without a name is: ``attention.mask.window=16`` on top of no mask."""
 
 _SOFTMAX = "softmax"
+_NOT_IN_CROSS = {"mask": None, "positions": None, "causal": False}
 SITES = {"text": ("decoder",), "parallel": ("encoder", "decoder", "cross")}
 """Where models of text and of pairs have attention, as ``attention.sites`` names it."""
 
@@ -83,12 +85,14 @@ class AttentionConfig(Strict):
 
     @model_validator(mode="after")
     def _each_place_is_valid(self) -> "AttentionConfig":
-        for key in ("mask", "positions", "causal"):
-            if self.sites.get("cross", {}).get(key) not in (None, False):
+        for key, none in _NOT_IN_CROSS.items():
+            if self.sites.get("cross", {}).get(key, none) != none:
                 raise ValueError(
                     f"attention.sites.cross.{key}: cross-attention has none, as positions of source and target say nothing "
                     "of each other"
                 )
+        if self.sites.get("decoder", {}).get("causal") is False:
+            raise ValueError("attention.sites.decoder.causal=false: a decoder never sees the future")
         for site in (None, *self.sites):
             for layer in (None, *map(int, self.layers)):
                 self.at(site, layer)
@@ -97,7 +101,7 @@ class AttentionConfig(Strict):
     def at(self, site: str | None = None, layer: int | None = None) -> "AttentionConfig":
         """Return what holds in one place: the section with the values of its site, and over these of its layer, from 1.
 
-        Cross-attention has neither mask nor positions.
+        Cross-attention has neither mask nor positions, and is never causal.
         """
         others = [("sites", site)] * (site in self.sites) + [("layers", layer)] * (str(layer) in self.layers)
         values = self.model_dump(mode="json", exclude={"sites", "layers"})
@@ -110,12 +114,28 @@ class AttentionConfig(Strict):
                 )
             values = {**values, **{key: _merged(values[key], value) for key, value in of_place.items()}}
         if site == "cross":
-            values |= {"mask": None, "positions": None}
-        return AttentionConfig.model_validate_json(json.dumps(values)) if others or site == "cross" else self
+            values |= _NOT_IN_CROSS
+        try:
+            return AttentionConfig.model_validate_json(json.dumps(values)) if others or site == "cross" else self
+        except ValidationError as error:
+            raise _in_place(error, *others[-1]) from None
 
     def width(self, d_model: int) -> int:
         """Return the width K of one head: ``head_dim``, by default ceil(d_model / heads)."""
         return self.head_dim or math.ceil(d_model / self.heads)
+
+
+def _in_place(error: ValidationError, group: str, place: Any) -> ValidationError:
+    """Return the error of a place's values with keys that begin with the place."""
+    found = [
+        InitErrorDetails(
+            type=PydanticCustomError(one["type"], "{_}", {**one.get("ctx", {}), "_": one["msg"]}),
+            loc=(group, str(place), *one["loc"]),
+            input=one["input"],
+        )
+        for one in error.errors()
+    ]
+    return ValidationError.from_exception_data(error.title, found)
 
 
 def _merged(before: Any, value: Any) -> Any:
@@ -275,20 +295,23 @@ class RunConfig(_Sections):
 
     @model_validator(mode="after")
     def _precise_enough(self) -> "RunConfig":
-        at = self.attention.at
-        for one in {
-            at(site, layer).normalizer.name for site in (None, *self.attention.sites) for layer in self._layers
-        }:
-            if self.trainer.precision.startswith(("bf16", "16")) and registry.load("normalizers", one).needs_float32:
+        half = self.trainer.precision.startswith(("bf16", "16"))
+        for one in sorted({place.normalizer.name for place in self.places.values()}) if half else ():
+            if registry.load("normalizers", one).needs_float32:
                 raise ValueError(
                     f"trainer.precision={self.trainer.precision}: attention.normalizer={one} chooses keys by differences that "
                     "half precision does not hold; use trainer.precision=32-true"
                 )
         return self
 
-    @property
-    def _layers(self) -> tuple[int | None, ...]:
-        return (None, *map(int, self.attention.layers))
+    @model_validator(mode="after")
+    def _most_tokens_are_predicted(self) -> "RunConfig":
+        if self.unscored >= max(1, self.task.max_length // 2):
+            raise ValueError(
+                f"attention.mask.length={self.unscored + 1}: tokens of the prefix carry no loss, so at most half of "
+                f"task.max_length={self.task.max_length} can be one"
+            )
+        return self
 
     @model_validator(mode="after")
     def _each_part_of_a_batch_has_rows(self) -> "RunConfig":
@@ -347,16 +370,27 @@ class RunConfig(_Sections):
         The variant's name does not count, nor how its widths were spelled, nor a mask that the task has anyway or that hides
         nothing, nor in which way the same attention came to a place.
         """
-        layers = range(1, getattr(self.backbone, "layers", 1) + 1)
-        places = {
-            (site, layer): self._plainly(site, layer) for site in SITES[self.task_class.data_kind] for layer in layers
-        }
+        places = {place: self._plainly(*place) for place in self.places}
         plain = next(iter(places.values()))
         if all(one == plain for one in places.values()):
             return self.model_copy(update={"attention": plain}).hash()
         told = {f"{site} {layer}": one.model_dump(mode="json") for (site, layer), one in places.items()}
         same = self.model_copy(update={"attention": plain})
         return hashlib.sha256(json.dumps([same.hash(), told], sort_keys=True).encode()).hexdigest()
+
+    @property
+    def places(self) -> dict[tuple[str, int], AttentionConfig]:
+        """The attention of each place in the model, by site and layer (:meth:`attention_at`)."""
+        layers = range(1, getattr(self.backbone, "layers", 1) + 1)
+        sites = SITES[self.task_class.data_kind]
+        return {(site, layer): self.attention_at(site, layer) for site in sites for layer in layers}
+
+    @property
+    def unscored(self) -> int:
+        """How many first targets of each sequence carry no loss: those that a mask opens to the queries before them."""
+        masks = [one.mask for one in self.places.values() if one.mask is not None]
+        made = (registry.load("masks", mask.name)(**mask.model_dump(exclude={"name"})) for mask in masks)
+        return max((one.opened - 1 for one in made if one.opened), default=0)
 
     def attention_at(self, site: str, layer: int) -> AttentionConfig:
         """Return the attention of a place in the model, as far as the task allows it.

@@ -79,7 +79,7 @@ def part(batch: Any, number: int, parts: int) -> Any:
     rows = slice(0, 1) if empty else slice(number, None, parts)
     tensors = {name: value[rows] for name, value in batch._asdict().items() if isinstance(value, Tensor)}
     chosen = batch._replace(**tensors).trimmed()
-    return chosen._replace(share=0.0 if empty else chosen.scored() / tokens, step_tokens=tokens)
+    return chosen._replace(share=0.0 if empty else chosen.scored() / max(1, tokens), step_tokens=tokens)
 
 
 def padded(rows: Sequence[np.ndarray], value: int = PAD) -> Tensor:

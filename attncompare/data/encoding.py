@@ -266,13 +266,14 @@ class RowSet(RowsByLength, Dataset[TextBatch]):
     """Rows of :func:`encode_rows`, each BOS and its tokens; ``row_set[rows]`` is the batch of these rows.
 
     BOS does not count for ``max_length``, because the last token is never an input. By row number, ``ids`` are BOS and
-    the row's ids, ``scored`` is 1 for each token that counts, else 0, ``bytes`` how many bytes each token shows.
+    the row's ids, ``scored`` is 1 for each token that counts, else 0, ``bytes`` how many bytes each token shows. The first
+    ``unscored`` tokens of a row do not count.
     """
 
-    def __init__(self, rows: Arrays, max_length: int, cut: bool) -> None:
-        self._arrays, ends = rows, rows["ends"]
+    def __init__(self, rows: Arrays, max_length: int, cut: bool, unscored: int = 0) -> None:
+        self._arrays, ends = {**rows, "scored": _scored_from(rows["scored"], rows["ends"], unscored)}, rows["ends"]
         self.ids = TokenRows(rows["ids"], ends, max_length, before=(BOS,))
-        self.scored, self.bytes = (TokenRows(rows[facts], ends, max_length) for facts in ("scored", "bytes"))
+        self.scored, self.bytes = (TokenRows(self._arrays[facts], ends, max_length) for facts in ("scored", "bytes"))
         super().__init__([self.ids.lengths], max_length, cut)
 
     def __getitem__(self, rows: list[int]) -> TextBatch:
@@ -295,14 +296,14 @@ class StreamSet(Dataset[TextBatch]):
     """All documents in one line (:func:`encode_stream`); ``stream[starts]`` is the batch of windows that begin there.
 
     A window has ``max_length`` tokens, from one fixed window to the next there are ``stride`` (None: as many); the targets
-    that it shares with those before are not scored again.
+    that it shares with those before are not scored again. The first ``unscored`` targets of each window do not count.
     """
 
     left_out = truncated = 0  # a stream has no row that could be too long
 
-    def __init__(self, stream: Arrays, max_length: int, stride: int | None = None) -> None:
+    def __init__(self, stream: Arrays, max_length: int, stride: int | None = None, unscored: int = 0) -> None:
         self.ids, self.bytes, self._ends = stream["ids"], stream["bytes"], stream["ends"]
-        self.max_length, self.stride = max_length, stride or max_length
+        self.max_length, self.stride, self.unscored = max_length, stride or max_length, unscored
 
     def __len__(self) -> int:
         return len(self.disjoint_starts)
@@ -323,7 +324,8 @@ class StreamSet(Dataset[TextBatch]):
         windows = [self.ids[start : start + self.max_length + 1] for start in starts]
         places = [np.arange(start + 1, start + len(window)) for start, window in zip(starts, windows, strict=True)]
         seen = self.max_length - self.stride  # by the window before
-        scored = [np.arange(len(at)) >= (seen if start else 0) for start, at in zip(starts, places, strict=True)]
+        first = [max(self.unscored, seen if start else 0) for start in starts]
+        scored = [np.arange(len(at)) >= one for one, at in zip(first, places, strict=True)]
         items = [np.searchsorted(self._ends, at, side="right") for at in places]
         return _text_batch(windows, scored, [self.bytes[at] for at in places], items)
 
@@ -354,6 +356,14 @@ class StreamSet(Dataset[TextBatch]):
             "bytes": sum(int(part.sum(dtype=np.int64)) for part in in_slices(self.bytes[1:], _AT_ONCE)),
             "unknown_rate": sum(int((part == UNK).sum()) for part in in_slices(self.ids[1:], _AT_ONCE)) / tokens,
         }
+
+
+def _scored_from(scored: np.ndarray, ends: np.ndarray, first: int) -> np.ndarray:
+    """Return what counts of rows that stand one after the other, and of each only from its ``first`` token on."""
+    if not first:
+        return scored
+    starts = np.concatenate(([0], ends[:-1]))
+    return scored * (np.arange(len(scored)) - np.repeat(starts, np.diff(ends, prepend=0)) >= first).astype(scored.dtype)
 
 
 def _text_batch(ids: Any, scored: Any, sizes: Any, items: Any) -> TextBatch:

@@ -232,14 +232,14 @@ class DataModule(LightningDataModule):
             return PairSet(source, encoded.arrays(split, ["target"], self.tokenizer, encode_lines), longest, cut)
         if corpus.stream:
             text = encoded.arrays(split, ["text"], self.tokenizer, encode_stream)
-            return StreamSet(text, longest, stride if cut else None)
+            return StreamSet(text, longest, stride if cut else None, self.config.unscored)
         if stride is not None:
             raise Refused(
                 f"task.eval_stride={stride}: data={self.config.data.name} has rows that stand for themselves, and no "
                 "windows; leave task.eval_stride=null"
             )
         columns = [name for name in ("text", "scored") if name in corpus.splits[split].column_names]
-        return RowSet(encoded.arrays(split, columns, self.tokenizer, encode_rows), longest, cut)
+        return RowSet(encoded.arrays(split, columns, self.tokenizer, encode_rows), longest, cut, self.config.unscored)
 
     def _count(self, corpus: Corpus, sets: dict[str, SplitSet]) -> dict[str, Any]:
         report: dict[str, Any] = {"vocab_size": self.tokenizer.vocab_size}

@@ -176,7 +176,7 @@ class Task(LightningModule):
         parts = {name: value for name, value in variant if name not in ("name", "sites", "layers")}
         bias = getattr(self.config.backbone, "bias", True)
         made = Attention(self.config.backbone.d_model, **parts, bias=bias, layer=layer)
-        self.cached_numbers[site, layer] = made.cached_numbers
+        self.cached_numbers[site, layer] = made.cached_numbers(of_memory=site == "cross")
         if made.score.longest is not None and made.score.longest < self.config.task.max_length:
             what = f"attention.score={variant.score.name}: it has parameters for {made.score.longest} positions"
             raise Refused(f"{what}, fewer than task.max_length={self.config.task.max_length}")
@@ -201,7 +201,7 @@ class Task(LightningModule):
         return self._compiled(*tokens)
 
     def mean_loss(self, hidden_BTD: Tensor, next_BT: Tensor, scored_BT: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Return the cross-entropy of ``next_BT``, a mean over the scored targets, in nats.
+        """Return the cross-entropy of ``next_BT``, a mean over the scored targets, in nats; 0 where there is none.
 
         Args:
             hidden_BTD: what the logits are made of.
@@ -213,6 +213,8 @@ class Task(LightningModule):
             hidden_ND, next_N = hidden_BTD.flatten(0, 1), next_BT.flatten()
         else:
             hidden_ND, next_N = hidden_BTD[scored_BT], next_BT[scored_BT]
+            if not len(next_N):
+                return hidden_ND.sum()  # with the gradient 0, as ddp awaits one
         return linear_cross_entropy(hidden_ND, self.model.output_weight, next_N, smoothing)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from pydantic import AfterValidator, model_validator
 from torch import Generator, Tensor
 
-from attncompare.attention import Attention
 from attncompare.config import RunConfig
 from attncompare.config.values import NotNegative, NotNegativeFloat, PositiveOrNull
 from attncompare.data.batches import TextBatch
@@ -66,21 +65,14 @@ class LanguageModel(Task):
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> None:
         super().__init__(config, tokenizer, source_tokenizer)
         self.prompts = [self._encode_prompt(prompt) for prompt in config.task.sample_prompts]
-        attentions = [one for one in self.model.modules() if isinstance(one, Attention)]
-        self.prefix = max((one.mask.opened for one in attentions if one.mask is not None), default=0)
-        if self.prefix > config.task.max_length // 2:
-            raise Refused(
-                f"attention.mask.length={self.prefix}: tokens of the prefix carry no loss, so at most half of "
-                f"task.max_length={config.task.max_length} can be one"
-            )
 
     def loss(self, batch: TextBatch) -> Tensor:
         """Return the cross-entropy, a mean over scored tokens."""
-        return self.mean_loss(self.hidden(batch.input_BT), batch.target_BT, self._scored(batch))
+        return self.mean_loss(self.hidden(batch.input_BT), batch.target_BT, batch.scored_BT)
 
     def evaluate_batch(self, batch: TextBatch, split: Split) -> dict[str, Any]:
         """Return cross-entropy, accuracy, bytes and item of each scored token."""
-        scored_BT = self._scored(batch)
+        scored_BT = batch.scored_BT
         logits_NV = self.model(batch.input_BT).logits_BTV[scored_BT].float()
         next_N = batch.target_BT[scored_BT]
         return {
@@ -89,14 +81,6 @@ class LanguageModel(Task):
             "bytes_N": batch.bytes_BT[scored_BT],
             "items_N": batch.item_BT[scored_BT],
         }
-
-    def _scored(self, batch: TextBatch) -> Tensor:
-        """Return the scored places (B, T) without those whose answer a prefix mask shows (Raffel et al. 2020, section 3.2.1)."""
-        if self.prefix < 2:
-            return batch.scored_BT
-        scored_BT = batch.scored_BT.clone()
-        scored_BT[:, : self.prefix - 1] = False  # what stands at t is asked for the token at t + 1
-        return scored_BT
 
     def predictions(self) -> list[dict[str, Any]]:
         """Return answers of the test split where its rows ask for some, else how the model continues the prompts."""

@@ -350,7 +350,7 @@ def test_token_by_token_with_a_cache_equals_the_whole(build, step):
         forgotten[held_S] = False
         assert (of_part_BHTS[..., forgotten] == 0).all()
         start = end
-    assert cache.bytes_held >= 2 * attention.cached_numbers * 4 * len(held_S)
+    assert cache.bytes_held >= 2 * attention.cached_numbers() * 4 * len(held_S)
 
 
 def test_a_memory_that_a_cache_holds_is_read_as_the_memory_itself(build):
@@ -359,6 +359,7 @@ def test_a_memory_that_a_cache_holds_is_read_as_the_memory_itself(build):
     parts = list(by_parts(attention, x_BTD, 3, memory_BSD=memory_BSD, mask=mask))
     torch.testing.assert_close(torch.cat([part[1] for part in parts], 1), whole_BTD, rtol=0, atol=2e-6)
     torch.testing.assert_close(torch.cat([part[2] for part in parts], 2), whole_BHTS, rtol=0, atol=2e-6)
+    assert parts[-1][3].bytes_held == 2 * attention.cached_numbers(of_memory=True) * 4 * 5
 
 
 @pytest.mark.parametrize("latent", [None, 3])

@@ -101,6 +101,20 @@ def test_scores_are_those_of_their_formulas(name):
         torch.testing.assert_close(score.at(q[:, :, part], k, places.some(part)), found[:, :, part])
 
 
+@pytest.mark.parametrize("section", [*sorted(names("scores")), {"name": "soft_cap", "score": "general"}], ids=str)
+def test_rotary_positions_take_the_scores_that_stay_the_same_when_query_and_key_are_turned_alike(section):
+    score = drawn(make_score(section, H, K))
+    q, k, (turn_KK, _) = normal(2, H, T, K), normal(2, H, S, K, seed=2), torch.linalg.qr(normal(K, K, seed=3))
+    reads_both = not isinstance(section, str) or section not in ("location", "random", "uniform")
+    same = reads_both and torch.allclose(score(q @ turn_KK, k @ turn_KK), score(q, k))
+    assert score.rotation_invariant == same
+    if same:
+        attention_with(score=section, positions="rotary")
+    else:
+        with pytest.raises(Refused, match="Rotary.*turned alike.*" + type(score).__name__):
+            attention_with(score=section, positions="rotary")
+
+
 @pytest.mark.parametrize("name", ["location", "random"])
 def test_a_sequence_that_is_too_long_for_a_score_of_positions_is_refused(name):
     attention, short = attention_with(score={"name": name, "length": 6}), normal(1, 6, D)
@@ -261,6 +275,16 @@ def test_scores_depend_on_distances_alone(name, causal):
     assert (swapped.abs() < 1e-9).all() == (name in ("alibi", "rotary"))
 
 
+@pytest.mark.parametrize("name", sorted(names("positions")))
+def test_under_a_prefix_of_the_whole_sequence_positions_know_both_sides(name):
+    prefix = {"name": "prefix", "length": 20}
+    assert_same(
+        attention_with(positions=name, mask=prefix, causal=True),
+        attention_with(positions=name),
+        normal(2, 20, D, seed=3),
+    )
+
+
 def test_shaw_by_a_slow_loop():
     positions, q, k = (
         drawn(make_positions({"name": "shaw", "farthest": 2}, H, K)),
@@ -311,7 +335,7 @@ def test_shared_keys_and_values_are_those_of_plain_attention_with_equal_ones(kv_
             values[f"{name}.{kind}"] = of_groups.repeat_interleave(4 // kv_heads, dim=0).flatten(0, 1)
     plain.load_state_dict(values)
     assert_same(shared, plain)
-    assert shared.cached_numbers * 4 == plain.cached_numbers * kv_heads
+    assert shared.cached_numbers() * 4 == plain.cached_numbers() * kv_heads
 
 
 def test_grouped_queries_are_those_of_torch():

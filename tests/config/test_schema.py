@@ -312,6 +312,44 @@ def test_causal_is_another_model_where_there_is_an_encoder_and_the_same_on_a_lan
     assert composed("+attention.sites.decoder.causal=true").model_identity() == composed().model_identity()
     language_model = "task=language_model"
     assert composed(language_model, "attention=causal").model_identity() == composed(language_model).model_identity()
+    of_encoder = composed("+attention.sites.encoder.causal=true").model_identity()
+    assert composed("attention=causal").model_identity() == of_encoder
+    assert composed("+attention.sites.decoder.causal=true").model_identity() == composed().model_identity()
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("attention.sites.cross.kv_heads=3", ("attention.sites.cross", "kv_heads=3", "heads=1")),
+        ("attention.sites.encoder.gate=x", ("attention.sites.encoder.gate=x", "elementwise")),
+        (
+            "attention.layers.1.score.temperature=2",
+            ("attention.layers.1.score.temperature", "attention.layers.1.score.name"),
+        ),
+        ("attention.layers.2.score=scled", ("attention.layers.2.score", "scled", "scaled")),
+        ("attention.layers.2.mask.sinks=2", ("attention.layers.2.mask.window",)),
+        ("attention.sites.cross.causal=true", ("attention.sites.cross.causal", "cross-attention")),
+        ("attention.sites.decoder.causal=false", ("attention.sites.decoder.causal=false",)),
+    ],
+)
+def test_what_is_wrong_of_a_site_or_layer_is_refused_by_the_name_of_its_place(override, words):
+    with pytest.raises(Refused) as refused:
+        composed(f"+{override}")
+    assert "\n" not in str(refused.value) and all(word in str(refused.value) for word in words), refused.value
+
+
+def test_half_precision_refuses_normalizers_that_some_place_of_the_model_has():
+    at_all = [f"+attention.sites.{site}.normalizer=softmax" for site in ("encoder", "decoder", "cross")]
+    composed("attention=sparsemax", *at_all, "trainer.precision=bf16-mixed")
+    with pytest.raises(Refused, match="attention.normalizer=sparsemax"):
+        composed("attention=sparsemax", *at_all[1:], "trainer.precision=bf16-mixed")
+
+
+def test_more_of_a_text_than_half_is_no_prefix():
+    language_model = ("task=language_model", "task.max_length=64", "attention=prefix")
+    assert composed(*language_model, "attention.mask.length=32").unscored == 31
+    with pytest.raises(Refused, match="attention.mask.length=33.*task.max_length=64"):
+        composed(*language_model, "attention.mask.length=33")
 
 
 def test_the_config_of_a_record_is_read_back_as_it_was(finished_run):

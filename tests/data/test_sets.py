@@ -14,6 +14,7 @@ from attncompare.data.encoding import PairSet, RowSet, StreamSet, encode_lines, 
 from attncompare.data.module import DataModule
 from attncompare.data.tokenizer import BOS, EOS, PAD, Tokenizer
 from attncompare.errors import Refused
+from attncompare.tasks import build_task
 from attncompare.tasks.language_model import LanguageModel
 
 DOCUMENTS = ["Ein größerer Text, mit Umlauten.", "a", "", "Some more text\nover two lines.", "€uro — 1.234"] * 3
@@ -206,3 +207,26 @@ def test_where_it_can_mean_nothing_it_is_refused(make_config):
     config = make_config(*SMOKE[:2], "task=language_model", "data=recall", "task.eval_stride=4", "data.train_size=20")
     with pytest.raises(Refused, match=r"task.eval_stride=4: data=recall has rows that stand for themselves"):
         DataModule(config).prepare()
+
+
+@pytest.mark.parametrize(
+    "data", [("data=recall", "data.length=24", "data.pairs=2"), ("data=pydocs", "task.eval_stride=16")], ids=str
+)
+def test_all_targets_count_but_those_that_a_prefix_shows_to_the_query_that_predicts_them(make_config, data):
+    options = (*SMOKE[:2], "task=language_model", *data, "backbone.layers=1", "task.max_length=32")
+    batches, tasks = {}, {}
+    for variant in ("scaled", "prefix"):
+        config = make_config(*options, f"attention={variant}")
+        module = DataModule(config)
+        module.prepare()
+        tasks[variant] = build_task(config, module.tokenizer).eval()
+        batches[variant] = next(iter(module.val_dataloader()))
+    batch, all_BT = batches["prefix"], batches["scaled"].scored_BT
+    assert torch.equal(batch.input_BT, batches["scaled"].input_BT)
+    with torch.no_grad():
+        before_BTV = tasks["prefix"].model(batch.input_BT).logits_BTV
+        for t in range(12):
+            changed_BT = batch.input_BT.clone()
+            changed_BT[:, t + 1] = (changed_BT[:, t + 1] + 1) % before_BTV.shape[2]
+            seen_B = (tasks["prefix"].model(changed_BT).logits_BTV[:, t] != before_BTV[:, t]).any(-1)
+            assert torch.equal(batch.scored_BT[:, t], all_BT[:, t] & ~seen_B)

@@ -246,7 +246,8 @@ def modules(draw):
     try:
         attention = Attention(6, causal=draw(st.booleans()), **settings).double().eval()
     except Refused as refused:
-        assert "stacked" in str(refused), refused  # heads that share parameters
+        # Heads that share parameters; scores that rotations change.
+        assert "stacked" in str(refused) or "turned alike" in str(refused), refused
         assume(False)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -14,8 +14,10 @@ from attncompare.training.run import train
 # 15 rows in a batch and one in the last one of an epoch: parts are uneven in rows and in tokens, and some have none.
 PAIRS = (*SMOKE, *NO_TRACKING, "data.train_size=46", "data.batch_size=15", "backbone.dropout=0")
 TEXT = (*LANGUAGE_MODEL, "data.train_size=46", "data.batch_size=15", "backbone.dropout=0", "attention.dropout=0")
+# Of some rows, the mask opens some answers or all of them.
+PREFIX = (*TEXT, "attention=prefix", "attention.mask.length=12", "data.pairs=2")
 CLOCK = ("train/tokens_per_second", "train/seconds")
-BOTH = pytest.mark.parametrize("overrides", [PAIRS, TEXT], ids=["translation", "language model"])
+EACH = pytest.mark.parametrize("overrides", [PAIRS, TEXT, PREFIX], ids=["translation", "language model", "prefix"])
 
 
 def gradients(config):
@@ -36,7 +38,7 @@ def gradients(config):
     return steps
 
 
-@BOTH
+@EACH
 def test_gradients_of_two_and_four_parts_are_those_of_the_whole_batch(make_config, overrides):
     whole, *others = (
         gradients(make_config(*overrides, "trainer.limit_batches=null", f"trainer.accumulate={parts}"))
@@ -50,7 +52,7 @@ def test_gradients_of_two_and_four_parts_are_those_of_the_whole_batch(make_confi
                 torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=2e-6)
 
 
-@BOTH
+@EACH
 def test_runs_of_one_and_three_parts_have_the_same_curves(make_config, overrides):
     changes = (
         "trainer.limit_batches=null",

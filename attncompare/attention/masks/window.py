@@ -10,7 +10,7 @@ class Window(Mask):
     """The ``window`` nearest keys: the query's own and those before it, and in an encoder as many behind it.
 
     With ``sinks`` the first tokens stay visible, which take the weight that a query has no use for (Xiao et al. 2023,
-    section 3.2). Token by token, a cache holds twice ``window`` + ``sinks`` keys at most.
+    section 3.2). Token by token, a cache holds about twice ``window + sinks`` keys at most.
     """
 
     class Config(PartConfig):

@@ -24,7 +24,7 @@ class Alibi(Positions):
 
     def bias(self, q_BHTK: Tensor, places: Places, causal: bool) -> Tensor:  # noqa: ARG002
         """Return (H, T, S)."""
-        return -self.slope_H[:, None, None].to(q_BHTK.dtype) * apart(places).abs().to(q_BHTK.dtype)
+        return (-self.slope_H[:, None, None] * apart(places).abs()).to(q_BHTK.dtype)
 
     def flops_per_score(self) -> int:
         """Return a multiplication and an addition."""

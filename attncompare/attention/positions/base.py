@@ -1,5 +1,7 @@
 """What a scheme of positions inside self-attention is: it turns queries and keys, or adds to their scores."""
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from attncompare.attention.parts import Part, Section, make_part
@@ -15,6 +17,9 @@ class Positions(Part):
         heads: number H of heads.
         head_dim: width K of queries and keys.
     """
+
+    rotates: ClassVar[bool] = False
+    """Whether :meth:`turned` rotates by angles of the position, which means distances only to a score that rotations leave."""
 
     def __init__(self, heads: int, head_dim: int) -> None:
         super().__init__()

@@ -20,6 +20,7 @@ class Rotary(Positions):
 
         base: PositiveFloat = 10_000.0
 
+    rotates = True
     frequency_F: Tensor
 
     def __init__(self, heads: int, head_dim: int, base: float) -> None:

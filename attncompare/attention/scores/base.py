@@ -23,6 +23,8 @@ class ScoreFunction(Part):
 
     shares_keys: ClassVar[bool] = False
     """Whether :meth:`context` takes fewer heads of keys and values than of queries, each for several of these."""
+    rotation_invariant: bool = False
+    """Whether a score stays the same when query and key are rotated alike, as rotary positions ask."""
     longest: int | None = None
     """The longest sequence that it has parameters for; None: any."""
 

@@ -25,6 +25,7 @@ class Dot(ScoreFunction):
 
     scale = 1.0
     shares_keys = True
+    rotation_invariant = True
 
     def operands(self, q_BHTK: Tensor, k_BHSK: Tensor) -> tuple[Tensor, Tensor]:
         """Return what is multiplied, (B, H, T, any width) and (B, H, S, the same)."""

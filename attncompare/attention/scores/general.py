@@ -12,6 +12,8 @@ class General(Dot):
     The queries times W are counted apart, as they are computed once for all keys.
     """
 
+    rotation_invariant = False
+
     def __init__(self, heads: int, head_dim: int) -> None:
         super().__init__(heads, head_dim)
         self.w_HKK = nn.Parameter(torch.empty(heads, head_dim, head_dim))

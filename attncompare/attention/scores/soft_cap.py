@@ -22,7 +22,7 @@ class SoftCap(ScoreFunction):
     def __init__(self, heads: int, head_dim: int, cap: float, score: Section) -> None:
         super().__init__(heads, head_dim)
         self.cap, self.score = cap, make_score(score, heads, head_dim)
-        self.longest = self.score.longest
+        self.longest, self.rotation_invariant = self.score.longest, self.score.rotation_invariant
 
     def forward(self, q_BHTK: Tensor, k_BHSK: Tensor) -> Tensor:
         """Return the scores (B, H, T, S)."""
