@@ -102,7 +102,8 @@ class Attention(nn.Module):
         self.score = make_score(score, *scored)
         self.normalizer = make_normalizer(normalizer, scored[0])
         self.mask = None if mask is None else make_mask(mask)
-        self.positions = None if positions is None else make_positions(positions, *scored)
+        # Both halves of a differential head stand at the same distances: they share what its positions add.
+        self.positions = None if positions is None else make_positions(positions, heads, scored[1])
         if self.positions is not None and self.positions.rotates and not self.score.rotation_invariant:
             raise Refused(
                 f"positions {type(self.positions).__name__}: only a score that is the same when query and key are turned alike, "
@@ -167,6 +168,8 @@ class Attention(nn.Module):
                 may_attend, causal = combine(may_attend, pattern), causal and not self.mask.sees_future
             if memory_BSD is None and self.positions is not None:
                 bias = self.positions.bias(self._halved(q_BHTK), places, causal)
+                if self.difference is not None and bias is not None and bias.ndim > 2 and bias.shape[-3] == self.heads:
+                    bias = bias.repeat_interleave(2, dim=-3)
         dropout = self.dropout if self.training else 0.0
         mixing = Mixing(self.score, self.normalizer, may_attend, causal, dropout, places, bias, self.before, self.after)
         if self.stacked:

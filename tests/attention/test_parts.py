@@ -425,6 +425,15 @@ def test_differential_attention_as_its_paper_writes_it(layer, kv_heads):
     torch.testing.assert_close(attention(x_BTD)[0], output_BTD)
 
 
+def test_both_halves_of_a_differential_head_stand_at_the_same_distances():
+    alone, halved = (attention_with(head_dim=6, positions="alibi", differential=one) for one in (False, True))
+    for attention in (alone, halved):
+        torch.nn.init.zeros_(attention.query.weight)
+        torch.nn.init.zeros_(attention.query.bias)
+    weights_BHTS, expected_BHTS = (one(normal(2, T, D), need_weights=True)[1] for one in (halved, alone))
+    torch.testing.assert_close(weights_BHTS / weights_BHTS.sum(-1, keepdim=True), expected_BHTS)
+
+
 @pytest.mark.parametrize(
     "parts",
     [
