@@ -13,6 +13,7 @@ from attncompare.config.plain_values import flatten
 from attncompare.config.schema import CHOSEN, PRESENTATION
 from attncompare.errors import Refused
 from attncompare.record import Run
+from attncompare.text import counted
 
 if TYPE_CHECKING:
     from attncompare.tasks.metrics import Metric
@@ -206,8 +207,15 @@ def check_same_text(runs: Sequence[Run], metric: str) -> list[str]:
 
 
 def scoring_notes(runs: Sequence[Run], metrics: "Mapping[str, type[Metric]]") -> list[str]:
-    """Return a note for each metric whose signatures differ among ``runs``: its figures were not computed in one way."""
+    """Return notes where figures of ``runs`` were not computed in one way: over other tokens, or by another signature."""
     notes = []
+    unscored = {run.config.unscored: run for run in runs}
+    if len(unscored) > 1:
+        most = max(unscored)
+        notes.append(
+            f"{unscored[most].path}: the first {counted(most, 'token')} of each sequence carry no loss, as its mask opens them: "
+            "it is judged by other tokens than the rest"
+        )
     for name, metric in metrics.items():
         found = {run.summary.get("signatures", {}).get(name): run for run in runs}
         if len(found) > 1:

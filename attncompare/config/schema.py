@@ -388,9 +388,8 @@ class RunConfig(_Sections):
     @property
     def unscored(self) -> int:
         """How many first targets of each sequence carry no loss: those that a mask opens to the queries before them."""
-        masks = [one.mask for one in self.places.values() if one.mask is not None]
-        made = (registry.load("masks", mask.name)(**mask.model_dump(exclude={"name"})) for mask in masks)
-        return max((one.opened - 1 for one in made if one.opened), default=0)
+        masks = (_made(one.mask) for one in self.places.values() if one.mask is not None)
+        return max((mask.opened - 1 for mask in masks if mask.opened), default=0)
 
     def attention_at(self, site: str, layer: int) -> AttentionConfig:
         """Return the attention of a place in the model, as far as the task allows it.
@@ -408,12 +407,16 @@ class RunConfig(_Sections):
         # In the decoder and in cross-attention the variant has no say in it.
         update["causal"] = one.causal if site == "encoder" else task.always_causal
         if one.mask is not None:
-            mask = registry.load("masks", one.mask.name)(**one.mask.model_dump(exclude={"name"}))
-            nothing = mask.hides_nothing(self.task.max_length, update["causal"] or site == "decoder")
+            nothing = _made(one.mask).hides_nothing(self.task.max_length, update["causal"] or site == "decoder")
             update["mask"] = None if nothing else one.mask
         update["value_dim"] = None if one.value_dim == update["head_dim"] else one.value_dim
         update["kv_heads"] = None if one.kv_heads == one.heads else one.kv_heads
         return one.model_copy(update=update)
+
+
+def _made(mask: Any) -> Any:
+    """Return the mask that a section names (:class:`attncompare.attention.Mask`)."""
+    return registry.load("masks", mask.name)(**mask.model_dump(exclude={"name"}))
 
 
 def parse(values: Any) -> RunConfig:

@@ -165,6 +165,14 @@ def test_a_metric_that_was_computed_in_several_ways_is_said(make_run):
     assert "BLEU" in note and "nrefs:var" in note and str(runs[-1].path) in note
 
 
+def test_a_prefix_that_leaves_tokens_out_of_the_loss_is_said(make_run):
+    task = "task=language_model"
+    runs = [make_run(variant, task, f"attention={variant}") for variant in ("scaled", "prefix")]
+    assert not any("carry no loss" in note for note in compared(runs[:1]).notes)
+    (note,) = [note for note in compared(runs).notes if "carry no loss" in note]
+    assert str(runs[-1].path) in note
+
+
 def test_where_records_name_their_sources_these_count_and_not_the_commit(make_run):
     def note(*made):
         runs = []
