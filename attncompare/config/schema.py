@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from attncompare import registry
@@ -84,7 +92,7 @@ class AttentionConfig(Strict):
         return self
 
     @model_validator(mode="after")
-    def _each_place_is_valid(self) -> "AttentionConfig":
+    def _each_place_is_valid(self, info: ValidationInfo) -> "AttentionConfig":
         for key, none in _NOT_IN_CROSS.items():
             if self.sites.get("cross", {}).get(key, none) != none:
                 raise ValueError(
@@ -95,12 +103,13 @@ class AttentionConfig(Strict):
             raise ValueError("attention.sites.decoder.causal=false: a decoder never sees the future")
         for site in (None, *self.sites):
             for layer in (None, *map(int, self.layers)):
-                self.at(site, layer)
+                self.at(site, layer, info.context)
         return self
 
-    def at(self, site: str | None = None, layer: int | None = None) -> "AttentionConfig":
+    def at(self, site: str | None = None, layer: int | None = None, context: Any = None) -> "AttentionConfig":
         """Return what holds in one place: the section with the values of its site, and over these of its layer, from 1.
 
+        ``context`` is that of the validation of this section, of which its parts may be names alone.
         Cross-attention has neither mask nor positions, and is never causal.
         """
         others = [("sites", site)] * (site in self.sites) + [("layers", layer)] * (str(layer) in self.layers)
@@ -116,7 +125,9 @@ class AttentionConfig(Strict):
         if site == "cross":
             values |= _NOT_IN_CROSS
         try:
-            return AttentionConfig.model_validate_json(json.dumps(values)) if others or site == "cross" else self
+            if others or site == "cross":
+                return AttentionConfig.model_validate_json(json.dumps(values), context=context)
+            return self
         except ValidationError as error:
             raise _in_place(error, *others[-1]) from None
 
@@ -370,20 +381,29 @@ class RunConfig(_Sections):
         The variant's name does not count, nor how its widths were spelled, nor a mask that the task has anyway or that hides
         nothing, nor in which way the same attention came to a place.
         """
-        places = {place: self._plainly(*place) for place in self.places}
-        plain = next(iter(places.values()))
-        if all(one == plain for one in places.values()):
+        places = [(site, layer, self._plainly(site, layer)) for site, layer in self.places]
+        plain = places[0][2]
+        if all(one == plain for _, _, one in places):
             return self.model_copy(update={"attention": plain}).hash()
-        told = {f"{site} {layer}": one.model_dump(mode="json") for (site, layer), one in places.items()}
+        told: dict[str, Any] = {}
+        before: Any = None
+        for site, layer, one in places:
+            if (site, one) != before:
+                told[f"{site} {layer}"] = one.model_dump(mode="json")
+            before = site, one
         same = self.model_copy(update={"attention": plain})
         return hashlib.sha256(json.dumps([same.hash(), told], sort_keys=True).encode()).hexdigest()
 
     @property
     def places(self) -> dict[tuple[str, int], AttentionConfig]:
-        """The attention of each place in the model, by site and layer (:meth:`attention_at`)."""
-        layers = range(1, getattr(self.backbone, "layers", 1) + 1)
+        """The attention of the model by site and layer, of each layer from which on it may be another one.
+
+        Layers may be very many, as in a config that a stranger wrote.
+        """
+        count = getattr(self.backbone, "layers", 1)
+        layers = sorted({1} | {int(named) + after for named in self.attention.layers for after in (0, 1)})
         sites = SITES[self.task_class.data_kind]
-        return {(site, layer): self.attention_at(site, layer) for site in sites for layer in layers}
+        return {(site, layer): self.attention_at(site, layer) for site in sites for layer in layers if layer <= count}
 
     @property
     def unscored(self) -> int:

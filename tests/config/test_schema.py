@@ -297,6 +297,29 @@ def test_a_mask_that_hides_nothing_is_no_mask(task):
     assert (prefix == identity) == (task == "translation")
 
 
+def test_a_place_changes_one_thing_of_a_variant_whose_parts_have_settings():
+    for variant in ("window", "streaming", "soft_cap", "cosine", "t5"):
+        one = composed(f"attention={variant}", "+attention.layers.1.heads=2", "+attention.sites.decoder.dropout=0.5")
+        base, changed_there = composed(f"attention={variant}").attention, one.attention.at("decoder", 1)
+        assert changed_there == base.model_copy(update={"heads": 2, "dropout": 0.5})
+
+
+def test_where_layers_differ_counts_and_not_how_it_is_spelled():
+    layers, window = "backbone.layers=3", "{name: window, window: 2}"
+    identity = composed(layers, f"+attention.layers.1.mask={window}").model_identity()
+    others = (f"+attention.layers.{number}.mask=null" for number in (2, 3))
+    assert composed(layers, f"+attention.mask={window}", *others).model_identity() == identity
+    assert composed(layers, f"+attention.layers.2.mask={window}").model_identity() != identity
+    assert composed(layers, *(f"+attention.layers.{n}.mask={window}" for n in (1, 2))).model_identity() != identity
+
+
+def test_layers_and_tokens_without_number_cost_nothing():
+    many = ("backbone.layers=1000000000000", "task.max_length=1000000000000", "data.batch_size=1")
+    many = composed(*many, "+attention.mask={name: window, window: 1000000000000}", "+attention.layers.7.heads=2")
+    assert len(many.places) == 3 * 3
+    assert many.model_identity()
+
+
 def test_a_mask_without_a_name_is_a_window_also_where_a_site_and_a_layer_say_something_of_it():
     places = ("+attention.sites.decoder.mask={window: 8, sinks: 2}", "+attention.layers.1.mask.window=9")
     mask = composed(*places).attention.at("decoder", 1).mask

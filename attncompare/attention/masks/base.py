@@ -9,6 +9,8 @@ from torch import Tensor
 from attncompare.attention.parts import Part, Section, make_part
 from attncompare.errors import Refused
 
+_MOST_ASKED, _AT_ONCE = 2**14, 2**8  # positions, and queries of them
+
 
 class Mask(Part):
     """Which keys a query of self-attention may attend to by their positions alone, beside causality and padding.
@@ -29,11 +31,18 @@ class Mask(Part):
         """
 
     def hides_nothing(self, length: int, causal: bool) -> bool:
-        """Return whether up to ``length`` tokens it changes nothing of what is visible."""
-        position_T = torch.arange(length)
-        plain = position_T <= position_T[:, None] if causal else torch.ones(length, length, dtype=torch.bool)
-        visible = self.visible(position_T[:, None], position_T[None], causal)
-        return bool(((visible if causal and self.sees_future else visible & plain) == plain).all())
+        """Return whether up to ``length`` tokens it changes nothing of what is visible; False where they are too many to tell."""
+        position_S = torch.arange(min(length, _MOST_ASKED + 1))
+        for query_T1 in (
+            position_S[:, None].flip(0).split(_AT_ONCE)
+        ):  # the last query first, which most masks hide something from
+            plain_TS = (
+                position_S <= query_T1 if causal else torch.ones(len(query_T1), len(position_S), dtype=torch.bool)
+            )
+            visible_TS = self.visible(query_T1, position_S[None], causal)
+            if not ((visible_TS if causal and self.sees_future else visible_TS & plain_TS) == plain_TS).all():
+                return False
+        return length <= _MOST_ASKED
 
     def needed_later(self, key_S: Tensor, position: int) -> Tensor | None:  # noqa: ARG002
         """Return which keys (S,) queries from ``position`` on may attend to, so that a cache forgets others; None: all."""
