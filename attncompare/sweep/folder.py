@@ -160,8 +160,9 @@ class Members:
     @classmethod
     def read(cls, folder: Path) -> "Members":
         """Read every run in ``folder`` or taken in by its sweep; of two with the same config a finished one counts."""
-        found = cls({}, [], gone_from(folder))
-        for path in [*sorted(folder.iterdir()), *shared_runs(folder).values()]:
+        shared = shared_runs(folder)
+        found = cls({}, [], gone_of(shared))
+        for path in [*sorted(folder.iterdir()), *shared.values()]:
             if not ((path / "summary.json").exists() or (path / "config.yaml").exists()):
                 continue
             try:
@@ -173,9 +174,9 @@ class Members:
         return found
 
 
-def gone_from(folder: Path) -> dict[str, Path]:
-    """Return the runs that a sweep has taken in and that are no longer there, by the hash of their config."""
-    return {config: path for config, path in shared_runs(folder).items() if not is_run(path)}
+def gone_of(shared: dict[str, Path]) -> dict[str, Path]:
+    """Return which runs that a sweep has taken in are no longer there, by the hash of their config."""
+    return {config: path for config, path in shared.items() if not is_run(path)}
 
 
 def sweep_folders(runs: Path) -> list[Path]:
@@ -208,7 +209,7 @@ def opened(jobs: Sequence[Job], command: str, fresh: bool) -> Iterator[tuple[Swe
                 "with --fresh"
             ) from None
     try:
-        gone = gone_from(sweep.path)
+        gone = gone_of(shared_runs(sweep.path))
         notes += [gone_note(sweep.path, list(gone.values()))] if gone else []
         if gone or shared:  # what is gone is trained again in the sweep's own folder
             rest = {config: path for config, path in sweep.file.shared.items() if config not in gone}

@@ -73,8 +73,8 @@ from attncompare.wandb_logging.destination import Destination
 
 log = logging.getLogger("attncompare")
 _FOLDER_OF_RANKS = "ATTNCOMPARE_RUN"
-_CACHED = 4  # bytes of a number in the cache of decoding, which is float32
 """The variable in which the first rank tells the others, which run the same command, the run's folder."""
+_CACHED = 4  # bytes of a number in the cache of decoding, which is float32
 
 
 def train(

@@ -33,14 +33,13 @@ class Mask(Part):
     def hides_nothing(self, length: int, causal: bool) -> bool:
         """Return whether up to ``length`` tokens it changes nothing of what is visible; False where they are too many to tell."""
         position_S = torch.arange(min(length, _MOST_ASKED + 1))
-        for query_T1 in (
-            position_S[:, None].flip(0).split(_AT_ONCE)
-        ):  # the last query first, which most masks hide something from
-            plain_TS = (
-                position_S <= query_T1 if causal else torch.ones(len(query_T1), len(position_S), dtype=torch.bool)
-            )
+        # The last query first, which most masks hide something from.
+        for query_T1 in position_S[:, None].flip(0).split(_AT_ONCE):
+            plain_TS = (position_S <= query_T1) | (not causal)
             visible_TS = self.visible(query_T1, position_S[None], causal)
-            if not ((visible_TS if causal and self.sees_future else visible_TS & plain_TS) == plain_TS).all():
+            if not (causal and self.sees_future):
+                visible_TS = visible_TS & plain_TS
+            if not torch.equal(visible_TS, plain_TS):
                 return False
         return length <= _MOST_ASKED
 
