@@ -42,7 +42,7 @@ KINDS = {
     "positions": Kind("attention/positions", "attncompare.attention:Positions"),
     "backbones": Kind("model/backbones", "attncompare.model:Backbone", ("Config",)),
     "datasets": Kind("data/corpora", "attncompare.data.dataset:Dataset", ("kind",)),
-    "tasks": Kind("tasks", "attncompare.tasks:Task", ("Config", "title", "data_kind", "outputs")),
+    "tasks": Kind("tasks", "attncompare.tasks:Task", ("Config", "title", "data_kind", "architecture", "outputs")),
     "metrics": Kind(
         "tasks/metrics.py", "attncompare.tasks.metrics:Metric", ("name", "title", "short", "higher_is_better")
     ),

@@ -50,8 +50,8 @@ UNNAMED_PARTS = {"mask": "window"}
 
 _SOFTMAX = "softmax"
 _NOT_IN_CROSS = {"mask": None, "positions": None, "causal": False}
-SITES = {"text": ("decoder",), "parallel": ("encoder", "decoder", "cross")}
-"""Where models of text and of pairs have attention, as ``attention.sites`` names it."""
+SITES = {"decoder_only": ("decoder",), "encoder_only": ("encoder",), "encoder_decoder": ("encoder", "decoder", "cross")}
+"""Where the models of a backbone have attention, as ``attention.sites`` names it."""
 
 
 def _number_of_a_layer(text: str) -> str:
@@ -402,7 +402,7 @@ class RunConfig(_Sections):
         """
         count = getattr(self.backbone, "layers", 1)
         layers = sorted({1} | {int(named) + after for named in self.attention.layers for after in (0, 1)})
-        sites = SITES[self.task_class.data_kind]
+        sites = SITES[self.task_class.architecture]
         return {(site, layer): self.attention_at(site, layer) for site in sites for layer in layers if layer <= count}
 
     @property

@@ -98,7 +98,7 @@ class Dataset(ABC):
     data, and splits that are drawn, follow from ``data_seed``.
     """
 
-    kind: ClassVar[Literal["parallel", "text"]]
+    kind: ClassVar[str]
     leading: ClassVar[str | None] = None
     Config: ClassVar[type[DatasetConfig]] = DatasetConfig
     config: DatasetConfig

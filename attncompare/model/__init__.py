@@ -6,8 +6,10 @@ initialization.py  initial values from seed and parameter name
 """
 
 from attncompare.model.base import (
+    Architecture,
     Backbone,
     BackboneConfig,
+    EncoderModel,
     Lengths,
     MakeAttention,
     ModelOutput,
@@ -23,8 +25,10 @@ from attncompare.model.base import (
 from attncompare.model.initialization import initialize, stable_seed
 
 __all__ = [
+    "Architecture",
     "Backbone",
     "BackboneConfig",
+    "EncoderModel",
     "Lengths",
     "MakeAttention",
     "ModelOutput",

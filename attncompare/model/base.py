@@ -34,12 +34,17 @@ class Vocabulary:
         max_length: longest sequence, in tokens.
         pad: the id of padding tokens.
         source: number of tokens of a source with a vocabulary of its own; None: it shares that of the target.
+        features: numbers in each vector of a source that is no text, such as a patch of an image or a frame of sound; None:
+            it is text. Vectors that only fill up a batch are NaN.
+        max_source: longest source, in tokens or vectors; None: ``max_length``.
     """
 
     target: int
     max_length: int
     pad: int = 0
     source: int | None = None
+    features: int | None = None
+    max_source: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,31 @@ class TextModel(Protocol):
         """Return the operations of the forward pass over one sequence."""
 
 
+class EncoderModel(Protocol):
+    """A model of whole sequences, as a backbone's ``encoder_only`` returns it: each position sees all others.
+
+    Its input is the source of the :class:`Vocabulary`; where that is no text, vectors (B, S, features) take the place of tokens.
+    """
+
+    sites: ClassVar[dict[str, Site]]
+
+    def __call__(self, source_BS: Tensor, need_weights: bool = False) -> ModelOutput:
+        """Return the logits (B, S, V) of each position."""
+
+    def hidden(self, source_BS: Tensor) -> Tensor:
+        """Return what logits are made of (B, S, D)."""
+
+    @property
+    def output_weight(self) -> Tensor:
+        """The matrix (V, D) that makes logits of :meth:`hidden`."""
+
+    def source_mask(self, source_BS: Tensor) -> Tensor:
+        """Return the mask (B, 1, 1, S) that hides padding."""
+
+    def forward_flops(self, lengths: "Lengths") -> float:
+        """Return the operations of the forward pass over one sequence of ``lengths.source``."""
+
+
 class PairModel(Protocol):
     """A model of pairs, as a backbone's ``encoder_decoder`` returns it: reads a source and predicts a target."""
 
@@ -135,43 +165,58 @@ class BackboneConfig(PartConfig):
 
 
 class Backbone:
-    """Builds models: a subclass defines ``decoder_only``, ``encoder_decoder``, or both, each a static method.
+    """Builds models: a subclass defines ``decoder_only``, ``encoder_only``, ``encoder_decoder``, or several, as static methods.
 
-    Both take the checked section ``backbone``, the vocabulary, and a function that is called once for each attention module.
+    Each takes the checked section ``backbone``, the vocabulary, and a function that is called once for each attention module.
     """
 
     Config: ClassVar[type[BackboneConfig]]
 
     decoder_only: Any = None
     """Returns a :class:`TextModel`; None: there is none."""
+    encoder_only: Any = None
+    """Returns an :class:`EncoderModel`; None: there is none."""
     encoder_decoder: Any = None
     """Returns a :class:`PairModel`; None: there is none."""
 
 
-def new_model(
-    kind: Literal["text", "parallel"], config: Any, vocabulary: Vocabulary, make_attention: MakeAttention
-) -> Any:
+Architecture = Literal["decoder_only", "encoder_only", "encoder_decoder"]
+_PROTOCOLS = {"decoder_only": TextModel, "encoder_only": EncoderModel, "encoder_decoder": PairModel}
+
+
+def new_model(architecture: Architecture, config: Any, vocabulary: Vocabulary, make_attention: MakeAttention) -> Any:
     """Return a fresh model of the backbone that the section ``config`` names.
 
     Args:
-        kind: what it reads; ``text``: a :class:`TextModel`, ``parallel``: a :class:`PairModel`.
+        architecture: which of the backbone's models: the name of the method that returns it.
         config: the section ``backbone``.
         vocabulary: the tokens.
         make_attention: called once for each attention module.
 
     Raises:
-        Refused: if the backbone has no model of that kind, or its model lacks something.
+        Refused: if the backbone has no such model, or its model lacks something.
     """
     backbone = registry.load("backbones", config.name)
-    builder, protocol = ("decoder_only", TextModel) if kind == "text" else ("encoder_decoder", PairModel)
-    if getattr(backbone, builder) is None:
-        raise Refused(f"backbone '{config.name}' has no model of {kind}: {backbone.__name__} does not define {builder}")
-    model = getattr(backbone, builder)(config, vocabulary, make_attention)
-    lacking = [one for one in dir(protocol) if not one.startswith("_") and not hasattr(type(model), one)]
+    builder = getattr(backbone, architecture)
+    if builder is None:
+        others = ", ".join(one for one in _PROTOCOLS if getattr(backbone, one) is not None) or "none"
+        raise Refused(
+            f"backbone '{config.name}': {backbone.__name__} does not define {architecture}, the model that the task trains; "
+            f"it defines: {others}"
+        )
+    model = builder(config, vocabulary, make_attention)
+    lacking = [
+        one for one in dir(_PROTOCOLS[architecture]) if not one.startswith("_") and not hasattr(type(model), one)
+    ]
     lacking += ["sites"] * (not hasattr(type(model), "sites"))
     if lacking:
         raise Refused(f"backbone '{config.name}': the class {type(model).__name__} must define {', '.join(lacking)}")
     return model
+
+
+def is_there(source_BS: Tensor, pad: int) -> Tensor:
+    """Return where a source, of tokens (B, S) or vectors (B, S, features), is no padding: boolean (B, S)."""
+    return source_BS != pad if source_BS.dim() == 2 else ~source_BS.isnan().any(-1)
 
 
 def by_layer(weights: Sequence[Tensor]) -> Tensor:

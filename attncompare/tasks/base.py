@@ -22,7 +22,7 @@ from attncompare.config.schema import OptimizerConfig
 from attncompare.config.values import AtLeastTwo
 from attncompare.data.tokenizer import PAD, Tokenizer
 from attncompare.errors import NotFinite, Refused
-from attncompare.model import Site, Vocabulary, initialize, new_model
+from attncompare.model import Architecture, Site, Vocabulary, initialize, new_model
 from attncompare.tasks.metrics import metric, metrics_of
 
 Split = Literal["val", "test"]
@@ -72,7 +72,8 @@ class Task(LightningModule):
 
     Attributes:
         title: what tables call the task.
-        data_kind: the kind of datasets that it learns from: ``parallel`` or ``text``.
+        data_kind: the kind of datasets that it learns from (:attr:`attncompare.data.dataset.Dataset.kind`).
+        architecture: which of a backbone's models it trains: ``decoder_only``, ``encoder_only`` or ``encoder_decoder``.
         outputs: what :meth:`evaluate_batch` returns, for metrics to choose from.
         fixed_shapes: whether all training batches have one shape, so that compiled kernels repeat their bits.
         always_causal: whether each self-attention is causal whatever the variant says.
@@ -88,7 +89,8 @@ class Task(LightningModule):
 
     Config: ClassVar[type[TaskConfig]]
     title: ClassVar[str]
-    data_kind: ClassVar[Literal["parallel", "text"]]
+    data_kind: ClassVar[str]
+    architecture: ClassVar[Architecture]
     outputs: ClassVar[tuple[str, ...]]
     fixed_shapes: ClassVar[bool] = False
     always_causal: ClassVar[bool] = False
@@ -127,13 +129,13 @@ class Task(LightningModule):
         return self.model.sites
 
     def build_model(self) -> Any:
-        """Return a fresh model: that of the configured backbone for the kind of data that the task learns from.
+        """Return a fresh model: the ``architecture`` of the configured backbone.
 
         Raises:
             Refused: if ``attention`` says something of a site or layer that the model does not have.
         """
         self.cached_numbers = {}
-        model = new_model(self.data_kind, self.config.backbone, self.vocabulary, self.make_attention)
+        model = new_model(self.architecture, self.config.backbone, self.vocabulary, self.make_attention)
         sites, layers = ({str(place[part]) for place in self.cached_numbers} for part in (0, 1))
         for group, asked, there in (
             ("sites", self.config.attention.sites, sites),

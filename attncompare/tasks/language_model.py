@@ -38,6 +38,7 @@ class LanguageModel(Task):
 
     title = "Language model"
     data_kind = "text"
+    architecture = "decoder_only"
     outputs = ("nats_N", "correct_N", "bytes_N", "items_N")
     fixed_shapes = True
     always_causal = True

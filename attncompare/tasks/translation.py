@@ -28,6 +28,7 @@ class Translation(Task):
 
     title = "Translation"
     data_kind = "parallel"
+    architecture = "encoder_decoder"
     outputs = ("nats_N", "correct_N", "items_N", "hypotheses", "references", "sentence_items")
     abilities = ("translate",)
 

@@ -227,7 +227,7 @@ MISTAKES = {
         "parallel.py",
         "def decoder_only",
         "def decoder",
-        ["parallel", "text", "decoder_only"],
+        ["parallel", "Parallel does not define decoder_only"],
     ),
     "a callback with an argument": (
         "parameter_norm.py",

@@ -23,6 +23,7 @@ from attncompare.model.base import (
     Vocabulary,
     Weights,
     by_layer,
+    is_there,
 )
 
 
@@ -39,7 +40,7 @@ class TransformerConfig(BackboneConfig):
 
 
 class Transformer(Backbone):
-    """Builds the two models of this backbone."""
+    """Builds the three models of this backbone."""
 
     Config = TransformerConfig
 
@@ -47,6 +48,11 @@ class Transformer(Backbone):
     def decoder_only(config: TransformerConfig, size: Vocabulary, make_attention: MakeAttention) -> "DecoderOnly":
         """Return a decoder for text."""
         return DecoderOnly(config, size, make_attention)
+
+    @staticmethod
+    def encoder_only(config: TransformerConfig, size: Vocabulary, make_attention: MakeAttention) -> "EncoderOnly":
+        """Return an encoder of text or vectors."""
+        return EncoderOnly(config, size, make_attention)
 
     @staticmethod
     def encoder_decoder(config: TransformerConfig, size: Vocabulary, make_attention: MakeAttention) -> "EncoderDecoder":
@@ -74,16 +80,21 @@ class Embedding(nn.Module):
     Args:
         config: the sizes of the model.
         tokens: number of tokens.
-        max_length: longest sequence, in tokens.
+        max_length: longest sequence, in tokens or vectors.
+        features: numbers in each vector, where a sequence is not of tokens but of vectors, such as patches of an image; a
+            linear map takes the place of the table then (Dosovitskiy et al. 2020, equation 1). None: it is of tokens.
     """
 
     sinusoids_TD: Tensor
 
-    def __init__(self, config: TransformerConfig, tokens: int, max_length: int) -> None:
+    def __init__(self, config: TransformerConfig, tokens: int, max_length: int, features: int | None = None) -> None:
         super().__init__()
         self.scale = math.sqrt(config.d_model) if config.scale_embedding else 1.0
         self.max_length = max_length
-        self.tokens = nn.Embedding(tokens, config.d_model)
+        if features is None:
+            self.tokens = nn.Embedding(tokens, config.d_model)
+        else:
+            self.vectors = nn.Linear(features, config.d_model, bias=config.bias)
         if config.positions == "learned":
             self.positions = nn.Embedding(max_length, config.d_model)
         elif config.positions == "sinusoidal":
@@ -92,7 +103,9 @@ class Embedding(nn.Module):
         self.dropout = config.dropout
 
     def forward(self, tokens_BT: Tensor, start: int = 0) -> Tensor:
-        """Return the vectors (B, T, D) of tokens that stand at positions ``start``, ``start + 1``, ...
+        """Return the vectors (B, T, D) of what stands at positions ``start``, ``start + 1``, ...
+
+        Of vectors, (B, T, features), those of NaN are padding.
 
         Raises:
             Refused: if the last of these positions is beyond ``max_length``.
@@ -100,7 +113,8 @@ class Embedding(nn.Module):
         end = start + tokens_BT.shape[1]
         if end > self.max_length:
             raise Refused(f"a sequence of {end} tokens: the model's max_length is {self.max_length}")
-        x_BTD = self.tokens(tokens_BT) * self.scale
+        of_vectors = hasattr(self, "vectors")
+        x_BTD = self.vectors(tokens_BT.nan_to_num()) if of_vectors else self.tokens(tokens_BT) * self.scale
         if hasattr(self, "positions"):
             x_BTD = x_BTD + self.positions.weight[start:end]
         elif hasattr(self, "sinusoids_TD"):
@@ -263,7 +277,85 @@ class DecoderOnly(nn.Module):
         return logits + sum(cast(Block, block).flops(lengths.target) for block in self.decoder)
 
 
-class EncoderDecoder(nn.Module):
+class Encoder(nn.Module):
+    """What reads a source: an embedding of its own, unless it shares that of the target, and the encoder's blocks."""
+
+    def __init__(self, config: TransformerConfig, size: Vocabulary, make_attention: MakeAttention) -> None:
+        super().__init__()
+        self.pad = size.pad
+        longest = size.max_source or size.max_length
+        if size.features is not None or size.source is not None:
+            self.source_embedding = Embedding(config, size.source or 0, longest, size.features)
+        self.encoder = nn.ModuleList(
+            Block(config, make_attention, "encoder", layer) for layer in range(1, config.layers + 1)
+        )
+        self.encoder_norm = nn.LayerNorm(config.d_model, bias=config.bias)
+
+    def source_mask(self, source_BS: Tensor) -> Tensor:
+        """Return the mask (B, 1, 1, S) that hides the source's padding."""
+        return padding_mask(is_there(source_BS, self.pad))
+
+    def read_source(self, source_BS: Tensor) -> Tensor:
+        """Return the vectors (B, S, D) of the source."""
+        return cast(Embedding, self.source_embedding if hasattr(self, "source_embedding") else self.embedding)(
+            source_BS
+        )
+
+    def encode(self, source_BS: Tensor, may_attend: Tensor, need_weights: bool = False) -> tuple[Tensor, Weights]:
+        """Return the memory (B, S, D) and the encoder's weights."""
+        x_BSD = self.read_source(source_BS)
+        weights = []
+        for block in self.encoder:
+            x_BSD, block_weights, _ = block(x_BSD, may_attend, need_weights=need_weights)
+            weights.append(block_weights)
+        return self.encoder_norm(x_BSD), {"encoder_self": by_layer(weights)} if need_weights else {}
+
+    def source_flops(self, lengths: Lengths) -> float:
+        """Return the operations of the forward pass over the source."""
+        maps = [m for m in self.modules() if isinstance(m, Embedding) and hasattr(m, "vectors")]
+        embedding = sum(2 * lengths.source * one.vectors.weight.numel() for one in maps)
+        return embedding + sum(cast(Block, block).flops(lengths.source) for block in self.encoder)
+
+
+class EncoderOnly(Encoder):
+    """Says something of each position of a sequence, all of which it sees (Devlin et al. 2018).
+
+    Args:
+        config: the sizes; input and output share one embedding where they share a vocabulary.
+        size: of the vocabularies and the sequences.
+        make_attention: called once for each block.
+    """
+
+    sites: ClassVar = {"encoder_self": Site("encoder self-attention", queries="source", keys="source")}
+
+    def __init__(self, config: TransformerConfig, size: Vocabulary, make_attention: MakeAttention) -> None:
+        super().__init__(config, size, make_attention)
+        if hasattr(self, "source_embedding"):
+            self.output = nn.Linear(config.d_model, size.target, bias=False)
+        else:
+            self.embedding = Embedding(config, size.target, size.max_length)
+
+    def forward(self, source_BS: Tensor, need_weights: bool = False) -> ModelOutput:
+        """Return the logits (B, S, V) of each position."""
+        x_BSD, weights = self.encode(source_BS, self.source_mask(source_BS), need_weights)
+        return ModelOutput(F.linear(x_BSD, self.output_weight), weights if need_weights else None)
+
+    @property
+    def output_weight(self) -> Tensor:
+        """The matrix (V, D) that makes logits of :meth:`hidden`."""
+        return self.output.weight if hasattr(self, "output") else self.embedding.tokens.weight
+
+    def hidden(self, source_BS: Tensor) -> Tensor:
+        """Return what the logits are made of (B, S, D): the encoder's stream, normalized."""
+        return self.encode(source_BS, self.source_mask(source_BS))[0]
+
+    def forward_flops(self, lengths: Lengths) -> float:
+        """Return the operations of the forward pass over one sequence (:func:`attncompare.model.base.train_flops_per_token`)."""
+        logits = 2 * lengths.source * self.output_weight.numel()
+        return logits + self.source_flops(lengths)
+
+
+class EncoderDecoder(Encoder):
     """Reads a source sequence and says of each target position which token comes next.
 
     Args:
@@ -280,15 +372,8 @@ class EncoderDecoder(nn.Module):
     }
 
     def __init__(self, config: TransformerConfig, size: Vocabulary, make_attention: MakeAttention) -> None:
-        super().__init__()
-        self.pad = size.pad
+        super().__init__(config, size, make_attention)
         self.embedding = Embedding(config, size.target, size.max_length)
-        if size.source is not None:
-            self.source_embedding = Embedding(config, size.source, size.max_length)
-        self.encoder = nn.ModuleList(
-            Block(config, make_attention, "encoder", layer) for layer in range(1, config.layers + 1)
-        )
-        self.encoder_norm = nn.LayerNorm(config.d_model, bias=config.bias)
         self.decoder = nn.ModuleList(
             Block(config, make_attention, "decoder", layer, cross=True) for layer in range(1, config.layers + 1)
         )
@@ -311,24 +396,6 @@ class EncoderDecoder(nn.Module):
         may_attend = self.source_mask(source_BS)
         memory_BSD, _ = self.encode(source_BS, may_attend)
         return self._decode(target_BT, memory_BSD, may_attend)[0]
-
-    def source_mask(self, source_BS: Tensor) -> Tensor:
-        """Return the mask (B, 1, 1, S) that hides the source's padding."""
-        return padding_mask(source_BS != self.pad)
-
-    def read_source(self, source_BS: Tensor) -> Tensor:
-        """Return the vectors (B, S, D) of source tokens."""
-        embedding = self.source_embedding if hasattr(self, "source_embedding") else self.embedding
-        return embedding(source_BS)
-
-    def encode(self, source_BS: Tensor, may_attend: Tensor, need_weights: bool = False) -> tuple[Tensor, Weights]:
-        """Return the memory (B, S, D) and the encoder's weights."""
-        x_BSD = self.read_source(source_BS)
-        weights = []
-        for block in self.encoder:
-            x_BSD, block_weights, _ = block(x_BSD, may_attend, need_weights=need_weights)
-            weights.append(block_weights)
-        return self.encoder_norm(x_BSD), {"encoder_self": by_layer(weights)} if need_weights else {}
 
     def decode(
         self,
@@ -376,6 +443,5 @@ class EncoderDecoder(nn.Module):
     def forward_flops(self, lengths: Lengths) -> float:
         """Return the operations of the forward pass over one pair (:func:`attncompare.model.base.train_flops_per_token`)."""
         logits = 2 * lengths.target * self.embedding.tokens.weight.numel()
-        encoder = sum(cast(Block, block).flops(lengths.source) for block in self.encoder)
         decoder = sum(cast(Block, block).flops(lengths.target, lengths.source) for block in self.decoder)
-        return logits + encoder + decoder
+        return logits + self.source_flops(lengths) + decoder

@@ -39,6 +39,7 @@ class Answers(Task):
 
     title = "Answers"
     data_kind = "text"
+    architecture = "decoder_only"
     outputs = ("nats_N", "correct_N", "items_N")
     always_causal = True
 
