@@ -41,7 +41,7 @@ test-long: $(VENV)/extras
 	$(BIN)/python -m pytest -m long
 
 # Speed beside peers, as docs/performance.md has it; BENCHMARKS="train decode" chooses. An hour or so; BENCH="--quick" shows that it works.
-BENCHMARKS ?= attention train overhead decode startup kernels waiting
+BENCHMARKS ?= attention train recurrent overhead decode startup kernels waiting
 bench: $(VENV)/benchmarks
 	@set -e; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name $(BENCH); done
 
@@ -86,7 +86,7 @@ wanted = $(PYTHON) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(call venv,$(VENV))
 	$(BIN)/python $(PIP) $(CPU_TORCH) || echo "$(CPU_TORCH) with its known hash is not at hand: the next step takes the full build."
-	$(call wanted,p["dependencies"] + ["editables"] + ["hatchling"]) | $(BIN)/python $(PIP) --requirement /dev/stdin
+	$(call wanted,p["dependencies"] + p["optional-dependencies"]["digits"] + ["editables"] + ["hatchling"]) | $(BIN)/python $(PIP) --requirement /dev/stdin
 	$(BIN)/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 

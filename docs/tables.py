@@ -49,6 +49,8 @@ def paths() -> str:
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
             values = OmegaConf.to_container(compose("train", overrides=[f"attention={name}"]).attention)
         chosen = AttentionConfig.model_validate_json(json.dumps(values)).at("decoder", 1)
+        if chosen.score is None:
+            continue  # no attention, nothing to compute
         parts = {key: value for key, value in chosen if key not in ("name", "sites", "layers")}
         module = Attention(64, **{**parts, "causal": True})
         ways = (path(module, 32), path(module, 257), path(module.to("meta"), 32))

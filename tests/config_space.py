@@ -4,10 +4,8 @@ from typing import Any, NamedTuple
 
 from commands import base_values, changed
 from hypothesis import strategies as st
+from variants import VARIANTS
 
-from attncompare.config import CONF_DIR
-
-VARIANTS = sorted(file.stem for file in (CONF_DIR / "attention").glob("*.yaml"))
 rates = st.sampled_from((0.0, 0.1, 0.5, 0.9))
 labels = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9_.+-]{0,62}\Z")
 # What JSON, yaml, tables, pages and file names could each take for something else.

@@ -28,7 +28,7 @@ FOR_USERS = [  # what the package itself can use: its own dependencies, and the 
     *RUNTIME,
     *(
         Requirement(line)
-        for name in ("slurm", "ray", "wandb", "bench")
+        for name in ("slurm", "ray", "wandb", "digits", "bench")
         for line in PROJECT["optional-dependencies"][name]
     ),
 ]

@@ -8,6 +8,7 @@ import itertools
 import json
 from dataclasses import dataclass
 
+import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
@@ -18,7 +19,12 @@ from attncompare.data.tokenizer import PAD
 from attncompare.model import Vocabulary, initialize
 from attncompare.model.backbones.transformer import Transformer
 
-VARIANTS = sorted(file.stem for file in (CONF_DIR / "attention").glob("*.yaml"))
+VARIANTS = sorted(
+    file.stem
+    for file in (CONF_DIR / "attention").glob("*.yaml")
+    if yaml.safe_load(file.read_text()).get("score", "inherited") is not None
+)
+"""Of all those that are attention, which leaves out the lack of it."""
 
 SEVERAL = ("additive", "scaled", "multi_query", "latent", "streaming", "rotary", "t5", "random")
 """One for each way in which what a cache holds, or where queries and keys stand, matters to a search."""

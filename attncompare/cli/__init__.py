@@ -5,7 +5,7 @@ process.py    what a process of the script needs: streams, quick imports
 arguments.py  types of arguments, and options that several commands share
 train.py      train, sweeps
 results.py    compare, reproduce, dashboard, wandb-report
-models.py     attend, translate, generate, evaluate
+models.py     attend, translate, transcribe, generate, fill, classify, evaluate
 """
 
 import sys

@@ -1,6 +1,9 @@
-"""The commands that ask a trained run for more: ``attend``, ``translate``, ``generate``, ``evaluate``."""
+"""The commands that ask a trained run for more: its maps, its answers in words or labels, its figures on other data."""
 
 import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attncompare.cli.arguments import add_command, add_data, add_json, add_run, path
@@ -14,9 +17,16 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Any) -> None:
     """Add the commands to those of the console script."""
+    _add_attend(commands)
+    _add_decoding(commands)
+    _add_answers(commands)
+    _add_evaluate(commands)
+
+
+def _add_attend(commands: Any) -> None:
     attend = add_command(commands, "attend", _attend, "show the attention maps of a trained run for a new sentence")
     add_run(attend)
-    attend.add_argument("sentence", help="a source sentence, or a text for a language model")
+    attend.add_argument("sentence", help="a source sentence, or a text; for images and sound a file")
     attend.add_argument("--layer", type=int, metavar="N", help="layer, from 1 (default: the last)")
     attend.add_argument("--head", type=int, metavar="N", help="head, from 1 (default: all)")
     whole = "print maps of more than 60 tokens whole, not only the part with the largest weights"
@@ -24,6 +34,8 @@ def add_commands(commands: Any) -> None:
     page = "where to write the page (default: RUN/maps/attend.html)"
     attend.add_argument("--html", type=path, metavar="FILE", help=page)
 
+
+def _add_decoding(commands: Any) -> None:
     what = "translate sentences, one a line, from a file or standard input to standard output"
     translate = add_command(commands, "translate", _translate, what)
     add_run(translate)
@@ -38,6 +50,16 @@ def add_commands(commands: Any) -> None:
     maps = "write a page with the attention maps of the first 20 sentences"
     translate.add_argument("--maps", type=path, metavar="OUT.html", help=maps)
 
+    transcribe = add_command(commands, "transcribe", _transcribe, "write what is said in wav files, one line for each")
+    add_run(transcribe)
+    transcribe.add_argument(
+        "files", nargs="+", type=path, metavar="FILE.wav", help="of any rate and number of channels"
+    )
+    transcribe.add_argument(
+        "--beam", type=int, default=5, metavar="N", help="width of the search; 1: greedy (default: 5)"
+    )
+    transcribe.add_argument("--length-penalty", type=float, default=1.0, metavar="A", help=penalty)
+
     generate = add_command(commands, "generate", _generate, "let a trained language model continue a text")
     add_run(generate)
     generate.add_argument("--prompt", default="", metavar="TEXT", help="the beginning of the text (default: none)")
@@ -50,6 +72,23 @@ def add_commands(commands: Any) -> None:
     generate.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws (default: 0)")
     generate.add_argument("--samples", type=int, default=1, metavar="N", help="how many texts (default: 1)")
 
+
+def _add_answers(commands: Any) -> None:
+    what = "show the labels of a text, or of an image in a file, with their probabilities"
+    classify = add_command(commands, "classify", _classify, what)
+    add_run(classify)
+    classify.add_argument(
+        "given", metavar="TEXT", help="a text; for images a file: PNG, or csv of numbers from 0 to 255"
+    )
+
+    fill = add_command(commands, "fill", _fill, "show the likeliest words at the masks of a text")
+    add_run(fill)
+    fill.add_argument("text", help="a text with [MASK] in place of each token to be found")
+    fill.add_argument("--top", type=int, default=5, metavar="N", help="how many for each mask (default: 5)")
+    add_json(fill)
+
+
+def _add_evaluate(commands: Any) -> None:
     what = "evaluate a trained run on other data, or with other weights"
     evaluate = add_command(commands, "evaluate", _evaluate, what)
     add_run(evaluate)
@@ -98,9 +137,20 @@ def _translate(parsed: argparse.Namespace) -> None:
     batches = sentence_batches(parsed.file)
     trained = _load(parsed).require("translate")
     if parsed.maps is not None:
-        writable_page(parsed.maps, "--maps", outside=trained.run.path)
+        writable_page(parsed.maps, "--maps", outside=trained.require_attention().run.path)
     options = {name: getattr(parsed, name) for name in ("beam", "n_best", "length_penalty", "maps")}
     translate_lines(trained, batches, **options)
+
+
+def _transcribe(parsed: argparse.Namespace) -> None:
+    with importing():
+        from attncompare.inference import one_line
+
+    found = _load(parsed).transcribe(parsed.files, beam=parsed.beam, length_penalty=parsed.length_penalty)
+    for one in found:
+        print(f"{one_line(one.source)}\t{one_line(one.text)}" if len(found) > 1 else one_line(one.text))
+        if one.cut:
+            print(f"warning: {one.source}: cut to its first {len(one.source_ids)} vectors", file=sys.stderr)
 
 
 def _generate(parsed: argparse.Namespace) -> None:
@@ -111,10 +161,33 @@ def _generate(parsed: argparse.Namespace) -> None:
     print("\n---\n".join(harmless(parsed.prompt + text) for text in texts))
 
 
+def _fill(parsed: argparse.Namespace) -> None:
+    from attncompare.inference import writable_page
+
+    trained = _load(parsed)
+    if parsed.json is not None:
+        writable_page(parsed.json, "--json", outside=trained.run.path, mark=b"")
+    masks = trained.fill(parsed.text, top=parsed.top)
+    for number, likeliest in enumerate(masks, 1):
+        if len(masks) > 1:
+            print(f"mask {number}")
+        for one in likeliest:
+            print(f"{100 * one.probability:6.2f} %  {printable(one.token)}")
+    if parsed.json is not None:
+        _write(
+            parsed.json,
+            {"run": str(parsed.run), "text": parsed.text, "masks": [list(map(asdict, one)) for one in masks]},
+        )
+
+
+def _classify(parsed: argparse.Namespace) -> None:
+    for label, probability in _load(parsed).classify(parsed.given):
+        print(f"{100 * probability:6.2f} %  {printable(label)}")
+
+
 def _evaluate(parsed: argparse.Namespace) -> None:
     with importing():
         from attncompare.inference import writable_page
-        from attncompare.record import write_json
 
     trained = _load(parsed)
     if parsed.json is not None:
@@ -127,7 +200,13 @@ def _evaluate(parsed: argparse.Namespace) -> None:
     for name, value in found["metrics"].items():
         print(f"{name:16}{value:12.4f}  {printable(found['signatures'].get(name, ''))}".rstrip())
     if parsed.json is not None:
-        try:
-            write_json(parsed.json, {"run": str(parsed.run), **found})
-        except OSError as error:
-            raise Refused(f"--json {parsed.json}: cannot write there ({error.strerror})") from None
+        _write(parsed.json, {"run": str(parsed.run), **found})
+
+
+def _write(file: Path, values: dict[str, Any]) -> None:
+    from attncompare.record import write_json
+
+    try:
+        write_json(file, values)
+    except OSError as error:
+        raise Refused(f"--json {file}: cannot write there ({error.strerror})") from None

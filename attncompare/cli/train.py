@@ -212,6 +212,7 @@ def _train_one(config: "RunConfig", overrides: list[str]) -> None:
         from attncompare.attention.kernels.heap import keep_freed_memory
         from attncompare.record import how_to_resume
         from attncompare.sweep.pool import wandb_problem
+        from attncompare.tasks.metrics import baselines_said
         from attncompare.training import train as train_run
 
     folder = None if config.resume is None else Path(config.resume)
@@ -233,7 +234,8 @@ def _train_one(config: "RunConfig", overrides: list[str]) -> None:
             say(how_to_resume(folder))
         raise
     if _is_first():
-        for line in [*wandb_problem(run), f"finished after {time.monotonic() - began:.0f} s"]:
+        without_model = [f"without a model: {said}" for said in baselines_said(run.config, run.summary)]
+        for line in [*wandb_problem(run), *without_model, f"finished after {time.monotonic() - began:.0f} s"]:
             say(line)
         print(run.path)
 

@@ -8,6 +8,7 @@ from typing import Any
 from attncompare.compare.axes import ATTENTION
 from attncompare.compare.costs import cost_estimates, cost_notes
 from attncompare.compare.groups import Comparison
+from attncompare.compare.lengths import by_length
 from attncompare.compare.verdicts import estimates, verdict_notes, verdicts
 from attncompare.text import COSTS
 
@@ -67,9 +68,22 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "exploratory": bool(comparison.exploratory),
         "tested_metrics": [metric.name for metric in comparison.tested],
         "variants": variants,
+        "by_length": _by_length(comparison),
         "verdicts": found,
         "notes": (*comparison.notes, *cost_notes(comparison), *verdict_notes(comparison)),
         "left_out": [{"path": str(one.path), "state": one.state, "reason": one.reason} for one in comparison.left_out],
+    }
+
+
+def _by_length(comparison: Comparison) -> dict[str, Any]:
+    found = by_length(comparison)
+    return {
+        "unit": found.unit,
+        "bins": [{"shortest": one.shortest, "longest": one.longest, "items": len(one.items)} for one in found.bins],
+        "estimates": [
+            {"label": label, "metric": name, "by_bin": [asdict(one) for one in each]}
+            for (label, name), each in found.estimates.items()
+        ],
     }
 
 

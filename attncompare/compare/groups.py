@@ -304,7 +304,10 @@ def _variants(
     names = labels(firsts, hidden=options.hidden)
     members = list(groups.values())
     own = [run.config.attention for run in firsts]
-    named = [(one.name == name, one.name == one.score.name) for one, name in zip(own, names, strict=True)]
+    named = [
+        (one.name == name, one.score is not None and one.name == one.score.name)
+        for one, name in zip(own, names, strict=True)
+    ]
     standing, control = _identical([identity for _, identity in groups], members, named)
     variants, notes = [], []
     for index, seeds in enumerate(members):

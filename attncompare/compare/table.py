@@ -24,7 +24,7 @@ from attncompare.compare.verdicts import (
     verdict_notes,
     verdicts,
 )
-from attncompare.tasks.metrics import metric
+from attncompare.tasks.metrics import baselines_said, metric
 from attncompare.text import COSTS, PER_TOKEN_COSTS, TABLE_COSTS, printable_lines
 
 _EQUAL = {"parameters": "parameters", "flops": "training FLOPs", "time": "training time"}
@@ -138,6 +138,7 @@ def _caption(comparison: Comparison) -> str:
     if counts != [1]:
         parts.append(_COVERED["order_seed" in comparison.options.vary])
     parts += [f"{one.title}: {signatures[one.name]}." for one in comparison.shown if one.name in signatures]
+    parts += [f"Without a model: {said}." for said in ([] if budget else baselines_said(run.config, run.summary))]
     parts += [
         f"{one.title[0].upper()}{one.title[1:]} in {one.unit}." for one in comparison.shown if one.unit not in ("", "%")
     ]

@@ -50,8 +50,8 @@ UNNAMED_PARTS = {"mask": "window"}
 
 _SOFTMAX = "softmax"
 _NOT_IN_CROSS = {"mask": None, "positions": None, "causal": False}
-SITES = {"decoder_only": ("decoder",), "encoder_only": ("encoder",), "encoder_decoder": ("encoder", "decoder", "cross")}
-"""Where the models of a backbone have attention, as ``attention.sites`` names it."""
+_OF_NONE = {"normalizer": _SOFTMAX, "heads": 0, "head_dim": None, "causal": False, "dropout": 0.0}
+"""What a section without a score, so without attention, says where the schema has no default for it."""
 
 
 def _number_of_a_layer(text: str) -> str:
@@ -63,15 +63,16 @@ def _number_of_a_layer(text: str) -> str:
 class AttentionConfig(Strict):
     """``attention``: the variant, the one thing that a comparison changes.
 
-    ``sites`` and ``layers`` hold other values of its keys for some places (:meth:`at`).
+    ``sites`` and ``layers`` hold other values of its keys for some places (:meth:`at`). Without a score there is no attention,
+    and nothing else to say of it.
     """
 
     name: fields.Label
-    score: fields.part("scores")  # type: ignore[valid-type]
+    score: fields.part("scores") | None  # type: ignore[valid-type]
     normalizer: fields.part("normalizers") = Field(default=_SOFTMAX, validate_default=True)  # type: ignore[valid-type]
     mask: fields.part("masks", UNNAMED_PARTS["mask"]) | None = None  # type: ignore[valid-type]
     positions: fields.part("positions") | None = None  # type: ignore[valid-type]
-    heads: fields.Positive
+    heads: Annotated[int, Field(ge=0), fields.must_be("a positive integer")]
     kv_heads: fields.PositiveOrNull = None
     head_dim: fields.PositiveOrNull
     value_dim: fields.PositiveOrNull = None
@@ -86,6 +87,21 @@ class AttentionConfig(Strict):
     layers: dict[Annotated[str, AfterValidator(_number_of_a_layer)], dict[str, Any]] = Field(default={})
 
     @model_validator(mode="after")
+    def _no_attention_has_no_settings(self) -> "AttentionConfig":
+        if self.score is not None:
+            if self.heads == 0:
+                raise ValueError("attention.heads=0: must be a positive integer")
+            return self
+        for key, declared in type(self).model_fields.items():
+            value, none = getattr(self, key), _OF_NONE.get(key, declared.default)
+            if key not in ("name", "score") and getattr(value, "name", value) != none:
+                raise ValueError(
+                    f"attention.{key}={shown(getattr(value, 'name', value))}: with attention.score=null, as attention=none has "
+                    f"it, there is no attention to set it for; leave attention.{key}={shown(none)}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _heads_share_keys_evenly(self) -> "AttentionConfig":
         if self.kv_heads and self.heads % self.kv_heads:
             raise ValueError(f"attention.kv_heads={self.kv_heads}: must divide attention.heads={self.heads}")
@@ -93,6 +109,9 @@ class AttentionConfig(Strict):
 
     @model_validator(mode="after")
     def _each_place_is_valid(self, info: ValidationInfo) -> "AttentionConfig":
+        for place in (*self.sites.values(), *self.layers.values()):
+            if place.get("score", "") is None:
+                raise ValueError("attention.score=null: only for the whole model, which attention=none says")
         for key, none in _NOT_IN_CROSS.items():
             if self.sites.get("cross", {}).get(key, none) != none:
                 raise ValueError(
@@ -133,7 +152,7 @@ class AttentionConfig(Strict):
 
     def width(self, d_model: int) -> int:
         """Return the width K of one head: ``head_dim``, by default ceil(d_model / heads)."""
-        return self.head_dim or math.ceil(d_model / self.heads)
+        return self.head_dim or math.ceil(d_model / max(1, self.heads))
 
 
 def _in_place(error: ValidationError, group: str, place: Any) -> ValidationError:
@@ -280,8 +299,29 @@ class RunConfig(_Sections):
                 f"data={self.data.name} does not fit task={self.task.name}, which learns from {task.data_kind} data; "
                 f"valid: {valid}"
             )
-        if data.kind == "text" and not self.data.tokenizer.joint:
-            raise ValueError("data.tokenizer.joint=false: a text has one vocabulary; two are for pairs of languages")
+        if data.kind != "parallel" and self.data.tokenizer and not self.data.tokenizer.joint:
+            raise ValueError("data.tokenizer.joint=false: there is one vocabulary; two are for pairs of languages")
+        return self
+
+    @model_validator(mode="after")
+    def _backbone_has_the_model_of_the_task(self) -> "RunConfig":
+        asked, backbones = self.task_class.architecture, registry.names("backbones")
+        if getattr(self.backbone_class, asked) is None:
+            able = [one for one in backbones if getattr(registry.load("backbones", one), asked) is not None]
+            raise ValueError(
+                f"backbone={self.backbone.name} does not define {asked}, the model of task={self.task.name}; valid: "
+                f"{', '.join(able) or 'none'}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _backbone_does_without_attention(self) -> "RunConfig":
+        if self.attention.score is None and not self.backbone_class.without_attention:
+            able = [one for one in registry.names("backbones") if registry.load("backbones", one).without_attention]
+            raise ValueError(
+                f"attention.score=null: in backbone={self.backbone.name} nothing but attention carries what one token says to "
+                f"another, so attention=none is only for backbone={' or '.join(able)}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -301,6 +341,10 @@ class RunConfig(_Sections):
         if self.trainer.monitor not in self.task.metrics:
             raise ValueError(
                 f"trainer.monitor: {registry.unknown('metric of the task', self.trainer.monitor, self.task.metrics)}"
+            )
+        if not registry.load("metrics", self.trainer.monitor).fits(self):
+            raise ValueError(
+                f"trainer.monitor={self.trainer.monitor}: data={self.data.name} does not have what it measures; use loss"
             )
         return self
 
@@ -356,6 +400,11 @@ class RunConfig(_Sections):
         """The class of the task (:class:`attncompare.tasks.base.Task`)."""
         return registry.load("tasks", self.task.name)
 
+    @property
+    def backbone_class(self) -> type[Any]:
+        """The class of the backbone (:class:`attncompare.model.Backbone`)."""
+        return registry.load("backbones", self.backbone.name)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the config as plain nested dicts and lists, ready for yaml and W&B."""
         return self.model_dump(mode="json")
@@ -402,7 +451,7 @@ class RunConfig(_Sections):
         """
         count = getattr(self.backbone, "layers", 1)
         layers = sorted({1} | {int(named) + after for named in self.attention.layers for after in (0, 1)})
-        sites = SITES[self.task_class.architecture]
+        sites = self.backbone_class.places[self.task_class.architecture]
         return {(site, layer): self.attention_at(site, layer) for site in sites for layer in layers if layer <= count}
 
     @property

@@ -168,6 +168,11 @@ def generator(order_seed: int, epoch: int) -> np.random.Generator:
     return np.random.default_rng([order_seed, epoch])
 
 
+def unchanged(batch: Any, epoch: int) -> Any:  # noqa: ARG001
+    """Return the batch itself."""
+    return batch
+
+
 class BatchLoader:
     """The batches of an epoch, epoch after epoch, in an order that is a function of the epoch; knows where it is.
 
@@ -180,6 +185,7 @@ class BatchLoader:
         limit: at most so many batches of each epoch; None: all.
         parts: in how many parts each batch comes, one after the other (``trainer.accumulate``).
         rank, world: among ``world`` processes, this one gets every world-th of all parts of a batch.
+        prepared: ``prepared(batch, epoch)`` is the batch as it is given, whatever parts it is cut into.
     """
 
     def __init__(
@@ -190,7 +196,9 @@ class BatchLoader:
         parts: int = 1,
         rank: int = 0,
         world: int = 1,
+        prepared: Callable[[Any, int], Any] = unchanged,
     ) -> None:
+        self._prepared = prepared
         self._rows, self._plan = rows, lru_cache(maxsize=1)(plan)
         self._parts, self._rank, self._world = parts, rank, world
         self._batches = min(len(self._plan(0)), limit or sys.maxsize)
@@ -206,14 +214,14 @@ class BatchLoader:
         while self._given < len(self):
             number, place = divmod(self._given, self._parts)
             if batch is None or place == 0:
-                batch = self._rows[self._plan(self._epoch)[number]]
+                batch = self._prepared(self._rows[self._plan(self._epoch)[number]], self._epoch)
             self._given += 1
             yield part(batch, place * self._world + self._rank, self._parts * self._world)
 
     def largest(self) -> Any:
         """Return the batch, or part of one, with the most tokens among the first thousand of the first epoch, for this rank."""
         plan = self._plan(0)
-        batches = (self._rows[plan[number]] for number in range(min(self._batches, _MOST_SEARCHED)))
+        batches = (self._prepared(self._rows[plan[number]], 0) for number in range(min(self._batches, _MOST_SEARCHED)))
         parts = (part(batch, self._rank, self._parts * self._world) for batch in batches)
         return max(parts, key=lambda one: sum(value.numel() for value in one if isinstance(value, Tensor)))
 

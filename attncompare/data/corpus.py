@@ -36,16 +36,22 @@ class Corpus:
 
     Translation columns are ``source`` and ``target`` (str) and, where gold alignments are known, ``source_spans`` and
     ``target_spans``: lists of [start, end, field], half-open in characters; what lies in the same field is aligned. Text
-    columns are ``text`` (str) and, where only spans count, ``scored``: lists of [start, end].
+    columns are ``text`` (str) and, where only spans count, ``scored``: lists of [start, end]. Labelled columns are ``label``
+    (str), and ``text`` (str) or ``image``: rows of gray levels from 0 to 255, all images of one size.
 
     ``stream``: rows are pieces of one long text, and not each a sequence of its own. ``test_is_val``: the test split holds
     the rows of val, because the corpus has no test data. ``origin``: where the data come from, as plain JSON, for the record.
+    ``notes``: what people should know of how they were read.
+
+    Columns of speech are ``wave`` (lists of int16), ``name`` and ``target`` (str); spans are then in samples of the wave and
+    characters of the target.
     """
 
     splits: datasets.DatasetDict
     stream: bool = False
     test_is_val: bool = False
     origin: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def rows(self, split: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Yield the values of these columns row by row, of which few are in memory at a time."""
@@ -223,7 +229,7 @@ def _assigned(rows: datasets.Dataset, shares: Mapping[str, float], data_seed: in
     of_pairs, salt, digest, found = "source" in rows.column_names, f"split {data_seed}", hashlib.sha256(), []
     for table in tables(rows):
         columns = {name: text_hashes(_utf8(table[name]), salt) for name in sorted(rows.column_names)}
-        found.append(columns["source"] if of_pairs else row_hashes(list(columns.values())))
+        found.append(columns["source" if of_pairs else "text"])
         digest.update(b"".join(column.tobytes() for column in columns.values()))
     hashes = np.concatenate(found)
     owners = _by_source(hashes, shares) if of_pairs else _by_rank(hashes, list(shares.values()))
@@ -346,9 +352,11 @@ def overlap(corpus: Corpus) -> dict[str, dict[str, int]]:
 
     Returns:
         ``in_train``: rows of which train holds an equal one; for pairs also ``source_in_train`` and
-        ``target_in_train``: rows whose source, or target, stands in train with whatever partner.
+        ``target_in_train``: rows whose source, or target, stands in train with whatever partner. Nothing for images.
     """
     columns = text_columns(corpus)
+    if not columns:
+        return {}
 
     def hashes(split: str) -> Iterator[dict[str, np.ndarray]]:
         for table in tables(corpus.splits[split].select_columns(columns)):

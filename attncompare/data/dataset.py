@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from attncompare.data.corpus import Corpus
 
 SPLITS = ("train", "val", "test")
-COLUMNS = {"parallel": ("source", "target"), "text": ("text",)}
+COLUMNS = {
+    "parallel": ("source", "target"),
+    "text": ("text",),
+    "labelled": ("label",),
+    "speech": ("name", "target"),
+}
 """The columns of text that each kind of rows has."""
 PathOrNull = Annotated[
     Annotated[str, StringConstraints(min_length=1)] | None, must_be("null, or a path of a folder or file")
@@ -90,16 +95,25 @@ class GeneratedConfig(DatasetConfig):
         return self.train_size, self.val_size, self.test_size
 
 
+class ImageConfig(DatasetConfig):
+    """What every dataset of images has: the side of the squares that an image is cut into, in pixels; and no tokenizer."""
+
+    tokenizer: Annotated[None, must_be("null: images have no tokens")]  # type: ignore[assignment]
+    patch: Positive
+
+
 class Dataset(ABC):
     """A dataset: the base class of every ``data=NAME``.
 
-    ``kind`` says what its rows are: ``parallel`` text of source and target, or ``text``; ``Config`` is the schema of its
-    settings, the section ``data``; ``leading`` is the metric that comes first, where it is not the task's own. Generated
-    data, and splits that are drawn, follow from ``data_seed``.
+    ``kind`` says what its rows are: ``parallel`` text of source and target, ``text``, ``labelled``, texts or images that each
+    have a label, or ``speech``, sound and what is said; ``Config`` is the schema of its settings, the section ``data``;
+    ``leading`` is the metric that comes first, where it is not the task's own; ``aligned``: whether gold alignments are known.
+    Generated data, and splits that are drawn, follow from ``data_seed``.
     """
 
     kind: ClassVar[str]
     leading: ClassVar[str | None] = None
+    aligned: ClassVar[bool] = False
     Config: ClassVar[type[DatasetConfig]] = DatasetConfig
     config: DatasetConfig
 

@@ -186,14 +186,15 @@ class RowsByLength:
     """The bookkeeping of a split whose rows stand for themselves; ``kept`` are those that batches are made of, ascending.
 
     ``sides`` are the tokens of each row, as the model sees it: the target's, and the source's where there is one. Rows
-    that are longer than ``max_length`` on a side are ``truncated`` if ``cut`` (val, test), else (train) ``left_out``.
+    that are longer than ``max_length`` on a side are ``truncated`` where that side may be ``cut``, else ``left_out``.
     """
 
-    def __init__(self, sides: Sequence[np.ndarray], max_length: int, cut: bool) -> None:
-        too_long = np.maximum.reduce(sides) > max_length
-        count = int(too_long.sum())
-        self.left_out, self.truncated = (0, count) if cut else (count, 0)
-        self.kept = np.flatnonzero(~too_long | cut).astype(np.int32)
+    def __init__(self, sides: Sequence[np.ndarray], max_length: int, cut: Sequence[bool]) -> None:
+        too_long = [side > max_length for side in sides]
+        left_out = np.logical_or.reduce([long & (not may) for long, may in zip(too_long, cut, strict=True)])
+        self.left_out = int(left_out.sum())
+        self.truncated = int((np.logical_or.reduce(too_long) & ~left_out).sum())
+        self.kept = np.flatnonzero(~left_out).astype(np.int32)
         self._sides = [np.minimum(side[self.kept], max_length) for side in sides]
 
     def __len__(self) -> int:
@@ -229,16 +230,17 @@ class PairSet(RowsByLength, Dataset[PairBatch]):
     """Encoded pairs; ``pair_set[rows]`` is the batch of these rows.
 
     A pair is as long as its longer side: the source's tokens and EOS, or BOS and the target's tokens. A side that is
-    cut keeps its EOS. ``source`` and ``target`` come from :func:`encode_lines`; as attributes they are by row number the
-    source's ids and EOS, and BOS, the target's ids and EOS.
+    cut keeps its EOS: both may be if ``cut`` (val, test), the source also if ``cut_sources``. ``source`` and
+    ``target`` come from :func:`encode_lines`; as attributes they are by row number the source's ids and EOS, and BOS, the
+    target's ids and EOS.
     """
 
-    def __init__(self, source: Arrays, target: Arrays, max_length: int, cut: bool) -> None:
+    def __init__(self, source: Arrays, target: Arrays, max_length: int, cut: bool, cut_sources: bool = False) -> None:
         room = max_length - 1
         self._ids = {"source": source["ids"], "target": target["ids"]}
         self.source = TokenRows(source["ids"], source["ends"], room, after=(EOS,))
         self.target = TokenRows(target["ids"], target["ends"], room, before=(BOS,), after=(EOS,))
-        super().__init__([self.target.lengths + 1, self.source.lengths + 1], max_length, cut)
+        super().__init__([self.target.lengths + 1, self.source.lengths + 1], max_length, [cut, cut or cut_sources])
 
     def __getitem__(self, rows: list[int]) -> PairBatch:
         source_BS = padded([self.source[row] for row in rows])
@@ -274,7 +276,7 @@ class RowSet(RowsByLength, Dataset[TextBatch]):
         self._arrays, ends = {**rows, "scored": _scored_from(rows["scored"], rows["ends"], unscored)}, rows["ends"]
         self.ids = TokenRows(rows["ids"], ends, max_length, before=(BOS,))
         self.scored, self.bytes = (TokenRows(self._arrays[facts], ends, max_length) for facts in ("scored", "bytes"))
-        super().__init__([self.ids.lengths], max_length, cut)
+        super().__init__([self.ids.lengths], max_length, [cut])
 
     def __getitem__(self, rows: list[int]) -> TextBatch:
         ids, scored, sizes = ([column[row] for row in rows] for column in (self.ids, self.scored, self.bytes))

@@ -101,29 +101,17 @@ class SplitNames(Strict):
         return self
 
 
-class OwnDataConfig(DatasetConfig):
-    """What ``data=pairs`` and ``data=text`` have."""
+class OwnSplitsConfig(DatasetConfig):
+    """What data of a user's own have: the names of their splits, or shares of train, and how tables are written."""
 
-    path: PathOrNull
-    hub: HubName
-    subset: LabelOrNull
     splits: SplitNames
     val_fraction: SplitFractionOrNull
     test_fraction: SplitFractionOrNull
     header: Annotated[Literal["auto", "yes", "no"], BeforeValidator(_as_word)] = "auto"
     separator: Separator = None
-    field: ColumnOrNull = None
 
     @model_validator(mode="after")
-    def _one_place_and_one_source_of_each_split(self) -> "OwnDataConfig":
-        if self.path is None and self.hub is None:
-            raise ValueError(
-                "data.path=null and data.hub=null: say where your data are: data.path=FOLDER, or data.hub=OWNER/NAME"
-            )
-        if self.path is not None and self.hub is not None:
-            raise ValueError(f"data.path={self.path} and data.hub={self.hub}: give one of them, null for the other")
-        if self.subset is not None and self.hub is None:
-            raise ValueError(f"data.subset={self.subset}: only a dataset of the hub has subsets; set it to null")
+    def _one_source_of_each_split(self) -> "OwnSplitsConfig":
         for split in ("val", "test"):
             name, fraction = getattr(self.splits, split), getattr(self, f"{split}_fraction")
             if (name is None) == (fraction is None):
@@ -132,6 +120,32 @@ class OwnDataConfig(DatasetConfig):
                     f"them, null for the other: the name of what stands for {split}, or the share of train that is taken "
                     "for it"
                 )
+        return self
+
+    def layout(self, field: str | None = None) -> Layout:
+        """Return how tables are written; ``field``: the key of the list of rows in a JSON file."""
+        separator = SEPARATORS[self.separator] if self.separator else None
+        return Layout(separator, {"auto": None, "yes": True, "no": False}[self.header], field)
+
+
+class OwnDataConfig(OwnSplitsConfig):
+    """What ``data=pairs`` and ``data=text`` have."""
+
+    path: PathOrNull
+    hub: HubName
+    subset: LabelOrNull
+    field: ColumnOrNull = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "OwnDataConfig":
+        if self.path is None and self.hub is None:
+            raise ValueError(
+                "data.path=null and data.hub=null: say where your data are: data.path=FOLDER, or data.hub=OWNER/NAME"
+            )
+        if self.path is not None and self.hub is not None:
+            raise ValueError(f"data.path={self.path} and data.hub={self.hub}: give one of them, null for the other")
+        if self.subset is not None and self.hub is None:
+            raise ValueError(f"data.subset={self.subset}: only a dataset of the hub has subsets; set it to null")
         return self
 
 
@@ -191,8 +205,7 @@ class OwnData(FileData):
 
     def __init__(self, config: OwnDataConfig, data_seed: int) -> None:
         super().__init__(config, data_seed)
-        separator = SEPARATORS[config.separator] if config.separator else None
-        self.layout = Layout(separator, {"auto": None, "yes": True, "no": False}[config.header], config.field)
+        self.layout = config.layout(config.field)
 
     def sources(self) -> Sources:
         """Return the files of each split (:func:`split_files`)."""

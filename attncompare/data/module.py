@@ -10,6 +10,7 @@ import torch.distributed
 from pytorch_lightning import LightningDataModule
 
 from attncompare.config import RunConfig
+from attncompare.data.audio import drawn
 from attncompare.data.batches import BatchLoader, Plan
 from attncompare.data.corpora import load_corpus
 from attncompare.data.corpus import Corpus, fingerprint, overlap, text_columns
@@ -25,12 +26,14 @@ from attncompare.data.encoding import (
     encode_rows,
     encode_stream,
 )
-from attncompare.data.tokenizer import Offset, Tokenizer, overlaps
+from attncompare.data.labelled import LabelledSet, example_of_row, label_names, labelled_set
+from attncompare.data.tokenizer import BOS, SPECIALS, Offset, Tokenizer, overlaps
+from attncompare.data.utterances import SpeechSet, encode_sound, heard
 from attncompare.errors import Refused
 from attncompare.text import counted
 
 log = logging.getLogger("attncompare")
-SplitSet = PairSet | RowSet | StreamSet
+SplitSet = PairSet | RowSet | StreamSet | LabelledSet | SpeechSet
 Span = Sequence[int]  # start, end, field
 
 _WINDOW = 24  # tokens of a stream: what a map shows well
@@ -43,17 +46,26 @@ _FIELDS = 3  # aligned fields that make a map worth looking at
 class Probe:
     """One example. The decoder reads ``target_ids[:-1]``; its position t predicts ``target_ids[t + 1]``."""
 
-    source_ids: list[int] | None
-    """The source's tokens and EOS; None for text."""
+    source_ids: list[int] | np.ndarray | None
+    """The source's tokens and EOS, or vectors (S, features); None for text, unless the model is an encoder alone."""
     target_ids: list[int]
-    """BOS, the target's tokens and EOS; for text, the tokens as they stand in their window."""
+    """BOS, the target's tokens and EOS; for text, the tokens as they stand in their window; BOS and a label; empty for text
+    that an encoder alone reads."""
     sure_TS: np.ndarray | None
     """Gold alignment, boolean, of ``target_ids[t + 1]`` and ``source_ids[s]``; None where none is known. True where a field
     is one token on both sides, and for EOS."""
     possible_TS: np.ndarray | None
     """Likewise, True wherever both tokens lie in the same field (Och and Ney 2003, section 2)."""
     written: str = ""
-    """The text that was encoded, the source's if there is one; empty where it is not at hand."""
+    """The text that was encoded, the source's if there is one, or the name of its sound; empty where it is not at hand."""
+    places: list[str] | None = None
+    """What stands at each position of the source; None: its tokens."""
+    image: np.ndarray | None = None
+    """The image that the source is: gray levels from 0 to 255, (height, width), uint8; None: it is none."""
+    patch: int = 0
+    """The side of the squares of the image, in pixels, which the first positions of the source are, row by row."""
+    wave: np.ndarray | None = None
+    """A drawing of the source's sound (:func:`attncompare.data.audio.outline`); None: it is none."""
 
 
 class DataModule(LightningDataModule):
@@ -65,13 +77,16 @@ class DataModule(LightningDataModule):
     Attributes:
         (after :meth:`prepare`)
         tokenizer: trained on the train split; with separate vocabularies on its targets.
-        source_tokenizer: trained on its sources then; None: the two sides share ``tokenizer``, or there is one alone.
+        source_tokenizer: trained on its sources then; None: the two sides share ``tokenizer``, or there is one alone. Of
+            labelled rows ``tokenizer`` has the names of the labels, and ``source_tokenizer`` is that of the texts.
         fingerprint: SHA-256 of the data (:func:`attncompare.data.corpus.fingerprint`).
         report: plain JSON: ``vocab_size``, with separate vocabularies ``source_vocab_size``, and for each split ``rows``,
             ``tokens``, ``unknown_rate`` (share of tokens; for pairs also of each side), ``left_out`` (train rows over
-            ``task.max_length``), ``truncated`` (val and test rows over it); for train ``padding``, the share of the
+            ``task.max_length``), ``truncated`` (rows over it that were cut: those of val and test, and with
+            ``task.cut_sources`` of train); for train ``padding``, the share of the
             places in the batches of epoch 0 (one long text has none), and for val and test what
-            :func:`attncompare.data.corpus.overlap` counts. ``is_val`` is true of a test split that is val again;
+            :func:`attncompare.data.corpus.overlap` counts. ``is_val`` is true of a test split that is val again; ``labels``:
+            their names, ``image``: height and width of all images;
             ``origin``: where the data came from, if from elsewhere.
         notes: what people should know of the data: what was left out, cut or capped, what val and test share with train.
     """
@@ -101,10 +116,13 @@ class DataModule(LightningDataModule):
             found = encoded.tokenizer(columns, tokens, whose)
             if tokens.vocab_size is not None and found.vocab_size < tokens.vocab_size:
                 self._note(f"data.tokenizer.vocab_size={tokens.vocab_size}: {whose} gives {found.vocab_size} tokens")
-            return found
+            return found.with_specials(self._task.specials)
 
         if self._given:
             self.tokenizer, self.source_tokenizer = self._given
+        elif "label" in corpus.splits["train"].column_names:
+            self.tokenizer, texts = label_names(corpus), text_columns(corpus)
+            self.source_tokenizer = trained(texts) if texts else None
         elif tokens.joint:
             self.tokenizer, self.source_tokenizer = trained(text_columns(corpus)), None
         else:
@@ -118,6 +136,8 @@ class DataModule(LightningDataModule):
         for split, rows in sets.items():
             if not (rows.train_plan(0, 0, 1) if split == "train" else rows.fixed_plan(1)):
                 raise Refused(f"data={self.config.data.name}: {split} is too small for task.max_length={longest}")
+        for note in corpus.notes:
+            self._note(note)
         self.report = self._count(corpus, sets)
         if (asked := self.config.tracking.probes) > (there := len(sets["val"])):
             self._note(f"tracking.probes={asked}: val holds {counted(there, 'example')}")
@@ -137,7 +157,13 @@ class DataModule(LightningDataModule):
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
         return BatchLoader(
-            rows, lambda epoch: self._train_plan(rows, epoch), config.limit_batches, config.accumulate, rank, world
+            rows,
+            lambda epoch: self._train_plan(rows, epoch),
+            config.limit_batches,
+            config.accumulate,
+            rank,
+            world,
+            lambda batch, epoch: self._prepared(batch, "train", self.config.order, epoch),
         )
 
     @property
@@ -154,10 +180,11 @@ class DataModule(LightningDataModule):
         return self._fixed("test")
 
     def pair(self, split: str, row: int) -> tuple[str, str]:
-        """Return source and target of a row of a split of pairs, as :attr:`PairBatch.index_B` counts them."""
+        """Return source, or the name of its sound, and target of a row of a split, as :attr:`PairBatch.index_B` counts them."""
         if split not in self._texts:
             self.prepare()
-            self._texts[split] = list(self._corpus.rows(split, ["source", "target"]))
+            source = "name" if isinstance(self._sets[split], SpeechSet) else "source"
+            self._texts[split] = list(self._corpus.rows(split, [source, "target"]))
         return self._texts[split][row]
 
     def rows_of_source(self, split: str, row: int) -> tuple[int, list[int]]:
@@ -169,6 +196,11 @@ class DataModule(LightningDataModule):
                 found.setdefault(one, (len(found), []))[1].append(number)
             self._by_source[split] = found
         return self._by_source[split][source]
+
+    def text(self, split: str, row: int) -> str | None:
+        """Return the text of a row of a labelled split; None: it is an image."""
+        text: str | None = self._corpus.splits[split][row].get("text")
+        return text
 
     def scored_rows(self, split: str, count: int) -> list[tuple[int, list[int], list[int]]]:
         """Return number, ids and scored places of the first rows of a split whose rows stand for themselves, else nothing."""
@@ -182,17 +214,27 @@ class DataModule(LightningDataModule):
 
         Of pairs first those of moderate length that hold several aligned fields, where these are known, and before all
         those whose fields stand in another order on the other side, where attention has to jump. Of one long text the
-        beginnings of windows, spread over it. Where val holds fewer, these are all.
+        beginnings of windows, spread over it; of labelled texts first those of moderate length. Where val holds fewer, these
+        are all.
         """
         val = self._set("val")
         count = min(count, len(val))
         if isinstance(val, PairSet):
             return self._pair_probes(val, count)
+        if isinstance(val, LabelledSet):
+            return self._labelled_probes(val, count)
+        if isinstance(val, SpeechSet):
+            return [self._speech_probe(val, row) for row in val.kept[:count].tolist()]
         if isinstance(val, RowSet):
-            return [Probe(None, val.ids[row].tolist(), None, None) for row in val.kept[:count].tolist()]
-        starts = val.disjoint_starts[:: max(1, len(val) // max(1, count))][:count]
-        length = min(_WINDOW, val.max_length)
-        return [Probe(None, val.ids[start : start + length + 1].tolist(), None, None) for start in starts]
+            texts = [val.ids[row].tolist() for row in val.kept[:count].tolist()]
+        else:
+            starts = val.disjoint_starts[:: max(1, len(val) // max(1, count))][:count]
+            length = min(_WINDOW, val.max_length)
+            texts = [val.ids[start : start + length + 1].tolist() for start in starts]
+        if self._task.architecture == "encoder_only":
+            longest = self.config.task.max_length  # a window holds one token more, to be predicted
+            return [Probe([one for one in ids if one != BOS][:longest], [], None, None) for ids in texts]
+        return [Probe(None, ids, None, None) for ids in texts]
 
     def _pair_probes(self, pairs: PairSet, count: int) -> list[Probe]:
         val = self._corpus.splits["val"]
@@ -224,12 +266,43 @@ class DataModule(LightningDataModule):
             probes.append(Probe(*ids, gold[0], gold[1]))
         return probes
 
+    def _labelled_probes(self, rows: LabelledSet, count: int) -> list[Probe]:
+        probes = []
+        for row in sorted(rows.kept.tolist(), key=lambda row: rows.source.lengths[row] not in _MODERATE)[:count]:
+            written, one = example_of_row(self._corpus, "val", row, self.config, self.source_tokenizer)
+            target = [BOS, len(SPECIALS) + int(rows.labels_N[row])]
+            probes.append(Probe(one.source, target, None, None, written, one.places, one.image, one.patch))
+        return probes
+
+    def _speech_probe(self, val: SpeechSet, row: int) -> Probe:
+        vectors_SF, gold_T2 = val.source(row), val.gold(row)
+        wave_N = np.array(self._corpus.splits["val"][row]["wave"], dtype=np.int16)
+        places_S = np.arange(len(vectors_SF))
+        possible_TS = (gold_T2[:, :1] <= places_S) & (places_S < gold_T2[:, 1:])
+        known = possible_TS.any()
+        return Probe(
+            vectors_SF,
+            val.target[row].tolist(),
+            np.zeros_like(possible_TS) if known else None,  # none is sure: any vector of a letter's will do
+            possible_TS if known else None,
+            self.pair("val", row)[0],
+            **drawn(wave_N, len(vectors_SF), self.config.data),
+        )
+
     def _set_of(self, corpus: Corpus, encoded: EncodedCorpus, split: str) -> SplitSet:
         longest, cut = self.config.task.max_length, split != "train"
         stride: int | None = getattr(self.config.task, "eval_stride", None)
+        if "label" in corpus.splits[split].column_names:
+            return labelled_set(corpus, encoded, split, self.config, self.tokenizer, self.source_tokenizer)
         if "source" in corpus.splits[split].column_names:
             source = encoded.arrays(split, ["source"], self.source_tokenizer or self.tokenizer, encode_lines)
-            return PairSet(source, encoded.arrays(split, ["target"], self.tokenizer, encode_lines), longest, cut)
+            target = encoded.arrays(split, ["target"], self.tokenizer, encode_lines)
+            return PairSet(source, target, longest, cut, getattr(self.config.task, "cut_sources", False))
+        if "wave" in corpus.splits[split].column_names:
+            sound = encode_sound(corpus, split, self.config.data, self.fingerprint, self._tell)
+            target = encoded.arrays(split, ["target"], self.tokenizer, encode_lines)
+            gold = heard(corpus, split, self.tokenizer, self.config.data)
+            return SpeechSet(sound, target, gold, self.config.data, longest, cut)
         if corpus.stream:
             text = encoded.arrays(split, ["text"], self.tokenizer, encode_stream)
             return StreamSet(text, longest, stride if cut else None, self.config.unscored)
@@ -245,6 +318,8 @@ class DataModule(LightningDataModule):
         report: dict[str, Any] = {"vocab_size": self.tokenizer.vocab_size}
         if self.source_tokenizer is not None:
             report["source_vocab_size"] = self.source_tokenizer.vocab_size
+        if isinstance(rows := sets["train"], LabelledSet):
+            report |= {"labels": self.tokenizer.names, **rows.facts()}
         if corpus.origin:
             report["origin"] = corpus.origin
         found = overlap(corpus)
@@ -276,7 +351,19 @@ class DataModule(LightningDataModule):
 
     def _fixed(self, split: str) -> BatchLoader:
         rows, size, tokens = self._set(split), self.config.data.batch_size, self.config.data.batch_tokens
-        return BatchLoader(rows, lambda _: rows.fixed_plan(size, tokens), self.config.trainer.limit_batches)
+        return BatchLoader(
+            rows,
+            lambda _: rows.fixed_plan(size, tokens),
+            self.config.trainer.limit_batches,
+            prepared=lambda batch, _: self._prepared(batch, split, self.config.data_seed),
+        )
+
+    @property
+    def _task(self) -> type[Any]:
+        return self.config.task_class
+
+    def _prepared(self, batch: Any, *key: str | int) -> Any:
+        return self._task.prepared(batch, self.config, self.tokenizer, key)
 
     def _set(self, split: str) -> SplitSet:
         self.prepare()

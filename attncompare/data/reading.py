@@ -46,7 +46,7 @@ _AT_ONCE = 2**20  # bytes of a document
 _MOST_COLUMNS = 20  # in a message
 _ANSWER = 10  # seconds to wait for an answer of the network
 _SENTENCE = re.compile(r"""[.!?…。！？।؟۔։\u037e]["'»”’)]*$|(\S+\s+){3}\S""")  # what names of columns rarely are
-_BLANK = "blank (remove the row, or keep such pairs with data.keep_empty=true)"
+_BLANK, _OR_KEPT = "blank (remove the row", ", or keep such pairs with data.keep_empty=true"
 
 
 class Format(NamedTuple):
@@ -277,21 +277,26 @@ def _cached(
 
 
 def _checked(rows: Rows, place: str, columns: Columns, blank: bool) -> Iterator[Sequence[str]]:
-    """Yield the cells of rows that hold nothing but text; ``place`` is the file and what its numbers count."""
+    """Yield the cells of rows that hold nothing but text, and whole numbers as labels.
+
+    ``place`` is the file and what its numbers count.
+    """
     empty = True
     for number, cells in rows:
         empty = False
         for cell, (column, (key, name)) in zip(cells, columns.items(), strict=True):
+            if column == "label" and isinstance(cell, int):
+                continue
             if not isinstance(cell, str):
                 what = "no text" if cell is None else f"{type(cell).__name__}, not text,"
             elif "\0" in cell:
                 what = "a NUL"
             elif not blank and not cell.strip():
-                what = _BLANK
+                what = f"{_BLANK}{'' if 'label' in columns else _OR_KEPT})"
             else:
                 continue
             raise Refused(f"{place} {number}: {what} in {column} ({key}={name})")
-        yield cells
+        yield [str(cell) for cell in cells]
     if empty:
         raise Refused(f"{place.rpartition(',')[0]} is empty")
 
@@ -305,7 +310,7 @@ def _require_columns(asked: Asked, names: Sequence[str], where: str) -> None:
 
 
 def _typed(opened: Callable[[], Any], where: str, columns: Columns, blank: bool) -> Iterator[Sequence[str]]:
-    """Yield the wanted cells of a dataset of the library, which may be streamed."""
+    """Yield the wanted cells of a dataset of the library, which may be streamed; of its classes, the names."""
 
     def rows() -> Rows:
         table, asked = opened(), list(columns.values())
@@ -313,8 +318,13 @@ def _typed(opened: Callable[[], Any], where: str, columns: Columns, blank: bool)
         wanted = {name if name in names else name.split(".")[0] for _, name in asked}
         if wanted <= set(names):  # the others may be pictures
             table = table.select_columns(sorted(wanted))
+        kinds = (table.features or {}).items()
+        labels = {name: dict(enumerate(kind.names)) for name, kind in kinds if isinstance(kind, datasets.ClassLabel)}
         values = (
-            dict(zip(batch, row, strict=True))
+            {
+                name: labels[name].get(cell, cell) if name in labels else cell
+                for name, cell in zip(batch, row, strict=True)
+            }
             for batch in table.iter(1000)
             for row in zip(*batch.values(), strict=True)
         )

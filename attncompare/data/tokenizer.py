@@ -9,6 +9,7 @@ before it; ``bpe`` and ``unigram`` cut it into pieces of bytes (nothing is unkno
 import json
 import math
 import os
+import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,14 +27,33 @@ from attncompare.errors import Refused
 
 PAD, UNK, BOS, EOS = range(4)
 SPECIALS = ("<pad>", "<unk>", "<bos>", "<eos>")
+MASK = "<mask>"
+"""The token of a task that hides others (:meth:`Tokenizer.with_specials`)."""
+_OF_ALL, _OF_A_TASK = slice(len(SPECIALS)), slice(len(SPECIALS), None)
+_ADDED = re.compile("<[a-z]{1,20}>")
 Offset = tuple[int, int]
 Texts = Callable[[], Iterable[str]]
 
 # Letters, numbers by at most two digits (days, hours and minutes stay whole, long numbers stay composed), punctuation,
 # space.
 _PIECES = r" ?[\p{L}\p{M}]+| ?\p{N}{1,2}| ?[^\s\p{L}\p{M}\p{N}]+|\s+(?!\S)|\s+"
-_PATTERNS = {"word": r" ?\w+| ?[^\w\s]|\s", "character": r"[\s\S]", "bpe": _PIECES, "unigram": _PIECES}
-_KINDS = (("word", False), ("character", False), ("bpe", True), ("bpe", False), ("unigram", True), ("unigram", False))
+_NAME = "name"  # a text is one token: the names of labels
+_PATTERNS = {
+    "word": r" ?\w+| ?[^\w\s]|\s",
+    "character": r"[\s\S]",
+    "bpe": _PIECES,
+    "unigram": _PIECES,
+    _NAME: r"[\s\S]+",
+}
+_KINDS = (
+    (_NAME, False),
+    ("word", False),
+    ("character", False),
+    ("bpe", True),
+    ("bpe", False),
+    ("unigram", True),
+    ("unigram", False),
+)
 _MANY = 2**20  # tokens
 _MOST_WORDS = 100_000  # that a unigram vocabulary is learned from
 _SEGMENT = 2**22  # characters of text whose words are counted together
@@ -64,7 +84,8 @@ class Encoded(NamedTuple):
 
 
 class Tokenizer:
-    """A trained vocabulary. The ids 0 to 3 are PAD, UNK, BOS and EOS; no text ever encodes to PAD, BOS or EOS."""
+    """A trained vocabulary. The ids 0 to 3 are PAD, UNK, BOS and EOS, the last may be tokens of a task; no text ever encodes
+    to any of these but UNK."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -94,6 +115,31 @@ class Tokenizer:
                 f"a token of its own: at least {got}"
             )
         return cls(backend)
+
+    @classmethod
+    def of_names(cls, names: Iterable[str]) -> "Tokenizer":
+        """Return a vocabulary of whole texts, such as labels, each of which is one token; the first has the id 4."""
+        return cls(_words(_NAME, False, [*SPECIALS, *names]))
+
+    @property
+    def names(self) -> list[str]:
+        """All tokens but the special ones, in the order of their ids."""
+        return [self._token(i) for i in range(len(SPECIALS), self.vocab_size)]
+
+    def with_specials(self, names: Sequence[str]) -> "Tokenizer":
+        """Return a tokenizer with further tokens behind all others, such as ``<mask>``, to which no text ever encodes."""
+        if not names:
+            return self
+        backend = Backend.from_str(self._backend.to_str())
+        backend.add_special_tokens(list(names))
+        return Tokenizer(backend)
+
+    def special(self, name: str) -> int:
+        """Return the id of a token that :meth:`with_specials` added."""
+        number = self._backend.token_to_id(name)
+        if number is None:
+            raise ValueError(f"{name} is no token of the vocabulary")
+        return int(number)
 
     @property
     def vocab_size(self) -> int:
@@ -152,6 +198,9 @@ class Tokenizer:
             raise Refused(f"{what}: {len(content)} bytes; at most {_LARGEST} are read")
         values = safe_json(content, os.fspath(path))
         try:
+            # Tokens that a task added are made anew from their names.
+            values["added_tokens"], added = (values["added_tokens"][part] for part in (_OF_ALL, _OF_A_TASK))
+            names = [one["content"] for one in added]
             vocab, rest = _by_token(values["model"]["vocab"]), _without_vocabulary(values)
             blanks = [_blank(*kind) for kind in _KINDS]
             for blank in blanks:
@@ -164,7 +213,9 @@ class Tokenizer:
                 raise ValueError(f"ids 0-3 are not {SPECIALS}")
             if rest["decoder"]["type"] == "ByteLevel" and not _BYTE.keys() >= set("".join(vocab.keys() - {*SPECIALS})):
                 raise ValueError("its pieces are no bytes")
-            return cls(Backend.from_str(json.dumps(values)))
+            if not all(_ADDED.fullmatch(name) and name not in vocab for name in names) or len({*names}) < len(names):
+                raise ValueError("it has added tokens that are no names such as <mask>")
+            return cls(Backend.from_str(json.dumps(values))).with_specials(names)
         except Exception as error:  # of a missing or odd part; the library raises bare Exception
             raise Refused(f"{what}: {(str(error) or type(error).__name__).splitlines()[0]}") from None
 
@@ -254,8 +305,12 @@ def _ordered(counts: Counter[str]) -> list[tuple[str, int]]:
 
 def _commonest(counts: Counter[str], config: TokenizerConfig, room: int) -> Backend:
     tokens = [token for token, count in _ordered(counts) if count >= config.min_count]
-    vocabulary = {token: number for number, token in enumerate([*SPECIALS, *tokens][:room])}
-    backend = _blank(config.kind, config.byte_level)
+    return _words(config.kind, config.byte_level, [*SPECIALS, *tokens][:room])
+
+
+def _words(kind: str, byte_level: bool, tokens: Sequence[str]) -> Backend:
+    backend = _blank(kind, byte_level)
+    vocabulary = {token: number for number, token in enumerate(tokens)}
     backend.model = models.WordLevel(vocabulary, unk_token=SPECIALS[UNK])
     backend.add_special_tokens(list(SPECIALS))
     return backend

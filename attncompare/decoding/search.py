@@ -1,5 +1,6 @@
 """From a translator to translations: greedy search and beam search, one token at a time, with a cache of keys and values."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -135,7 +136,7 @@ def _greedy_with_totals(
 ) -> tuple[Tensor, Tensor]:
     """Return what :func:`greedy` does, and the log-probability (B,) of each row, float64, in nats."""
     steps = TranslationSteps(model, source_BS)
-    token_B = source_BS.new_full((len(source_BS),), bos)
+    token_B = torch.full((len(source_BS),), bos, device=source_BS.device)  # a source may be vectors
     ended_B = torch.zeros(len(source_BS), dtype=torch.bool, device=source_BS.device)
     total_B = torch.zeros(len(source_BS), dtype=torch.float64, device=source_BS.device)
     tokens: list[Tensor] = []
@@ -209,7 +210,7 @@ def beam_search(
     steps = TranslationSteps(model, source_BS)
     ended = Ended(len(source_BS), n_best, max_length, source_BS.device)
     is_open = _at_first(source_BS)
-    token_N = source_BS.new_full((len(source_BS),), bos)
+    token_N = torch.full((len(source_BS),), bos, device=source_BS.device)
     for length in range(1, max_length + 1):
         candidates = _candidates(steps.logits(token_N), is_open.total_BW, beam)
         end_BC = (candidates.token_BC == eos) | (length == max_length)
@@ -247,7 +248,7 @@ def _at_first(source_BS: Tensor) -> _Open:
     return _Open(
         torch.arange(sentences, device=source_BS.device),
         torch.zeros(sentences, 1, dtype=torch.float64, device=source_BS.device),
-        source_BS.new_empty(sentences, 1, 0),
+        torch.empty(sentences, 1, 0, dtype=torch.int64, device=source_BS.device),
     )
 
 
@@ -311,7 +312,7 @@ def translate_batch(
 
 
 def translate_all(
-    model: PairModel, sources: Sequence[Sequence[int]], *, beam: int = 1, **options: Any
+    model: PairModel, sources: Sequence[Sequence[Any]], *, beam: int = 1, **options: Any
 ) -> list[list[Hypothesis]]:
     """Return what :func:`translate_batch` does for any number of sentences, in their order.
 
@@ -319,16 +320,16 @@ def translate_all(
 
     Args:
         model: in evaluation mode.
-        sources: the ids of each sentence.
+        sources: the ids of each sentence, or its vectors.
         beam: width of the search.
         options: the other arguments of :func:`translate_batch`.
     """
     device = model.output_weight.device
     found: list[list[Hypothesis]] = [[] for _ in sources]
     for rows in batches_by_length([len(ids) for ids in sources], beam):
-        padded = torch.nn.utils.rnn.pad_sequence(
-            [torch.tensor(sources[row]) for row in rows], batch_first=True, padding_value=PAD
-        )
+        tensors = [torch.tensor(sources[row]) for row in rows]
+        nothing = math.nan if tensors[0].is_floating_point() else PAD
+        padded = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=nothing)
         for row, answer in zip(rows, translate_batch(model, padded.to(device), beam=beam, **options), strict=True):
             found[row] = answer
     return found

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from attncompare.config import RunConfig, parse, with_data
+from attncompare.data.audio import changed, drawn, read_wav, vectors_of
+from attncompare.data.labelled import Example, example_of_image, example_of_text, read_image
 from attncompare.data.module import DataModule, Probe
-from attncompare.data.tokenizer import BOS, EOS, Tokenizer
+from attncompare.data.tokenizer import BOS, EOS, MASK, SPECIALS, Tokenizer
 from attncompare.decoding import Hypothesis, require_possible, sample_rows, translate_all
 from attncompare.errors import Refused
 from attncompare.maps import ProbeMaps, probe_maps
@@ -29,6 +32,8 @@ from attncompare.text import counted
 from attncompare.training import evaluate
 
 log = logging.getLogger("attncompare")
+MASKED = "[MASK]"
+"""What stands for a masked token where people write one."""
 CHECKPOINTS = {"best": BEST_WEIGHTS, "last": LAST_WEIGHTS, "averaged": AVERAGED_WEIGHTS}
 """Files of weights by the name that they are asked for: best validation, last step, mean of the last steps."""
 BEAM = 5
@@ -53,7 +58,7 @@ class Translated:
     """
 
     source: str
-    source_ids: tuple[int, ...]
+    source_ids: tuple[Any, ...]
     cut: bool
     hypotheses: tuple[TranslatedText, ...]
 
@@ -68,6 +73,15 @@ class Translated:
         return self.hypotheses[0].score
 
 
+@dataclass(frozen=True)
+class Filled:
+    """A token that may stand at a mask: what it is called (``▁`` is a space), its text, and its probability."""
+
+    token: str
+    text: str
+    probability: float
+
+
 class TrainedRun:
     """The model of a finished run: ``task`` is its LightningModule, in evaluation mode.
 
@@ -79,7 +93,11 @@ class TrainedRun:
         self.run = run.require_finished()
         self.weights_file = _weights_file(run, checkpoint)
         self.tokenizer = self._tokenizer("tokenizer.json")
-        source = None if run.config.data.tokenizer.joint else self._tokenizer("source_tokenizer.json")
+        name, tokens = "source_tokenizer.json", run.config.data.tokenizer
+        two = run.has(name) or (
+            tokens is not None and not tokens.joint
+        )  # labels, and the texts that have them, or languages
+        source = self._tokenizer(name) if two else None
         self.source_tokenizer = source or self.tokenizer
         self.tokenizers = (self.tokenizer, source)
         weights, file = run.read(self.weights_file, WEIGHTS_LIMIT), run.path / self.weights_file
@@ -94,11 +112,18 @@ class TrainedRun:
         return int(self.run.summary["best_step" if self.weights_file == BEST_WEIGHTS else "steps"])
 
     def require(self, ability: str) -> "TrainedRun":
-        """Return the run itself, or refuse it if its task cannot ``translate`` or ``generate``, as asked."""
+        """Return the run itself, or refuse it if its task has not the ``ability``."""
         if not self.task.can(ability):
-            what = {"translate": "translates nothing", "generate": "continues no text"}[ability]
             instead = "".join(f"; use {one}" for one in self.task.abilities)
-            raise Refused(f"{self.run.path}: a run of task={self.run.config.task.name}, which {what}{instead}")
+            raise Refused(
+                f"{self.run.path}: a run of task={self.run.config.task.name}, which cannot {ability}{instead}"
+            )
+        return self
+
+    def require_attention(self) -> "TrainedRun":
+        """Return the run itself, or refuse it if its model has no attention, so that there is nothing to show."""
+        if not self.task.sites:
+            raise Refused(f"{self.run.path}: a run of attention=none, which has no attention maps")
         return self
 
     def page(self, name: str) -> Path:
@@ -135,6 +160,27 @@ class TrainedRun:
             if row in answers
             else Translated(sentence, (), False, nothing)
             for row, sentence in enumerate(sentences)
+        ]
+
+    def transcribe(
+        self, files: Sequence[str | Path], *, beam: int = BEAM, length_penalty: float = 1.0
+    ) -> list[Translated]:
+        """Write what is said in wav files; each gets what it would get alone.
+
+        A sound of another rate or of several channels is changed as in training, and a warning says so. ``source`` of what is
+        returned is the name of the file, ``source_ids`` are its vectors, and ``cut`` says that only the first
+        ``task.max_length`` were read; other arguments as for :meth:`translate`.
+        Raises Refused if the run does not transcribe, a file is no whole wav file, or the search is impossible.
+        """
+        self.require("transcribe")
+        require_possible(beam, length_penalty, 1)
+        self._require_beam(beam)
+        longest = self.run.config.task.max_length
+        heard = [self._heard(Path(file))[1] for file in files]
+        found = self._found([one[:longest].tolist() for one in heard], beam=beam, length_penalty=length_penalty)
+        return [
+            Translated(str(file), tuple(vectors[:longest].tolist()), len(vectors) > longest, answer)
+            for file, vectors, answer in zip(files, heard, found, strict=True)
         ]
 
     def generate(
@@ -180,13 +226,72 @@ class TrainedRun:
             window_NT = longer_NT[:, -(longest // 2) :]
         return [self.tokenizer.decode(ids) for ids in drawn_NT.tolist()]
 
-    def attention(self, text: str, *, beam: int | None = None) -> ProbeMaps:
-        """Return the maps of a source and its best translation, or of a text as the language model reads it.
+    def classify(self, given: str | Path) -> list[tuple[str, float]]:
+        """Return all labels with their probabilities, the likeliest first: of a text, or of the image in a file.
 
-        ``beam`` is the width of the search for the translation, by default 5; a language model searches nothing.
-        Raises Refused if the text is empty or longer than the run's ``task.max_length``.
+        A text over the run's ``task.max_length`` is cut, as in training. An image is a PNG file, or a csv file of gray levels
+        from 0 to 255, of the size of the run's images.
+        Raises Refused if the run knows no labels, the text is empty, or the file is no such image.
         """
+        self.require("classify")
+        task: Any = self.task
+        found: list[tuple[str, float]] = task.classify(torch.as_tensor(self._example(given).source)[None])[0]
+        return found
+
+    def _example(self, given: str | Path) -> Example:
+        """Return the text, or the image in a file, that the run is asked about."""
+        if (size := self.run.summary["data"].get("image")) is not None:
+            return example_of_image(read_image(Path(given), size), self.run.config)
+        text = str(given)
+        _require_text(text, "the text")
+        if not text.strip():
+            raise Refused("the text is empty")
+        return example_of_text(text, self.source_tokenizer, self.run.config)
+
+    def fill(self, text: str, *, top: int = 5) -> list[list[Filled]]:
+        """Return for each ``[MASK]`` in ``text`` the ``top`` likeliest tokens, the likeliest first; each mask is one token.
+
+        Where tokens carry the space before them, a mask does so too. Special tokens are left out.
+        Raises Refused if the run fills no masks, or the text has none or is longer than the run's ``task.max_length``.
+        """
+        self.require("fill")
+        if not 1 <= top < 2**63:
+            raise Refused(f"top={top}: must be a whole number, 1 or more")
+        _require_text(text, "the text")
+        if MASKED not in text:
+            raise Refused(f"the text has no mask; write {MASKED} where a token is to be found: 'The {MASKED} sat'")
+        ids = self._ids_with_masks(text)
+        self._require_room(ids)
+        answers = []
+        for probability_V in self.task.probabilities(ids):
+            likeliest = [
+                one for one in probability_V.argsort(descending=True, stable=True).tolist() if self._is_text(one)
+            ]
+            answers.append([self._filled(one, float(probability_V[one])) for one in likeliest[:top]])
+        return answers
+
+    def attention(self, text: str, *, beam: int | None = None) -> ProbeMaps:
+        """Return the maps of a source and its best translation, of a text as a language model reads it, or of what a run
+        with labels is asked about (:meth:`classify`) and its likeliest label.
+
+        Of a run that transcribes, ``text`` is the name of a wav file; for one that fills masks it may hold some. ``beam`` is
+        the width of the search for the translation, by default 5; a language model searches nothing.
+        Raises Refused if the text is empty or longer than the run's ``task.max_length``, or the model has no attention.
+        """
+        self.require_attention()
+        if self.task.can("classify"):
+            one, ((label, _), *_) = self._example(text), self.classify(text)
+            target = [BOS, *self.tokenizer.encode(label).ids]
+            return probe_maps(
+                self.task, 0, Probe(one.source, target, None, None, text, one.places, one.image, one.patch)
+            )
         _require_text(text, "the sentence")
+        if self.task.can("transcribe"):
+            return self._attention_to_sound(Path(text), beam or BEAM)
+        if beam is None and self.task.can("fill"):
+            ids = self._ids_with_masks(text)
+            self._require_room(ids)
+            return probe_maps(self.task, 0, Probe(ids, [], None, None, "" if MASKED in text else text))
         ids, longest = self.source_tokenizer.encode(text).ids, self.run.config.task.max_length
         if not ids:
             raise Refused("the sentence is empty")
@@ -205,6 +310,24 @@ class TrainedRun:
         target_ids = [BOS, *translated.hypotheses[0].ids]
         probe = Probe(list(translated.source_ids), target_ids, None, None, translated.source)
         return probe_maps(self.task, number, probe)
+
+    def _attention_to_sound(self, file: Path, beam: int) -> ProbeMaps:
+        wave_N, vectors_SF = self._heard(file)
+        longest = self.run.config.task.max_length
+        if len(vectors_SF) > longest:
+            raise Refused(f"{file}: {counted(len(vectors_SF), 'vector')} of sound; this run reads up to {longest}")
+        self._require_beam(beam)
+        ((best, *_),) = self._found([vectors_SF.tolist()], beam=beam)
+        shown = drawn(wave_N, len(vectors_SF), self.run.config.data)
+        return probe_maps(self.task, 0, Probe(vectors_SF.tolist(), [BOS, *best.ids], None, None, file.name, **shown))
+
+    def _heard(self, file: Path) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sound of a wav file, int16 (N,), and its vectors (S, features); a warning says how it was changed."""
+        config: Any = self.run.config.data
+        wave_N, rate, channels = read_wav(file, config.rate)
+        if what := changed(rate, channels, config.rate):
+            log.warning("%s: %s", file, what)
+        return wave_N, vectors_of(wave_N, config, str(file))
 
     def evaluate(
         self,
@@ -268,12 +391,38 @@ class TrainedRun:
     def _tokenizer(self, name: str) -> Tokenizer:
         return Tokenizer.parse(self.run.read(name), self.run.path / name)
 
+    def _ids_with_masks(self, text: str) -> list[int]:
+        """Return the tokens of a text, in which each ``[MASK]`` is one, of a run that knows any."""
+        if not self.task.can("fill"):
+            return self.tokenizer.encode(text).ids
+        parts = text.split(MASKED)
+        if (
+            self.run.config.data.tokenizer.kind != "character"
+        ):  # a token carries the space before it, and so does a mask
+            parts = [*(part.removesuffix(" ") for part in parts[:-1]), parts[-1]]
+        mask = self.tokenizer.special(MASK)
+        encoded = [encoding.ids for encoding in self.tokenizer.encode_batch(parts)]
+        return [*encoded[0], *(one for ids in encoded[1:] for one in (mask, *ids))]
+
+    def _require_room(self, ids: list[int]) -> None:
+        longest = self.run.config.task.max_length
+        if not ids:
+            raise Refused("the text is empty")
+        if len(ids) > longest:
+            raise Refused(f"the text has {counted(len(ids), 'token')}; this run reads at most {longest}")
+
+    def _is_text(self, token: int) -> bool:
+        return token >= len(SPECIALS) and token != self.tokenizer.special(MASK)
+
+    def _filled(self, token: int, probability: float) -> Filled:
+        return Filled(self.tokenizer.labels([token])[0], self.tokenizer.decode([token]), probability)
+
     def _require_beam(self, beam: int) -> None:
         size = self.tokenizer.vocab_size
         if beam > size:
             raise Refused(f"beam={beam}: more than the vocabulary, which has {counted(size, 'token')}")
 
-    def _found(self, sources: list[list[int]], **options: Any) -> list[tuple[TranslatedText, ...]]:
+    def _found(self, sources: list[list[Any]], **options: Any) -> list[tuple[TranslatedText, ...]]:
         longest, decode = self.run.config.task.max_length, self.tokenizer.decode
 
         def text(one: Hypothesis) -> TranslatedText:

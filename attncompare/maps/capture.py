@@ -32,13 +32,18 @@ def probe_maps(task: Any, number: int, probe: Probe) -> ProbeMaps:
         weights = task.probe_weights(probe.source_ids, probe.target_ids)
     finally:
         task.train(was_training)
-    sides = {"target": (task.tokenizer, probe.target_ids, probe.target_ids[:-1])}
+    sides: dict[str, tuple[Any, Any, Any]] = {}
+    if probe.target_ids:
+        sides = {"target": (task.tokenizer, probe.target_ids, probe.target_ids[:-1])}
     if probe.source_ids is not None:
         sides = {"source": (task.source_tokenizer, probe.source_ids, probe.source_ids), **sides}
-    labels: dict[str, list[str]] = {"source": []}
+    labels: dict[str, list[str]] = {"source": [], "target": []}
     texts: list[str] = []
     for side, (tokenizer, ids, shown) in sides.items():
-        if probe.written and not texts:  # what the vocabulary lacks is not in its ids
+        if side == "source" and probe.places is not None:
+            texts.append(probe.written)
+            labels[side] = probe.places
+        elif probe.written and not texts:  # what the vocabulary lacks is not in its ids
             texts.append(probe.written)
             labels[side] = tokenizer.labels(shown, probe.written)
         else:
@@ -50,8 +55,9 @@ def probe_maps(task: Any, number: int, probe: Probe) -> ProbeMaps:
         T, S = weights_LHTS.shape[2:]
         queries, keys = _fitting(labels[site.queries], T), _fitting(labels[site.keys], S)
         gold = (probe.sure_TS, probe.possible_TS) if (site.queries, site.keys) == ("target", "source") else (None, None)
-        sites.append(SiteMap(name, queries, keys, weights_LHTS.numpy(), *gold, title=site.title))
-    return ProbeMaps(number, " → ".join(texts), tuple(sites))
+        wave = probe.wave if site.keys == "source" else None
+        sites.append(SiteMap(name, queries, keys, weights_LHTS.numpy(), *gold, title=site.title, wave=wave))
+    return ProbeMaps(number, " → ".join(texts), tuple(sites), probe.image, probe.patch)
 
 
 def _fitting(labels: Sequence[str], size: int) -> tuple[str, ...]:
@@ -67,7 +73,7 @@ class AttentionMaps(Callback):
 
     Each step becomes ``maps/step-*.npz`` in the run's ``folder``. The first ``images`` of the sentences are also drawn, into
     PNG files beside it and for each of the trainer's loggers that has ``log_image``. After the test ``maps/index.html`` shows
-    all steps; ``page`` is its text. Without ``probes``, the sentences, nothing is written.
+    all steps; ``page`` is its text. Without ``probes``, the sentences, or in a model without attention, nothing is written.
     """
 
     def __init__(self, probes: Sequence[Probe], folder: Path, images: int) -> None:
@@ -98,6 +104,8 @@ class AttentionMaps(Callback):
         if not self.probes:
             return
         maps = [probe_maps(task, number, probe) for number, probe in enumerate(self.probes)]
+        if not any(one.sites for one in maps):
+            return
         folder = self._folder / "maps"
         folder.mkdir(exist_ok=True)
         save_maps(folder / f"step-{step:07d}.npz", step, maps)
@@ -107,7 +115,7 @@ class AttentionMaps(Callback):
             self._held[step] = held
         for one in maps[: self.images]:
             for site in one.sites:
-                png = heatmap_png(site, f"{self._label(task)}, {site.title}, step {step}")
+                png = heatmap_png(site, f"{self._label(task)}, {site.title}, step {step}", one)
                 write_bytes(folder / f"step-{step:07d}-probe{one.probe}-{site.site}.png", png)
                 for logger in [one for one in loggers if hasattr(one, "log_image")]:
                     picture = Image.open(io.BytesIO(png), formats=["PNG"])

@@ -28,7 +28,8 @@ class SiteMap:
 
     ``weights_LHTS`` is float32, or float16 as in files: layer, head, query, key. ``sure_TS`` and ``possible_TS`` are the
     gold alignment as booleans (Och and Ney 2003, section 3), both or neither. ``title`` names the site for people; by
-    default it is the name in words.
+    default it is the name in words. ``wave`` draws the sound that the keys stand for (:func:`attncompare.data.audio.outline`):
+    the lowest and the highest sample, from -1 to 1, of equal parts of it, (parts, 2); None where they are no sound.
     """
 
     site: str
@@ -38,6 +39,7 @@ class SiteMap:
     sure_TS: np.ndarray | None = None
     possible_TS: np.ndarray | None = None
     title: str = ""
+    wave: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not _SITE.fullmatch(self.site):
@@ -49,6 +51,9 @@ class SiteMap:
         gold = [gold_TS.shape for gold_TS in (self.sure_TS, self.possible_TS) if gold_TS is not None]
         if gold not in ([], [size_TS] * 2):
             raise ValueError(f"{self.site}: labels say {size_TS}, the gold alignment's sure and possible links {gold}")
+
+        if self.wave is not None and (self.wave.ndim != 2 or self.wave.shape[1] != 2 or not len(self.wave)):
+            raise ValueError(f"{self.site}: a drawing of sound has shape (parts, 2), not {self.wave.shape}")
 
     @property
     def layers(self) -> int:
@@ -68,11 +73,28 @@ class SiteMap:
 
 @dataclass(frozen=True, eq=False)
 class ProbeMaps:
-    """All sites for one probe sentence; ``text`` is the sentence as people read it ("source → target")."""
+    """All sites for one probe sentence; ``text`` is the sentence as people read it ("source → target").
+
+    Where the source is an image, ``image_HW`` holds its gray levels (uint8), and ``patch`` is the side in pixels of the squares
+    which the first keys are, row by row.
+    """
 
     probe: int
     text: str
     sites: tuple[SiteMap, ...]
+    image_HW: np.ndarray | None = None
+    patch: int = 0
+
+    def __post_init__(self) -> None:
+        if self.image_HW is not None:
+            H, W = self.image_HW.shape if self.image_HW.ndim == 2 else (0, 0)
+            if not (H and W) or self.patch < 1 or H % self.patch or W % self.patch:
+                raise ValueError(f"an image of shape {self.image_HW.shape} has no squares of {self.patch} pixels")
+
+    def squares(self, site: SiteMap) -> int:
+        """Return how many of the first keys of a site are squares of the image; 0 where its keys are something else."""
+        many = 0 if self.image_HW is None else self.image_HW.size // self.patch**2
+        return many if site.queries == site.keys and len(site.keys) in (many, many + 1) else 0
 
 
 @dataclass(frozen=True)
@@ -150,7 +172,12 @@ def save_maps(path: Path, step: int, probes: list[ProbeMaps]) -> None:
             arrays[f"{name}/weights"] = site.weights_LHTS.astype(np.float16)
             if site.sure_TS is not None and site.possible_TS is not None:
                 arrays[f"{name}/sure"], arrays[f"{name}/possible"] = site.sure_TS, site.possible_TS
+            if site.wave is not None:
+                arrays[f"{name}/wave"] = site.wave.astype(np.float16)
         header["probes"].append({"probe": probe.probe, "text": probe.text, "sites": sites})
+        if probe.image_HW is not None:
+            header["probes"][-1]["patch"] = probe.patch
+            arrays[f"{index}/image"] = probe.image_HW
     # JSON as bytes, because numpy's own text arrays would need four bytes a character.
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
     buffer = BytesIO()
@@ -195,13 +222,19 @@ def maps_from(content: bytes, path: Path) -> tuple[int, list[ProbeMaps]]:
 
 def _probe(arrays: dict[str, np.ndarray], index: int, probe: dict[str, Any]) -> ProbeMaps:
     sites = tuple(_site(arrays, f"{index}/{site['site']}", site) for site in probe["sites"])
-    return ProbeMaps(probe=int(probe["probe"]), text=str(probe["text"]), sites=sites)
+    image = arrays.pop(f"{index}/image", None)
+    if image is not None and image.dtype != np.uint8:
+        raise ValueError(f"{index}/image holds no gray levels")
+    return ProbeMaps(int(probe["probe"]), str(probe["text"]), sites, image, int(probe.get("patch", 0)))
 
 
 def _site(arrays: dict[str, np.ndarray], name: str, site: dict[str, Any]) -> SiteMap:
-    weights, sure, possible = (arrays.pop(f"{name}/{part}", None) for part in ("weights", "sure", "possible"))
+    parts = ("weights", "sure", "possible", "wave")
+    weights, sure, possible, wave = (arrays.pop(f"{name}/{part}", None) for part in parts)
     if weights is None or weights.dtype != np.float16 or not np.isfinite(weights).all():
         raise ValueError(f"{name} has no weights, or some that are NaN or infinite")
+    if wave is not None and not np.isfinite(wave).all():
+        raise ValueError(f"{name} has a drawing of sound with NaN or infinity")
     return SiteMap(
         site=site["site"],
         queries=tuple(map(str, site["queries"])),
@@ -210,4 +243,5 @@ def _site(arrays: dict[str, np.ndarray], name: str, site: dict[str, Any]) -> Sit
         sure_TS=None if sure is None else sure.astype(bool),
         possible_TS=None if possible is None else possible.astype(bool),
         title=str(site["title"]),
+        wave=wave,
     )

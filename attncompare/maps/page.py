@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from attncompare.maps.maps import ProbeMaps, SiteMap, head_numbers
-from attncompare.maps.pictures import GOLD, RAMP, variant_colors
+from attncompare.maps.pictures import GOLD, OVER, RAMP, variant_colors
 
 _VIEWER = Path(__file__).parent / "viewer"
 
@@ -61,7 +61,13 @@ def viewer_data(series: list[MapSeries]) -> dict[str, Any]:
     packer = zlib.compressobj()
     sites = (site for one in series for _, probes in one.steps for probe in probes for site in probe.sites)
     packed = b"".join([*(packer.compress(_codes(site)) for site in sites), packer.flush()])
-    return {"ramp": list(RAMP), "gold": GOLD, "series": shown, "weights": base64.b64encode(packed).decode("ascii")}
+    return {
+        "ramp": list(RAMP),
+        "gold": GOLD,
+        "over": OVER,
+        "series": shown,
+        "weights": base64.b64encode(packed).decode("ascii"),
+    }
 
 
 @cache
@@ -103,7 +109,10 @@ def content_policy(*scripts: str) -> str:
 
 
 def _probe(probe: ProbeMaps) -> dict[str, Any]:
-    return {"probe": probe.probe, "text": probe.text, "sites": [_site(site) for site in probe.sites]}
+    """``image``: rows of gray levels; ``squares`` of a site: how many of its first keys are squares of the image."""
+    sites = [{**_site(site), "squares": probe.squares(site)} for site in probe.sites]
+    image = {} if probe.image_HW is None else {"image": probe.image_HW.tolist(), "patch": probe.patch}
+    return {"probe": probe.probe, "text": probe.text, "sites": sites, **image}
 
 
 def _codes(site: SiteMap) -> bytes:
@@ -116,5 +125,6 @@ def _site(site: SiteMap) -> dict[str, Any]:
     return {
         **{name: getattr(site, name) for name in ("site", "title", "queries", "keys", "layers", "heads", "causal")},
         **{name: None if gold_TS is None else np.argwhere(gold_TS).tolist() for name, gold_TS in gold.items()},
+        **({} if site.wave is None else {"wave": np.round(site.wave.astype(np.float64), 3).tolist()}),
         "numbers": [[None if value is None else round(value, 4) for value in row] for row in numbers],
     }

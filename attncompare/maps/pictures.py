@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from attncompare.config.variants import variant_place
-from attncompare.maps.maps import SiteMap
+from attncompare.maps.maps import ProbeMaps, SiteMap
 
 log = logging.getLogger("attncompare")
 
@@ -31,6 +31,7 @@ RAMP = (
 GOLD = "#0090c8"  # outlines of gold alignments: no color of the ramp
 # Okabe and Ito's colors for every kind of color vision, without black and yellow, which a background may swallow.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")
+OVER = "#d55e00"  # over an image, which has shades of gray alone
 BLOCKED = (204, 209, 217)  # a key that the query may not attend to: no color of the ramp
 _INK, _SOFT, _FRAME = "#222222", "#555555", "#8a8a8a"
 _COLUMNS = 8  # heads side by side; more wrap into further rows of the same layer
@@ -38,7 +39,9 @@ _LONGEST = 14  # characters of a label
 _GAP = 14  # pixels between panels and around the picture
 _LINE = 17  # pixels of a line of text
 _JOINERS = "\u200c\u200d"  # of letters; without a width of their own
+_IMAGE = 112  # pixels of the longer side of an image, or somewhat less
 _SCALE = 62  # pixels of the color scale at the right edge
+_WAVE = 36  # pixels of a drawing of sound, above the keys that stand for it
 
 
 def variant_colors(labels: Iterable[str]) -> dict[str, str]:
@@ -64,18 +67,21 @@ def ramp_color(weight: float) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def heatmap_png(site_map: SiteMap, title: str) -> bytes:
+def heatmap_png(site_map: SiteMap, title: str, probe: ProbeMaps | None = None) -> bytes:
     """Draw every head of ``site_map`` and return the picture as PNG.
 
     Rows of panels are layers, columns are heads. Queries run down, keys run to the right. Keys that a causal mask blocks
-    are gray; gold alignments, where known, are outlined (thick: sure, thin: possible).
+    are gray; gold alignments, where known, are outlined (thick: sure, thin: possible). Where the keys are squares of the image
+    of ``probe``, each head's weights also stand over the image: those of the last query where it is no square, else their mean
+    over all queries; the fullest color is the largest of them. Keys that are sound have it above them.
     """
     columns = -(-site_map.heads // -(-site_map.heads // _COLUMNS))  # rows of about the same length
     rows = []
     for layer in range(site_map.layers):
         heads = [(site_map, layer, head, f"layer {layer + 1} · head {head + 1}") for head in range(site_map.heads)]
         rows += [heads[start : start + columns] for start in range(0, len(heads), columns)]
-    return _draw(rows, title)
+    maps = _draw(rows, title)
+    return _png(maps if probe is None or not probe.squares(site_map) else _above(maps, _over_image(rows, probe)))
 
 
 def side_by_side(series: Sequence[tuple[str, SiteMap]], layer: int = -1, head: int = 0, title: str = "") -> bytes:
@@ -84,13 +90,13 @@ def side_by_side(series: Sequence[tuple[str, SiteMap]], layer: int = -1, head: i
     Of a model with fewer layers (from 0; -1: the last) or heads the last is drawn.
     """
     row = [(site, min(layer, site.layers - 1), min(head, site.heads - 1), label) for label, site in series]
-    return _draw([row], title)
+    return _png(_draw([row], title))
 
 
 _Panel = tuple[SiteMap, int, int, str]  # a map, the layer and head to draw, and the caption
 
 
-def _draw(rows: list[list[_Panel]], title: str) -> bytes:
+def _draw(rows: list[list[_Panel]], title: str) -> Image.Image:
     """Draw panels of about the same size in a grid: queries stand beside the first column, keys above the first row."""
     sites = [panel[0] for row in rows for panel in row]
     T, S = max(len(site.queries) for site in sites), max(len(site.keys) for site in sites)
@@ -100,7 +106,8 @@ def _draw(rows: list[list[_Panel]], title: str) -> bytes:
     # Where every panel has the same labels they stand once; models compared may have read different tokens.
     shared = len({(site.queries, site.keys) for site in sites}) == 1
     beside = max(_width(font, label) for site in sites for label in site.queries) + 6
-    above = max(_width(font, label) for site in sites for label in site.keys) + 6
+    wave = _WAVE * any(site.wave is not None for site in sites)
+    above = max(_width(font, label) for site in sites for label in site.keys) + 6 + wave
     step = S * cell + _GAP + (0 if shared else beside)
     lefts = [_GAP + beside + place * step for place in range(columns)]
     tops, bottom = [], _GAP + (_LINE + 6 if title else 0)
@@ -122,8 +129,49 @@ def _draw(rows: list[list[_Panel]], title: str) -> bytes:
                 for t, label in enumerate(site.queries):
                     _write(draw, left - 4, top + (t + 0.5) * cell, _clean(label, _LONGEST), _INK, font, "rm")
             for s, label in enumerate(site.keys if keys_here else ()):
-                _upwards(image, _clean(label, _LONGEST), font, left + s * cell + cell // 2, top - 4)
+                _upwards(image, _clean(label, _LONGEST), font, left + s * cell + cell // 2, top - 4 - wave)
+            if keys_here and site.wave is not None:
+                _wave(draw, site.wave, left, top, cell * len(site.keys))
     _scale(draw, image.width - _SCALE + 10, tops[0], any(site.causal for site in sites))
+    return image
+
+
+def _over_image(rows: list[list[_Panel]], probe: ProbeMaps) -> Image.Image:
+    """Draw the image once for each panel, with its weights over it."""
+    assert probe.image_HW is not None
+    H, W = probe.image_HW.shape
+    scale = max(1, _IMAGE // max(H, W))
+    picture = Image.fromarray(probe.image_HW).convert("RGB").resize((W * scale, H * scale), Image.Resampling.NEAREST)
+    site = rows[0][0][0]
+    squares = probe.squares(site)
+    whose = site.queries[-1] if len(site.queries) > squares else "all queries, mean"
+    width, height = max(W * scale, 130) + _GAP, H * scale + _LINE + _GAP
+    sheet = Image.new("RGB", (_GAP + width * max(map(len, rows)), _LINE + _GAP + height * len(rows)), "white")
+    draw = ImageDraw.Draw(sheet)
+    _write(draw, _GAP, 0, f"over the image: {whose}; the fullest color is the largest weight", _INK, _font(12), "la")
+    for y, row in enumerate(rows):
+        for x, (_, layer, head, caption) in enumerate(row):
+            weights_TS = site.weights_LHTS[layer, head].astype(np.float64)
+            weights_S = (weights_TS[-1] if len(site.queries) > squares else weights_TS.mean(0))[:squares]
+            share = weights_S.reshape(H // probe.patch, W // probe.patch) / max(float(weights_S.max()), 1e-9)
+            left, top = _GAP + x * width, _LINE + _GAP + y * height
+            _write(draw, left, top - 2, caption, _SOFT, _font(12), "la")
+            mask = Image.fromarray((190 * share).round().astype(np.uint8)).resize(
+                picture.size, Image.Resampling.NEAREST
+            )
+            sheet.paste(picture, (left, top + _LINE))
+            sheet.paste(OVER, (left, top + _LINE), mask)
+    return sheet
+
+
+def _above(upper: Image.Image, lower: Image.Image) -> Image.Image:
+    both = Image.new("RGB", (max(upper.width, lower.width), upper.height + lower.height), "white")
+    both.paste(upper, (0, 0))
+    both.paste(lower, (0, upper.height))
+    return both
+
+
+def _png(image: Image.Image) -> bytes:
     buffer = BytesIO()
     image.save(buffer, "PNG", compress_level=3)
     return buffer.getvalue()
@@ -144,6 +192,15 @@ def _panel(image: Image.Image, site: SiteMap, layer: int, head: int, left: int, 
         for t, s in np.argwhere(gold_TS):
             x, y = left + s * cell + 1, top + t * cell + 1
             draw.rectangle((x, y, x + cell - 3, y + cell - 3), outline=GOLD, width=width)
+
+
+def _wave(draw: ImageDraw.ImageDraw, wave: np.ndarray, left: int, bottom: int, width: int) -> None:
+    """Draw a sound above ``bottom``, as high as its loudest sample."""
+    loudest, middle = max(float(np.abs(wave).max()), 1e-9), bottom - 3 - (_WAVE - 6) / 2
+    for x in range(width):
+        parts = wave[x * len(wave) // width : max((x + 1) * len(wave) // width, x * len(wave) // width + 1)]
+        low, high = (float(one) / loudest * (_WAVE - 6) / 2 for one in (parts[:, 0].min(), parts[:, 1].max()))
+        draw.line((left + x, middle - high, left + x, middle - low), _SOFT)
 
 
 def _scale(draw: ImageDraw.ImageDraw, left: int, top: int, blocked: bool) -> None:

@@ -3,6 +3,7 @@
 base.py            sizes, attention sites, costs: what every backbone has
 backbones/         one file for each backbone, with its settings
 initialization.py  initial values from seed and parameter name
+laws.py            what every model has to keep, checked on random tokens
 """
 
 from attncompare.model.base import (
@@ -23,6 +24,7 @@ from attncompare.model.base import (
     train_flops_per_token,
 )
 from attncompare.model.initialization import initialize, stable_seed
+from attncompare.model.laws import check_model
 
 __all__ = [
     "Architecture",
@@ -37,6 +39,7 @@ __all__ = [
     "TextModel",
     "Vocabulary",
     "by_layer",
+    "check_model",
     "initialize",
     "new_model",
     "parameter_count",

@@ -168,9 +168,19 @@ class Backbone:
     """Builds models: a subclass defines ``decoder_only``, ``encoder_only``, ``encoder_decoder``, or several, as static methods.
 
     Each takes the checked section ``backbone``, the vocabulary, and a function that is called once for each attention module.
+
+    Attributes:
+        places: the sites that its models ask attention modules for.
+        without_attention: whether there are such models without any attention; then the function may be None.
     """
 
     Config: ClassVar[type[BackboneConfig]]
+    places: ClassVar[dict[str, tuple[str, ...]]] = {
+        "decoder_only": ("decoder",),
+        "encoder_only": ("encoder",),
+        "encoder_decoder": ("encoder", "decoder", "cross"),
+    }
+    without_attention: ClassVar[bool] = False
 
     decoder_only: Any = None
     """Returns a :class:`TextModel`; None: there is none."""
@@ -184,27 +194,22 @@ Architecture = Literal["decoder_only", "encoder_only", "encoder_decoder"]
 _PROTOCOLS = {"decoder_only": TextModel, "encoder_only": EncoderModel, "encoder_decoder": PairModel}
 
 
-def new_model(architecture: Architecture, config: Any, vocabulary: Vocabulary, make_attention: MakeAttention) -> Any:
+def new_model(
+    architecture: Architecture, config: Any, vocabulary: Vocabulary, make_attention: MakeAttention | None
+) -> Any:
     """Return a fresh model of the backbone that the section ``config`` names.
 
     Args:
         architecture: which of the backbone's models: the name of the method that returns it.
         config: the section ``backbone``.
         vocabulary: the tokens.
-        make_attention: called once for each attention module.
+        make_attention: called once for each attention module; None: the model has none.
 
     Raises:
-        Refused: if the backbone has no such model, or its model lacks something.
+        Refused: if the model lacks something.
     """
     backbone = registry.load("backbones", config.name)
-    builder = getattr(backbone, architecture)
-    if builder is None:
-        others = ", ".join(one for one in _PROTOCOLS if getattr(backbone, one) is not None) or "none"
-        raise Refused(
-            f"backbone '{config.name}': {backbone.__name__} does not define {architecture}, the model that the task trains; "
-            f"it defines: {others}"
-        )
-    model = builder(config, vocabulary, make_attention)
+    model = getattr(backbone, architecture)(config, vocabulary, make_attention)
     lacking = [
         one for one in dir(_PROTOCOLS[architecture]) if not one.startswith("_") and not hasattr(type(model), one)
     ]

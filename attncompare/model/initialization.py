@@ -26,7 +26,8 @@ def initialize(model: nn.Module, seed: int, scheme: str = "xavier") -> None:
     Biases are 0, norms 1, and parameters of modules with a method ``initial_(name, parameter, generator)``, such as
     scores, as that says. The rest:
 
-    - ``xavier``: matrices are Xavier-uniform (Glorot and Bengio 2010), embeddings normal with variance 1/D.
+    - ``xavier``: matrices are Xavier-uniform (Glorot and Bengio 2010), embeddings normal with variance 1/D. Of a recurrent
+      layer each gate has a matrix of its own, and those that read the state are orthogonal (Saxe et al. 2014).
     - ``gpt2``: all normal with standard deviation 0.02; matrices whose result is added to the residual stream (the
       output of an attention, and what a module names in ``residual``) have it divided by sqrt(N), N being how many
       there are in their stack (Radford et al. 2019, section 2.3).
@@ -73,6 +74,12 @@ def _fill(module: Any, name: str, parameter: Tensor, generator: Generator, std: 
             parameter.fill_(1.0 if name == "weight" else 0.0)
         case nn.Linear() if name == "bias":
             parameter.zero_()
+        case nn.RNNBase() if name.startswith("bias"):
+            parameter.zero_()
+        case nn.RNNBase():
+            fill: Any = nn.init.orthogonal_ if name.startswith("weight_hh") else nn.init.xavier_uniform_
+            for gate in parameter.split(module.hidden_size):
+                fill(gate, generator=generator)
         case nn.Embedding() | nn.Linear() if std is not None:
             nn.init.normal_(parameter, std=std, generator=generator)
         case nn.Embedding():

@@ -1,6 +1,7 @@
 """What a model is trained for: one file for each task (``conf/task/``), which names no variant.
 
 base.py     what all tasks share: the LightningModule, its optimizer, its evaluation
+pairs.py    what tasks on pairs share: the loss, decoding, baselines
 metrics.py  the metrics that tasks choose from
 """
 

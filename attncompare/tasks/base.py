@@ -22,7 +22,7 @@ from attncompare.config.schema import OptimizerConfig
 from attncompare.config.values import AtLeastTwo
 from attncompare.data.tokenizer import PAD, Tokenizer
 from attncompare.errors import NotFinite, Refused
-from attncompare.model import Architecture, Site, Vocabulary, initialize, new_model
+from attncompare.model import Architecture, Lengths, Site, Vocabulary, initialize, new_model
 from attncompare.tasks.metrics import metric, metrics_of
 
 Split = Literal["val", "test"]
@@ -77,7 +77,8 @@ class Task(LightningModule):
         outputs: what :meth:`evaluate_batch` returns, for metrics to choose from.
         fixed_shapes: whether all training batches have one shape, so that compiled kernels repeat their bits.
         always_causal: whether each self-attention is causal whatever the variant says.
-        abilities: what a trained model can be asked for: ``translate``, ``generate``.
+        abilities: what a trained model can be asked for, by the names of commands: ``translate``, ``generate``, ``classify``, ...
+        specials: further tokens that its tokenizer has, such as ``<mask>``.
         reads_prefix: whether the first tokens of a sequence may be given, so that a mask may open them.
         cached_numbers: how many numbers a cache holds of each position, by site and layer of the attention.
         plan: how many steps a time budget gives, once that is known.
@@ -95,6 +96,7 @@ class Task(LightningModule):
     fixed_shapes: ClassVar[bool] = False
     always_causal: ClassVar[bool] = False
     abilities: ClassVar[tuple[str, ...]] = ()
+    specials: ClassVar[tuple[str, ...]] = ()
     reads_prefix: ClassVar[bool] = False
     cached_numbers: dict[tuple[str, int], int]
 
@@ -135,7 +137,8 @@ class Task(LightningModule):
             Refused: if ``attention`` says something of a site or layer that the model does not have.
         """
         self.cached_numbers = {}
-        model = new_model(self.architecture, self.config.backbone, self.vocabulary, self.make_attention)
+        make_attention = None if self.config.attention.score is None else self.make_attention
+        model = new_model(self.architecture, self.config.backbone, self.vocabulary, make_attention)
         sites, layers = ({str(place[part]) for place in self.cached_numbers} for part in (0, 1))
         for group, asked, there in (
             ("sites", self.config.attention.sites, sites),
@@ -145,6 +148,30 @@ class Task(LightningModule):
                 valid = ", ".join(sorted(there, key=lambda place: place.zfill(4)))
                 raise Refused(f"attention.{group}.{lacking[0]}: the model has no attention there; valid: {valid}")
         return model
+
+    @classmethod
+    def prepared(cls, batch: Any, config: RunConfig, tokenizer: Tokenizer, key: tuple[str | int, ...]) -> Any:  # noqa: ARG003
+        """Return a batch of the data as the task reads it, before it is cut into parts; by default as it is.
+
+        Args:
+            batch: some rows.
+            config: the run.
+            tokenizer: of the text.
+            key: what random numbers may follow from, besides the rows themselves, so that all variants have the same: of
+                training its name, the seed of the order and the epoch; of val and test the name and ``data_seed``.
+        """
+        return batch
+
+    def lengths(self, counts: dict[str, Any]) -> Lengths:
+        """Return how many tokens a sequence of training has on average: those read, and those that the loss is a mean over.
+
+        Args:
+            counts: of the train split (:attr:`attncompare.data.module.DataModule.report`).
+        """
+        if "source_tokens" in counts:
+            rows = counts["rows"] - counts["left_out"]
+            return Lengths(counts["source_tokens"] / rows, counts["target_tokens"] / rows)
+        return Lengths(0, self.config.task.max_length)
 
     @abstractmethod
     def loss(self, batch: Any) -> Tensor:
@@ -161,6 +188,13 @@ class Task(LightningModule):
         Of the texts in a row the last is the answer; ``reference`` is what it should be.
         """
 
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """Return what needs no model comes to on the test split, right after it was tested: by name, metric by metric.
+
+        It stands beside the figures of models; none unless a task has some.
+        """
+        return {}
+
     @abstractmethod
     def readable(self, batch: Any) -> list[dict[str, str]]:
         """Return the rows of a training batch as text."""
@@ -169,7 +203,8 @@ class Task(LightningModule):
     def probe_weights(self, source_ids: list[int] | None, target_ids: list[int]) -> dict[str, Tensor]:
         """Return the attention weights of one sequence by site, each (layers, H, T, S).
 
-        Row t belongs to the position that reads ``target_ids[t]`` and predicts the token after it.
+        Row t belongs to the position that reads ``target_ids[t]`` and predicts the token after it; of an encoder alone, which
+        is given no ``target_ids``, to that which reads ``source_ids[t]``.
         """
 
     def make_attention(self, site: str = "decoder", layer: int = 1) -> Attention:
@@ -180,7 +215,7 @@ class Task(LightningModule):
         made = Attention(self.config.backbone.d_model, **parts, bias=bias, layer=layer)
         self.cached_numbers[site, layer] = made.cached_numbers(of_memory=site == "cross")
         if made.score.longest is not None and made.score.longest < self.config.task.max_length:
-            what = f"attention.score={variant.score.name}: it has parameters for {made.score.longest} positions"
+            what = f"attention.score: {type(made.score).__name__} has parameters for {made.score.longest} positions"
             raise Refused(f"{what}, fewer than task.max_length={self.config.task.max_length}")
         return made
 

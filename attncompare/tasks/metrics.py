@@ -1,21 +1,26 @@
 """The metrics of the built-in tasks: each declares how it is called, written and judged, and sums what each test item adds.
 
-All are :class:`torchmetrics.Metric`; BLEU, chrF and TER are counted by sacrebleu. A metric of another package derives from
-:class:`Metric` and is found through the entry points ``attncompare.metrics``.
+All are :class:`torchmetrics.Metric`; BLEU, chrF and TER are counted by sacrebleu, edits by jiwer. A metric of another
+package derives from :class:`Metric` and is found through the entry points ``attncompare.metrics``.
 """
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from inspect import Parameter, signature
 from itertools import zip_longest
 from typing import Any, ClassVar
 
+import jiwer
 import numpy as np
 import torch
 import torchmetrics
 from numpy.typing import NDArray
 from sacrebleu.metrics import BLEU, CHRF, TER
 from torch import Tensor
+from torchmetrics.functional.classification import multiclass_calibration_error, multiclass_f1_score
+from torchmetrics.functional.text.rouge import rouge_score
 
 from attncompare import registry
 from attncompare.config import RunConfig
@@ -30,8 +35,11 @@ class Metric(torchmetrics.Metric):
     A subclass sets the attributes, and defines ``update`` and ``value``. ``update`` is called for each batch with those
     of these arguments that it names. Of each scored token: ``nats_N`` (its cross-entropy), ``correct_N`` (bool: was it the
     likeliest), ``bytes_N`` (int: the UTF-8 bytes of text that it stands for), ``items_N`` (int: its item, from 0). Of each
+    token that is masked alone: ``pseudo_nats_N`` and ``pseudo_items_N``, likewise. Of each
     decoded sentence: ``hypotheses`` and ``references`` (texts), ``sentence_items`` (its item), and, by default None,
-    ``all_references`` (the texts of each sentence's references, the one above among them).
+    ``all_references`` (the texts of each sentence's references, the one above among them). Of each token with a gold
+    alignment: ``aligned_NH`` (bool: does each head look there), ``aligned_items_N`` (int: its item). Of each labelled item,
+    ``correct_N`` and ``items_N``, ``labels_N`` (int: its label, from 0) and ``probabilities_NC`` (of each label).
 
     Attributes:
         name: key in ``metrics.csv`` (behind the split: ``val/bleu``), in ``summary.json`` and in W&B.
@@ -74,6 +82,11 @@ class Metric(torchmetrics.Metric):
     def of(cls, config: RunConfig) -> "Metric":  # noqa: ARG003
         """Return a new metric with the settings of a run."""
         return cls()
+
+    @classmethod
+    def fits(cls, config: RunConfig) -> bool:  # noqa: ARG003
+        """Return whether a run has what it measures; where not, the run goes without it."""
+        return True
 
     @classmethod
     def needs(cls) -> list[str]:
@@ -180,6 +193,18 @@ class Perplexity(Loss):
         return np.where(loss > 700, math.inf, np.exp(np.minimum(loss, 700)))
 
 
+class PseudoPerplexity(Perplexity):
+    """e to the mean of ``-log P(token | all others)`` over the tokens of some rows (Salazar et al. 2020, equation 2)."""
+
+    name = "pseudo_perplexity"
+    title, short = "pseudo-perplexity", "pseudo-\nperplexity"
+    in_table, tested = True, True
+
+    def update(self, pseudo_nats_N: Tensor, pseudo_items_N: Tensor) -> None:
+        """Add N tokens, each predicted from all others of its row."""
+        super().update(pseudo_nats_N, pseudo_items_N)
+
+
 class BitsPerByte(Metric):
     """Cross-entropy in bits a byte of text, which does not depend on the tokenizer.
 
@@ -219,6 +244,82 @@ class TokenAccuracy(Metric):
     def value(cls, sums: Sums) -> Sums:
         """Return correct tokens over tokens."""
         return _ratio(sums)
+
+
+class Accuracy(Metric):
+    """Share of items whose label was the likeliest."""
+
+    name = "accuracy"
+    title, short, unit, digits = "accuracy", "accu-\nracy %", "%", 1
+    higher_is_better = True
+    bounds = (0.0, 1.0)
+    sums = ("correct", "items")
+
+    def update(self, correct_N: Tensor, items_N: Tensor) -> None:
+        """Add N items."""
+        self.add(items_N, correct_N, torch.ones_like(items_N))
+
+    @classmethod
+    def value(cls, sums: Sums) -> Sums:
+        """Return correct items over items."""
+        return _ratio(sums)
+
+
+class OfLabels(Metric):
+    """A figure of all items together, computed by torchmetrics from the probability of each label; it has no sums."""
+
+    probabilities: list[Tensor]
+    labels: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("probabilities", [], dist_reduce_fx="cat")
+        self.add_state("labels", [], dist_reduce_fx="cat")
+
+    def update(self, probabilities_NC: Tensor, labels_N: Tensor) -> None:
+        """Add N items."""
+        self.probabilities.append(probabilities_NC.double().cpu())
+        self.labels.append(labels_N.cpu())
+
+    def compute(self) -> Tensor:
+        """Return the figure, float64; NaN where there is no item."""
+        if not self.labels:
+            return torch.tensor(math.nan, dtype=torch.float64)
+        probabilities_NC = torch.cat(self.probabilities)
+        return self.figure(probabilities_NC, torch.cat(self.labels)).double()
+
+    def figure(self, probabilities_NC: Tensor, labels_N: Tensor) -> Tensor:
+        """Return the figure of all items."""
+        raise NotImplementedError
+
+
+class MacroF1(OfLabels):
+    """The harmonic mean of precision and recall of each label, a mean over labels, rare ones as much as common ones."""
+
+    name = "macro_f1"
+    title, short, unit, digits = "macro F1", "macro\nF1 %", "%", 1
+    higher_is_better = True
+    bounds = (0.0, 1.0)
+
+    def figure(self, probabilities_NC: Tensor, labels_N: Tensor) -> Tensor:
+        """Return it over the labels that are there, or were said to be."""
+        return multiclass_f1_score(probabilities_NC, labels_N, probabilities_NC.shape[1], average="macro")
+
+
+class CalibrationError(OfLabels):
+    """How far the probability of the likeliest label is from how often it is right: the expected calibration error.
+
+    A mean over 15 bins of equal width, weighted by their items (Guo et al. 2017, equation 3).
+    """
+
+    name = "calibration_error"
+    title, short, unit, digits = "calibration error", "calib.\nerror %", "%", 1
+    higher_is_better = False
+    bounds = (0.0, 1.0)
+
+    def figure(self, probabilities_NC: Tensor, labels_N: Tensor) -> Tensor:
+        """Return it over all items."""
+        return multiclass_calibration_error(probabilities_NC, labels_N, probabilities_NC.shape[1], n_bins=15)
 
 
 class ExactMatch(Metric):
@@ -282,8 +383,11 @@ class Sacrebleu(Metric):
         return str(self.scorer.get_signature())
 
 
-# Languages that put no spaces between words, with the way in which sacrebleu cuts them.
-_UNSPACED = {"zh": "zh", "ja": "char", "th": "char"}
+# Languages that put no spaces between words, with the way in which sacrebleu cuts them: by characters where it knows no words.
+_UNSPACED = {
+    **dict.fromkeys(("zh", "zho", "chi", "cmn", "yue"), "zh"),
+    **dict.fromkeys(("ja", "jpn", "th", "tha", "lo", "lao", "km", "khm", "my", "mya"), "char"),
+}
 
 
 class Bleu(Sacrebleu):
@@ -301,6 +405,10 @@ class Bleu(Sacrebleu):
     sums = ("sys_len", "ref_len", *(f"match_{n}" for n in range(1, 5)), *(f"total_{n}" for n in range(1, 5)))
 
     def __init__(self, tokenize: str = "13a", lowercase: bool = False) -> None:
+        if tokenize == "ja-mecab" and find_spec("MeCab") is None:
+            raise Refused(
+                "task.bleu_tokenize=ja-mecab: needs sacrebleu's extra: pip install 'attncompare[ja]'; or choose char"
+            )
         # Forced where sacrebleu would warn that the text seems to be cut already: that is what "none" says.
         super().__init__(BLEU(tokenize=tokenize, lowercase=lowercase, force=tokenize == "none"))
 
@@ -308,8 +416,7 @@ class Bleu(Sacrebleu):
     def of(cls, config: RunConfig) -> "Bleu":
         """Return BLEU as the run's task cuts text."""
         task: Any = config.task
-        language = str(getattr(config.data, "target", "")).rpartition(".")[2]  # the column may stand inside another
-        return cls(task.bleu_tokenize or _UNSPACED.get(language, "13a"), task.bleu_lowercase)
+        return cls(_bleu_tokenize(config), task.bleu_lowercase)
 
     @classmethod
     def value(cls, sums: Sums) -> Sums:
@@ -367,6 +474,187 @@ class Ter(Sacrebleu):
         return np.asarray(100 * np.where(words > 0, edits / np.where(words > 0, words, 1), edits > 0))
 
 
+class EditRate(Metric):
+    """Edits that turn what was written into the reference, over the length of the reference; counted by jiwer.
+
+    Edits are insertions, deletions and substitutions, as few as will do (Levenshtein 1966).
+    """
+
+    unit, digits, higher_is_better = "%", 1, False
+
+    def update(self, hypotheses: Sequence[str], references: Sequence[str], sentence_items: Sequence[int]) -> None:
+        """Add sentences."""
+        counts = [self.count(*pair) for pair in zip(references, hypotheses, strict=True)]
+        edits = [one.substitutions + one.deletions + one.insertions for one in counts]
+        sizes = [one.hits + one.substitutions + one.deletions for one in counts]
+        self.add(torch.tensor(sentence_items, dtype=torch.int64), edits, sizes)
+
+    @staticmethod
+    def count(reference: str, hypothesis: str) -> Any:
+        """Return what jiwer counts of a sentence."""
+        raise NotImplementedError
+
+    @classmethod
+    def value(cls, sums: Sums) -> Sums:
+        """Return edits over the length of the references; above 1 where there are more."""
+        return _ratio(sums)
+
+
+class CharacterErrorRate(EditRate):
+    """Edits of characters, spaces among them, over the characters of the reference."""
+
+    name = "character_error_rate"
+    title, short = "character error rate", "char.\nerr. %"
+    sums = ("edits", "characters")
+
+    @staticmethod
+    def count(reference: str, hypothesis: str) -> Any:
+        """Return what jiwer counts of characters."""
+        return jiwer.process_characters(reference, hypothesis)
+
+
+class WordErrorRate(EditRate):
+    """Edits of words over the words of the reference; words are what stands between spaces."""
+
+    name = "word_error_rate"
+    title, short = "word error rate", "word\nerr. %"
+    sums = ("edits", "words")
+
+    @staticmethod
+    def count(reference: str, hypothesis: str) -> Any:
+        """Return what jiwer counts of words."""
+        return jiwer.process_words(reference, hypothesis)
+
+
+class AlignmentError(Metric):
+    """Share of tokens whose largest cross-attention weight lies outside of the gold alignment, in the head that aligns best.
+
+    It is the alignment error rate of Och and Ney 2003 (section 3) where one link is made for each token, all gold links
+    are possible ones and none is sure: ``1 - |A & P| / |A|``. The links are those of one head of one layer, that with the
+    least error over the whole evaluation, as heads differ in what they look for (Raganato and Tiedemann 2018, section 5). The
+    best of many heads is lower by chance alone than the best of few. Tokens without a gold link do not count.
+    """
+
+    name = "alignment_error"
+    title, short, unit, digits = "alignment error", "align.\nerr. %", "%", 1
+    higher_is_better = False
+    bounds = (0.0, 1.0)
+    sums = ("outside", "tokens")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: list[tuple[Tensor, Tensor]] = []
+
+    @classmethod
+    def fits(cls, config: RunConfig) -> bool:
+        """Return whether the dataset knows gold alignments."""
+        return bool(registry.load("datasets", config.data.name).aligned)
+
+    def update(self, aligned_NH: Tensor, aligned_items_N: Tensor) -> None:
+        """Add N tokens with a gold alignment: whether each head's largest weight lies in it, and the item of each."""
+        self._seen.append((aligned_NH.cpu(), aligned_items_N.cpu()))
+
+    def reset(self) -> None:
+        """Begin anew."""
+        super().reset()
+        self._seen = []
+
+    def compute(self) -> Tensor:
+        """Return the figure over all items."""
+        self._choose()
+        return super().compute()
+
+    def item_sums(self) -> dict[int, list[float]]:
+        """Return the sums of each item."""
+        self._choose()
+        return super().item_sums()
+
+    def _choose(self) -> None:
+        """Fill the sums with what the best head did."""
+        for state in ("seen", *self.sums):
+            setattr(self, state, torch.zeros(0, dtype=torch.float64))
+        if self._seen:
+            aligned_NH, items_N = map(torch.cat, zip(*self._seen, strict=True))
+            best = int(aligned_NH.sum(0).argmax())
+            self.add(items_N, ~aligned_NH[:, best], torch.ones_like(items_N))
+
+    @classmethod
+    def value(cls, sums: Sums) -> Sums:
+        """Return tokens with their largest weight outside over all."""
+        return _ratio(sums)
+
+
+class Rouge(Metric):
+    """A ROUGE F-score in percent (Lin 2004), a mean over sentences, as torchmetrics computes it: rouge-score's figures.
+
+    Words are runs of a-z and 0-9 in lower case, so that other scripts have none. Of several references the best one counts.
+
+    Args:
+        stemmer: whether words are stemmed first (Porter 1980), as ROUGE-1.5.5's option ``-m`` does; nltk does it.
+    """
+
+    higher_is_better = True
+    bounds = (0.0, 100.0)
+    sums = ("fmeasure", "sentences")
+
+    def __init__(self, stemmer: bool = False) -> None:
+        super().__init__()
+        if stemmer and find_spec("nltk") is None:
+            raise Refused("task.rouge_stemmer=true: needs nltk: pip install 'attncompare[rouge]'; or set it to false")
+        self.stemmer = stemmer
+
+    @classmethod
+    def of(cls, config: RunConfig) -> "Rouge":
+        """Return it with the stemmer that the run's task asks for, if any."""
+        return cls(getattr(config.task, "rouge_stemmer", False))
+
+    def update(
+        self,
+        hypotheses: Sequence[str],
+        references: Sequence[str],
+        sentence_items: Sequence[int],
+        all_references: Sequence[Sequence[str]] | None = None,
+    ) -> None:
+        """Add sentences, each with one reference or several."""
+        key: Any = self.name
+        several = all_references or [[reference] for reference in references]
+        scores = [
+            100 * float(rouge_score(one, [list(others)], use_stemmer=self.stemmer, rouge_keys=key)[f"{key}_fmeasure"])
+            for one, others in zip(hypotheses, several, strict=True)
+        ]
+        self.add(torch.tensor(sentence_items, dtype=torch.int64), scores, [1] * len(scores))
+
+    def signature(self) -> str:
+        """Return how it was computed, in sacrebleu's manner."""
+        return f"stem:{'yes' if self.stemmer else 'no'}|version:torchmetrics {torchmetrics.__version__}"
+
+    @classmethod
+    def value(cls, sums: Sums) -> Sums:
+        """Return the sum of F-scores over sentences."""
+        return _ratio(sums)
+
+
+class Rouge1(Rouge):
+    """Words in common (Lin 2004, section 2)."""
+
+    name = "rouge1"
+    title = short = "ROUGE-1"
+
+
+class Rouge2(Rouge):
+    """Pairs of neighbouring words in common (Lin 2004, section 2)."""
+
+    name = "rouge2"
+    title = short = "ROUGE-2"
+
+
+class RougeL(Rouge):
+    """The longest common subsequence of words (Lin 2004, section 3.1)."""
+
+    name = "rougeL"
+    title = short = "ROUGE-L"
+
+
 def metric(name: str) -> type[Metric]:
     """Return the metric ``name``: one of this file, or an installed one.
 
@@ -377,9 +665,41 @@ def metric(name: str) -> type[Metric]:
 
 
 def metrics_of(config: RunConfig) -> dict[str, type[Metric]]:
-    """Return the metrics of a run by name, first the one that tells most of the dataset, then as the task names them."""
+    """Return the metrics of a run by name, first the one that tells most of the data, then as the task names them.
+
+    The dataset says which that is, or its language does: where BLEU has to count characters for words, chrF leads. Those that
+    do not fit the run are left out.
+    """
     leading = registry.load("datasets", config.data.name).leading
-    return {name: metric(name) for name in sorted(config.task.metrics, key=lambda name: name != leading)}
+    if leading is None and _by_characters(config):
+        leading = "chrf"
+    found = {name: metric(name) for name in sorted(config.task.metrics, key=lambda name: name != leading)}
+    return {name: one for name, one in found.items() if one.fits(config)}
+
+
+def baselines_said(config: RunConfig, summary: Mapping[str, Any]) -> list[str]:
+    """Return what needs no model came to on the test set of a run, in words: "lead-1: ROUGE-1 22.40, ROUGE-2 3.04"."""
+    shown = {name: one for name, one in metrics_of(config).items() if one.in_table}
+    return [
+        f"{baseline}: "
+        + ", ".join(f"{one.title} {one.format(found[name])}" for name, one in shown.items() if name in found)
+        for baseline, found in (summary.get("baselines") or {}).items()
+    ]
+
+
+def _language(config: RunConfig) -> str:
+    """Return the code of the target's language, as far as the data's config says one: "zh" of "translation.zh-CN"."""
+    column = str(getattr(config.data, "target", "")).rpartition(".")[2]
+    return re.split("[-_]", column)[0].lower()
+
+
+def _bleu_tokenize(config: RunConfig) -> str:
+    task: Any = config.task
+    return task.bleu_tokenize or _UNSPACED.get(_language(config), "13a")
+
+
+def _by_characters(config: RunConfig) -> bool:
+    return hasattr(config.task, "bleu_tokenize") and _language(config) in _UNSPACED and _bleu_tokenize(config) == "char"
 
 
 def _ratio(sums: Sums) -> Sums:

@@ -27,7 +27,7 @@ from attncompare.config import RunConfig, variant_label
 from attncompare.data.module import DataModule
 from attncompare.errors import NotFinite, Refused, RunFailed
 from attncompare.maps import AttentionMaps
-from attncompare.model import Lengths, parameter_count, stable_seed, train_flops_per_token
+from attncompare.model import parameter_count, stable_seed, train_flops_per_token
 from attncompare.record import (
     AVERAGED_WEIGHTS,
     BEST_WEIGHTS,
@@ -402,6 +402,7 @@ def _fit_and_test(
     record.update(**facts, test=_metrics(trainer, "test"), signatures=task.signatures(), cost=_cost(task, data, memory))
     show.tell(Progress("writing the record", steps, steps))
     predictions = task.predictions()
+    record.update(baselines=task.baselines())
     record.predictions(predictions)
     record.items(task.item_rows())
     if wandb:
@@ -419,11 +420,7 @@ def _metrics(trainer: Trainer, split: str) -> dict[str, float]:
 
 
 def _cost(task: Task, data: DataModule, memory: PeakMemory) -> dict[str, float]:
-    train = data.report["train"]
-    lengths = Lengths(0, task.config.task.max_length)
-    if "source_tokens" in train:
-        rows = train["rows"] - train["left_out"]
-        lengths = Lengths(train["source_tokens"] / rows, train["target_tokens"] / rows)
+    lengths = task.lengths(data.report["train"])
     return {
         "parameters": parameter_count(task.model),
         "train_flops_per_token": train_flops_per_token(task.model, lengths),

@@ -17,7 +17,7 @@ from attncompare.data.tokenizer import BOS, EOS, PAD
 from attncompare.decoding import greedy, translate_all
 from attncompare.model import parameter_count
 from attncompare.tasks import build_task
-from benchmarks import attention, decode, measure, models, text
+from benchmarks import attention, decode, measure, models, recurrent, text
 
 ROOT = Path(__file__).parents[2]
 SIZES = models.Sizes(vocab_size=50, max_length=16, d_model=64, layers=2, d_ff=256, heads=4, dropout=0.0, smoothing=0.1)
@@ -205,8 +205,16 @@ def test_scripts_print_their_tables_in_markdown(capfd):
     attention.main(["--quick", "--threads", "1", "--scores", "dot", "--lengths", "16"])
     decode.main(["--quick", "--threads", "1"])
     text.main(["--quick", "--kinds", "word"])
+    recurrent.main(["--quick", "--threads", "1"])
     printed = capfd.readouterr().out
-    for words in ("**dot: batch 1", "| 16 | SDPA | ", "**Beam search, width 5", "| with the cache | ", "1 threads"):
+    for words in (
+        "**dot: batch 1",
+        "| 16 | SDPA | ",
+        "**Beam search, width 5",
+        "| with the cache | ",
+        "| recurrent | 16 | ",
+        "1 threads",
+    ):
         assert words in printed
 
 

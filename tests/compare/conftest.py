@@ -44,6 +44,7 @@ def make_run(tmp_path, monkeypatch):
         cost=None,
         answer="{}. März",
         answers=None,
+        sources=None,
         items=(),
         validations=None,
         data=None,
@@ -54,6 +55,7 @@ def make_run(tmp_path, monkeypatch):
         """Write one run.
 
         answers: predictions of a translation's test sentences instead of three like ``answer``; [] for none.
+        sources: what these sentences were, instead of one of two words.
         items: rows of items.jsonl.
         validations: rows of metrics.csv instead of three plain ones.
         data: more of what the summary says of the data.
@@ -75,6 +77,8 @@ def make_run(tmp_path, monkeypatch):
             item = {"source": "the <script>alert(1)</script>", "reference": "1. März"}
             given = [answer.format(i) for i in range(3)] if answers is None else answers
             rows = [{"id": i, **item, "prediction": prediction} for i, prediction in enumerate(given)]
+            for row, source in zip(rows, sources or (), strict=False):
+                row["source"] = source
         else:
             rows = [{"id": 0, "prompt": "Return <b>", "continuation": answer}]
         if rows:

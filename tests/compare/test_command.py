@@ -109,6 +109,7 @@ def test_the_page_in_use(seeds, page_of):
         pareto = page.locator("[data-pareto]")
         assert "On the front" in pareto.locator("p.soft").inner_text()
         assert pareto.locator("text.name").all_text_contents() == ["additive", "dot", "multihead"]
+        pareto.get_by_label("Quality", exact=True).select_option(label="loss")
         pareto.get_by_label("Cost", exact=True).select_option("parameters")
         assert pareto.locator("p.soft").inner_text().endswith(": additive, multihead.")
         assert page.get_by_role("heading", name="Seed by seed").is_visible()

@@ -213,3 +213,12 @@ def test_a_label_wider_than_the_terminal_is_broken_between_settings_alone(make_r
     text = as_text(compare_groups(runs), 30)
     for word in ("multihead", "heads=12", "head_dim=16", "dropout=0.125", "30.00"):
         assert f"{word} " in text or f"{word}\n" in text
+
+
+def test_what_needs_no_model_stands_below_the_figures_of_test(make_run):
+    run = make_run("one")
+    assert "without a model" not in table_of([run]).caption.lower()
+    run.summary["baselines"] = {"copy": {"bleu": 12.345, "ter": 50.0}, "empty": {"bleu": 0.0}}
+    caption = table_of([run]).caption
+    assert "copy: BLEU 12.35" in caption or "copy: BLEU 12.34" in caption
+    assert "empty: BLEU 0.00" in caption and "TER" not in caption  # which tables do not show

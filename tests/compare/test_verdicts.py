@@ -50,6 +50,13 @@ def swept(folder):
     return judged(gathered.runs, left_out=gathered.left_out)
 
 
+def test_figures_that_are_the_same_in_every_seed_read_equal(seeds_of):
+    six = range(1, 7)
+    _, (verdict,) = judged([*seeds_of("dot", dict.fromkeys(six, 0.0)), *seeds_of("additive", dict.fromkeys(six, 0.0))])
+    assert not verdict.decided
+    assert "in BLEU (equal, 0.00 " in verdict.sentence and "ahead" not in verdict.sentence
+
+
 def test_a_difference_in_every_seed_is_decided_and_said(seeds_of):
     six = range(1, 7)
     _, (verdict,) = judged([*seeds_of("dot", around(30, six)), *seeds_of("additive", around(31.2, six, 1.5))])

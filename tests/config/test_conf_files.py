@@ -11,13 +11,17 @@ from omegaconf import OmegaConf
 
 from attncompare import registry
 from attncompare.config import CONF_DIR, Strict, parse_composed
+from attncompare.data.files import OwnSplitsConfig
 from attncompare.errors import Refused
 from attncompare.training.run import train
 
 FILES = sorted(CONF_DIR.rglob("*.yaml"))
 GROUPS = sorted(path.name for path in CONF_DIR.iterdir() if path.is_dir())
 DATA = Path(__file__).parents[3] / "shared" / "data"
-LOCATION = {"pairs": ["data.path=folder"], "text": ["data.path=folder"]}  # where the files are has no default
+OWN = [
+    name for name in registry.names("datasets") if issubclass(registry.load("datasets", name).Config, OwnSplitsConfig)
+]
+LOCATION = {name: ["data.path=folder"] for name in OWN}  # where the files are has no default
 
 
 def names(group):
@@ -47,10 +51,29 @@ def test_every_dataset_composes_with_the_tasks_that_it_fits(task, data):
             composed_config("runs", overrides)
 
 
-@pytest.mark.parametrize("group", [group for group in GROUPS if group not in ("data", "experiment", "task")])
+@pytest.mark.parametrize(
+    "group", [group for group in GROUPS if group not in ("attention", "data", "experiment", "task")]
+)
 def test_every_file_of_a_group_composes(group):
-    for name, task in itertools.product(names(group), TASKS if group == "attention" else TASKS[:1]):
-        assert composed_config("runs", [f"task={task}", f"{group}={name}"]).task.name == task
+    for name in names(group):
+        assert composed_config("runs", ["task=translation", f"{group}={name}"]).task.name == "translation"
+
+
+@pytest.mark.parametrize("backbone", names("backbone"))
+def test_every_variant_composes_with_each_backbone_or_is_refused_as_it_needs_attention(backbone):
+    part = registry.load("backbones", backbone)
+    needs_attention = not part.without_attention
+    able = [task for task in TASKS if getattr(part, registry.load("tasks", task).architecture)]
+    for task in set(TASKS).difference(able):
+        with pytest.raises(Refused, match=f"backbone={backbone} does not define"):
+            composed_config("runs", [f"task={task}", f"backbone={backbone}"])
+    for name, task in itertools.product(names("attention"), able):
+        overrides = [f"task={task}", f"attention={name}", f"backbone={backbone}"]
+        if needs_attention and hydra_config(*overrides).attention.score is None:
+            with pytest.raises(Refused, match=f"attention.score=null.*{backbone}.*attention=none"):
+                composed_config("runs", overrides)
+        else:
+            assert composed_config("runs", overrides).task.name == task
 
 
 def test_every_task_brings_a_dataset_that_fits_it_and_every_part_has_a_file():

@@ -14,16 +14,19 @@ from attncompare.config import parse
 from attncompare.config.schema import PRESENTATION, AttentionConfig
 from attncompare.config.values import PartConfig, Positive
 from attncompare.errors import Refused
+from attncompare.model.backbones.transformer import TransformerConfig
 
 # Keys that the first records lack, by their section, and what counts once it is set.
 YOUNGER = {
     "trainer": ("max_epochs", "monitor"),
     "data": ("header", "separator", "field"),
     "attention": tuple(key for key, field in AttentionConfig.model_fields.items() if not field.is_required()),
+    "backbone": tuple(key for key, field in TransformerConfig.model_fields.items() if not field.is_required()),
 }
 YOUNGER_SET = (
     *("trainer.max_epochs=3", "trainer.monitor=bleu", "order_seed=2", "attention.normalizer=sigmoid"),
     *("attention.mask={window: 4}", "attention.kv_heads=1", "++attention.sites.cross.score=dot"),
+    *("backbone.norm=rms", "backbone.norm_order=post", "backbone.activation=relu", "backbone.gated=true"),
 )
 
 
@@ -45,6 +48,14 @@ REFUSED = {
     "callback.unknown": ({"trainer.callbacks": ["Nothing"]}, ["trainer.callbacks", "Nothing"]),
     "range": ({"attention.heads": 0}, ["attention.heads=0", "positive integer"]),
     "threads": ({"trainer.threads": 5_000_000_000}, ["trainer.threads=5000000000", "1 to 1024"]),
+    "no attention": (
+        {"attention": base_values("attention=none", "backbone=recurrent")["attention"]},
+        ["attention.score=null", "backbone=transformer", "backbone=recurrent"],
+    ),
+    "settings of none": (
+        {"attention.score": None, "attention.heads": 4, "backbone.name": "recurrent"},
+        ["attention.heads=4", "attention.score=null", "attention.heads=0"],
+    ),
     "type": ({"attention.causal": "maybe"}, ["attention.causal=maybe", "true or false"]),
     "fraction": ({"attention.heads": 1.5}, ["attention.heads=1.5", "positive integer"]),
     "probability": ({"attention.dropout": 1}, ["attention.dropout=1", "from 0 to below 1"]),

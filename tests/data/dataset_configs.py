@@ -14,7 +14,9 @@ def data_config(name, **changes):
     values = yaml.safe_load((CONF_DIR / "data/base/dataset.yaml").read_text())["data"]
     own = yaml.safe_load((CONF_DIR / "data" / f"{name}.yaml").read_text())
     for layer in ({key: value for key, value in own.items() if key != "defaults"}, changes):
-        values |= {key: values[key] | one if isinstance(values.get(key), dict) else one for key, one in layer.items()}
+        values |= {
+            key: values[key] | one if isinstance(one, dict) and values.get(key) else one for key, one in layer.items()
+        }
     return load("datasets", name).Config.model_validate_json(json.dumps(values))
 
 

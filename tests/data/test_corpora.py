@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attncompare.data import corpus as corpus_module
+from attncompare.data.corpora import docsum
 from attncompare.data.corpora.pydocs import docstrings
 from attncompare.data.corpus import Corpus, corpus, fingerprint, overlap, tables, with_fractions
-from attncompare.data.dataset import SPLITS
+from attncompare.data.dataset import COLUMNS, SPLITS
 from attncompare.errors import Refused
 from attncompare.registry import load, names
 
@@ -95,6 +96,52 @@ def test_docstrings_come_from_source_alone(tmp_path):
     (tmp_path / "json" / "tests" / "test_x.py").write_text('"""A test."""')
     (tmp_path / "not_of_the_library.py").write_text('"""Other."""')
     assert docstrings(tmp_path) == {"ast": ["Module.", "Same.\n\nMore."], "json": ["New."]}
+
+
+SUMMED = {
+    "code": {
+        "ast": [("def f(x=1):\nif x:\nreturn x", "First line."), ("async def g(self):\nreturn 2", "New.")],
+        "json": [("def h(y):\nreturn y", "Another.")],
+    },
+    "body": {
+        "ast": [("All of a paragraph.\nAnd more.", "First line.")],
+        "json": [("Something else.", "Another."), ("A class's own.", "Of a class.")],
+    },
+}
+
+
+@pytest.mark.parametrize("source", SUMMED)
+def test_docsum_pairs_what_is_written_with_its_first_line(tmp_path, source):
+    (tmp_path / "ast.py").write_text(
+        '"""Module."""\nraise SystemExit("imported!")\n'
+        '@decorated\ndef f(x=1):\n    """First line.\n\n    All of\n    a paragraph.\n\n    And more."""\n'
+        "    if x:  # a comment\n        return x\n"
+        'class C:\n    async def g(self):\n        "New."\n        return 2\n'
+        '    def empty(self):\n        "Nothing to do."\n'
+    )
+    (tmp_path / "json.py").write_text(
+        'def h(y):\n    """Another.\n\n    Something else."""\n    return y\n'
+        'def same_summary(y):\n    """First line.\n\n    Not new."""\n    return y + 1\n'
+        'def h(y):\n    """A summary of its own.\n\n    Something else."""\n    return y\n'
+        'class D:\n    """Of a class.\n\n    A class\'s own."""\n'
+    )
+    modules, left_out = docsum.pairs(tmp_path, source)
+    assert modules == SUMMED[source]
+    assert left_out == {"code": {"empty": 1, "repeated": 2}, "body": {"empty": 3, "repeated": 2}}[source]
+
+
+def test_docsum_shares_nothing_between_splits_and_counts_what_it_leaves_out():
+    loaded = dataset("docsum").load()
+    for side in ("source", "target"):
+        texts = [text for split in SPLITS for text in loaded.splits[split][side]]
+        assert len(texts) > 1000 and len(set(texts)) == len(texts) and all(map(str.strip, texts))
+    sizes = {
+        split: sum(len((row["source"] + row["target"]).encode()) for row in loaded.splits[split]) for split in SPLITS
+    }
+    assert sizes["test"] / sum(sizes.values()) == pytest.approx(0.05, abs=0.002)
+    assert sizes["val"] / sum(sizes.values()) == pytest.approx(0.05, abs=0.002)
+    assert min(loaded.origin["left_out"].values()) > 0
+    assert fingerprint(dataset("docsum").load()) == fingerprint(loaded) != fingerprint(dataset("docsum", 2).load())
 
 
 def rows(**columns):
@@ -277,7 +324,7 @@ def test_datasets_are_found_and_declare_themselves_without_torch():
     }
     for name in names("datasets"):
         one = load("datasets", name)
-        assert one.kind in ("parallel", "text") and "tokenizer" in one.Config.model_fields
+        assert one.kind in COLUMNS and "tokenizer" in one.Config.model_fields
     with pytest.raises(Refused, match=r"unknown dataset 'pair' \(did you mean pairs\?\); valid: .*recall"):
         load("datasets", "pair")
     code = (

@@ -1,4 +1,4 @@
-"""The data module, over every corpus that conf/data lists."""
+"""The data module, over every corpus of text that conf/data lists; those of sound have a file of their own."""
 
 import json
 import logging
@@ -10,15 +10,14 @@ import pytest
 import torch
 from dataset_configs import same_batch
 
-from attncompare.data import encoding
+from attncompare.data import encoding, standard_library
 from attncompare.data.cache import cache_folder
-from attncompare.data.corpora import pydocs
 from attncompare.data.module import DataModule
 from attncompare.data.tokenizer import BOS, EOS, PAD, UNK
 from attncompare.errors import Refused
 from attncompare.registry import load, names
 
-CORPORA = names("datasets")
+CORPORA = [name for name in names("datasets") if load("datasets", name).kind in ("parallel", "text")]
 TEXT = [name for name in CORPORA if load("datasets", name).kind == "text"]
 SMALL = {
     "locale": ["data.train_size=600", "data.val_size=40", "data.test_size=40", "data.tokenizer.vocab_size=400"],
@@ -29,6 +28,7 @@ SMALL = {
     "text": ["data.tokenizer.vocab_size=270", "task.max_length=8", "data.val_fraction=0.2", "data.test_fraction=0.2"],
     "tinyshakespeare": ["task.max_length=8"],
     "pydocs": ["data.tokenizer.vocab_size=400", "task.max_length=32"],
+    "docsum": ["data.tokenizer.vocab_size=400", "task.max_length=4096", "data.val_fraction=0.2"],
 }
 READ = {"pairs": "", "multi30k": "", "text": "*.txt", "tinyshakespeare": "input.txt"}  # what of the folder is read
 
@@ -37,7 +37,7 @@ READ = {"pairs": "", "multi30k": "", "text": "*.txt", "tinyshakespeare": "input.
 def make_module(make_config, tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     few = {"argparse", "ast", "bisect", "calendar", "cmd", "csv", "heapq", "json", "random", "shelve", "statistics"}
-    monkeypatch.setattr(pydocs, "_LEFT_OUT", pydocs._LEFT_OUT | (sys.stdlib_module_names - few))
+    monkeypatch.setattr(standard_library, "LEFT_OUT", standard_library.LEFT_OUT | (sys.stdlib_module_names - few))
     for split, count in {"train": 40, "val": 6, "test": 6}.items():
         for language, word in {"en": "number", "de": "Zahl"}.items():
             lines = "".join(f"{word} {i} in {split}\n" for i in range(count))

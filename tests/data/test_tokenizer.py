@@ -174,7 +174,7 @@ def test_only_pieces_can_be_made_of_bytes_and_they_need_a_size(make_config):
     assert make_config("data.tokenizer.kind=unigram").data.tokenizer.byte_level
     with pytest.raises(Refused, match=r"data\.tokenizer: a unigram tokenizer needs a vocab_size"):
         make_config("data.tokenizer.kind=unigram", "data.tokenizer.vocab_size=null")
-    with pytest.raises(Refused, match=r"data\.tokenizer\.joint=false: a text has one vocabulary"):
+    with pytest.raises(Refused, match=r"data\.tokenizer\.joint=false: there is one vocabulary"):
         make_config("task=language_model", "data.tokenizer.joint=false")
 
 
@@ -375,3 +375,25 @@ def test_what_comes_often_becomes_a_piece_and_letters_stay():
     assert list(pieces.values()) == sorted(pieces.values(), reverse=True)
     assert "▁cat" in dict(train_unigram(words, counts, [], 1000, 3))
     assert "▁cat" not in dict(train_unigram(words, counts, [], 1000, 4))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_token_that_a_task_adds_stands_last_and_no_text_encodes_to_it(kind):
+    plain = train(kind, [*TEXTS, "a <mask> b"])
+    tokenizer = plain.with_specials(("<mask>",))
+    read = Tokenizer.parse(tokenizer.to_text().encode(), "tokenizer.json")
+    for one in (tokenizer, read):
+        mask = one.special("<mask>")
+        assert mask == plain.vocab_size == one.vocab_size - 1
+        assert one.labels([mask]) == ["<mask>"]
+        for text in (*TEXTS, "a <mask> b"):
+            assert one.encode(text) == plain.encode(text)
+    assert plain.to_text() == train(kind, [*TEXTS, "a <mask> b"]).to_text()
+
+
+@pytest.mark.parametrize("name", ["x", "<pad>", "<a b>", "<mask>"])
+def test_added_tokens_that_are_no_names_are_refused(name):
+    values = json.loads(BPE.with_specials(("<mask>",)).to_text())
+    values["added_tokens"].append({**values["added_tokens"][-1], "content": name})
+    with pytest.raises(Refused, match="tokenizer.json"):
+        Tokenizer.parse(json.dumps(values).encode(), "tokenizer.json")

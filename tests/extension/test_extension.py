@@ -227,7 +227,7 @@ MISTAKES = {
         "parallel.py",
         "def decoder_only",
         "def decoder",
-        ["parallel", "Parallel does not define decoder_only"],
+        ["backbone=parallel", "does not define decoder_only"],
     ),
     "a callback with an argument": (
         "parameter_norm.py",

@@ -1,11 +1,13 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sample_maps import sample_probe, sample_site
 
 from attncompare.errors import Refused
-from attncompare.maps import SiteMap, alignment_error_rate, head_numbers, load_maps, save_maps
+from attncompare.maps import MapSeries, ProbeMaps, SiteMap, alignment_error_rate, head_numbers, load_maps, save_maps
+from attncompare.maps.page import viewer_data
 
 
 def site_of(weights_TS, site="decoder_self", sure=None, possible=None):
@@ -113,3 +115,28 @@ def test_a_map_whose_labels_do_not_fit_its_weights_cannot_be_made():
         SiteMap("cross", ("a",), ("b", "c"), np.ones((1, 1, 2, 2), np.float32))
     with pytest.raises(ValueError, match=r"'\.\./x'"):
         SiteMap("../x", ("a",), ("b",), np.ones((1, 1, 1, 1), np.float32))  # it is part of file names
+
+
+def test_an_image_comes_back_from_its_file_and_damaged_ones_are_refused(tmp_path):
+    site = sample_site("encoder_self", 1, 1, 5, 5)
+    image = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    probes = [ProbeMaps(0, "a", (site,), image, 2), ProbeMaps(1, "b", (site,))]
+    save_maps(tmp_path / "step-1.npz", 1, probes)
+    _, (first, second) = load_maps(tmp_path / "step-1.npz")
+    assert first.image_HW.tolist() == image.tolist() and first.patch == 2 and second.image_HW is None
+    assert (first.squares(first.sites[0]), second.squares(second.sites[0])) == (4, 0)
+    for wrong, patch in ((image, 3), (image, 0), (image[0], 1), (image[:0], 1)):
+        with pytest.raises(ValueError, match="no squares"):
+            ProbeMaps(0, "", (site,), wrong, patch)
+
+
+def test_a_drawing_of_sound_survives_its_file_and_reaches_the_page(tmp_path):
+    wave = np.linspace(-1, 1, 12).reshape(6, 2)
+    site = SiteMap("cross", ("a",), ("0.0", "0.1"), np.full((1, 1, 1, 2), 0.5, np.float32), wave=wave)
+    save_maps(tmp_path / "step-1.npz", 1, [ProbeMaps(0, "a.wav", (site,))])
+    _, (probe,) = load_maps(tmp_path / "step-1.npz")
+    np.testing.assert_allclose(probe.sites[0].wave, wave, atol=1e-3)
+    (sent,) = viewer_data([MapSeries("x", [(1, [probe])])])["series"][0]["steps"][0]["probes"][0]["sites"]
+    np.testing.assert_allclose(sent["wave"], wave, atol=1e-3)
+    with pytest.raises(ValueError, match="parts, 2"):
+        replace(site, wave=wave.ravel())

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import font_manager
-from PIL import Image, ImageFont
+from PIL import Image, ImageColor, ImageFont
 from sample_maps import sample_site
 
 from attncompare.config.variants import variant_names
-from attncompare.maps import SiteMap, heatmap_png, pictures, side_by_side, variant_colors
-from attncompare.maps.pictures import BLOCKED, SERIES, ramp_color
+from attncompare.maps import ProbeMaps, SiteMap, heatmap_png, pictures, side_by_side, variant_colors
+from attncompare.maps.pictures import BLOCKED, OVER, SERIES, ramp_color
 
 
 def pixels(png):
@@ -118,3 +118,20 @@ def test_the_first_five_variants_have_their_colors_whichever_of_them_are_compare
     five = ("additive", "causal", "dot", "multihead", "scaled")
     colors = variant_colors(five)
     assert all(variant_colors([one, other])[one] == colors[one] for one in five for other in five)
+
+
+def test_weights_stand_over_the_image_and_the_fullest_color_is_the_largest():
+    weights = np.full((1, 1, 5, 5), 0.1, np.float32)
+    weights[..., -1, :] = [0.0, 0.4, 0.2, 0.0, 0.4]
+    labels = (*"abcd", "[CLS]")
+    site = SiteMap("encoder_self", labels, labels, weights)
+    probe = ProbeMaps(0, "", (site,), np.zeros((4, 4), np.uint8), 2)
+    alone, shown = pixels(heatmap_png(site, "")), pixels(heatmap_png(site, "", probe))
+    assert (shown[: len(alone), : alone.shape[1]] == alone).all()
+    below = shown[len(alone) :]
+    square = (112 // 4 * 2) ** 2
+    full = np.array(ImageColor.getrgb(OVER)) * 190 / 255
+    assert near(below, full) == square  # the second of four; the first row is not that of [CLS]
+    assert near(below, full / 2) == square and near(below, (0, 0, 0)) >= 2 * square
+    other = SiteMap("cross", tuple("abcde"), tuple("vwxyz"), weights)
+    assert heatmap_png(other, "", probe) == heatmap_png(other, "")

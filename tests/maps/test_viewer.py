@@ -194,3 +194,23 @@ def test_every_cell_has_the_color_of_its_weight(page_of, dark):
         cells = image[height - 2 - 3 * 26 + 13 :: 26, width - 2 - 4 * 26 + 13 :: 26]
         expected = [[ramp_color(float(1 - w if dark else w)) for w in row] for row in weights[0, 0]]
         assert np.abs(cells - np.array(expected)).max() <= 4 and problems == []
+
+
+@needs_browser
+def test_the_marked_row_stands_over_the_image(page_of):
+    weights = np.zeros((1, 1, 5, 5), np.float32)
+    weights[0, 0, 0, 2], weights[0, 0, 4, 1] = 1, 1
+    labels = (*"abcd", "[CLS]")
+    probe = ProbeMaps(0, "a digit", (SiteMap("encoder_self", labels, labels, weights),), np.zeros((4, 4), np.uint8), 2)
+    with page_of(MapSeries("one", [(1, [probe])])) as (page, problems):
+        page.wait_for_selector("canvas.am-image")
+
+        def colored():
+            data, width, height = page.locator("canvas.am-image").evaluate(READ_CANVAS)
+            image = np.reshape(data, (height, width, 4))[..., 0]
+            return (image[height // 4 :: height // 2, width // 4 :: width // 2] > 100).tolist()
+
+        assert colored() == [[False, True], [False, False]] and problems == []  # of [CLS]
+        page.keyboard.press("Tab")  # to the map, which marks its first query
+        assert page.locator(".am-row").inner_text().startswith("a →")
+        assert colored() == [[False, False], [True, False]]  # of the first query

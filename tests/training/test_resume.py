@@ -9,7 +9,7 @@ import pytest
 from clocked import FakeClock
 from commands import composed_config
 from outcomes import assert_same
-from training_runs import LANGUAGE_MODEL, RUN
+from training_runs import LANGUAGE_MODEL, MASKED, RUN
 
 from attncompare.errors import Refused
 from attncompare.maps import AttentionMaps
@@ -29,6 +29,7 @@ RECIPES = {
     "average_last": ((*RUN, "trainer.average_last=2", "trainer.validate_every=2"), (3, 4, 8)),
     "patience": ((*RUN, *ENDLESS, "trainer.patience=2", "trainer.average_last=5", "trainer.accumulate=2"), (1, 6, 7)),
     "language model": (LANGUAGE_MODEL, (1, 2, 3)),
+    "masked language model": (MASKED, (1, 4, 6)),
     "batches by tokens": (BY_TOKENS, (2, 5)),
 }
 

@@ -11,7 +11,8 @@ from attncompare.compare.axes import Axis
 from attncompare.compare.costs import apart, cost_figures
 from attncompare.compare.groups import Comparison, Variant
 from attncompare.compare.identity import labels
-from attncompare.compare.statistics import t_interval
+from attncompare.compare.lengths import by_length
+from attncompare.compare.statistics import Estimate, t_interval
 from attncompare.compare.table import Column, ResultTable, Row
 from attncompare.compare.verdicts import estimates, verdicts
 from attncompare.maps import variant_colors
@@ -244,21 +245,45 @@ def axis_figures(comparison: Comparison) -> list[dict[str, Any]]:
                 for (value,), variant in sorted(places.items(), key=lambda pair: pair[0])
                 if (variant.label, metric.name) in over_seeds
             }
-            means = {value: metric.scale() * one.mean for value, one in found.items() if math.isfinite(one.mean)}
-            ends = [
-                [metric.scale() * end for end in (one.interval.low, one.interval.high)] if one.interval else None
-                for value, one in found.items()
-                if value in means
-            ]
-            heights += [*means.values(), *(end for both in ends if both for end in both)]
-            if means:
-                around = [[shown(end) for end in both] if both else None for both in ends]
-                line = {"x": [ticks[value] for value in means], "y": list(map(shown, means.values())), "around": around}
+            line, reached = _means({ticks[value]: one for value, one in found.items()}, metric)
+            heights += reached
+            if reached:
                 lines.append({"label": label, "title": label, **vars(drawn[label]), **line})
         if lines:
             figure = _figure(metric.title, metric.describe(), padded(heights), lines, x=axis.key, least=1e-9)
             figures.append(figure | {"ticks": [[place, f"{value:g}"] for value, place in ticks.items()]})
     return figures
+
+
+def length_figures(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return a chart for each metric by length of the source, as :func:`axis_figures` does along an axis."""
+    found, figures = by_length(comparison), []
+    for metric in comparison.drawn:
+        lines, heights = [], []
+        for one in drawn_variants(comparison):
+            of_bins = found.estimates.get((one.label, metric.name), ())
+            line, reached = _means({each.middle: own for each, own in zip(found.bins, of_bins, strict=False)}, metric)
+            heights += reached
+            if reached:
+                lines.append({"label": one.label, "title": one.title, **vars(one.style), **line})
+        if lines:
+            x = f"source length ({found.unit})"
+            figure = _figure(metric.title, metric.describe(), padded(heights), lines, x=x, least=1e-9)
+            figures.append(figure | {"ticks": [[each.middle, each.text] for each in found.bins]})
+    return figures
+
+
+def _means(found: Mapping[float, Estimate], metric: type[Metric]) -> tuple[dict[str, Any], list[float]]:
+    """Return finite means by place as a line with the intervals around them, and all heights that it reaches."""
+    means = {place: metric.scale() * one.mean for place, one in found.items() if math.isfinite(one.mean)}
+    ends = [
+        [metric.scale() * end for end in (one.interval.low, one.interval.high)] if one.interval else None
+        for place, one in found.items()
+        if place in means
+    ]
+    around = [[shown(end) for end in both] if both else None for both in ends]
+    heights = [*means.values(), *(end for both in ends if both for end in both)]
+    return {"x": list(means), "y": list(map(shown, means.values())), "around": around}, heights
 
 
 @dataclass(frozen=True)

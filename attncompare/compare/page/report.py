@@ -20,6 +20,7 @@ from attncompare.compare.page.charts import (
     curve_figures,
     drawn_variants,
     is_number,
+    length_figures,
     pareto_data,
     profile_figures,
     styles,
@@ -80,6 +81,7 @@ def _section(comparison: Comparison, map_bytes: int) -> dict[str, Any]:
         "profiles": profile_figures(comparison),
         "tuning": tuning_figures(comparison),
         "axis": axis_figures(comparison),
+        "lengths": length_figures(comparison),
     }
     budget = comparison.budget
     return {

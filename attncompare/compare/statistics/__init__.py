@@ -8,7 +8,7 @@ items.py    two variants on the same test items: bootstrap and randomization
 """
 
 from attncompare.compare.statistics.family import correct, spent
-from attncompare.compare.statistics.items import MOST_ITEMS, Items, item_test, read_items
+from attncompare.compare.statistics.items import FEWEST_ITEMS, MOST_ITEMS, Items, item_test, read_items
 from attncompare.compare.statistics.plan import with_advice
 from attncompare.compare.statistics.results import (
     ALPHA,
@@ -31,6 +31,7 @@ from attncompare.compare.statistics.seeds import (
 
 __all__ = [
     "ALPHA",
+    "FEWEST_ITEMS",
     "MOST_ITEMS",
     "SEEDS",
     "Difference",

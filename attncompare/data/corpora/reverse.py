@@ -17,6 +17,7 @@ class Reverse(Dataset):
     """``data=reverse``: the gold alignment is the other diagonal."""
 
     kind = "parallel"
+    aligned = True
     leading = "exact_match"  # short strings have no 4-grams in common, so that their BLEU is 0
 
     class Config(GeneratedConfig):

@@ -7,6 +7,8 @@ const SMALLEST_CELL_OF_LONG = 2;
 const LINE = 10; // CSS pixels from one label to the next
 const MOST_MAPS = 40; // that are shown before somebody asks for them; with more, one head of each series
 const LONGEST = 16; // characters of a label
+const IMAGE = 160; // CSS pixels of the longer side of an image, or somewhat less
+const WAVE = 44; // CSS pixels of a drawing of sound, above the keys that stand for it
 const PAUSE = 700; // milliseconds that a step stays when the steps are played
 const FONT = 'ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace';
 
@@ -57,11 +59,11 @@ function rampOf(stops) {
 }
 
 /**
- * What one series shows for a choice: {site, pairs, notes}; pairs are [layer, head] from 0, and notes say in words where
+ * What one series shows for a choice: {probe, site, pairs, notes}; pairs are [layer, head] from 0, and notes say in words where
  * the series has something else than was chosen. site is null where it has nothing to show.
  */
 function selectMaps(series, choice) {
-  const nothing = (note) => ({ site: null, pairs: [], notes: [note] });
+  const nothing = (note) => ({ probe: null, site: null, pairs: [], notes: [note] });
   const step = series.steps.filter((one) => one.step <= choice.step).at(-1) ?? series.steps[0];
   if (!step) return nothing('This run has no maps.');
   const probe = step.probes.find((one) => one.probe === choice.probe);
@@ -76,7 +78,7 @@ function selectMaps(series, choice) {
     return [...Array(count).keys()];
   };
   const heads = pick(choice.head, site.heads, 'head');
-  return { site, pairs: pick(choice.layer, site.layers, 'layer').flatMap((layer) => heads.map((head) => [layer, head])), notes };
+  return { probe, site, pairs: pick(choice.layer, site.layers, 'layer').flatMap((layer) => heads.map((head) => [layer, head])), notes };
 }
 
 /** One head with a pixel for each cell; keys that a causal mask blocks stay clear. */
@@ -93,6 +95,20 @@ function pixelsOf(entry, ramp) {
   return canvas;
 }
 
+/** Draw a sound, [lowest, highest] of equal parts of it, above the cells, as high as its loudest sample. */
+function drawWave(context, parts, width, color) {
+  const loudest = Math.max(...parts.flat().map(Math.abs), 1e-9), half = (WAVE - 8) / 2;
+  context.beginPath();
+  parts.forEach(([low, high], n) => {
+    const x = (n + 0.5) * width / parts.length, y = -4 - half;
+    context.moveTo(x, y - high / loudest * half - 0.5);
+    context.lineTo(x, y - low / loudest * half + 0.5);
+  });
+  context.lineWidth = width / parts.length;
+  context.strokeStyle = color;
+  context.stroke();
+}
+
 /** Draw one head on its canvas; `row` is the query to mark, or -1. Sets entry.left and entry.top, where the cells begin. */
 function drawMap(entry, { theme, cell, gold }, row) {
   const { canvas, site, layer, head } = entry, T = site.queries.length, S = site.keys.length;
@@ -101,7 +117,8 @@ function drawMap(entry, { theme, cell, gold }, row) {
   context.font = font;
   const widest = (labels) => Math.ceil(Math.max(...labels.map((label) => context.measureText(shorten(label)).width))) + 8;
   entry.left ??= widest(site.queries);
-  entry.top ??= widest(site.keys);
+  const wave = site.wave ? WAVE : 0;
+  entry.top ??= widest(site.keys) + wave;
   const { left, top } = entry;
   const width = left + S * cell + 2, height = top + T * cell + 2;
   Object.assign(canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
@@ -145,22 +162,48 @@ function drawMap(entry, { theme, cell, gold }, row) {
   context.textAlign = 'left';
   site.keys.forEach((label, s) => {
     context.save();
-    context.translate((s + 0.5) * cell, -5);
+    context.translate((s + 0.5) * cell, -5 - wave);
     context.rotate(-Math.PI / 2);
     context.fillStyle = theme.ink;
     if (row >= 0 && !(site.causal && s > row)) { // a key takes the color of its weight in the marked row
       const [r, g, b] = theme.ramp(rowOf(entry, row)[s]);
       context.fillStyle = color(rowOf(entry, row)[s]);
-      context.fillRect(-3, -cell / 2, top - 2, cell);
+      context.fillRect(-3, -cell / 2, top - wave - 2, cell);
       context.fillStyle = 0.3 * r + 0.59 * g + 0.11 * b > 120 ? '#000' : '#fff';
     }
     if (s % every === 0) context.fillText(shorten(label), 0, 0.5);
     context.restore();
   });
+  if (wave) drawWave(context, site.wave, S * cell, theme.ink);
   if (row < 0) return;
   context.strokeStyle = theme.focus;
   context.lineWidth = 2;
   context.strokeRect(-1, row * cell - 1, S * cell + 2, cell + 2); // around the row: inside, it would cover small cells
+}
+
+/** Draw the image whose squares the first keys are, with the weights of query `row` over it; -1: see pooledOf. */
+function drawImage(entry, over, row) {
+  const { picture, site, probe: { image, patch } } = entry, scale = Math.max(1, Math.floor(IMAGE / Math.max(image.length, image[0].length)));
+  Object.assign(picture, { width: image[0].length * scale, height: image.length * scale });
+  const context = picture.getContext('2d'), weights = (row < 0 ? pooledOf(entry) : rowOf(entry, row)).subarray(0, site.squares);
+  image.forEach((line, y) => line.forEach((level, x) => {
+    context.fillStyle = `rgb(${level},${level},${level})`;
+    context.fillRect(x * scale, y * scale, scale, scale);
+  }));
+  const columns = image[0].length / patch, side = patch * scale, most = Math.max(...weights, 1e-9);
+  context.fillStyle = over;
+  weights.forEach((weight, s) => {
+    context.globalAlpha = 0.75 * weight / most;
+    context.fillRect((s % columns) * side, Math.floor(s / columns) * side, side, side);
+  });
+}
+
+/** The weights of the last query where it is no square of the image, else their mean over all queries. */
+function pooledOf(entry) {
+  const { queries, keys, squares } = entry.site, sum = new Float32Array(keys.length);
+  if (queries.length > squares) return rowOf(entry, queries.length - 1);
+  queries.forEach((_, t) => rowOf(entry, t).forEach((weight, s) => { sum[s] += weight / queries.length; }));
+  return sum;
 }
 
 class AttentionMaps {
@@ -282,17 +325,17 @@ class AttentionMaps {
     return Math.max(longest > LONG ? SMALLEST_CELL_OF_LONG : SMALLEST_CELL, Math.min(LARGEST_CELL, Math.floor(room)));
   }
 
-  card(series, { site, pairs, notes }) {
+  card(series, { probe, site, pairs, notes }) {
     const card = element('figure', 'am-card'), maps = element('div', 'am-maps');
     card.style.setProperty('--am-series', series.color);
-    maps.append(...pairs.map(([layer, head]) => this.map(series, site, layer, head)));
+    maps.append(...pairs.map(([layer, head]) => this.map(series, probe, site, layer, head)));
     card.append(element('figcaption', '', series.label), ...notes.map((note) => element('p', 'am-note', note)), maps);
     return card;
   }
 
-  map(series, site, layer, head) {
+  map(series, probe, site, layer, head) {
     const node = element('div', 'am-map'), scroll = element('div', 'am-scroll'), canvas = element('canvas'), row = element('p', 'am-row');
-    const name = `layer ${layer + 1} · head ${head + 1}`, entry = { site, layer, head, canvas, row };
+    const name = `layer ${layer + 1} · head ${head + 1}`, entry = { probe, site, layer, head, canvas, row };
     canvas.tabIndex = 0;
     canvas.setAttribute('role', 'img');
     canvas.setAttribute('aria-label', `${series.label}, ${name}: attention weights; arrow keys choose a query`);
@@ -301,7 +344,12 @@ class AttentionMaps {
     canvas.addEventListener('keydown', (event) => this.key(entry, event));
     canvas.addEventListener('focus', () => canvas.matches(':focus-visible') && !this.active && this.activate(entry, 0));
     scroll.append(canvas);
-    node.append(element('div', 'am-name', name), scroll, this.numbers(site.numbers[layer * site.heads + head]), row);
+    if (site.squares) {
+      entry.picture = element('canvas', 'am-image');
+      entry.picture.setAttribute('role', 'img');
+      entry.picture.setAttribute('aria-label', `${series.label}, ${name}: the weights over the image`);
+    }
+    node.append(element('div', 'am-name', name), scroll, ...(entry.picture ? [entry.picture] : []), this.numbers(site.numbers[layer * site.heads + head]), row);
     this.maps.push(entry);
     return node;
   }
@@ -335,6 +383,11 @@ class AttentionMaps {
       add('am-sure', 'gold, sure').style.borderColor = this.data.gold;
       add('am-possible', 'gold, possible').style.borderColor = this.data.gold;
     }
+    const [pictured] = sites.filter((site) => site.squares);
+    if (pictured) {
+      const whose = pictured.queries.length > pictured.squares ? pictured.queries.at(-1) : 'all rows, mean';
+      add('am-over', `over the image: the marked row, else ${whose}; the fullest color is the largest weight`).style.background = this.data.over;
+    }
     this.legend.append(element('span', '', 'rows are queries, columns keys; point at a row or use the arrow keys to read it'));
   }
 
@@ -351,6 +404,7 @@ class AttentionMaps {
       let row = -1; // the same place in each map where the label agrees, else the first equal label
       if (this.active) row = queries[this.active.index] === this.active.label ? this.active.index : queries.indexOf(this.active.label);
       drawMap(entry, { theme, cell: this.cell, gold: this.gold.checked }, row);
+      if (entry.picture) drawImage(entry, this.data.over, row);
       const weights = row < 0 ? [] : rowOf(entry, row), best = [...weights.keys()].sort((a, b) => weights[b] - weights[a]).slice(0, 3);
       const words = best.map((s) => `${shorten(keys[s])} ${weights[s].toFixed(3)}`).join(', ');
       entry.row.textContent = row < 0 ? '' : `${shorten(queries[row])} → ${words}`;

@@ -1,7 +1,12 @@
-"""``backbone=transformer``: pre-norm transformers around the attention module (Vaswani et al. 2017; Xiong et al. 2020)."""
+"""``backbone=transformer``: transformers around the attention module (Vaswani et al. 2017).
 
+They are pre-norm by default (Xiong et al. 2020); their settings hold the forms of BERT, GPT-2 and T5 (``conf/experiment/``).
+"""
+
+import functools
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, cast
 
@@ -32,6 +37,10 @@ class TransformerConfig(BackboneConfig):
 
     layers: Positive
     d_ff: Positive
+    activation: Literal["gelu", "gelu_tanh", "relu", "silu"] = "gelu"
+    gated: bool = False
+    norm: Literal["layer", "rms"] = "layer"
+    norm_order: Literal["pre", "post"] = "pre"
     dropout: Probability
     positions: Literal["sinusoidal", "learned", "none"]
     scale_embedding: bool
@@ -74,6 +83,21 @@ class BlockCache:
             self.cross_attention.keep(sources_B)
 
 
+def make_norm(config: TransformerConfig) -> nn.Module:
+    """Return a norm of vectors of width D: by mean and variance (Ba et al. 2016), or by size alone (Zhang and Sennrich 2019).
+
+    The latter has no bias.
+    """
+    if config.norm == "rms":
+        return nn.RMSNorm(config.d_model, eps=1e-6)
+    return nn.LayerNorm(config.d_model, bias=config.bias)
+
+
+def make_last_norm(config: TransformerConfig) -> nn.Module:
+    """Return the norm behind a stack of blocks, which is none where each block ends with a norm."""
+    return make_norm(config) if config.norm_order == "pre" else nn.Identity()
+
+
 class Embedding(nn.Module):
     """Tokens to vectors and, with the same matrix, vectors to logits (Press and Wolf 2017; Vaswani et al. 2017, section 3.4).
 
@@ -100,6 +124,8 @@ class Embedding(nn.Module):
         elif config.positions == "sinusoidal":
             # No parameter and no part of a checkpoint: it follows from the sizes.
             self.register_buffer("sinusoids_TD", sinusoids(max_length, config.d_model), persistent=False)
+        # The first block of a post-norm stack reads what is normalized already, like all others (Devlin et al. 2018).
+        self.norm = make_norm(config) if config.norm_order == "post" else nn.Identity()
         self.dropout = config.dropout
 
     def forward(self, tokens_BT: Tensor, start: int = 0) -> Tensor:
@@ -119,7 +145,7 @@ class Embedding(nn.Module):
             x_BTD = x_BTD + self.positions.weight[start:end]
         elif hasattr(self, "sinusoids_TD"):
             x_BTD = x_BTD + self.sinusoids_TD[start:end]
-        return add_dropout(None, x_BTD, self.dropout if self.training else 0.0)
+        return add_dropout(None, self.norm(x_BTD), self.dropout if self.training else 0.0)
 
     def logits(self, x_BTD: Tensor) -> Tensor:
         """Return the logits (B, T, V)."""
@@ -134,39 +160,60 @@ def sinusoids(length: int, d_model: int) -> Tensor:
     return torch.stack((angle_TD.sin(), angle_TD.cos()), dim=-1).flatten(1)[:, :d_model]
 
 
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,  # Hendrycks and Gimpel 2016
+    "gelu_tanh": functools.partial(F.gelu, approximate="tanh"),  # the same paper's approximation, as in GPT-2
+    "relu": F.relu,
+    "silu": F.silu,
+}
+
+
 class FeedForward(nn.Module):
-    """Two linear maps with a GELU between them (Vaswani et al. 2017, section 3.3; Hendrycks and Gimpel 2016)."""
+    """Two linear maps with an activation between them (Vaswani et al. 2017, section 3.3).
+
+    ``gated``: what the activation gives is multiplied by a further map of the input (Shazeer 2020, equation 6).
+    """
 
     residual: ClassVar = ("outer",)  # maps whose results are added to the stream
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
+        self.activation = ACTIVATIONS[config.activation]
         self.inner = nn.Linear(config.d_model, config.d_ff, bias=config.bias)
+        self.gate = nn.Linear(config.d_model, config.d_ff, bias=config.bias) if config.gated else None
         self.outer = nn.Linear(config.d_ff, config.d_model, bias=config.bias)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return (B, T, D)."""
-        return self.outer(F.gelu(self.inner(x_BTD)))
+        inner_BTF = self.activation(self.inner(x_BTD))
+        return self.outer(inner_BTF if self.gate is None else inner_BTF * self.gate(x_BTD))
+
+    def flops(self, positions: float) -> float:
+        """Return the operations of a forward pass over so many positions."""
+        maps = [one for one in (self.inner, self.gate, self.outer) if one is not None]
+        return 2 * positions * sum(one.weight.numel() for one in maps)
 
 
 class Block(nn.Module):
-    """Self-attention, cross-attention where there is a memory, feed-forward: each normalized first, then added.
+    """Self-attention, cross-attention where there is a memory, feed-forward: each added to the stream.
 
-    This order of norms is that of Xiong et al. 2020.
+    ``norm_order=pre``: each reads the stream normalized (Xiong et al. 2020); ``post``: the sum is normalized (Vaswani et al.
+    2017, section 3.1).
     """
 
     def __init__(
         self, config: TransformerConfig, make_attention: MakeAttention, site: str, layer: int, cross: bool = False
     ) -> None:
         super().__init__()
-        self.self_norm = nn.LayerNorm(config.d_model, bias=config.bias)
+        self.self_norm = make_norm(config)
         self.self_attention = make_attention(site, layer)
         self.self_attention.causal |= site == "decoder"
         if cross:
-            self.cross_norm = nn.LayerNorm(config.d_model, bias=config.bias)
+            self.cross_norm = make_norm(config)
             self.cross_attention = make_attention("cross", layer)
-        self.feed_forward_norm = nn.LayerNorm(config.d_model, bias=config.bias)
+        self.feed_forward_norm = make_norm(config)
         self.feed_forward = FeedForward(config)
+        self.post_norm = config.norm_order == "post"
         self.dropout = config.dropout
 
     def forward(
@@ -186,17 +233,17 @@ class Block(nn.Module):
         ``start`` is the position of the first query.
         """
         added_BTD, self_weights = self.self_attention(
-            self.self_norm(x_BTD),
+            self._read(self.self_norm, x_BTD),
             may_attend=may_attend,
             need_weights=need_weights,
             cache=cache and cache.self_attention,
         )
-        x_BTD = self._add(x_BTD, added_BTD)
+        x_BTD = self._add(self.self_norm, x_BTD, added_BTD)
         cross_weights = None
         if memory_BSD is not None:
             # Rows that share a memory are queries beside each other: its keys and values are there once for all of them.
             added_BTD, cross_weights = self.cross_attention(
-                self.cross_norm(x_BTD).reshape(len(memory_BSD), -1, x_BTD.shape[2]),
+                self._read(self.cross_norm, x_BTD).reshape(len(memory_BSD), -1, x_BTD.shape[2]),
                 memory_BSD,
                 may_attend=memory_may_attend,
                 need_weights=need_weights,
@@ -204,18 +251,22 @@ class Block(nn.Module):
                 start=start,
                 beside=len(x_BTD) // len(memory_BSD),
             )
-            x_BTD = self._add(x_BTD, added_BTD.view_as(x_BTD))
-        x_BTD = self._add(x_BTD, self.feed_forward(self.feed_forward_norm(x_BTD)))
+            x_BTD = self._add(self.cross_norm, x_BTD, added_BTD.view_as(x_BTD))
+        added_BTD = self.feed_forward(self._read(self.feed_forward_norm, x_BTD))
+        x_BTD = self._add(self.feed_forward_norm, x_BTD, added_BTD)
         return x_BTD, self_weights, cross_weights
 
     def flops(self, queries: float, memory: float | None = None) -> float:
         """Return the operations of a forward pass over so many positions, which attend to each other and to a memory."""
-        inner, outer = self.feed_forward.inner.weight.numel(), self.feed_forward.outer.weight.numel()
-        total = self.self_attention.flops(queries, queries) + 2 * queries * (inner + outer)
+        total = self.self_attention.flops(queries, queries) + self.feed_forward.flops(queries)
         return total if memory is None else total + self.cross_attention.flops(queries, memory)
 
-    def _add(self, x_BTD: Tensor, added_BTD: Tensor) -> Tensor:
-        return add_dropout(x_BTD, added_BTD, self.dropout if self.training else 0.0)
+    def _read(self, norm: nn.Module, x_BTD: Tensor) -> Tensor:
+        return x_BTD if self.post_norm else norm(x_BTD)
+
+    def _add(self, norm: nn.Module, x_BTD: Tensor, added_BTD: Tensor) -> Tensor:
+        sum_BTD = add_dropout(x_BTD, added_BTD, self.dropout if self.training else 0.0)
+        return norm(sum_BTD) if self.post_norm else sum_BTD
 
 
 class DecoderOnly(nn.Module):
@@ -235,7 +286,7 @@ class DecoderOnly(nn.Module):
         self.decoder = nn.ModuleList(
             Block(config, make_attention, "decoder", layer) for layer in range(1, config.layers + 1)
         )
-        self.decoder_norm = nn.LayerNorm(config.d_model, bias=config.bias)
+        self.decoder_norm = make_last_norm(config)
 
     def forward(
         self, input_BT: Tensor, need_weights: bool = False, caches: list[BlockCache] | None = None, start: int = 0
@@ -289,7 +340,7 @@ class Encoder(nn.Module):
         self.encoder = nn.ModuleList(
             Block(config, make_attention, "encoder", layer) for layer in range(1, config.layers + 1)
         )
-        self.encoder_norm = nn.LayerNorm(config.d_model, bias=config.bias)
+        self.encoder_norm = make_last_norm(config)
 
     def source_mask(self, source_BS: Tensor) -> Tensor:
         """Return the mask (B, 1, 1, S) that hides the source's padding."""
@@ -377,7 +428,7 @@ class EncoderDecoder(Encoder):
         self.decoder = nn.ModuleList(
             Block(config, make_attention, "decoder", layer, cross=True) for layer in range(1, config.layers + 1)
         )
-        self.decoder_norm = nn.LayerNorm(config.d_model, bias=config.bias)
+        self.decoder_norm = make_last_norm(config)
 
     def forward(self, source_BS: Tensor, target_BT: Tensor, need_weights: bool = False) -> ModelOutput:
         """Return the logits (B, T, V) of the token after each target position, given the target up to there."""

@@ -21,6 +21,7 @@ class Locale(Dataset):
     """``data=locale``: dates, times, numbers, units, currencies, names, and lists of them."""
 
     kind = "parallel"
+    aligned = True
 
     class Config(GeneratedConfig):
         """Which two locales."""

@@ -1,0 +1,242 @@
+"""Texts and images that have a label: as sequences for an encoder, as batches, and as names of labels.
+
+A text is its tokens. An image is cut into squares, each a vector of its gray levels, row by row (Dosovitskiy et al. 2020,
+section 3.1). Where the task pools a position of its own, ``[CLS]`` stands at the end, where a causal variant, too, sees the
+whole sequence (Radford et al. 2018, section 3.3). Of tokens it is EOS; of vectors it is all 0 but for one more number, 1 there
+alone, so that what the linear map has for that number is the learned vector of ``[CLS]``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from attncompare.config import RunConfig
+from attncompare.data.batches import padded
+from attncompare.data.corpus import Corpus
+from attncompare.data.dataset import SPLITS
+from attncompare.data.encoding import EncodedCorpus, RowsByLength, TokenRows, encode_lines
+from attncompare.data.tokenizer import EOS, PAD, SPECIALS, UNK, Tokenizer
+from attncompare.errors import Refused
+from attncompare.text import counted, shortly
+
+CLS = "[CLS]"
+_WHITE = 255  # the largest gray level
+_MOST_NAMES = 20  # in a message
+
+
+class LabelledBatch(NamedTuple):
+    """Labelled texts or images, or one part of such a batch."""
+
+    source_BS: Tensor
+    """Ids of tokens, int64, filled up with PAD; of images vectors (B, S, features), float32."""
+    label_B: Tensor
+    """Number of each row's label, from 0."""
+    index_B: Tensor
+    """Number of each row in its split."""
+    share: float = 1.0
+    """The part's share of the rows of its optimizer step."""
+    step_tokens: int = 0
+    """The rows of that step."""
+
+    def scored(self) -> int:
+        """Return the number of rows, each of which has one label to be predicted."""
+        return len(self.label_B)
+
+    def trimmed(self) -> "LabelledBatch":
+        """Return the batch without columns that are padding alone; images have none."""
+        if self.source_BS.dim() == 3:
+            return self
+        return self._replace(source_BS=self.source_BS[:, : int((self.source_BS != PAD).sum(1).max())])
+
+
+@dataclass(frozen=True)
+class Example:
+    """One text or image as the model reads it, and as people do."""
+
+    source: list[int] | np.ndarray
+    """Ids (S,), or vectors (S, features)."""
+    places: list[str]
+    """What stands at each of the S positions; of a patch its row and column, from 1."""
+    image: np.ndarray | None = None
+    """Its gray levels from 0 to 255, (height, width), uint8; None: it is a text."""
+    patch: int = 0
+    """The side of its squares, in pixels."""
+
+
+def pools_cls(config: RunConfig) -> bool:
+    """Return whether the run's task pools a position of its own."""
+    return getattr(config.task, "pooling", "cls") == "cls"
+
+
+def features_of(config: RunConfig) -> int | None:
+    """Return the numbers in each vector of an image; None for texts."""
+    patch: int | None = getattr(config.data, "patch", None)
+    return None if patch is None else patch**2 + pools_cls(config)
+
+
+def example_of_text(text: str, tokenizer: Tokenizer, config: RunConfig) -> Example:
+    """Return a text, cut to ``task.max_length`` positions."""
+    end = [EOS] * pools_cls(config)
+    ids = tokenizer.encode(text).ids[: config.task.max_length - len(end)]
+    return Example([*ids, *end], [*tokenizer.labels(ids, text), *[CLS] * len(end)])
+
+
+def example_of_image(image_HW: np.ndarray, config: RunConfig) -> Example:
+    """Return an image of gray levels from 0 to 255."""
+    patch: int = config.data.patch
+    columns = image_HW.shape[1] // patch
+    places = [f"{1 + n // columns},{1 + n % columns}" for n in range(image_HW.size // patch**2)]
+    vectors_SF = _vectors(image_HW[None], patch, pools_cls(config))[0]
+    return Example(vectors_SF, [*places, *[CLS] * pools_cls(config)], image_HW.astype(np.uint8), patch)
+
+
+def read_image(path: Path, size: Sequence[int]) -> np.ndarray:
+    """Return the gray levels (height, width) of an image of this ``size``: a PNG file, or numbers from 0 to 255 as csv.
+
+    Refused if the file is none, or of another size; nothing is resized.
+    """
+    try:
+        if path.suffix.lower() == ".csv":
+            levels = np.loadtxt(path, delimiter=",", ndmin=2)
+        else:
+            with Image.open(path, formats=["PNG"]) as image:
+                if image.size[::-1] == tuple(size):  # else its pixels need not be read
+                    levels = np.asarray(image.convert("L"), dtype=np.float64)
+                else:
+                    levels = np.zeros(image.size[::-1], dtype=np.bool_)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or "no PNG image, and no csv file of numbers"
+        raise Refused(f"{path}: cannot be read as an image: {reason}") from None
+    if levels.shape != tuple(size):
+        found, valid = (" x ".join(map(str, one)) for one in (levels.shape, size))
+        raise Refused(f"{path}: {found} pixels; the images of the run have {valid}")
+    if not ((levels >= 0) & (levels <= _WHITE)).all():
+        raise Refused(f"{path}: gray levels must be numbers from 0 to {_WHITE}")
+    return levels
+
+
+class ImageRows:
+    """Images as vectors; by row number (S, features), float32."""
+
+    def __init__(self, images_NHW: np.ndarray, patch: int, cls: bool) -> None:
+        self.images_NHW, self.vectors_NSF = images_NHW, _vectors(images_NHW, patch, cls)
+        self.lengths = np.full(len(images_NHW), self.vectors_NSF.shape[1], dtype=np.int32)
+
+
+def _vectors(images_NHW: np.ndarray, patch: int, cls: bool) -> np.ndarray:
+    """Return (N, S, features): gray levels from -1 to 1 of each square, row by row, and at last [CLS] if it is asked for."""
+    N, H, W = images_NHW.shape
+    squares = images_NHW.reshape(N, H // patch, patch, W // patch, patch).swapaxes(2, 3).reshape(N, -1, patch**2)
+    vectors_NSF = (2 / _WHITE * squares - 1).astype(np.float32)
+    if not cls:
+        return vectors_NSF
+    framed = np.zeros((N, squares.shape[1] + 1, patch**2 + 1), dtype=np.float32)
+    framed[:, :-1, :-1] = vectors_NSF
+    framed[:, -1, -1] = 1
+    return framed
+
+
+class LabelledSet(RowsByLength, Dataset[LabelledBatch]):
+    """Labelled rows; ``labelled_set[rows]`` is the batch of these rows. Texts over ``max_length`` are cut, in train too.
+
+    ``source`` are the texts' tokens or the images, ``labels_N`` the number of each row's label, and ``framed`` whether
+    [CLS] stands behind each text.
+    """
+
+    def __init__(
+        self, source: TokenRows | ImageRows, labels_N: np.ndarray, max_length: int, framed: bool, unknown: int = 0
+    ) -> None:
+        self.source, self.labels_N, self._unknown = source, labels_N, unknown
+        super().__init__([source.lengths + (framed and isinstance(source, TokenRows))], max_length, [True])
+
+    def __getitem__(self, rows: list[int]) -> LabelledBatch:
+        if isinstance(self.source, ImageRows):
+            source_BS = torch.from_numpy(self.source.vectors_NSF[rows])
+        else:
+            source_BS = padded([self.source[row] for row in rows])
+        return LabelledBatch(source_BS, torch.from_numpy(self.labels_N[rows]), torch.tensor(rows))
+
+    def facts(self) -> dict[str, list[int]]:
+        """Return what all images have in common, for the record: height and width; nothing for texts."""
+        return {"image": list(self.source.images_NHW.shape[1:])} if isinstance(self.source, ImageRows) else {}
+
+    def counts(self) -> dict[str, int | float]:
+        """Return the numbers for the record: tokens are positions after cutting, [CLS] among them; a row has one target."""
+        tokens = int(self._sides[0].sum())
+        facts: dict[str, int | float] = {"tokens": tokens, "source_tokens": tokens, "target_tokens": len(self)}
+        return {**facts, "unknown_rate": self._unknown / tokens} if isinstance(self.source, TokenRows) else facts
+
+
+def label_names(corpus: Corpus) -> Tokenizer:
+    """Return the names of the labels in train, in order, as a vocabulary; refused if there is one alone."""
+    names = sorted(set(corpus.splits["train"]["label"]))
+    if len(names) < 2:
+        raise Refused(
+            f"every train row has the label '{shortly(names[0])}': there is nothing to tell apart; two labels or more are needed"
+        )
+    if taken := set(names) & set(SPECIALS):
+        raise Refused(f"label '{min(taken)}': that name is taken; valid: any text but {', '.join(SPECIALS)}")
+    return Tokenizer.of_names(names)
+
+
+def labelled_set(
+    corpus: Corpus, encoded: EncodedCorpus, split: str, config: RunConfig, labels: Tokenizer, texts: Tokenizer | None
+) -> LabelledSet:
+    """Return a split. ``labels`` are their names, ``texts`` is the tokenizer of the texts; None: the rows are images.
+
+    Refused: a label that ``labels`` lacks, images of different sizes, of more patches than ``task.max_length`` has places for,
+    or of a size that ``data.patch`` does not divide.
+    """
+    rows, cls, longest = corpus.splits[split], pools_cls(config), config.task.max_length
+    numbers = {name: number for number, name in enumerate(labels.names)}
+    names = list(rows["label"])
+    if (strange := next((row for row, name in enumerate(names) if name not in numbers), None)) is not None:
+        text = f" ({shortly(rows[strange]['text'])})" if texts is not None else ""
+        valid = ", ".join(list(numbers)[:_MOST_NAMES]) + (", ..." if len(numbers) > _MOST_NAMES else "")
+        raise Refused(
+            f"{split}, row {strange + 1}{text}: no train row has the label '{shortly(names[strange])}'; valid: {valid}"
+        )
+    labels_N = np.array([numbers[name] for name in names], dtype=np.int64)
+    if texts is None:
+        source = ImageRows(_images(corpus, split, config.data.patch), config.data.patch, cls)
+        if (size := int(source.lengths[0])) > longest:
+            what = f"an image of {counted(size - cls, 'square')}{' and [CLS]' * cls}"
+            raise Refused(f"task.max_length={longest}: {what} needs {size} places; raise it, or data.patch")
+        return LabelledSet(source, labels_N, longest, cls)
+    arrays = encoded.arrays(split, ["text"], texts, encode_lines)
+    tokens = TokenRows(arrays["ids"], arrays["ends"], longest - cls, after=(EOS,) * cls)
+    seen = tokens.seen(np.arange(len(tokens)))
+    unknown = sum(int((arrays["ids"][at] == UNK).sum()) for at in seen)
+    return LabelledSet(tokens, labels_N, longest, cls, unknown)
+
+
+def _images(corpus: Corpus, split: str, patch: int) -> np.ndarray:
+    """Return the images of a split, (N, height, width), all of the size of the first of train."""
+    first = np.array(corpus.splits["train"][0]["image"])
+    H, W = first.shape
+    if H % patch or W % patch:
+        valid = ", ".join(str(one) for one in range(1, min(H, W) + 1) if H % one == W % one == 0)
+        raise Refused(f"data.patch={patch}: images of {H} x {W} pixels cannot be cut into such squares; valid: {valid}")
+    images = list(corpus.splits[split]["image"])
+    for row, image in enumerate(images, start=1):
+        if len(image) != H or any(len(line) != W for line in image):
+            size = f"{len(image)} x {max(map(len, image), default=0)}"
+            raise Refused(f"{split}, row {row}: an image of {size} pixels; the first of {SPLITS[0]} has {H} x {W}")
+    return np.array(images, dtype=np.uint8)
+
+
+def example_of_row(
+    corpus: Corpus, split: str, row: int, config: RunConfig, texts: Tokenizer | None
+) -> tuple[str, Example]:
+    """Return what people call a row of a split, its text or its number, and the row as an example."""
+    found: dict[str, Any] = corpus.splits[split][row]
+    if texts is not None:
+        return found["text"], example_of_text(found["text"], texts, config)
+    return f"{split} image {row}", example_of_image(np.array(found["image"]), config)
