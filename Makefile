@@ -10,11 +10,15 @@ PIP := -m pip install --quiet --constraint constraints.txt --build-constraint co
 CPU_TORCH := torch==2.13.0+cpu
 CPU_TORCH_HASH := sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 
-.PHONY: compare pictures tables reproduce test test-long bench bench-gpu lint audit constraints clean
+.PHONY: compare primer docs-primer pictures tables reproduce test test-long bench bench-gpu lint audit constraints clean
 
 # The five variants on both embedded corpora; prints a table for each task and the path of one page. OVERRIDES="seed=1,2,3" changes it.
 compare: $(VENV)/installed
 	@runs=$$($(BIN)/attncompare train experiment=five_variants $(OVERRIDES)) && $(BIN)/attncompare compare "$$runs"
+
+# A primer on attention as one page, whose path it prints; the models in it are trained in a few minutes, or with PRIMER=--quick for seconds.
+primer: $(VENV)/installed
+	@$(BIN)/attncompare primer $(PRIMER)
 
 # docs/variants.png: what the five variants attend to in one sentence; they are trained for it, in some minutes.
 VARIANTS := additive dot scaled causal multihead
@@ -24,6 +28,10 @@ pictures: $(VENV)/installed
 	@sweep=$$($(BIN)/attncompare train -m attention=$(subst $() ,$(comma),$(VARIANTS)) data=locale trainer.max_steps=400 \
 	    data.val_size=40 data.test_size=40 tracking=disabled runs=build/pictures) && \
 	    $(BIN)/python docs/pictures.py docs/variants.png $$(for name in $(VARIANTS); do echo "$$sweep"/*-$$name-*; done)
+
+# docs/primer.md with its pictures, and examples/primer.ipynb, from the chapters in examples/primer.
+docs-primer: $(VENV)/installed
+	$(BIN)/attncompare primer --markdown docs/primer.md --notebook examples/primer.ipynb
 
 # The tables of the README and docs/reference.md, from the records that come with the code.
 tables: $(VENV)/installed

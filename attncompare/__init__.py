@@ -6,7 +6,7 @@ softmax, ``weights`` after it and before dropout, ``context`` is weights @ value
 projection.
 
 Each folder is a room, which imports only from those above it: errors, registry and text; config; attention; model; data;
-decoding; tasks; record; maps; wandb_logging; training; compare; sweep; reproduce; inference; dashboard; cli.
+decoding; tasks; record; maps; wandb_logging; training; compare; sweep; reproduce; inference; dashboard; primer; cli.
 ``docs/architecture.md`` follows one batch through them.
 """
 
@@ -16,19 +16,31 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from importlib.metadata import version
+
+    from attncompare import compare, primer
     from attncompare.attention import Attention, ScoreFunction, attend
+    from attncompare.cli.notebook import train
     from attncompare.inference.trained import TrainedRun, Translated, TranslatedText, load
 
-__all__ = ["Attention", "ScoreFunction", "TrainedRun", "Translated", "TranslatedText", "attend", "load"]
+    __version__ = version("attncompare")
+
+__all__ = [
+    "Attention",
+    "ScoreFunction",
+    "TrainedRun",
+    "Translated",
+    "TranslatedText",
+    "__version__",
+    "attend",
+    "compare",
+]
+__all__ += ["load", "primer", "train"]
 
 _HOMES = {
-    "Attention": "attncompare.attention",
-    "ScoreFunction": "attncompare.attention",
-    "attend": "attncompare.attention",
-    "TrainedRun": "attncompare.inference.trained",
-    "Translated": "attncompare.inference.trained",
-    "TranslatedText": "attncompare.inference.trained",
-    "load": "attncompare.inference.trained",
+    **dict.fromkeys(("Attention", "ScoreFunction", "attend"), "attncompare.attention"),
+    **dict.fromkeys(("TrainedRun", "Translated", "TranslatedText", "load"), "attncompare.inference.trained"),
+    "train": "attncompare.cli.notebook",
 }
 
 # OpenMP reads these when torch is imported (docs/performance.md): by default its threads wait for work by spinning for
@@ -42,6 +54,17 @@ if "torch" not in sys.modules and not {"OMP_WAIT_POLICY", *WAITING} & os.environ
 
 def __getattr__(name: str) -> Any:
     """Import torch only when something that needs it is asked for, so that ``attncompare --help`` is quick."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("attncompare")
+    if name in ("compare", "primer"):  # rooms, which can be called
+        return importlib.import_module(f"attncompare.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'attncompare' has no attribute '{name}'")
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return what there is before it is imported, too."""
+    return sorted({*globals(), *__all__})

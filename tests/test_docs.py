@@ -33,6 +33,17 @@ def test_every_test_that_the_reliability_page_names_is_there():
         assert f"def {test}" in (ROOT / file).read_text(), test
 
 
+def test_the_python_of_the_page_on_python_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/python.md").read_text(), re.MULTILINE | re.DOTALL)
+    names = {}
+    for block in blocks:
+        exec(compile(block, "python.md", "exec"), names)
+    assert names["run"].unseen("three elephants ago") == ["elephants"]
+    assert set(names["bleu"].index) == {"dot", "scaled", "multihead"} and (tmp_path / "maps.png").is_file()
+    assert set(names["ac"].__all__) >= set(re.findall(r"`ac\.(\w+)", (ROOT / "docs/python.md").read_text()))
+
+
 @pytest.mark.parametrize("preset", ["multi30k", "shakespeare", "nanogpt_cpu"])
 def test_figures_of_presets_are_those_of_their_records(preset, tmp_path):
     (row,) = re.findall(rf"^\| `{preset}` \| .*$", (ROOT / "docs/results.md").read_text(), re.MULTILINE)

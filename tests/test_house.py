@@ -15,7 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From top to bottom: each room imports from those above it, and from itself.
 ROOMS = [
     *("errors", "registry", "text", "config", "attention", "model", "data", "decoding", "tasks", "record", "maps"),
-    *("wandb_logging", "training", "compare", "sweep", "reproduce", "inference", "dashboard", "cli"),
+    *("wandb_logging", "training", "compare", "sweep", "reproduce", "inference", "dashboard", "primer", "cli"),
 ]
 FORBIDDEN = {("model", "data"), ("data", "model"), ("data", "attention")}  # beyond the order
 

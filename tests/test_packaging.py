@@ -35,6 +35,7 @@ FOR_USERS = [  # what the package itself can use: its own dependencies, and the 
 BUILD = [Requirement(line) for line in PYPROJECT["build-system"]["requires"]]
 # Imported by name, but inseparable from a dependency.
 COMES_WITH = {"markupsafe": "jinja2", "pydantic-core": "pydantic", "triton": "torch"}
+COMES_WITH |= dict.fromkeys(("markdown-it-py", "pygments"), "rich")
 
 # The last release with a hole, or a malicious upload.
 BAD = """

@@ -1,6 +1,7 @@
 """The attention module: projections, heads, cache and output around the exchangeable parts that mix values."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -47,10 +48,18 @@ class Attention(nn.Module):
         stacked: run the heads one after the other, as textbooks write it: the same numbers, slower.
         layer: number of the layer, from 1, which differential attention asks for.
 
+    Attributes:
+        on_heads: called with what each head gives to the output projection (B, T, H, V), the gate included, and returns what
+            goes there in its place; None: nothing is called.
+        on_values: called with the values of all keys (B, G, S, V) where weights are asked for; None: nothing is called.
+
     Raises:
         Refused: for a size that is not a positive integer, a dropout outside [0, 1), unknown parts, wrong settings of one, or
             parts that do not go together.
     """
+
+    on_heads: Callable[[Tensor], Tensor] | None = None
+    on_values: Callable[[Tensor], None] | None = None
 
     def __init__(
         self,
@@ -170,6 +179,8 @@ class Attention(nn.Module):
                 bias = self.positions.bias(self._halved(q_BHTK), places, causal)
                 if self.difference is not None and bias is not None and bias.ndim > 2 and bias.shape[-3] == self.heads:
                     bias = bias.repeat_interleave(2, dim=-3)
+        if need_weights and self.on_values is not None:
+            self.on_values(v_BGSV)
         dropout = self.dropout if self.training else 0.0
         mixing = Mixing(self.score, self.normalizer, may_attend, causal, dropout, places, bias, self.before, self.after)
         if self.stacked:
@@ -178,10 +189,27 @@ class Attention(nn.Module):
             context_BHTV, weights_BHTS = self.difference(mixing, q_BHTK, k_BGSK, v_BGSV, need_weights)
         else:
             context_BHTV, weights_BHTS = mixing(q_BHTK, k_BGSK, v_BGSV, need_weights)
-        mixed_BTX = context_BHTV.transpose(1, 2)
+        mixed_BTHV = context_BHTV.transpose(1, 2)
         if self.gate is not None:
-            mixed_BTX = mixed_BTX * self.gate(query_BTD).sigmoid().unflatten(-1, (self.heads, -1))
-        return self.output(mixed_BTX.flatten(2)), weights_BHTS
+            mixed_BTHV = mixed_BTHV * self.gate(query_BTD).sigmoid().unflatten(-1, (self.heads, -1))
+        if self.on_heads is not None:
+            mixed_BTHV = self.on_heads(mixed_BTHV)
+        return self.output(mixed_BTHV.flatten(2)), weights_BHTS
+
+    def value_norms(self, v_BGSV: Tensor) -> Tensor:
+        """Return the length of what each head writes for each key with weight 1, ``||v W_O||``, (B, H, S).
+
+        A head's part of the output is the sum over keys of weight times that vector, the bias of the output aside: ``f(x)`` of
+        Kobayashi et al. 2020 (norm-based analysis).
+
+        Raises:
+            Refused: if more stands between weights and output than a sum: a gate, or the norm of differential attention.
+        """
+        for name, part in (("gate", self.gate), ("differential", self.difference)):
+            if part is not None:
+                raise Refused(f"{name}: changes the weighted sum of values, so that they have no weighted norms")
+        w_HVD = self.output.weight.T.unflatten(0, (self.heads, self.value_dim))
+        return torch.einsum("bhsv,hvd->bhsd", repeated(v_BGSV, self.heads), w_HVD).norm(dim=-1)
 
     def flops(self, queries: float, keys: float) -> float:
         """Return the operations of a forward pass over so many queries and keys."""

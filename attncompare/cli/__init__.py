@@ -4,8 +4,11 @@ commands.py   the parser and the exit codes
 process.py    what a process of the script needs: streams, quick imports
 arguments.py  types of arguments, and options that several commands share
 train.py      train, sweeps
+notebook.py   ``attncompare.train`` for Python
 results.py    compare, reproduce, dashboard, wandb-report
 models.py     attend, translate, transcribe, generate, fill, classify, evaluate
+heads.py      heads, ablate
+primer.py     primer
 """
 
 import sys

@@ -2,7 +2,8 @@
 
 import argparse
 import math
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,23 @@ def margin(text: str) -> tuple[str, float]:
 
 
 def add_command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], None], what: str, more: str = ""
+    commands: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    what: str,
+    more: str = "",
+    examples: Sequence[str] = (),
 ) -> argparse.ArgumentParser:
-    """Add the command ``name`` to the console script's and return its parser; ``what`` it does is its help."""
+    """Add the command ``name`` to the console script's and return its parser.
+
+    ``what`` it does and ``more`` are its description, below the options stand ``examples``, without the script's name."""
+    shown = "\n".join(f"  attncompare {name} {example}" for example in examples)
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=what, description=f"{what[0].upper()}{what[1:]}. {more}"
+        name,
+        help=what,
+        description=textwrap.fill(f"{what[0].upper()}{what[1:]}. {more}", 100),
+        epilog=f"examples:\n{shown}" if examples else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(command=run)
     return parser
@@ -64,6 +77,11 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Add the one run that a command asks, and which of its weights answer."""
     parser.add_argument("run", type=path, metavar="RUN", help="the folder of a finished run")
+    add_checkpoint(parser)
+
+
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Add which of a run's weights answer."""
     which = "which weights of the run (default: those that it was tested with)"
     parser.add_argument("--checkpoint", choices=("best", "last", "averaged"), help=which)
 

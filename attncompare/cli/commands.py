@@ -8,9 +8,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from attncompare.cli import models, results, train
+from attncompare.cli import heads, models, primer, results, train
 from attncompare.cli.process import own_process
 from attncompare.errors import AttnCompareError, Refused
 from attncompare.registry import unknown
@@ -44,13 +44,7 @@ def _command(arguments: list[str]) -> None:
     if arguments[:1] == ["--version"]:
         print(f"attncompare {version('attncompare')}")
         return
-    parser = _Parser(
-        prog="attncompare", description="What does the choice of attention do to a model, everything else being equal?"
-    )
-    parser.add_argument("--version", action="store_true", help="show the version and exit")
-    commands = parser.add_subparsers(metavar="COMMAND")
-    for group in (train, results, models):
-        group.add_commands(commands)
+    parser, commands = _parser()
     if not arguments:
         raise Refused(f"which command? valid: {', '.join(commands.choices)}; see attncompare --help")
     if arguments[0] not in commands.choices and not arguments[0].startswith("-"):
@@ -58,6 +52,22 @@ def _command(arguments: list[str]) -> None:
     parsed = parser.parse_args(arguments)
     with stoppable():
         parsed.command(parsed)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands, as tools that complete words in a shell ask for it."""
+    return _parser()[0]
+
+
+def _parser() -> tuple[argparse.ArgumentParser, Any]:
+    what = "What does the choice of attention do to a model, everything else being equal?"
+    epilog = "COMMAND --help says more of each, with examples."
+    made = _Parser(prog="attncompare", description=what, epilog=epilog)
+    made.add_argument("--version", action="store_true", help="show the version and exit")
+    commands = made.add_subparsers(metavar="COMMAND")
+    for group in (train, results, models, heads, primer):
+        group.add_commands(commands)
+    return made, commands
 
 
 class _Parser(argparse.ArgumentParser):

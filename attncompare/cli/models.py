@@ -6,38 +6,57 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attncompare.cli.arguments import add_command, add_data, add_json, add_run, path
+from rich.cells import set_cell_size
+
+from attncompare.cli.arguments import add_checkpoint, add_command, add_data, add_json, add_run, add_runs, path
 from attncompare.cli.process import importing
 from attncompare.errors import Refused
 from attncompare.text import printable
 
 if TYPE_CHECKING:
-    from attncompare.inference import TrainedRun
+    from attncompare.inference import Likely, TrainedRun
 
 
 def add_commands(commands: Any) -> None:
     """Add the commands to those of the console script."""
     _add_attend(commands)
-    _add_decoding(commands)
-    _add_answers(commands)
+    _add_translate(commands)
+    _add_transcribe(commands)
+    _add_generate(commands)
+    _add_classify(commands)
+    _add_fill(commands)
     _add_evaluate(commands)
 
 
 def _add_attend(commands: Any) -> None:
-    attend = add_command(commands, "attend", _attend, "show the attention maps of a trained run for a new sentence")
-    add_run(attend)
+    what, more = (
+        "show the attention maps of trained runs for a new sentence",
+        "Several runs stand side by side, on a page, too.",
+    )
+    examples = (
+        'RUN "three days ago" --layer 1 --head 2',
+        'SWEEP "three days ago" --sentence "on Monday" --html maps.html',
+    )
+    attend = add_command(commands, "attend", _attend, what, more, examples)
+    add_runs(attend)
     attend.add_argument("sentence", help="a source sentence, or a text; for images and sound a file")
+    more = "a further one, shown below; may be repeated"
+    attend.add_argument("--sentence", dest="more", action="append", default=[], metavar="TEXT", help=more)
+    add_checkpoint(attend)
     attend.add_argument("--layer", type=int, metavar="N", help="layer, from 1 (default: the last)")
     attend.add_argument("--head", type=int, metavar="N", help="head, from 1 (default: all)")
+    attend.add_argument("--mean", action="store_true", help="print the mean over heads instead")
     whole = "print maps of more than 60 tokens whole, not only the part with the largest weights"
     attend.add_argument("--all", action="store_true", help=whole)
-    page = "where to write the page (default: RUN/maps/attend.html)"
+    page = "where to write the page (default: RUN/maps/attend.html, SWEEP/attend.html, for several attend.html)"
     attend.add_argument("--html", type=path, metavar="FILE", help=page)
 
 
-def _add_decoding(commands: Any) -> None:
+def _add_translate(commands: Any) -> None:
     what = "translate sentences, one a line, from a file or standard input to standard output"
-    translate = add_command(commands, "translate", _translate, what)
+    more = "An empty line stays an empty line."
+    examples = ("RUN sentences.txt > translations.txt", "RUN sentences.txt --n-best 3 --maps maps.html")
+    translate = add_command(commands, "translate", _translate, what, more, examples)
     add_run(translate)
     translate.add_argument("file", nargs="?", type=path, metavar="FILE", help="default: standard input")
     translate.add_argument(
@@ -50,17 +69,28 @@ def _add_decoding(commands: Any) -> None:
     maps = "write a page with the attention maps of the first 20 sentences"
     translate.add_argument("--maps", type=path, metavar="OUT.html", help=maps)
 
-    transcribe = add_command(commands, "transcribe", _transcribe, "write what is said in wav files, one line for each")
-    add_run(transcribe)
-    transcribe.add_argument(
-        "files", nargs="+", type=path, metavar="FILE.wav", help="of any rate and number of channels"
+
+def _add_transcribe(commands: Any) -> None:
+    what, more = (
+        "write what is said in wav files, one line for each",
+        "With several files their names stand before, and a tab.",
     )
+    examples = ("RUN speech.wav", "RUN one.wav two.wav --beam 1 > texts.tsv")
+    transcribe = add_command(commands, "transcribe", _transcribe, what, more, examples)
+    add_run(transcribe)
+    files = "of any rate and number of channels"
+    transcribe.add_argument("files", nargs="+", type=path, metavar="FILE.wav", help=files)
     transcribe.add_argument(
         "--beam", type=int, default=5, metavar="N", help="width of the search; 1: greedy (default: 5)"
     )
+    penalty = "alpha of ((5 + length) / 6)^alpha; 0: none (default: 1)"
     transcribe.add_argument("--length-penalty", type=float, default=1.0, metavar="A", help=penalty)
 
-    generate = add_command(commands, "generate", _generate, "let a trained language model continue a text")
+
+def _add_generate(commands: Any) -> None:
+    what, more = "let a trained language model continue a text", "The same seed gives the same text."
+    examples = ('RUN --prompt "Return the " --tokens 50', "RUN --temperature 0.7 --top-p 0.9 --samples 3")
+    generate = add_command(commands, "generate", _generate, what, more, examples)
     add_run(generate)
     generate.add_argument("--prompt", default="", metavar="TEXT", help="the beginning of the text (default: none)")
     generate.add_argument("--tokens", type=int, default=100, metavar="N", help="how many are added (default: 100)")
@@ -71,17 +101,24 @@ def _add_decoding(commands: Any) -> None:
     generate.add_argument("--top-p", type=float, metavar="P", help=nucleus)
     generate.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws (default: 0)")
     generate.add_argument("--samples", type=int, default=1, metavar="N", help="how many texts (default: 1)")
+    shown = "print each token with what the model took for likely there, before temperature, k and p"
+    generate.add_argument("--show-probabilities", action="store_true", help=shown)
 
 
-def _add_answers(commands: Any) -> None:
+def _add_classify(commands: Any) -> None:
     what = "show the labels of a text, or of an image in a file, with their probabilities"
-    classify = add_command(commands, "classify", _classify, what)
+    more, examples = "The likeliest label comes first.", ('RUN "a text"', "RUN digit.png")
+    classify = add_command(commands, "classify", _classify, what, more, examples)
     add_run(classify)
     classify.add_argument(
         "given", metavar="TEXT", help="a text; for images a file: PNG, or csv of numbers from 0 to 255"
     )
 
-    fill = add_command(commands, "fill", _fill, "show the likeliest words at the masks of a text")
+
+def _add_fill(commands: Any) -> None:
+    what, more = "show the likeliest words at the masks of a text", "Each mask is one token."
+    examples = ('RUN "Return the [MASK] of the list"', 'RUN "Return the [MASK] of [MASK]" --top 3 --json words.json')
+    fill = add_command(commands, "fill", _fill, what, more, examples)
     add_run(fill)
     fill.add_argument("text", help="a text with [MASK] in place of each token to be found")
     fill.add_argument("--top", type=int, default=5, metavar="N", help="how many for each mask (default: 5)")
@@ -90,7 +127,9 @@ def _add_answers(commands: Any) -> None:
 
 def _add_evaluate(commands: Any) -> None:
     what = "evaluate a trained run on other data, or with other weights"
-    evaluate = add_command(commands, "evaluate", _evaluate, what)
+    more = "Nothing is written into the run."
+    examples = ("RUN --split val --checkpoint last", "RUN --data path=FOLDER --json figures.json")
+    evaluate = add_command(commands, "evaluate", _evaluate, what, more, examples)
     add_run(evaluate)
     add_data(evaluate)
     evaluate.add_argument("--split", choices=("val", "test"), default="test", help="default: test")
@@ -115,18 +154,28 @@ def _load(parsed: argparse.Namespace) -> "TrainedRun":
 def _attend(parsed: argparse.Namespace) -> None:
     from rich.console import Console
 
-    from attncompare.inference import writable_page, write_maps
-    from attncompare.maps import print_maps
-    from attncompare.record import PAGE_MARK, require_replaceable
+    with importing():
+        from attncompare.attention.kernels.heap import keep_freed_memory
+        from attncompare.inference import attend_runs, page_beside, say_unseen, writable_page, write_maps
+        from attncompare.maps import print_maps
+        from attncompare.record import PAGE_MARK, require_replaceable
 
+    if parsed.mean and parsed.head is not None:
+        raise Refused(f"--mean --head {parsed.head}: the mean is over all heads; give one of the two")
     if parsed.html is not None:
         writable_page(parsed.html, "--html")
-    trained = _load(parsed)
-    page = parsed.html or trained.page("attend.html")
+    keep_freed_memory()  # the process is ours
+    page = parsed.html or page_beside(parsed.runs)
     require_replaceable(page, f"--html {page}", PAGE_MARK)
-    maps = trained.attention(parsed.sentence)
-    print_maps(Console(), maps, parsed.layer, parsed.head, parsed.all)
-    write_maps(trained, [maps], page, "--html")
+    sentences = [parsed.sentence, *parsed.more]
+    found = attend_runs(parsed.runs, sentences, parsed.checkpoint)
+    say_unseen(found.unseen)
+    for number in range(len(sentences)):
+        print_maps(Console(), found.sentence(number), parsed.layer, parsed.head, parsed.all, parsed.mean)
+    told = " ".join(f"{note}." for note in found.notes)
+    write_maps(found.series, page, "--html", parsed.sentence, together=True, note=told)
+    for note in found.notes:
+        print(f"note: {printable(note)}", file=sys.stderr)
     print(f"page: {page}")
 
 
@@ -154,11 +203,19 @@ def _transcribe(parsed: argparse.Namespace) -> None:
 
 
 def _generate(parsed: argparse.Namespace) -> None:
-    from attncompare.inference import harmless
+    from attncompare.inference import harmless, say_unseen
 
     options = ("tokens", "temperature", "top_k", "top_p", "seed", "samples")
-    texts = _load(parsed).generate(parsed.prompt, **{name: getattr(parsed, name) for name in options})
+    trained = _load(parsed)
+    show = _print_likely if parsed.show_probabilities else None
+    texts = trained.generate(parsed.prompt, **{name: getattr(parsed, name) for name in options}, show=show)
+    say_unseen(trained.unseen(parsed.prompt))
     print("\n---\n".join(harmless(parsed.prompt + text) for text in texts))
+
+
+def _print_likely(one: "Likely") -> None:
+    others = "  ".join(f"{printable(token)} {probability:.2f}" for token, probability in one.tokens)
+    print(f"{one.probability:.2f}  {set_cell_size(printable(one.token), 16)}  {others}")
 
 
 def _fill(parsed: argparse.Namespace) -> None:

@@ -11,15 +11,22 @@ from attncompare.cli.process import importing
 
 _RECORDS = "folder of a run or a sweep, config.yaml, reference/NAME, or W&B path entity/project/run"
 
+_TABLES = {"csv": "CSV, a row for each figure", "latex": "LaTeX in the style of booktabs", "markdown": "markdown"}
+
 
 def add_commands(commands: Any) -> None:
     """Add the commands to those of the console script."""
-    compare = add_command(
-        commands, "compare", _compare, "compare finished runs: a table, and a page with curves and maps"
-    )
+    what = "compare finished runs: a table, and a page with curves and maps"
+    more = "Which differences are real is decided over seeds; from one seed nothing is."
+    examples = ("runs/2026-01-31/12-00-00-sweep", "RUN RUN --metric loss --latex table.tex")
+    compare = add_command(commands, "compare", _compare, what, more, examples)
     add_runs(compare)
     compare.add_argument("--html", type=path, metavar="FILE", help="where to write the page")
     add_json(compare)
+    for name, what in _TABLES.items():
+        compare.add_argument(
+            f"--{name}", type=path, metavar="FILE", help=f"write the table with intervals as {what}, too"
+        )
     compare.add_argument(
         "--force", action="store_true", help="compare runs although they differ in data, budget or machine"
     )
@@ -38,7 +45,9 @@ def add_commands(commands: Any) -> None:
     shown = "show the page and the verdicts in W&B, too, as the runs were: online, or in a folder for wandb sync"
     compare.add_argument("--wandb", action="store_true", help=shown)
 
-    again = add_command(commands, "reproduce", _reproduce, "train a run again from its record and compare the numbers")
+    what, more = "train a run again from its record and compare the numbers", "The exit code is 1 where they differ."
+    examples = ("RUN --steps 100", "reference/reverse-additive")
+    again = add_command(commands, "reproduce", _reproduce, what, more, examples)
     again.add_argument("record", type=given, metavar="RUN", help=_RECORDS)
     again.add_argument("--steps", type=int, metavar="N", help="train and compare only the first N steps")
     smaller = "relative difference up to which two metrics count as equal (default: 0.001)"
@@ -47,7 +56,8 @@ def add_commands(commands: Any) -> None:
     again.add_argument("--runs", type=given, default="runs", metavar="FOLDER", help="where new runs go (default: runs)")
 
     what = "watch a folder of runs in a browser while training goes on"
-    board = add_command(commands, "dashboard", _dashboard, what)
+    more = "The page shows each run's progress and curves, and goes on until Ctrl-C."
+    board = add_command(commands, "dashboard", _dashboard, what, more, ("runs --open", "SWEEP --port 0"))
     board.add_argument("runs", nargs="?", default=Path("runs"), type=path, metavar="FOLDER", help="default: runs")
     where = "where to listen on this machine; 0: any free one (default: 8321)"
     board.add_argument("--port", type=port, default=8321, metavar="N", help=where)
@@ -55,7 +65,7 @@ def add_commands(commands: Any) -> None:
 
     what = "build a workspace and a report in W&B for the runs of a sweep"
     absent = "Without a login or a network nothing is created: the plan of both is printed, and the exit code is 0."
-    report = add_command(commands, "wandb-report", _wandb_report, what, absent)
+    report = add_command(commands, "wandb-report", _wandb_report, what, absent, ("SWEEP", "SWEEP --offline"))
     add_runs(report)
     report.add_argument("--offline", action="store_true", help="create nothing: print what would be created")
 
@@ -67,7 +77,9 @@ def _compare(parsed: argparse.Namespace) -> None:
     vary = tuple(dict.fromkeys(parsed.vary.split(",")))
     tune, margins = tuple(dict.fromkeys(parsed.tune)), tuple(parsed.margin)
     options = Options(tune, parsed.equal, parsed.metric, vary, margins, parsed.baseline)
-    compare(parsed.runs, parsed.html, parsed.force, data=parsed.json, options=options, wandb=parsed.wandb)
+    tables = {name: file for name in _TABLES if (file := getattr(parsed, name)) is not None}
+    more = {"data": parsed.json, "options": options, "wandb": parsed.wandb, "tables": tables}
+    compare(parsed.runs, parsed.html, parsed.force, **more)
 
 
 def _reproduce(parsed: argparse.Namespace) -> None:

@@ -41,7 +41,8 @@ def add_commands(commands: Any) -> None:
     """Add both commands to those of the console script."""
     commands.add_parser("train", help="train one model, or with -m one for each combination of values", add_help=False)
     what = "list the sweeps in a folder: what each varies, and how far it is"
-    sweeps = add_command(commands, "sweeps", _sweeps, what)
+    more = "The command that goes on with an unfinished one is printed, too."
+    sweeps = add_command(commands, "sweeps", _sweeps, what, more, ("runs", "SWEEP --json"))
     where = "folder of runs, or of one sweep (default: runs)"
     sweeps.add_argument("runs", nargs="?", type=path, default=Path("runs"), metavar="RUNS", help=where)
     sweeps.add_argument("--json", action="store_true", help="print all that is known of them as JSON")
@@ -234,8 +235,9 @@ def _train_one(config: "RunConfig", overrides: list[str]) -> None:
             say(how_to_resume(folder))
         raise
     if _is_first():
-        without_model = [f"without a model: {said}" for said in baselines_said(run.config, run.summary)]
-        for line in [*wandb_problem(run), *without_model, f"finished after {time.monotonic() - began:.0f} s"]:
+        lines = [f"without a model: {said}" for said in baselines_said(run.config, run.summary)]
+        lines += [f"attention maps: {run.path / page}" for page in ("maps/index.html",) if run.has(page)]
+        for line in [*wandb_problem(run), *lines, f"finished after {time.monotonic() - began:.0f} s"]:
             say(line)
         print(run.path)
 

@@ -10,14 +10,19 @@ groups.py     runs of one task, grouped by variant
 statistics/   estimates, tests, and their correction for many comparisons
 costs.py      which variants are cheaper beyond the noise
 verdicts.py   which differences are real, in sentences
+one_seed.py   what runs from one seed show, and what not
 table.py      the table, and all of it in the terminal
+export.py     the table as CSV, LaTeX, markdown, HTML and a pandas table
 data.py       all of it as JSON
 page/         the page
-command.py    ``attncompare compare``, and the page in W&B
+command.py    ``attncompare compare``, in Python too, and the page in W&B
 """
 
+import sys
+from types import ModuleType
+
 from attncompare.compare.checks import Options, differences
-from attncompare.compare.command import compare
+from attncompare.compare.command import compare, compared
 from attncompare.compare.gathering import Gathered, LeftOut, gather
 from attncompare.compare.groups import Comparison, Variant, compare_groups
 from attncompare.compare.identity import labels
@@ -33,6 +38,16 @@ __all__ = [
     "as_text",
     "compare",
     "compare_groups",
+    "compared",
     "differences",
 ]
 __all__ += ["gather", "labels", "verdicts"]
+
+
+class _Room(ModuleType):
+    """This module, which compares when it is called: in Python ``attncompare.compare`` is both room and function."""
+
+    __call__ = staticmethod(compared)
+
+
+sys.modules[__name__].__class__ = _Room

@@ -4,13 +4,16 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
 
 from rich.console import Console
 
 from attncompare.compare.checks import Options
 from attncompare.compare.data import as_data
+from attncompare.compare.export import FORMATS
 from attncompare.compare.gathering import gather, reference_note
 from attncompare.compare.groups import Comparison, compare_groups
 from attncompare.compare.looks import Look, record_look, trained_in
@@ -19,7 +22,8 @@ from attncompare.compare.statistics import spent
 from attncompare.compare.table import print_comparison
 from attncompare.compare.verdicts import verdicts
 from attncompare.errors import AttnCompareError, Refused
-from attncompare.record import PAGE_MARK, SWEEP_FILE, Run, not_started, require_replaceable, write_json
+from attncompare.record import PAGE_MARK, SWEEP_FILE, Run, not_started, require_replaceable, write_json, write_text
+from attncompare.registry import unknown
 from attncompare.text import printable
 from attncompare.wandb_logging.comparison import COMPARISON_ID, show_comparison
 from attncompare.wandb_logging.destination import Destination
@@ -35,6 +39,7 @@ def compare(
     data: Path | None = None,
     options: Options | None = None,
     wandb: bool = False,
+    tables: Mapping[str, Path] = MappingProxyType({}),
 ) -> None:
     """Print one table for each task among the runs in ``paths`` with its verdicts, and write the page.
 
@@ -47,6 +52,7 @@ def compare(
         data: where all of it goes as JSON, too.
         options: how to compare.
         wandb: show the page and the verdicts in W&B, too; where that fails, it is said, and all else is there.
+        tables: where the table goes, by the names in :data:`attncompare.compare.export.FORMATS`.
 
     Raises:
         Refused: if a path holds no run, a run given by its path has not finished or is damaged, none is left, runs are
@@ -59,6 +65,8 @@ def compare(
     require_replaceable(page, f"--html {page}", PAGE_MARK)
     if data is not None:
         require_replaceable(data, f"--json {data}")
+    for name, file in tables.items():
+        require_replaceable(file, f"--{name} {file}")
     comparisons = compare_groups(gathered.runs, force, left_out=gathered.left_out, options=options)
     write_report(comparisons, page)
     if data is not None:
@@ -66,6 +74,11 @@ def compare(
             write_json(data, as_data(comparisons))
         except OSError as error:
             raise Refused(f"--json {data}: cannot write there ({error.strerror})") from None
+    for name, file in tables.items():
+        try:
+            write_text(file, FORMATS[name](comparisons))
+        except OSError as error:
+            raise Refused(f"--{name} {file}: cannot write there ({error.strerror})") from None
     console = Console()
     for comparison in comparisons:
         console.print()
@@ -78,6 +91,48 @@ def compare(
             console.print("W&B:", _show_in_wandb(comparisons, page), highlight=False, markup=False, soft_wrap=True)
         except AttnCompareError as error:
             print(f"W&B: {error}; the table and the page are whole", file=sys.stderr)
+
+
+def compared(
+    runs: Any,
+    *,
+    task: str | None = None,
+    force: bool = False,
+    tune: Sequence[str] = (),
+    equal: Literal["parameters", "flops", "time"] | None = None,
+    metric: str | None = None,
+    vary: Sequence[str] = ("seed",),
+    margins: Mapping[str, float] = MappingProxyType({}),
+    baseline: str | None = None,
+) -> Comparison:
+    """Return the comparison of runs of one task, for Python and notebooks; it is not counted as a look at a sweep.
+
+    Args:
+        runs: one or several: runs, loaded or as records, their folders, or folders that hold runs, such as a sweep's.
+        task: which one, where they are of several.
+        force: compare runs that differ in what makes it unfair, too.
+        tune: as the other arguments below: how to compare (:class:`Options`).
+        equal: what all variants may spend alike.
+        metric: the one metric to compare in.
+        vary: what differs between the samples of a variant.
+        margins: by metric a difference that would not matter, in the unit that people read.
+        baseline: the label of the variant with which all others are compared.
+
+    Raises:
+        Refused: as from :func:`compare`, and if the runs are of several tasks and none was said.
+    """
+    several = runs if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
+    given: list[Any] = [getattr(one, "run", one) for one in several]  # the record of a loaded run
+    gathered = gather([one.path if isinstance(one, Run) else Path(one) for one in given])
+    tasks = list(dict.fromkeys(run.config.task.name for run in gathered.runs))
+    if task is not None and task not in tasks:
+        raise Refused(unknown("task", task, tasks))
+    if task is None and len(tasks) > 1:
+        raise Refused(f"the runs are of several tasks; say which with task='{tasks[0]}'; valid: {', '.join(tasks)}")
+    options = Options(tuple(tune), equal, metric, tuple(vary), tuple(margins.items()), baseline)
+    own = [run for run in gathered.runs if task in (None, run.config.task.name)]
+    (found,) = compare_groups(own, force, left_out=gathered.left_out, options=options)
+    return found
 
 
 def _remember(comparison: Comparison) -> None:

@@ -9,6 +9,7 @@ from attncompare.compare.axes import ATTENTION
 from attncompare.compare.costs import cost_estimates, cost_notes
 from attncompare.compare.groups import Comparison
 from attncompare.compare.lengths import by_length
+from attncompare.compare.one_seed import one_seed_notes
 from attncompare.compare.verdicts import estimates, verdict_notes, verdicts
 from attncompare.text import COSTS
 
@@ -70,7 +71,7 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "variants": variants,
         "by_length": _by_length(comparison),
         "verdicts": found,
-        "notes": (*comparison.notes, *cost_notes(comparison), *verdict_notes(comparison)),
+        "notes": (*one_seed_notes(comparison), *comparison.notes, *cost_notes(comparison), *verdict_notes(comparison)),
         "left_out": [{"path": str(one.path), "state": one.state, "reason": one.reason} for one in comparison.left_out],
     }
 

@@ -164,6 +164,7 @@ def _require_whole(run: Run) -> None:
     require_facts(run)
     run.config.hash()
     run.metrics()
+    run.heads()
     run.environment()
     run.predictions()
     run.items()

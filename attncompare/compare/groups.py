@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 from attncompare import registry
 from attncompare.compare.axes import Axis, axes_of, crossing_note
@@ -22,16 +23,18 @@ from attncompare.compare.gathering import LeftOut
 from attncompare.compare.identity import fingerprint, labels, model, model_without_seed, named_seeds, once
 from attncompare.compare.looks import Look, looks_before, trained_in
 from attncompare.compare.selection import Budget, at_budget, equal_parameters, tune
-from attncompare.compare.statistics import SEEDS, collapsed, level_after, robust_sd
+from attncompare.compare.statistics import collapsed, level_after, robust_sd
 from attncompare.config import variant_label
 from attncompare.config.schema import CompareConfig
 from attncompare.errors import Refused
 from attncompare.maps import variant_colors
+from attncompare.maps.heads import head_metrics
 from attncompare.record import Run
 from attncompare.tasks.metrics import Metric, metrics_of
-from attncompare.text import COSTS
+from attncompare.text import COSTS, counted
 
-ONE_SEED = f"one seed decides nothing: train more with seed={','.join(map(str, range(1, SEEDS + 1)))}"
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,24 @@ class Comparison:
     planned: CompareConfig = field(default_factory=CompareConfig)
     axes: tuple[Axis, ...] = ()
 
+    def __repr__(self) -> str:
+        runs = sum(len(variant.runs) for variant in self.variants)
+        names = ", ".join(variant.label for variant in self.variants)
+        leading = f", first in {self.shown[0].title}" if self.shown else ""
+        return f"Comparison({self.title}: {names}; {counted(runs, 'run')}{leading})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the table, the verdicts, and what must be known before believing a difference."""
+        from attncompare.compare.export import as_html  # which reads this file
+
+        return as_html(self)
+
+    def to_frame(self) -> "DataFrame":
+        """Return a pandas table with a row for each figure (:func:`attncompare.compare.export.rows`)."""
+        from attncompare.compare.export import as_frame
+
+        return as_frame(self)
+
     @property
     def tested(self) -> tuple[type[Metric], ...]:
         """The metrics in which variants are tested against each other, the most important first."""
@@ -121,8 +142,9 @@ class Comparison:
 
     @property
     def drawn(self) -> tuple[type[Metric], ...]:
-        """The metrics that pictures show: those of the table that mean the same for all variants."""
-        return tuple(one for one in self._prominent if one.in_table and (self.one_tokenizer or not one.per_token))
+        """The metrics that pictures show: those of the table that mean the same for all variants, and one that was asked for."""
+        shown = [one for one in self._prominent if one.in_table or one.name == self.options.metric]
+        return tuple(one for one in shown if self.one_tokenizer or not one.per_token)
 
     @property
     def _prominent(self) -> tuple[type[Metric], ...]:
@@ -165,7 +187,7 @@ class Comparison:
     def collapsed(self) -> Mapping[str, tuple[int, ...]]:
         """The seeds that diverged or whose figures fell far behind, by the label of their variant."""
         found: dict[str, set[int]] = {one.label: set(one.diverged) for one in self.variants}
-        for metric in self.tested:
+        for metric in filter(lambda one: one.judges, self.tested):
             figures = {one.label: self.figures_of_all_seeds(one, metric) for one in self.variants}
             spreads = [robust_sd(list(own.values())) for own in figures.values() if len(own) > 1]
             noise = median(spreads) if spreads else 0.0
@@ -217,7 +239,7 @@ def compare_groups(
     names = [variant_label(run.config.attention) for run in runs]
     for run in (run for one in dict.fromkeys(names) for run, name in zip(runs, names, strict=True) if name == one):
         by_task.setdefault(run.config.task.name, []).append(run)
-    metrics = {task: metrics_of(own[0].config) for task, own in by_task.items()}
+    metrics = {task: _metrics(own) for task, own in by_task.items()}
     chosen = [task for task in by_task if options.metric is None or options.metric in metrics[task]]
     if not chosen:
         task = next(iter(by_task))
@@ -249,6 +271,11 @@ def compare_groups(
     ]
 
 
+def _metrics(runs: Sequence[Run]) -> dict[str, type[Metric]]:
+    """Return the metrics of runs of one task, and behind them the numbers of heads that any of them has."""
+    return {**metrics_of(runs[0].config), **head_metrics(name for run in runs for name in run.summary["test"])}
+
+
 def _title(task: str) -> str:
     return str(registry.load("tasks", task).title)
 
@@ -256,7 +283,7 @@ def _title(task: str) -> str:
 def _comparison(
     runs: Sequence[Run], force: bool, left_out: tuple[LeftOut, ...], options: Options, skipped: Sequence[str]
 ) -> Comparison:
-    task, metrics = runs[0].config.task.name, metrics_of(runs[0].config)
+    task, metrics = runs[0].config.task.name, _metrics(runs)
     notes = [*skipped, *check_equal_footing(runs, force, options.free(metrics), metrics)]
     if options.metric and "bytes" in metrics[options.metric].sums:
         notes += check_same_text(runs, options.metric)
@@ -374,9 +401,5 @@ def _cautions(variants: Sequence[Variant]) -> list[str]:
     ranked = [variant for variant in variants if variant.same_as is None]
     if len(ranked) == 1:
         return [f"one model, {ranked[0].label}: there is nothing to compare it with"]
-    notes = []
-    if len({variant.seeds for variant in ranked}) > 1:
-        notes.append("the variants were trained from different seeds")
-    if all(len(variant.seeds) == 1 for variant in ranked):
-        notes.append(ONE_SEED)
-    return notes
+    several = len({variant.seeds for variant in ranked}) > 1
+    return ["the variants were trained from different seeds"] if several else []

@@ -14,6 +14,7 @@ from rich.text import Text
 from attncompare.compare.costs import cheapest, cost_estimates, cost_notes
 from attncompare.compare.gathering import left_out_note
 from attncompare.compare.groups import Comparison, Variant
+from attncompare.compare.one_seed import one_seed_notes
 from attncompare.compare.statistics import Estimate
 from attncompare.compare.verdicts import (
     Verdict,
@@ -115,7 +116,7 @@ def result_table(comparison: Comparison) -> ResultTable:
     )
     equal = comparison.options.equal
     title = f"{comparison.title}, at equal {_EQUAL[equal]}" if equal else comparison.title
-    notes = (*comparison.notes, *cost_notes(comparison), *verdict_notes(comparison))
+    notes = (*one_seed_notes(comparison), *comparison.notes, *cost_notes(comparison), *verdict_notes(comparison))
     best = {**leaders(comparison), **cheapest(comparison)}
     axes = f"Axes: {', '.join(map(str, comparison.axes))}" if comparison.axes else ""
     return ResultTable(title, columns, rows, _caption(comparison), notes, axes, best)

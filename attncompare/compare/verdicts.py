@@ -95,7 +95,7 @@ def leaders(comparison: Comparison) -> dict[str, set[str]]:
     """
     found: dict[str, set[str]] = {}
     over_seeds, own = estimates(comparison), verdicts(comparison)
-    for metric in comparison.tested:
+    for metric in filter(lambda one: one.judges, comparison.tested):
         means = {
             variant.label: over_seeds[variant.label, metric.name].mean
             for variant in comparison.ranked
@@ -361,11 +361,13 @@ def sentence(
     unit = "points" if metric.unit == "%" else metric.unit
     small = margin is not None and found.within(margin)
     if found.decided and not same_model:
+        is_more = f"{ahead} is {metric.words()[0]} than {behind}"
         if found.ranks:
-            return f"{ahead} is better than {behind} in {metric.title} by ranks, {facts}"
+            return f"{is_more} in {metric.title} by ranks, {facts}"
         less = f", less than the margin of {(margin or 0.0) * metric.scale():g}" if small else ""
-        return f"{ahead} is better than {behind} by {_size(metric, found, metric.measure())}{less}, {facts}"
-    lead = f"{ahead} ahead" if found.sign else "equal"
+        what, measure = ("", metric.measure()) if metric.judges else (f" in {metric.title}", unit)
+        return f"{is_more}{what} by {_size(metric, found, measure)}{less}, {facts}"
+    lead = f"{ahead} {'ahead' if metric.judges else 'higher'}" if found.sign else "equal"
     size = "by ranks" if found.ranks else f"{'by ' if found.sign else ''}{_size(metric, found, unit)}"
     gap = f"{lead}{'' if found.sign else ','} {size}, {facts}"
     if same_model:

@@ -246,7 +246,7 @@ class TrackingConfig(Strict):
     wandb: Literal["offline", "online", "disabled"] | None
     project: fields.LabelOrNull
     entity: fields.LabelOrNull
-    probes: fields.NotNegative
+    probes: fields.Probes
     images: fields.NotNegative
 
 

@@ -46,6 +46,14 @@ Positive = Annotated[int, Field(gt=0), must_be("a positive integer")]
 NotNegative = Annotated[int, Field(ge=0), must_be("an integer, 0 or more")]
 AtLeastTwo = Annotated[int, Field(ge=2), must_be("an integer, 2 or more")]
 AtLeastFour = Annotated[int, Field(ge=4), must_be("an integer, 4 or more")]
+# How long sentences may be is known once there is a tokenizer.
+_Sentences = Annotated[
+    tuple[Annotated[str, StringConstraints(pattern=r"\S")], ...],
+    BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),  # JSON has no tuples
+]
+Probes = Annotated[
+    NotNegative | _Sentences, must_be("an integer, 0 or more, or a list of sentences, none of them empty")
+]
 LetterCount = Annotated[int, Field(ge=2, le=26), must_be("an integer from 2 to 26")]
 Probability = Annotated[float, Field(ge=0, lt=1), must_be("a number from 0 to below 1")]
 Share = Annotated[float, Field(ge=0, le=1), must_be("a number from 0 to 1")]

@@ -41,7 +41,8 @@ class Corpus:
 
     ``stream``: rows are pieces of one long text, and not each a sequence of its own. ``test_is_val``: the test split holds
     the rows of val, because the corpus has no test data. ``origin``: where the data come from, as plain JSON, for the record.
-    ``notes``: what people should know of how they were read.
+    ``notes``: what people should know of how they were read. ``dropped``: how many rows of each split of the data were left out,
+    as a text in them was blank.
 
     Columns of speech are ``wave`` (lists of int16), ``name`` and ``target`` (str); spans are then in samples of the wave and
     characters of the target.
@@ -52,6 +53,7 @@ class Corpus:
     test_is_val: bool = False
     origin: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
     def rows(self, split: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Yield the values of these columns row by row, of which few are in memory at a time."""
@@ -162,6 +164,24 @@ def generated_pairs(draw: Callable[[], Pair], sizes: tuple[int, int, int], rng: 
     rest = iter(pairs)
     parts = {split: zip(*islice(rest, size), strict=True) for split, size in zip(SPLITS, sizes, strict=True)}
     return corpus({split: dict(zip(Pair._fields, map(list, columns), strict=True)) for split, columns in parts.items()})
+
+
+def without_blank(rows: Mapping[str, datasets.Dataset]) -> tuple[dict[str, datasets.Dataset], dict[str, int]]:
+    """Return the rows of each split of which no text is blank, and how many others there were; refused if none is left."""
+    found, dropped = {}, {}
+    for split, own in rows.items():
+        kept = partial(_filled, own)
+        found[split] = cached_rows(["not blank", own._fingerprint], own.features.arrow_schema, kept)
+        dropped[split] = len(own) - len(found[split])
+        if not len(found[split]):
+            raise Refused(f"data.blank_lines=drop: {split} holds nothing but blank rows")
+    return found, {split: count for split, count in dropped.items() if count}
+
+
+def _filled(rows: datasets.Dataset) -> Iterator[pa.Table]:
+    for table in tables(rows):
+        texts = zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
+        yield table.filter(pa.array([all(map(str.strip, row)) for row in texts], pa.bool_()))
 
 
 def with_fractions(

@@ -48,6 +48,8 @@ Separator = Annotated[
     must_be(f"null, {', '.join(SEPARATORS)}, or the character itself"),
     BeforeValidator(lambda value: next((name for name, sign in _SIGNS if sign == value), value)),
 ]
+BlankLines = Literal["refuse", "drop", "keep"]
+"""What happens to a row of which a text is blank."""
 HubName = Annotated[
     Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,95})?$")]
     | None,
@@ -152,7 +154,7 @@ class OwnDataConfig(OwnSplitsConfig):
 class FileData(Dataset):
     """Rows that are read from files."""
 
-    blank: bool = True  # whether a text may be blank
+    blank_lines: BlankLines = "keep"
     first: int | None = None  # at most so many rows of each split are read; None: all
     layout = Layout()
 
@@ -169,7 +171,7 @@ class FileData(Dataset):
         from attncompare.data.reading import read
 
         columns, layout = self.columns(), self.layout
-        return {split: read(found, columns, self.blank, self.first, layout) for split, found in sources.items()}
+        return {split: read(found, columns, self.blank_lines, self.first, layout) for split, found in sources.items()}
 
     def read(self, elsewhere: Mapping[str, tuple[str, ...]], kind: Kind) -> tuple[dict[str, "Rows"], dict[str, Any]]:
         """Return the rows of each split and their origin for the record: local files, or else addresses, fetched once."""
@@ -214,7 +216,7 @@ class OwnData(FileData):
 
     def load(self) -> "Corpus":
         """Read all rows, and take from train what has no data of its own; see :meth:`Dataset.load`."""
-        from attncompare.data.corpus import Corpus, with_fractions
+        from attncompare.data.corpus import Corpus, with_fractions, without_blank
 
         if self.config.hub is None:
             rows, origin = self.read({}, "lines")
@@ -224,10 +226,14 @@ class OwnData(FileData):
             require_layout_of("hub", self.layout, f"data.hub={self.config.hub}")
             hub, names = HubData(self.config.hub, self.config.subset), self.config.splits.model_dump()
             given = found_names({**names, "train": names["train"] or "train"}, hub.has)
-            rows = {split: hub.read(name, self.columns(), self.blank, self.first) for split, name in given.items()}
+            rows = {
+                split: hub.read(name, self.columns(), self.blank_lines, self.first) for split, name in given.items()
+            }
             origin = {**hub.origin, "splits": given}
         fractions = {"val": self.config.val_fraction, "test": self.config.test_fraction}
-        return Corpus(with_fractions(rows, fractions, self.data_seed), stream=self.kind == "text", origin=origin)
+        rows, dropped = without_blank(rows) if self.blank_lines == "drop" else (rows, {})
+        splits = with_fractions(rows, fractions, self.data_seed)
+        return Corpus(splits, stream=self.kind == "text", origin=origin, dropped=dropped)
 
 
 def split_files(path: Path, names: Mapping[str, str | None], sides: Sequence[str] = ()) -> Sources:

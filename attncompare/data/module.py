@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from pytorch_lightning import LightningDataModule
 
 from attncompare.config import RunConfig
 from attncompare.data.audio import drawn
-from attncompare.data.batches import BatchLoader, Plan
+from attncompare.data.batches import BatchLoader, Plan, in_order
 from attncompare.data.corpora import load_corpus
 from attncompare.data.corpus import Corpus, fingerprint, overlap, text_columns
 from attncompare.data.dataset import SPLITS
@@ -26,15 +27,24 @@ from attncompare.data.encoding import (
     encode_rows,
     encode_stream,
 )
-from attncompare.data.labelled import LabelledSet, example_of_row, label_names, labelled_set
-from attncompare.data.tokenizer import BOS, SPECIALS, Offset, Tokenizer, overlaps
+from attncompare.data.labelled import (
+    LabelledSet,
+    example_of_row,
+    example_of_text,
+    label_names,
+    labelled_set,
+    pools_cls,
+)
+from attncompare.data.tokenizer import BOS, EOS, SPECIALS, Offset, Tokenizer, overlaps
 from attncompare.data.utterances import SpeechSet, encode_sound, heard
 from attncompare.errors import Refused
-from attncompare.text import counted
+from attncompare.text import counted, shortly
 
 log = logging.getLogger("attncompare")
 SplitSet = PairSet | RowSet | StreamSet | LabelledSet | SpeechSet
 Span = Sequence[int]  # start, end, field
+PAIR = " => "
+"""What stands between source and target of an own sentence for maps."""
 
 _WINDOW = 24  # tokens of a stream: what a map shows well
 _MODERATE = range(6, 21)  # tokens of a side, EOS or BOS included
@@ -66,6 +76,8 @@ class Probe:
     """The side of the squares of the image, in pixels, which the first positions of the source are, row by row."""
     wave: np.ndarray | None = None
     """A drawing of the source's sound (:func:`attncompare.data.audio.outline`); None: it is none."""
+    target_written: str = ""
+    """The text of the target beside a source, where it was encoded from one; empty where it is not at hand."""
 
 
 class DataModule(LightningDataModule):
@@ -82,12 +94,11 @@ class DataModule(LightningDataModule):
         fingerprint: SHA-256 of the data (:func:`attncompare.data.corpus.fingerprint`).
         report: plain JSON: ``vocab_size``, with separate vocabularies ``source_vocab_size``, and for each split ``rows``,
             ``tokens``, ``unknown_rate`` (share of tokens; for pairs also of each side), ``left_out`` (train rows over
-            ``task.max_length``), ``truncated`` (rows over it that were cut: those of val and test, and with
-            ``task.cut_sources`` of train); for train ``padding``, the share of the
+            ``task.max_length``), ``blank`` (rows that were dropped, where there are any), ``truncated`` (rows over it that were
+            cut: those of val and test, and with ``task.cut_sources`` of train); for train ``padding``, the share of the
             places in the batches of epoch 0 (one long text has none), and for val and test what
             :func:`attncompare.data.corpus.overlap` counts. ``is_val`` is true of a test split that is val again; ``labels``:
-            their names, ``image``: height and width of all images;
-            ``origin``: where the data came from, if from elsewhere.
+            their names, ``image``: height and width of all images; ``origin``: where the data came from, if from elsewhere.
         notes: what people should know of the data: what was left out, cut or capped, what val and test share with train.
     """
 
@@ -139,7 +150,8 @@ class DataModule(LightningDataModule):
         for note in corpus.notes:
             self._note(note)
         self.report = self._count(corpus, sets)
-        if (asked := self.config.tracking.probes) > (there := len(sets["val"])):
+        asked, there = self.config.tracking.probes, len(sets["val"])
+        if isinstance(asked, int) and asked > there:
             self._note(f"tracking.probes={asked}: val holds {counted(there, 'example')}")
         self._corpus, self._sets = corpus, sets
 
@@ -202,6 +214,12 @@ class DataModule(LightningDataModule):
         text: str | None = self._corpus.splits[split][row].get("text")
         return text
 
+    def first_rows(self, split: str, count: int, size: int = 1) -> BatchLoader:
+        """Return the first ``count`` rows of val or test, or windows of one long text, in batches of ``size``."""
+        rows = self._set(split)
+        keys = [key for (key,) in islice(rows.fixed_plan(1), count)]
+        return BatchLoader(rows, lambda _: in_order(keys, size))
+
     def scored_rows(self, split: str, count: int) -> list[tuple[int, list[int], list[int]]]:
         """Return number, ids and scored places of the first rows of a split whose rows stand for themselves, else nothing."""
         rows = self._set(split)
@@ -209,36 +227,74 @@ class DataModule(LightningDataModule):
             return []
         return [(row, rows.ids[row].tolist(), rows.scored[row].tolist()) for row in rows.kept[:count].tolist()]
 
-    def probes(self, count: int) -> list[Probe]:
-        """Return fixed examples from val, which depend on the data and the tokenizer alone.
+    def probes(self, wanted: int | Sequence[str], split: str = "val") -> list[Probe]:
+        """Return so many fixed examples from a split, which depend on the data and the tokenizer alone, or own sentences.
 
         Of pairs first those of moderate length that hold several aligned fields, where these are known, and before all
         those whose fields stand in another order on the other side, where attention has to jump. Of one long text the
-        beginnings of windows, spread over it; of labelled texts first those of moderate length. Where val holds fewer, these
-        are all.
+        beginnings of windows, spread over it; of labelled texts first those of moderate length. Where the split holds fewer,
+        these are all.
+
+        Own sentences are texts, and of pairs ``source => target``.
+
+        Raises:
+            Refused: if an own sentence is too long, or no pair, or what the model reads is no text.
         """
-        val = self._set("val")
-        count = min(count, len(val))
-        if isinstance(val, PairSet):
-            return self._pair_probes(val, count)
-        if isinstance(val, LabelledSet):
-            return self._labelled_probes(val, count)
-        if isinstance(val, SpeechSet):
-            return [self._speech_probe(val, row) for row in val.kept[:count].tolist()]
-        if isinstance(val, RowSet):
-            texts = [val.ids[row].tolist() for row in val.kept[:count].tolist()]
+        rows = self._set(split)
+        if not isinstance(wanted, int):
+            return [self._own_probe(rows, text) for text in wanted]
+        count = min(wanted, len(rows))
+        if isinstance(rows, PairSet):
+            return self._pair_probes(rows, count, split)
+        if isinstance(rows, LabelledSet):
+            return self._labelled_probes(rows, count, split)
+        if isinstance(rows, SpeechSet):
+            return [self._speech_probe(rows, row, split) for row in rows.kept[:count].tolist()]
+        if isinstance(rows, RowSet):
+            texts = [rows.ids[row].tolist() for row in rows.kept[:count].tolist()]
         else:
-            starts = val.disjoint_starts[:: max(1, len(val) // max(1, count))][:count]
-            length = min(_WINDOW, val.max_length)
-            texts = [val.ids[start : start + length + 1].tolist() for start in starts]
+            starts = rows.disjoint_starts[:: max(1, len(rows) // max(1, count))][:count]
+            length = min(_WINDOW, rows.max_length)
+            texts = [rows.ids[start : start + length + 1].tolist() for start in starts]
         if self._task.architecture == "encoder_only":
             longest = self.config.task.max_length  # a window holds one token more, to be predicted
             return [Probe([one for one in ids if one != BOS][:longest], [], None, None) for ids in texts]
         return [Probe(None, ids, None, None) for ids in texts]
 
-    def _pair_probes(self, pairs: PairSet, count: int) -> list[Probe]:
-        val = self._corpus.splits["val"]
-        columns, aligned = val[:], "source_spans" in val.column_names
+    def _own_probe(self, rows: SplitSet, text: str) -> Probe:
+        """Return a sentence of the user's as the model reads it."""
+        if isinstance(rows, SpeechSet) or (isinstance(rows, LabelledSet) and self.source_tokenizer is None):
+            what = f"the rows of data={self.config.data.name} are no texts"
+            raise Refused(f"tracking.probes={shortly(text)}: {what}; valid: a number of examples of val")
+        if isinstance(rows, PairSet):
+            source, arrow, target = text.partition(PAIR)
+            if not (arrow and source.strip() and target.strip()):
+                raise Refused(f"tracking.probes={shortly(text)}: must be a pair, 'source{PAIR}target'")
+            source_ids = self._fitting(source, self.source_tokenizer or self.tokenizer, 1)
+            target_ids = self._fitting(target, self.tokenizer, 1)
+            ids = [*source_ids, EOS], [BOS, *target_ids, EOS]
+            return Probe(*ids, None, None, source, target_written=target)
+        if isinstance(rows, LabelledSet):
+            assert self.source_tokenizer is not None
+            self._fitting(text, self.source_tokenizer, int(pools_cls(self.config)))
+            one = example_of_text(text, self.source_tokenizer, self.config)
+            return Probe(one.source, [], None, None, text, one.places)
+        if self._task.architecture == "encoder_only":
+            return Probe(self._fitting(text, self.tokenizer, 0), [], None, None, text)
+        return Probe(None, [BOS, *self._fitting(text, self.tokenizer, 1), EOS], None, None, text)
+
+    def _fitting(self, text: str, tokenizer: Tokenizer, more: int) -> list[int]:
+        """Return the tokens of one side of an own sentence; refused if with so many ``more`` they exceed the longest."""
+        ids, longest = tokenizer.encode(text).ids, self.config.task.max_length - more
+        if not 0 < len(ids) <= longest:
+            what = f"{counted(len(ids), 'token')}; valid: 1 to {longest}, as task.max_length says"
+            raise Refused(f"tracking.probes={shortly(text)}: {what}")
+        return ids
+
+    def _pair_probes(self, pairs: PairSet, count: int, split: str) -> list[Probe]:
+        corpus = self._corpus.splits[split]
+        aligned = "source_spans" in corpus.column_names
+        columns = corpus[:] if aligned else {}
 
         def rank(row: int) -> tuple[bool, bool]:
             moderate = len(pairs.source[row]) in _MODERATE and len(pairs.target[row]) - 1 in _MODERATE
@@ -266,26 +322,26 @@ class DataModule(LightningDataModule):
             probes.append(Probe(*ids, gold[0], gold[1]))
         return probes
 
-    def _labelled_probes(self, rows: LabelledSet, count: int) -> list[Probe]:
+    def _labelled_probes(self, rows: LabelledSet, count: int, split: str) -> list[Probe]:
         probes = []
         for row in sorted(rows.kept.tolist(), key=lambda row: rows.source.lengths[row] not in _MODERATE)[:count]:
-            written, one = example_of_row(self._corpus, "val", row, self.config, self.source_tokenizer)
+            written, one = example_of_row(self._corpus, split, row, self.config, self.source_tokenizer)
             target = [BOS, len(SPECIALS) + int(rows.labels_N[row])]
             probes.append(Probe(one.source, target, None, None, written, one.places, one.image, one.patch))
         return probes
 
-    def _speech_probe(self, val: SpeechSet, row: int) -> Probe:
-        vectors_SF, gold_T2 = val.source(row), val.gold(row)
-        wave_N = np.array(self._corpus.splits["val"][row]["wave"], dtype=np.int16)
+    def _speech_probe(self, rows: SpeechSet, row: int, split: str) -> Probe:
+        vectors_SF, gold_T2 = rows.source(row), rows.gold(row)
+        wave_N = np.array(self._corpus.splits[split][row]["wave"], dtype=np.int16)
         places_S = np.arange(len(vectors_SF))
         possible_TS = (gold_T2[:, :1] <= places_S) & (places_S < gold_T2[:, 1:])
         known = possible_TS.any()
         return Probe(
             vectors_SF,
-            val.target[row].tolist(),
+            rows.target[row].tolist(),
             np.zeros_like(possible_TS) if known else None,  # none is sure: any vector of a letter's will do
             possible_TS if known else None,
-            self.pair("val", row)[0],
+            self.pair(split, row)[0],
             **drawn(wave_N, len(vectors_SF), self.config.data),
         )
 
@@ -332,6 +388,9 @@ class DataModule(LightningDataModule):
             if split == "train" and isinstance(rows, RowsByLength):
                 counts["padding"] = rows.padding(self._train_plan(rows, 0))
             report[split] = counts
+            if dropped := corpus.dropped.get(split):
+                counts["blank"] = dropped
+                self._note(f"{split}: left out {counted(dropped, 'blank row')} (data.blank_lines=drop)")
             if rows.left_out:
                 self._note(f"{split}: left out {rows.left_out} of {size} rows, over {limit}")
             if rows.truncated:

@@ -31,7 +31,7 @@ import pyarrow as pa
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from attncompare.data.cache import Arrays, cache_folder, cached_rows, cached_texts, portions, unfinished
-from attncompare.data.files import SEPARATORS, Layout, Source
+from attncompare.data.files import SEPARATORS, BlankLines, Layout, Source
 from attncompare.errors import AttnCompareError, Refused, RunFailed
 from attncompare.text import counted, shortly
 
@@ -46,7 +46,8 @@ _AT_ONCE = 2**20  # bytes of a document
 _MOST_COLUMNS = 20  # in a message
 _ANSWER = 10  # seconds to wait for an answer of the network
 _SENTENCE = re.compile(r"""[.!?…。！？।؟۔։\u037e]["'»”’)]*$|(\S+\s+){3}\S""")  # what names of columns rarely are
-_BLANK, _OR_KEPT = "blank (remove the row", ", or keep such pairs with data.keep_empty=true"
+_DROP = "data.blank_lines=drop leaves such rows out"
+_KEEP = ", data.keep_empty=true keeps such pairs"
 
 
 class Format(NamedTuple):
@@ -57,6 +58,8 @@ class Format(NamedTuple):
     separator: str | None = None
     header: bool | None = None
     field: str | None = None
+    blank_rows: bool = False
+    """Whether a blank line of a table is a row of blank texts, which somebody drops later; else it is refused."""
 
     def told(self) -> dict[str, Any]:
         """Return what was found out, for the record; empty where the kind says all."""
@@ -67,13 +70,14 @@ class Format(NamedTuple):
 
 
 def read(
-    sources: Sequence[Source], columns: Columns, blank: bool, first: int | None, layout: Layout
+    sources: Sequence[Source], columns: Columns, blank: BlankLines, first: int | None, layout: Layout
 ) -> datasets.Dataset:
     """Return the rows of one split, mapped into memory.
 
-    ``sources`` are one, or two texts of lines that translate each other line by line; ``blank``: whether a text may be
-    blank; ``first``: at most so many rows, of which no more are read (None: all). Refused in one line, with the number of
-    the file's line, if a file is missing, empty or damaged, has no such column, or holds something else than text there.
+    ``sources`` are one, or two texts of lines that translate each other line by line; ``blank``: what happens to rows of
+    which a text is blank, which here are kept where they will be dropped; ``first``: at most so many rows, of which no
+    more are read (None: all). Refused in one line, with the number of the file's line, if a file is missing, empty or
+    damaged, has no such column, or holds something else than text there.
     """
     paths = [path for source in sources for path in source.paths]
     states = []
@@ -81,8 +85,11 @@ def read(
         if not path.is_file():  # a pipe would never end
             raise Refused(f"{path}: {'no plain file' if path.exists() else 'no such file'}")
         states.append([str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns])
-    form = format_of(sources[0], columns, layout)
+    form = format_of(sources[0], columns, layout)._replace(blank_rows=blank == "drop")
     if form.kind == "document":
+        if blank == "drop":
+            why = "plain text is a document with its blank lines"
+            raise Refused(f"data.blank_lines=drop: {paths[0]}: {why}; valid: keep, or a table with a row for each text")
         return _documents(paths[:first], columns, states[:first])
 
     def cells() -> Iterator[Sequence[str]]:
@@ -168,7 +175,7 @@ class HubData:
             self._builder = datasets.load_dataset_builder(f"hf://datasets/{name}", subset, revision=revision)
         self.origin = {"hub": name, "subset": self._builder.config.name, "revision": revision}
 
-    def read(self, split: str, columns: Columns, blank: bool, first: int | None) -> datasets.Dataset:
+    def read(self, split: str, columns: Columns, blank: BlankLines, first: int | None) -> datasets.Dataset:
         """Return the rows of one split; other arguments and errors as of :func:`read`. ``first`` fetches no more."""
         where, state = f"{self._where}, split {split}", [self.origin, split]
         with _told_in_one_line(self._where):
@@ -265,7 +272,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _cached(
-    state: Any, columns: Columns, blank: bool, first: int | None, cells: Callable[[], Iterator[Sequence[str]]]
+    state: Any, columns: Columns, blank: BlankLines, first: int | None, cells: Callable[[], Iterator[Sequence[str]]]
 ) -> datasets.Dataset:
     schema = pa.schema([(name, pa.string()) for name in columns])
 
@@ -273,10 +280,10 @@ def _cached(
         for portion in portions(islice(cells(), first), size=lambda row: sum(map(len, row))):
             yield pa.table([pa.array(column, pa.string()) for column in zip(*portion, strict=True)], schema)
 
-    return cached_rows([_FORM, state, dict(columns), blank, first], schema, made)
+    return cached_rows([_FORM, state, dict(columns), blank != "refuse", first], schema, made)
 
 
-def _checked(rows: Rows, place: str, columns: Columns, blank: bool) -> Iterator[Sequence[str]]:
+def _checked(rows: Rows, place: str, columns: Columns, blank: BlankLines) -> Iterator[Sequence[str]]:
     """Yield the cells of rows that hold nothing but text, and whole numbers as labels.
 
     ``place`` is the file and what its numbers count.
@@ -291,8 +298,8 @@ def _checked(rows: Rows, place: str, columns: Columns, blank: bool) -> Iterator[
                 what = "no text" if cell is None else f"{type(cell).__name__}, not text,"
             elif "\0" in cell:
                 what = "a NUL"
-            elif not blank and not cell.strip():
-                what = f"{_BLANK}{'' if 'label' in columns else _OR_KEPT})"
+            elif blank == "refuse" and not cell.strip():
+                what = f"blank ({_DROP}{'' if 'label' in columns else _KEEP})"
             else:
                 continue
             raise Refused(f"{place} {number}: {what} in {column} ({key}={name})")
@@ -309,7 +316,7 @@ def _require_columns(asked: Asked, names: Sequence[str], where: str) -> None:
             raise Refused(f"{key}={name}: {where} has no such column; valid: {valid}{more}")
 
 
-def _typed(opened: Callable[[], Any], where: str, columns: Columns, blank: bool) -> Iterator[Sequence[str]]:
+def _typed(opened: Callable[[], Any], where: str, columns: Columns, blank: BlankLines) -> Iterator[Sequence[str]]:
     """Yield the wanted cells of a dataset of the library, which may be streamed; of its classes, the names."""
 
     def rows() -> Rows:
@@ -358,7 +365,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield f"{prefix}{key}", value
 
 
-def _parallel(source: Path, target: Path, columns: Columns, blank: bool) -> Iterator[Sequence[str]]:
+def _parallel(source: Path, target: Path, columns: Columns, blank: BlankLines) -> Iterator[Sequence[str]]:
     """Yield the pairs of two files of lines."""
     sides = [
         _checked(((number, (line,)) for number, line in _lines(path)), f"{path}, line", {name: columns[name]}, blank)
@@ -514,7 +521,10 @@ def _table(path: Path, asked: Asked, form: Format) -> Rows:
         rows = chain([(number, names)], rows)
     for number, row in rows:
         if not any(row) and len(row) < min(2, len(names)):
-            raise Refused(f"{path}, line {number}: blank")
+            if not form.blank_rows:
+                raise Refused(f"{path}, line {number}: blank; data.blank_lines=drop leaves such lines out")
+            yield number, [""] * len(places)
+            continue
         if len(row) != len(names):
             raise Refused(f"{path}, line {number}: {counted(len(row), 'column')}, but the first line has {len(names)}")
         yield number, [row[place] for place in places]

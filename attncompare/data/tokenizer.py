@@ -56,6 +56,8 @@ _KINDS = (
 )
 _MANY = 2**20  # tokens
 _MOST_WORDS = 100_000  # that a unigram vocabulary is learned from
+_MOST_SEEN = 50_000  # words that are remembered: about half a megabyte
+_RARE = 0.75  # the share of different ones among words from which on a new word is nothing special
 _SEGMENT = 2**22  # characters of text whose words are counted together
 _MOST_LETTERS = 2**22  # of different words; with more, the rarest are forgotten until half is left
 _MOST_SEEDS = 2**20  # pieces that are counted at a time; with more, those that cover least are forgotten
@@ -85,10 +87,15 @@ class Encoded(NamedTuple):
 
 class Tokenizer:
     """A trained vocabulary. The ids 0 to 3 are PAD, UNK, BOS and EOS, the last may be tokens of a task; no text ever encodes
-    to any of these but UNK."""
+    to any of these but UNK.
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+
+    ``seen`` holds the words of the texts that it was trained on (:meth:`words`), None where they are too many, hardly ever
+    come again, as where no space parts them, or are not at hand.
+    """
+
+    def __init__(self, backend: Backend, seen: frozenset[str] | None = None) -> None:
+        self._backend, self.seen = backend, seen
         self._backend.encode_special_tokens = True  # "<bos>" in a text is five characters, not BOS
         self._byte_level = isinstance(backend.decoder, decoders.ByteLevel)
 
@@ -107,14 +114,15 @@ class Tokenizer:
         if room > _MANY:  # the library reserves room at once, whatever the texts can give
             room = min(room, smallest + sum(len(text.encode()) for text in texts()))
         learn = {"unigram": _unigram, "bpe": _bpe}.get(kind, _commonest)
-        backend = learn(_counts(texts(), config), config, room)
+        counts = _counts(texts(), config)
+        backend = learn(counts, config, room)
         got = backend.get_vocab_size()
         if asked is not None and got > asked:
             raise Refused(
                 f"data.tokenizer.vocab_size={asked} is too small; with bytes=false each of the characters of {whose} needs "
                 f"a token of its own: at least {got}"
             )
-        return cls(backend)
+        return cls(backend, None if kind == "character" else _seen(counts, config.byte_level))
 
     @classmethod
     def of_names(cls, names: Iterable[str]) -> "Tokenizer":
@@ -165,6 +173,17 @@ class Tokenizer:
         if self._byte_level:
             return b"".join(map(_bytes_of, tokens)).decode("utf-8", errors="replace")
         return "".join(tokens)
+
+    def words(self, text: str) -> list[str]:
+        """Return the words in ``text``, each once: what no token crosses, without the space before it, if it has letters."""
+        places = (place for _, place in self._backend.pre_tokenizer.pre_tokenize_str(text))
+        return list(dict.fromkeys(filter(_has_letters, (text[slice(*place)].strip() for place in places))))
+
+    def unknown(self, text: str) -> list[str]:
+        """Return what in ``text`` is read as UNK, each once."""
+        encoded = self.encode(text)
+        found = (text[slice(*place)].strip() for i, place in zip(*encoded, strict=True) if i == UNK)
+        return list(dict.fromkeys(filter(None, found)))
 
     def labels(self, ids: Sequence[int], text: str = "") -> list[str]:
         """Return a readable name for each token: space ``▁``, line end ``⏎``, a byte that is no character ``⟨E2⟩``.
@@ -249,6 +268,19 @@ def token_bytes(text: str, offsets: Sequence[Offset]) -> np.ndarray:
     before = np.concatenate([[0], np.cumsum(sizes)])  # bytes before each character
     ends = np.maximum.accumulate(np.array([0, *(end for _, end in offsets)], dtype=np.int64))
     return np.diff(before[ends])
+
+
+def _seen(counts: Counter[str], byte_level: bool) -> frozenset[str] | None:
+    seen: Counter[str] = Counter()
+    for token, count in counts.items():
+        seen[(_bytes_of(token).decode(errors="replace") if byte_level else token).strip()] += count
+    words = frozenset(filter(_has_letters, seen))
+    usual = len(words) <= _RARE * sum(seen[word] for word in words)
+    return words if usual and len(words) <= _MOST_SEEN else None
+
+
+def _has_letters(word: str) -> bool:
+    return any(map(str.isalpha, word))
 
 
 def _blank(kind: str, byte_level: bool) -> Backend:

@@ -1,5 +1,7 @@
 """Continuing a text by chance: temperature, top-k and top-p."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Generator, Tensor
 
@@ -25,6 +27,7 @@ def sample_rows(
     top_k: int | None = None,
     top_p: float | None = None,
     eos: int | None = None,
+    seen: Callable[[Tensor, Tensor], None] | None = None,
 ) -> Tensor:
     """Return each row of ``prompt_NT`` continued by ``tokens`` tokens drawn from the model.
 
@@ -39,6 +42,7 @@ def sample_rows(
         top_p: draw from the fewest likeliest tokens whose probabilities sum to p at least, the nucleus (Holtzman et al. 2020,
             section 3.1), after ``top_k``; None: from all.
         eos: stop when every row has drawn it; None: never.
+        seen: called at each step with the model's own probabilities (N, V), before temperature, k and p, and what was drawn (N,).
 
     Raises:
         Refused: for a temperature, k or p that cannot be.
@@ -52,6 +56,8 @@ def sample_rows(
             start = sequence_NT.shape[1] - new_NT.shape[1]
             logits_NV = model(new_NT, caches=caches, start=start).logits_BTV[:, -1].float().cpu()
             drawn_N1 = torch.multinomial(chances(logits_NV, temperature, top_k, top_p), 1, generator=generator)
+            if seen is not None:
+                seen(logits_NV.softmax(1), drawn_N1[:, 0])
             new_NT = drawn_N1.to(prompt_NT.device)
             sequence_NT = torch.cat((sequence_NT, new_NT), dim=1)
             if eos is not None:

@@ -15,11 +15,12 @@ from attncompare.errors import Refused
 from attncompare.inference.trained import TrainedRun
 from attncompare.maps import MapSeries, ProbeMaps, maps_page
 from attncompare.record import PAGE_MARK, require_replaceable, write_text
-from attncompare.text import counted, shortly
+from attncompare.text import counted, printable, shortly
 
 MOST_MAPS = 20
 """Sentences whose maps a page shows."""
 _LONGEST = 2**20  # bytes of a line
+_MOST_WORDS = 8  # in a message
 _BATCH = 512  # lines; enough of each length for full batches
 
 
@@ -59,6 +60,7 @@ def translate_lines(
     ``maps`` is where a page with the attention maps of the first sentences goes.
     """
     shown: list[ProbeMaps] = []
+    unseen: dict[str, None] = {}
     total = cut = 0
     for sentences in chain([[]], batches):  # no sentences first: bad options are refused before a line is read
         for one in trained.translate(
@@ -69,24 +71,36 @@ def translate_lines(
             if maps is not None and one.source_ids and len(shown) < MOST_MAPS:
                 shown.append(trained.attention_of(one, len(shown)))
             total, cut = total + 1, cut + one.cut
+        unseen |= dict.fromkeys(trained.unseen("\n".join(sentences)))
         sys.stdout.flush()
+    say_unseen(list(unseen))
     if cut:
         longest = trained.run.config.task.max_length - 1
         print(f"warning: {counted(cut, 'sentence')} of {total} cut to the first {longest} tokens", file=sys.stderr)
     if maps is not None and not shown:
         print(f"--maps {maps}: no sentence, no page", file=sys.stderr)
     elif maps is not None:
-        write_maps(trained, shown, maps, "--maps")
+        series = MapSeries(variant_label(trained.run.config.attention), [(trained.step, shown)])
+        write_maps([series], maps, "--maps", shown[0].text)
         of = f"the first {len(shown)} of {total}" if len(shown) < total else f"all {total}"
         print(f"page: {maps} ({of} sentences; at most {MOST_MAPS} are shown)", file=sys.stderr)
 
 
-def write_maps(trained: TrainedRun, maps: Sequence[ProbeMaps], page: Path, option: str) -> None:
-    """Write a page with ``maps`` to ``page``, which ``option`` of the command line asked for."""
-    series = MapSeries(variant_label(trained.run.config.attention), [(trained.step, list(maps))])
+def say_unseen(words: Sequence[str]) -> None:
+    """Say on standard error which ``words`` are strange to a model (:meth:`TrainedRun.unseen`), of many the first."""
+    if words:
+        more = f" and {len(words) - _MOST_WORDS} more" if len(words) > _MOST_WORDS else ""
+        named = ", ".join(printable(shortly(word, 40)) for word in words[:_MOST_WORDS])
+        print(f"note: not seen in training, or read as unknown: {named}{more}", file=sys.stderr)
+
+
+def write_maps(
+    series: Sequence[MapSeries], page: Path, option: str, title: str, *, together: bool = False, note: str = ""
+) -> None:
+    """Write a page of ``series`` (:func:`attncompare.maps.maps_page`) to ``page``, which ``option`` asked for."""
     try:
         page.parent.mkdir(exist_ok=True)  # a run without probes has no folder for maps
-        write_text(page, maps_page(shortly(maps[0].text, 100), [series]))
+        write_text(page, maps_page(shortly(title, 100), list(series), together=together, note=note))
     except OSError as error:
         raise Refused(f"{option} {page}: cannot write there ({error.strerror})") from None
 

@@ -1,10 +1,11 @@
 """A trained run, loaded from its folder: its model, ready for new sentences."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,12 +17,14 @@ from attncompare.data.module import DataModule, Probe
 from attncompare.data.tokenizer import BOS, EOS, MASK, SPECIALS, Tokenizer
 from attncompare.decoding import Hypothesis, require_possible, sample_rows, translate_all
 from attncompare.errors import Refused
-from attncompare.maps import ProbeMaps, probe_maps
+from attncompare.inference.inside import Likely, likeliest, look_inside
+from attncompare.maps import ProbeMaps
 from attncompare.record import (
     AVERAGED_WEIGHTS,
     BEST_WEIGHTS,
     LAST_WEIGHTS,
     WEIGHTS_LIMIT,
+    WORDS,
     Run,
     require_weights_of,
     weights_from,
@@ -30,6 +33,9 @@ from attncompare.registry import unknown
 from attncompare.tasks import Task, build_task
 from attncompare.text import counted
 from attncompare.training import evaluate
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 log = logging.getLogger("attncompare")
 MASKED = "[MASK]"
@@ -106,6 +112,17 @@ class TrainedRun:
         weights_from(weights, file, self.task.model)
         self.task.eval()
 
+    def __repr__(self) -> str:
+        return f"Trained{self.run!r}"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows of the run."""
+        return self.run._repr_html_()
+
+    def to_frame(self) -> "DataFrame":
+        """Return what was logged while it was trained, by step (:meth:`attncompare.record.Run.to_frame`)."""
+        return self.run.to_frame()
+
     @property
     def step(self) -> int:
         """The step whose weights these are; of averaged ones the last."""
@@ -128,10 +145,16 @@ class TrainedRun:
 
     def page(self, name: str) -> Path:
         """Return where a page of maps can stand beside those of the run, or refuse a link that leads out of its folder."""
-        folder = self.run.path / "maps"
-        if folder.is_symlink():
-            raise Refused(f"{folder}: a symbolic link; give the name of a page elsewhere with --html")
-        return folder / name
+        return page_in(self.run.path, name)
+
+    def unseen(self, text: str) -> list[str]:
+        """Return the words of ``text`` that training has not seen, or that are unknown tokens; each once.
+
+        Where the record does not hold the words of training, as they are too many, these are the unknown tokens alone.
+        """
+        reads, known = self.source_tokenizer, self._seen
+        new = [] if known is None else [word for word in reads.words(text) if word not in known]
+        return list(dict.fromkeys([*new, *reads.unknown(text)]))
 
     def translate(
         self, sentences: Sequence[str], *, beam: int = BEAM, n_best: int = 1, length_penalty: float = 1.0
@@ -193,6 +216,7 @@ class TrainedRun:
         top_p: float | None = None,
         seed: int = 0,
         samples: int = 1,
+        show: Callable[[Likely], None] | None = None,
     ) -> list[str]:
         """Return how the language model continues ``prompt``, ``samples`` times; without the prompt itself.
 
@@ -202,13 +226,15 @@ class TrainedRun:
 
         At most ``tokens`` are added, drawn from the ``top_k`` likeliest alone, or from the fewest likeliest with the
         probability ``top_p`` together (Holtzman et al. 2020); ``temperature`` 0 takes the likeliest. A seed gives the same
-        texts for the same ``samples``.
+        texts for the same ``samples``. ``show`` gets for each token of a text what was likely there; it asks for one sample.
         Raises Refused if the run continues no text, or nothing can be drawn so.
         """
         self.require("generate")
         for name, number, least in (("tokens", tokens, 1), ("samples", samples, 1), ("seed", seed, 0)):
             if not least <= number < 2**63:
                 raise Refused(f"{name}={number}: must be a whole number, {least} or more")
+        if show is not None and samples != 1:
+            raise Refused(f"samples={samples}: probabilities are shown of one text; give samples=1")
         _require_text(prompt, "the prompt")
         ids, longest = self.tokenizer.encode(prompt).ids, self.run.config.task.max_length
         room = longest - 2  # beside the beginning and one more token
@@ -217,6 +243,8 @@ class TrainedRun:
             ids = ids[len(ids) - room :]
         generator = torch.Generator().manual_seed(seed)
         options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "eos": EOS}
+        if show is not None:
+            options["seen"] = lambda p_1V, token_1: show(likeliest(self.tokenizer, p_1V, token_1)[0])
         window_NT = torch.tensor([[BOS, *ids]]).expand(samples, -1)
         drawn_NT = window_NT[:, :0]
         while drawn_NT.shape[1] < tokens and not bool((drawn_NT == EOS).any(1).all()):
@@ -275,23 +303,26 @@ class TrainedRun:
         with labels is asked about (:meth:`classify`) and its likeliest label.
 
         Of a run that transcribes, ``text`` is the name of a wav file; for one that fills masks it may hold some. ``beam`` is
-        the width of the search for the translation, by default 5; a language model searches nothing.
+        the width of the search for the translation, by default 5; a language model searches nothing. The sites have the norms
+        of weighted values, and of a model that writes there are the likeliest next tokens.
         Raises Refused if the text is empty or longer than the run's ``task.max_length``, or the model has no attention.
         """
+        return look_inside(self.task, 0, self.probe(text, beam=beam))
+
+    def probe(self, text: str, *, beam: int | None = None) -> Probe:
+        """Return what :meth:`attention` shows the maps of, as ids; arguments and errors are its."""
         self.require_attention()
         if self.task.can("classify"):
             one, ((label, _), *_) = self._example(text), self.classify(text)
             target = [BOS, *self.tokenizer.encode(label).ids]
-            return probe_maps(
-                self.task, 0, Probe(one.source, target, None, None, text, one.places, one.image, one.patch)
-            )
+            return Probe(one.source, target, None, None, text, one.places, one.image, one.patch)
         _require_text(text, "the sentence")
         if self.task.can("transcribe"):
-            return self._attention_to_sound(Path(text), beam or BEAM)
+            return self._probe_of_sound(Path(text), beam or BEAM)
         if beam is None and self.task.can("fill"):
             ids = self._ids_with_masks(text)
             self._require_room(ids)
-            return probe_maps(self.task, 0, Probe(ids, [], None, None, "" if MASKED in text else text))
+            return Probe(ids, [], None, None, "" if MASKED in text else text)
         ids, longest = self.source_tokenizer.encode(text).ids, self.run.config.task.max_length
         if not ids:
             raise Refused("the sentence is empty")
@@ -301,17 +332,15 @@ class TrainedRun:
             self.require("translate")
             self._require_beam(beam or BEAM)
             (found,) = self._found([[*ids, EOS]], beam=beam or BEAM)
-            return self.attention_of(Translated(text, (*ids, EOS), False, found))
+            return _probe_of(Translated(text, (*ids, EOS), False, found))
         # The last token only closes the sequence: the maps show what is read before it.
-        return probe_maps(self.task, 0, Probe(None, [BOS, *ids, EOS], None, None, text))
+        return Probe(None, [BOS, *ids, EOS], None, None, text)
 
     def attention_of(self, translated: Translated, number: int = 0) -> ProbeMaps:
         """Return the maps of a translated sentence, which is not empty, under ``number``: those of the beam that won."""
-        target_ids = [BOS, *translated.hypotheses[0].ids]
-        probe = Probe(list(translated.source_ids), target_ids, None, None, translated.source)
-        return probe_maps(self.task, number, probe)
+        return look_inside(self.task, number, _probe_of(translated))
 
-    def _attention_to_sound(self, file: Path, beam: int) -> ProbeMaps:
+    def _probe_of_sound(self, file: Path, beam: int) -> Probe:
         wave_N, vectors_SF = self._heard(file)
         longest = self.run.config.task.max_length
         if len(vectors_SF) > longest:
@@ -319,7 +348,7 @@ class TrainedRun:
         self._require_beam(beam)
         ((best, *_),) = self._found([vectors_SF.tolist()], beam=beam)
         shown = drawn(wave_N, len(vectors_SF), self.run.config.data)
-        return probe_maps(self.task, 0, Probe(vectors_SF.tolist(), [BOS, *best.ids], None, None, file.name, **shown))
+        return Probe(vectors_SF.tolist(), [BOS, *best.ids], None, None, file.name, **shown)
 
     def _heard(self, file: Path) -> tuple[np.ndarray, np.ndarray]:
         """Return the sound of a wav file, int16 (N,), and its vectors (S, features); a warning says how it was changed."""
@@ -384,6 +413,10 @@ class TrainedRun:
             "signatures": task.signatures(),
         }
 
+    @cached_property
+    def _seen(self) -> frozenset[str] | None:
+        return frozenset(self.run.read(WORDS).decode().split("\n")) if self.run.has(WORDS) else None
+
     def _built(self, config: RunConfig) -> Task:
         with torch.random.fork_rng(devices=()):  # torch's layers draw initial values, which are replaced
             return build_task(config, *self.tokenizers)
@@ -432,12 +465,27 @@ class TrainedRun:
         return [tuple(map(text, hypotheses)) for hypotheses in found]
 
 
-def load(path: str | Path, checkpoint: str | None = None) -> TrainedRun:
-    """Load the finished run in the folder ``path``, with its weights ``best``, ``last`` or, where there are, ``averaged``.
+def load(run: str | Path | Run, checkpoint: str | None = None) -> TrainedRun:
+    """Load a finished run, given by its folder or as a record, with its weights ``best``, ``last`` or, where there are,
+    ``averaged``.
 
     By default they are those that the run was tested with.
     """
-    return TrainedRun(Run.open(path), checkpoint)
+    return TrainedRun(run if isinstance(run, Run) else Run.open(run), checkpoint)
+
+
+def page_in(run: Path, name: str) -> Path:
+    """Return where a page of maps can stand beside those of a run, or refuse a link that leads out of its folder."""
+    folder = run / "maps"
+    if folder.is_symlink():
+        raise Refused(f"{folder}: a symbolic link; give the name of a page elsewhere with --html")
+    return folder / name
+
+
+def _probe_of(translated: Translated) -> Probe:
+    """Return a translated sentence and its best translation."""
+    target_ids = [BOS, *translated.hypotheses[0].ids]
+    return Probe(list(translated.source_ids), target_ids, None, None, translated.source)
 
 
 def _weights_file(run: Run, checkpoint: str | None) -> str:

@@ -1,6 +1,7 @@
 """Attention maps: captured from a model, described by numbers, kept in files, and shown.
 
 maps.py      the data, the numbers of each head, and the files
+heads.py     the numbers of each head over training: the Lightning callback that logs them, and metrics of their means
 capture.py   from a model to its maps; the Lightning callback that does so during training
 pictures.py  heat maps as PNG
 page.py      the interactive viewer as a page; viewer/ holds its script and style

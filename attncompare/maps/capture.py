@@ -1,7 +1,9 @@
 """From a model to its attention maps: of one sentence, and during training as a Lightning callback."""
 
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,12 @@ import numpy as np
 import torch
 from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
 
+from attncompare.attention import Attention
 from attncompare.config import variant_label
 from attncompare.data.module import Probe
+from attncompare.errors import Refused
 from attncompare.maps.maps import ProbeMaps, SiteMap, load_maps, save_maps
 from attncompare.maps.page import MapSeries, maps_page
 from attncompare.maps.pictures import heatmap_png
@@ -29,7 +34,8 @@ def probe_maps(task: Any, number: int, probe: Probe) -> ProbeMaps:
     was_training = task.training
     task.eval()
     try:
-        weights = task.probe_weights(probe.source_ids, probe.target_ids)
+        with largest_scores(task) as scores:
+            weights = task.probe_weights(probe.source_ids, probe.target_ids)
     finally:
         task.train(was_training)
     sides: dict[str, tuple[Any, Any, Any]] = {}
@@ -43,9 +49,9 @@ def probe_maps(task: Any, number: int, probe: Probe) -> ProbeMaps:
         if side == "source" and probe.places is not None:
             texts.append(probe.written)
             labels[side] = probe.places
-        elif probe.written and not texts:  # what the vocabulary lacks is not in its ids
-            texts.append(probe.written)
-            labels[side] = tokenizer.labels(shown, probe.written)
+        elif written := probe.target_written if texts else probe.written:  # what the vocabulary lacks is not in its ids
+            texts.append(written)
+            labels[side] = tokenizer.labels(shown, written)
         else:
             texts.append(tokenizer.decode(ids))
             labels[side] = tokenizer.labels(shown)
@@ -56,8 +62,55 @@ def probe_maps(task: Any, number: int, probe: Probe) -> ProbeMaps:
         queries, keys = _fitting(labels[site.queries], T), _fitting(labels[site.keys], S)
         gold = (probe.sure_TS, probe.possible_TS) if (site.queries, site.keys) == ("target", "source") else (None, None)
         wave = probe.wave if site.keys == "source" else None
-        sites.append(SiteMap(name, queries, keys, weights_LHTS.numpy(), *gold, title=site.title, wave=wave))
+        found: dict[str, Any] = {"title": site.title, "wave": wave}
+        found["scores_LH"] = by_heads(scores.get(name, []), weights_LHTS.shape[1])
+        if (site.queries, site.keys) == ("target", "source"):
+            found["written"] = _fitting(task.tokenizer.labels(probe.target_ids[1:]), T)
+        sites.append(SiteMap(name, queries, keys, weights_LHTS.numpy(), *gold, **found))
     return ProbeMaps(number, " → ".join(texts), tuple(sites), probe.image, probe.patch)
+
+
+Watched = tuple[Attention, list[Tensor]]  # with the largest score of each head in each call of its normalizer
+
+
+@contextmanager
+def largest_scores(task: Any) -> Iterator[dict[str, list[Watched]]]:
+    """Watch what enters the normalizers meanwhile: by site, for each layer, the largest score of each head.
+
+    Nothing is watched in a module without ``attentions``, or whose model calls its sites by names of its own.
+    """
+    try:
+        attentions: dict[str, list[Attention]] = task.attentions
+    except (AttributeError, Refused):
+        attentions = {}
+    watched: dict[str, list[Watched]] = {name: [(one, []) for one in own] for name, own in attentions.items()}
+
+    def watch(found: list[Tensor]) -> Any:
+        def note(_: Any, arguments: tuple[Any, ...]) -> None:
+            scores_BHTS, may_attend = arguments
+            seen_BHTS = scores_BHTS if may_attend is None else scores_BHTS.masked_fill(~may_attend, -math.inf)
+            found.append(seen_BHTS.float().amax((0, 2, 3)))
+
+        return note
+
+    hooks = [one.normalizer.register_forward_pre_hook(watch(found)) for own in watched.values() for one, found in own]
+    try:
+        yield watched
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def by_heads(watched: Sequence[Watched], heads: int) -> np.ndarray | None:
+    """Return the largest scores of all layers, (L, ``heads``) as by_layer pads them; None where none was seen."""
+    if not watched or not all(found for _, found in watched):
+        return None
+    largest_LH = np.full((len(watched), heads), np.nan, dtype=np.float32)
+    for layer, (one, found) in enumerate(watched):
+        # A call is all heads, or one after the other where they are stacked; a differential head has scores of two halves.
+        largest_H = torch.cat(found).view(-1, one.score.heads).amax(0).view(one.heads, -1).amax(1)
+        largest_LH[layer, : one.heads] = largest_H.cpu().numpy()
+    return largest_LH
 
 
 def _fitting(labels: Sequence[str], size: int) -> tuple[str, ...]:
@@ -135,6 +188,9 @@ class AttentionMaps(Callback):
 
 def _rounded(one: ProbeMaps) -> ProbeMaps:
     """Return the maps with the precision of their files, so that a page shows what is read from there."""
-    return replace(
-        one, sites=tuple(replace(site, weights_LHTS=site.weights_LHTS.astype(np.float16)) for site in one.sites)
-    )
+
+    def of_site(site: SiteMap) -> SiteMap:
+        scores_LH = None if site.scores_LH is None else site.scores_LH.astype(np.float16)
+        return replace(site, weights_LHTS=site.weights_LHTS.astype(np.float16), scores_LH=scores_LH)
+
+    return replace(one, sites=tuple(map(of_site, one.sites)))

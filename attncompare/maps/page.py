@@ -8,7 +8,8 @@ import base64
 import hashlib
 import json
 import zlib
-from dataclasses import astuple, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,14 @@ class MapSeries:
     color: str | None = None
 
 
-def maps_page(title: str, series: list[MapSeries]) -> str:
-    """Return a whole HTML page that shows ``series`` side by side; it works from a file, offline, and inside W&B."""
+def maps_page(title: str, series: list[MapSeries], *, together: bool = False, note: str = "") -> str:
+    """Return a whole HTML page that shows ``series`` side by side; it works from a file, offline, and inside W&B.
+
+    ``together`` shows all sentences under each other at first; ``note`` is a sentence below the title.
+    """
     template, js = environment(_VIEWER).get_template("page.html.j2"), viewer_js()
-    data = script_json(viewer_data(series))
-    return template.render(title=title, data=data, css=viewer_css(), js=js, policy=content_policy(js))
+    data = script_json({**viewer_data(series), "together": together})
+    return template.render(title=title, note=note, data=data, css=viewer_css(), js=js, policy=content_policy(js))
 
 
 def viewer_data(series: list[MapSeries]) -> dict[str, Any]:
@@ -47,7 +51,8 @@ def viewer_data(series: list[MapSeries]) -> dict[str, Any]:
 
     A weight w travels as one byte ``q = round(255 sqrt(w))`` and is shown as ``(q / 255)^2``: off by about
     ``sqrt(w) / 255`` at most, so below 0.004 everywhere and finer for the many small weights of a long sentence.
-    ``weights`` holds the bytes of all sites in their order, compressed (zlib), in base64.
+    ``weights`` holds the bytes of all sites in their order, compressed (zlib), in base64. After a site's weights come its
+    further views: rollout (layer, query, key), and the norms of weighted values over their largest, ``largest_norm``.
     """
     colors = variant_colors(one.label for one in series)
     shown = [
@@ -60,7 +65,7 @@ def viewer_data(series: list[MapSeries]) -> dict[str, Any]:
     ]
     packer = zlib.compressobj()
     sites = (site for one in series for _, probes in one.steps for probe in probes for site in probe.sites)
-    packed = b"".join([*(packer.compress(_codes(site)) for site in sites), packer.flush()])
+    packed = b"".join([*(packer.compress(codes) for site in sites for codes in _views(site)), packer.flush()])
     return {
         "ramp": list(RAMP),
         "gold": GOLD,
@@ -112,18 +117,33 @@ def _probe(probe: ProbeMaps) -> dict[str, Any]:
     """``image``: rows of gray levels; ``squares`` of a site: how many of its first keys are squares of the image."""
     sites = [{**_site(site), "squares": probe.squares(site)} for site in probe.sites]
     image = {} if probe.image_HW is None else {"image": probe.image_HW.tolist(), "patch": probe.patch}
-    return {"probe": probe.probe, "text": probe.text, "sites": sites, **image}
+    following = {} if probe.next_tokens is None else {"next": probe.next_tokens}
+    return {"probe": probe.probe, "text": probe.text, "sites": sites, **image, **following}
 
 
-def _codes(site: SiteMap) -> bytes:
-    return np.round(255 * np.sqrt(np.clip(site.weights_LHTS.astype(np.float32), 0, 1))).astype(np.uint8).tobytes()
+def _views(site: SiteMap) -> Iterator[bytes]:
+    yield _codes(site.weights_LHTS)
+    if site.rollout is not None:
+        yield _codes(site.rollout)
+    if site.norms_LHTS is not None:
+        yield _codes(site.norms_LHTS / _largest_norm(site))
+
+
+def _codes(weights: np.ndarray) -> bytes:
+    return np.round(255 * np.sqrt(np.clip(weights.astype(np.float32), 0, 1))).astype(np.uint8).tobytes()
+
+
+def _largest_norm(site: SiteMap) -> float:
+    return 0.0 if site.norms_LHTS is None else max(float(site.norms_LHTS.max(initial=0)), 1e-9)
 
 
 def _site(site: SiteMap) -> dict[str, Any]:
-    numbers = [astuple(one)[2:] for one in head_numbers(site)]
+    numbers = [(one.entropy, one.distance, one.largest, one.aer) for one in head_numbers(site)]
     gold = {"sure": site.sure_TS, "possible": site.possible_TS}
     return {
         **{name: getattr(site, name) for name in ("site", "title", "queries", "keys", "layers", "heads", "causal")},
+        **{"rows": site.rows, "axes": site.axes, "rollout": site.rollout is not None},
+        **{"largest_norm": round(_largest_norm(site), 4), "no_norms": site.no_norms},
         **{name: None if gold_TS is None else np.argwhere(gold_TS).tolist() for name, gold_TS in gold.items()},
         **({} if site.wave is None else {"wave": np.round(site.wave.astype(np.float64), 3).tolist()}),
         "numbers": [[None if value is None else round(value, 4) for value in row] for row in numbers],

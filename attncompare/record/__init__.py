@@ -31,6 +31,7 @@ from attncompare.record.run import (
     RUN_MARKS,
     SWEEP_FILE,
     SWEEP_LIMIT,
+    WORDS,
     Run,
     Shared,
     State,

@@ -1,4 +1,4 @@
-"""Writing the record of a run, as a Lightning logger: ``metrics.csv`` grows by whole rows, every other file is atomic."""
+"""Writing the record of a run, as a Lightning logger: its two csv files grow by whole rows, every other file is atomic."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from attncompare.config import RunConfig, variant_label
 from attncompare.errors import Refused
 from attncompare.record import files
-from attncompare.record.run import FORMAT, MANIFEST, Run, State, seal
+from attncompare.record.run import FORMAT, HEAD_KEY, MANIFEST, PLACE_OF_HEAD, Run, State, seal
 
 _RESERVE = 2**16  # bytes
 
@@ -31,6 +31,8 @@ class RecordLogger(Logger):
         # Room on the disk that is given back at the end, so that the end can be written where the disk is full.
         self._reserve = path / ".reserve"
         self._columns = ["step", "epoch"]
+        self._head_columns: list[str] = []
+        self._head_rows = 0
         self._bytes, self._sha256 = 0, hashlib.sha256()  # of the rows, see _named
         self._started = time.perf_counter()
         self._seconds_before = float(summary.get("wall_seconds", 0.0))
@@ -59,14 +61,15 @@ class RecordLogger(Logger):
         *,
         made_with: Mapping[str, str] | None = None,
         wall_seconds: float = 0.0,
+        head_rows: int = 0,
         **metrics: Any,
     ) -> "RecordLogger":
         """Go on with the record of an unfinished run.
 
         ``resumed`` says where it was gone on with, before and now, and ``made_with`` what has trained it, if that did not
-        change, for the summary; ``metrics`` which rows of ``metrics.csv`` stay, as :meth:`metrics_so_far` said: without
-        it, none.
-        Raises Refused if ``metrics.csv`` holds less, or something else.
+        change, for the summary; ``metrics`` which rows of ``metrics.csv`` stay, and ``head_rows`` how many of ``heads.csv``, as
+        :meth:`metrics_so_far` said: without it, none.
+        Raises Refused if the files hold less, or ``metrics.csv`` something else.
         """
         goes_on: dict[str, Any] = {"state": "running", "message": None, "wall_seconds": wall_seconds}
         goes_on |= {"resumed": list(resumed), "made_with": made_with}
@@ -85,6 +88,7 @@ class RecordLogger(Logger):
             leftover.unlink()
         (run.path / MANIFEST).unlink(missing_ok=True)
         logger._count(known)
+        logger._keep_heads(run, head_rows)
         logger._begin(rows)
         return logger
 
@@ -97,7 +101,15 @@ class RecordLogger(Logger):
         """Append one row to ``metrics.csv``: the step, the epoch if ``metrics`` holds one, and the metrics.
 
         Floats are written so that reading gives the same bits. A metric that is new gets a column behind the others.
+        Numbers of heads (:data:`HEAD_KEY`) become rows of ``heads.csv`` instead, one for each head: as columns they would be
+        hundreds, empty in nearly all rows.
         """
+        heads = {key: float(value) for key, value in metrics.items() if HEAD_KEY.fullmatch(key)}
+        if heads:
+            self._log_heads(heads, step)
+            metrics = {key: value for key, value in metrics.items() if key not in heads}
+            if not metrics:
+                return
         row = {key: value if isinstance(value, int) else float(value) for key, value in metrics.items()} | {
             "step": step
         }
@@ -147,7 +159,10 @@ class RecordLogger(Logger):
         """Return size and SHA-256 of the rows, once all are safe on the disk, as :meth:`reopen` takes them."""
         if rank_zero_only.rank == 0:
             files.sync(self.path / "metrics.csv")
-        return {"metrics_bytes": self._bytes, "metrics_sha256": self._sha256.hexdigest()}
+            if self._head_rows:
+                files.sync(self.path / "heads.csv")
+        known = {"metrics_bytes": self._bytes, "metrics_sha256": self._sha256.hexdigest()}
+        return {**known, "head_rows": self._head_rows}
 
     @rank_zero_only
     def close(self, state: State, message: str | None = None) -> None:
@@ -158,6 +173,39 @@ class RecordLogger(Logger):
             # The manifest first: a record is finished from the moment that its summary says so.
             seal(self.path, files.json_bytes(self.summary))
         self.update()
+
+    def _log_heads(self, values: Mapping[str, float], step: int) -> None:
+        """Append a row for each head to ``heads.csv``; a number that is new gets a column behind the others."""
+        by_head: dict[tuple[str, str, str], dict[str, float]] = {}
+        for key, value in values.items():
+            site, layer, head, number = HEAD_KEY.fullmatch(key).groups()  # type: ignore[union-attr]
+            by_head.setdefault((site, layer, head), {})[number] = value
+        path, names = self.path / "heads.csv", dict.fromkeys(name for one in by_head.values() for name in one)
+        known = self._head_columns[len(PLACE_OF_HEAD) :]
+        if new := [name for name in names if name not in known]:
+            before = path.read_text().splitlines()[1:] if self._head_columns else []
+            known += new
+            self._head_columns = [*PLACE_OF_HEAD, *known]
+            lines = [",".join(self._head_columns), *(line + "," * len(new) for line in before)]
+            files.write_text(path, "".join(f"{line}\n" for line in lines))
+        rows = [
+            [str(step), *place, *(repr(one[name]) if name in one else "" for name in known)]
+            for place, one in by_head.items()
+        ]
+        files.append_line(path, "\n".join(map(",".join, rows)))
+        self._head_rows += len(rows)
+
+    def _keep_heads(self, run: Run, count: int) -> None:
+        """Keep the first rows of ``heads.csv``, those from before the checkpoint that the run goes on from."""
+        path = self.path / "heads.csv"
+        if not count:
+            path.unlink(missing_ok=True)
+            return
+        header, *rows = run.read(path.name).decode(errors="replace").split("\n")
+        if len(rows) <= count:  # the last line is followed by an empty one, or half written
+            raise Refused(f"{path}: it lacks rows from before the checkpoint; train a new run")
+        self._head_columns, self._head_rows = header.split(","), count
+        files.write_text(path, "".join(f"{line}\n" for line in [header, *rows[:count]]))
 
     def _begin(self, rows: list[str]) -> None:
         self._write_rows(rows)

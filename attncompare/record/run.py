@@ -1,29 +1,35 @@
 """A run read back from its folder, and the seal that a finished one carries.
 
 The folder explains itself: ``config.yaml`` and ``overrides.yaml`` (what was trained), ``environment.json`` (with what),
-``metrics.csv`` (a row for each time that metrics were logged), ``predictions.jsonl`` and ``items.jsonl`` (the test set),
-``summary.json`` (state and final figures), the tokenizer, ``maps/`` and ``checkpoints/``. ``manifest.json`` holds the
-SHA-256 of each of them once the run has finished, so that a changed byte is noticed at every reading.
+``metrics.csv`` (a row for each time that metrics were logged), ``heads.csv`` (the numbers of each head at each validation),
+``predictions.jsonl`` and ``items.jsonl`` (the test set), ``summary.json`` (state and final figures), the tokenizer, ``maps/``
+and ``checkpoints/``. ``manifest.json`` holds the SHA-256 of each of them once the run has finished, so that a changed byte is
+noticed at every reading.
 """
 
 import csv
 import io
+import re
 import shlex
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
+from html import escape
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from attncompare.config import RunConfig, parse
+from attncompare.config import RunConfig, parse, variant_label
 from attncompare.config.plain_values import safe_json, safe_yaml
 from attncompare.errors import Refused
 from attncompare.record.files import LIMIT, MEBIBYTE, digest, files_named, json_bytes, read_inside, write_json
 from attncompare.record.log import is_locked
 from attncompare.text import counted
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 FORMAT = 3
 MANIFEST = "manifest.json"
@@ -35,11 +41,16 @@ SWEEP_LIMIT = 64 * MEBIBYTE  # bytes of a sweep's file: some hundred thousand ru
 BEST_WEIGHTS = "checkpoints/best.safetensors"
 LAST_WEIGHTS = "checkpoints/last.safetensors"
 AVERAGED_WEIGHTS = "checkpoints/averaged.safetensors"
+WORDS = "words.txt"  # that training has seen, one a line
 _SEALED = (
-    *("config.yaml", "overrides.yaml", "environment.json", "*tokenizer.json", "metrics.csv", "predictions.jsonl"),
-    *("items.jsonl", "summary.json", "maps/*", BEST_WEIGHTS, LAST_WEIGHTS, AVERAGED_WEIGHTS),
+    *("config.yaml", "overrides.yaml", "environment.json", "*tokenizer.json", WORDS, "metrics.csv", "heads.csv"),
+    *("predictions.jsonl", "items.jsonl", "summary.json", "maps/*", BEST_WEIGHTS, LAST_WEIGHTS, AVERAGED_WEIGHTS),
 )
 _MAPS = "maps/step-*.npz"
+PLACE_OF_HEAD = ("step", "site", "layer", "head")
+"""The first columns of ``heads.csv``; layers and heads count from 1."""
+HEAD_KEY = re.compile(r"heads/([A-Za-z0-9_-]+)/(\d+)\.(\d+)/(\w+)")
+"""How loggers are given a number of a head: its site, layer, head and name."""
 _LONGEST_NUMBER = 40  # characters; Python writes at most 24
 
 State = Literal["running", "finished", "failed", "interrupted"]
@@ -156,6 +167,36 @@ class Run:
         run._check("summary.json", content)
         return run
 
+    def __repr__(self) -> str:
+        return f"Run({', '.join(self._said())})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: name, variant, task, seed, and the figures on test with the leading one first."""
+        name, *facts = map(escape, self._said())
+        figures = "".join(f"<tr><th>{escape(title)}</th><td>{figure}</td></tr>" for title, figure in self._figures())
+        return f"<b>{name}</b><br>{', '.join(facts)}<table>{figures}</table><code>{escape(str(self.path))}</code>"
+
+    def to_frame(self) -> "DataFrame":
+        """Return the rows of ``metrics.csv`` as a pandas table by step; a figure that was not logged at a step is NaN."""
+        from pandas import DataFrame  # takes long
+
+        return DataFrame(self.metrics()).set_index("step")
+
+    def _said(self) -> list[str]:
+        """Return name, variant, task, seed, and the leading figure on test, else the state."""
+        config, figures = self.config, self._figures()
+        last = f"{figures[0][0]} {figures[0][1]}" if figures else self.state
+        facts = [f"attention={variant_label(config.attention)}", f"task={config.task.name}", f"seed={config.seed}"]
+        return [config.name or self.path.name, *facts, last]
+
+    def _figures(self) -> list[tuple[str, str]]:
+        """Return titles with units and figures on test, the most important first; none of an unfinished run."""
+        from attncompare.tasks.metrics import metrics_of  # imports torch
+
+        found = self.summary.get("test") or {}
+        own = metrics_of(self.config) if found else {}
+        return [(one.describe(), one.format(found[name])) for name, one in own.items() if name in found]
+
     @property
     def state(self) -> State:
         """Running, finished, failed or interrupted."""
@@ -225,19 +266,20 @@ class Run:
 
     def metrics(self) -> list[dict[str, float]]:
         """Return the rows of ``metrics.csv`` in order; an empty cell is an absent key."""
-        try:
-            text = self.read("metrics.csv").decode()
-            # While a run goes on, a line may be half written.
-            text = text if self.state == "finished" else text[: text.rfind("\n") + 1]
-            header, *rows = csv.reader(io.StringIO(text, newline=""))
-            if header[:2] != ["step", "epoch"] or any(len(row) != len(header) for row in rows):
-                raise ValueError("its lines do not fit its header")
-            found = [{key: _number(cell) for key, cell in zip(header, row, strict=True) if cell} for row in rows]
-            if not all(type(row.get("step")) is int for row in found):
-                raise ValueError("a row without its step")
-            return found
-        except (ValueError, csv.Error) as error:
-            raise Refused(f"{self.path / 'metrics.csv'}: damaged ({error})") from None
+        return self._table("metrics.csv", ("step", "epoch"), ("step",))
+
+    def heads(self) -> list[dict[str, float]]:
+        """Return the rows of ``heads.csv`` as they were logged, ``{"step": 100, "heads/cross/1.2/entropy": 0.5, ...}``.
+
+        Each holds the numbers of one head. There are none where the model has no attention, or the record is older.
+        """
+        if not self.has("heads.csv"):
+            return []
+        found = []
+        for row in self._table("heads.csv", PLACE_OF_HEAD, PLACE_OF_HEAD):
+            step, site, layer, head = (row.pop(key) for key in PLACE_OF_HEAD)
+            found.append({"step": step, **{f"heads/{site}/{layer}.{head}/{name}": row[name] for name in row}})
+        return found
 
     def environment(self) -> dict[str, Any]:
         """Return what ``environment.json`` says of versions, code and machine."""
@@ -287,6 +329,25 @@ class Run:
     @property
     def _sealed(self) -> dict[str, str]:
         return {} if self._manifest is None else self._manifest.sha256
+
+    def _table(self, name: str, first: Sequence[str], needed: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the rows of a csv file whose header begins with ``first``, each with all that is ``needed`` of it."""
+        try:
+            text = self.read(name).decode()
+            # While a run goes on, a line may be half written.
+            text = text if self.state == "finished" else text[: text.rfind("\n") + 1]
+            header, *rows = csv.reader(io.StringIO(text, newline=""))
+            if header[: len(first)] != [*first] or any(len(row) != len(header) for row in rows):
+                raise ValueError("its lines do not fit its header")
+            found = [
+                {key: cell if key == "site" else _number(cell) for key, cell in zip(header, row, strict=True) if cell}
+                for row in rows
+            ]
+            if not all(type(row.get(key)) is (str if key == "site" else int) for row in found for key in needed):
+                raise ValueError(f"a row without its {' or '.join(needed)}")
+            return found
+        except (ValueError, csv.Error) as error:
+            raise Refused(f"{self.path / name}: damaged ({error})") from None
 
     def _rows(self, name: str, schema: Any) -> list[dict[str, Any]]:
         file = self.path / name

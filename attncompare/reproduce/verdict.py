@@ -14,6 +14,7 @@ MEASURED_BY_CLOCK = ("train/tokens_per_second", "train/seconds")
 FINAL = ("val", "test", "steps", "best_step", "weights_sha256", "training_state_sha256")
 """What a summary holds of the end of a run, in the order in which it is compared."""
 _TEST_FILES = ("predictions", "items")
+_MOST_ABSENT = 8  # that are named; the records of older versions lack whole groups of figures
 _ROW_COUNT = "number of logged rows"
 # They follow from the metrics, which are judged on their own.
 _FOLLOWING = (*FINAL[2:], *_TEST_FILES)
@@ -155,7 +156,9 @@ def compare(recorded: Facts, again: Facts, *, steps: int | None = None, toleranc
 
 
 def _absent(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"{name} (not in the record)" for name in dict.fromkeys(names) if name not in MEASURED_BY_CLOCK)
+    absent = [name for name in dict.fromkeys(names) if name not in MEASURED_BY_CLOCK]
+    more = [f"{len(absent) - _MOST_ABSENT} more figures"] if len(absent) > _MOST_ABSENT else []
+    return tuple(f"{name} (not in the record)" for name in (*absent[:_MOST_ABSENT], *more))
 
 
 def _same(first: Any, second: Any) -> bool:

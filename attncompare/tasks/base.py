@@ -99,6 +99,7 @@ class Task(LightningModule):
     specials: ClassVar[tuple[str, ...]] = ()
     reads_prefix: ClassVar[bool] = False
     cached_numbers: dict[tuple[str, int], int]
+    _made: dict[str, list[Attention]]
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> None:
         super().__init__()
@@ -130,13 +131,28 @@ class Task(LightningModule):
         """The attention sites of the model."""
         return self.model.sites
 
+    @property
+    def attentions(self) -> dict[str, list[Attention]]:
+        """The attention modules at each of the ``sites``, layer by layer.
+
+        Raises:
+            Refused: if a site is called by another name than the model asked :meth:`make_attention` for.
+        """
+        found = {name: self._made.get(name.removesuffix("_self"), []) for name in self.sites}
+        for name, modules in found.items():
+            if not modules:
+                raise Refused(
+                    f"site '{name}': the model asked for no attention there; it asked for: {', '.join(self._made)}"
+                )
+        return found
+
     def build_model(self) -> Any:
         """Return a fresh model: the ``architecture`` of the configured backbone.
 
         Raises:
             Refused: if ``attention`` says something of a site or layer that the model does not have.
         """
-        self.cached_numbers = {}
+        self.cached_numbers, self._made = {}, {}
         make_attention = None if self.config.attention.score is None else self.make_attention
         model = new_model(self.architecture, self.config.backbone, self.vocabulary, make_attention)
         sites, layers = ({str(place[part]) for place in self.cached_numbers} for part in (0, 1))
@@ -214,6 +230,7 @@ class Task(LightningModule):
         bias = getattr(self.config.backbone, "bias", True)
         made = Attention(self.config.backbone.d_model, **parts, bias=bias, layer=layer)
         self.cached_numbers[site, layer] = made.cached_numbers(of_memory=site == "cross")
+        self._made.setdefault(site, []).append(made)
         if made.score.longest is not None and made.score.longest < self.config.task.max_length:
             what = f"attention.score: {type(made.score).__name__} has parameters for {made.score.longest} positions"
             raise Refused(f"{what}, fewer than task.max_length={self.config.task.max_length}")

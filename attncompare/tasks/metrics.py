@@ -50,6 +50,7 @@ class Metric(torchmetrics.Metric):
         digits: behind the point.
         in_table: whether tables of a comparison show it.
         tested: whether a comparison gives verdicts in it.
+        judges: whether one way is better. Where not, verdicts say which is higher, and ``higher_is_better`` is True.
         unless: metrics that say more: where the task has one of them, this one is neither in tables nor tested.
         per_token: whether it depends on how text is cut into tokens, so that it cannot be compared between tokenizers.
         bounds: the least and the largest possible value; None: unbounded.
@@ -64,6 +65,7 @@ class Metric(torchmetrics.Metric):
     digits: ClassVar[int] = 2
     in_table: ClassVar[bool] = True
     tested: ClassVar[bool] = True
+    judges: ClassVar[bool] = True
     unless: ClassVar[tuple[str, ...]] = ()
     per_token: ClassVar[bool] = False
     bounds: ClassVar[tuple[float | None, float | None]] = (0.0, None)
@@ -109,6 +111,11 @@ class Metric(torchmetrics.Metric):
     def format(cls, value: float | None) -> str:
         """Write ``value`` for people, without the unit; an absent one is a dash."""
         return "–" if value is None else f"{round(value * cls.scale(), cls.digits) + 0.0:.{cls.digits}f}"  # no -0.00
+
+    @classmethod
+    def words(cls) -> tuple[str, str]:
+        """Return what the variant that is ahead is called, and the other one: "better", "worse"."""
+        return ("better", "worse") if cls.judges else ("higher", "lower")
 
     @classmethod
     def describe(cls) -> str:

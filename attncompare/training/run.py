@@ -27,11 +27,13 @@ from attncompare.config import RunConfig, variant_label
 from attncompare.data.module import DataModule
 from attncompare.errors import NotFinite, Refused, RunFailed
 from attncompare.maps import AttentionMaps
+from attncompare.maps.heads import SENTENCES, HeadCurves
 from attncompare.model import parameter_count, stable_seed, train_flops_per_token
 from attncompare.record import (
     AVERAGED_WEIGHTS,
     BEST_WEIGHTS,
     MACHINE,
+    WORDS,
     RecordLogger,
     Run,
     RunLock,
@@ -325,6 +327,8 @@ def _open(record: RecordLogger, data: DataModule, resumed: bool) -> Any:
     write_text(record.path / "tokenizer.json", data.tokenizer.to_text())
     if data.source_tokenizer is not None:
         write_text(record.path / "source_tokenizer.json", data.source_tokenizer.to_text())
+    if seen := (data.source_tokenizer or data.tokenizer).seen:
+        write_text(record.path / WORDS, "".join(f"{word}\n" for word in sorted(seen)))
     to = Destination.recorded(record.config, record.summary)
     if to.mode == "disabled":
         return None
@@ -354,13 +358,14 @@ def _fit_and_test(
     record.update(most_steps=longest)  # for those who watch the run
     budget = Budget(task, longest, record.summary, lambda facts: record.update(**facts), path)
     maps = AttentionMaps(data.probes(config.tracking.probes), path, config.tracking.images)
+    heads = HeadCurves(**{split: data.probes(SENTENCES, split) for split in ("val", "test")})
     patience = None
     if config.trainer.patience is not None:
         mode = "max" if monitor.higher_is_better else "min"
         patience = EarlyStopping(f"val/{monitor.name}", patience=config.trainer.patience, mode=mode, check_finite=False)
     written = functools.partial(_written, record)
     callbacks = [
-        *(budget, memory, maps),
+        *(budget, memory, maps, heads),
         *([patience] if patience else []),
         *(registry.load("callbacks", name)() for name in config.trainer.callbacks),
         *show.callbacks(budget),
@@ -544,6 +549,8 @@ def _prepared(
         with explained(config, Path(config.runs)):
             data = DataModule(config, told)
             data.prepare()
+            if not isinstance(config.tracking.probes, int):
+                data.probes(config.tracking.probes)  # refuses sentences that the model cannot read
             for note in data.notes if not _rank() else ():
                 on_message(f"note: {note}")
             task = build_task(config, data.tokenizer, data.source_tokenizer)

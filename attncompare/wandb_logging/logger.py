@@ -13,7 +13,8 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import astuple
+from dataclasses import astuple, fields
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +25,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from attncompare.config import RunConfig, variant_label
 from attncompare.errors import Refused, RunFailed
-from attncompare.maps.maps import ProbeMaps, head_numbers, maps_of
+from attncompare.maps.maps import HeadNumbers, ProbeMaps, head_numbers, maps_of
 from attncompare.maps.page import MapSeries, maps_page
 from attncompare.record import Run
 from attncompare.tasks.metrics import metrics_of
@@ -39,7 +40,7 @@ STEP = "step"
 START_SECONDS, CALL_SECONDS, UPLOAD_SECONDS, STOPPED_SECONDS = 90.0, 60.0, 300.0, 10.0
 """How long W&B may take to start, for one call, for the last uploads, and for the end of a run that was stopped."""
 _ROWS = 100  # of W&B's table of predictions; the record has all
-_HEADS = ("probe", "site", "layer", "head", "entropy", "distance", "largest", "aer")
+_HEADS = ("probe", "site", *(field.name for field in fields(HeadNumbers)))
 _ENDS = ("best_step", "steps", "ended_by", "planned_after", "planned_steps", "tested")
 _PICTURE = re.compile(r"step-(\d+)-probe(\d+)-([A-Za-z0-9_-]+)\.png")
 
@@ -105,7 +106,7 @@ class GuardedWandbLogger(WandbLogger):
         with environment_set(TMPDIR=str(temporary)):  # for W&B's service process, which starts here
             run = wandb.init(**self._wandb_init, settings=settings)
         run.define_metric(STEP, hidden=True)
-        for name in ("train/*", "val/*", "maps/*"):
+        for name in ("train/*", "val/*", "maps/*", "heads/*"):
             run.define_metric(name, step_metric=STEP)
         for name, best in {"train/loss": "min", **{f"val/{name}": best for name, best in self._best.items()}}.items():
             run.define_metric(name, step_metric=STEP, summary=f"{best},last")
@@ -150,6 +151,8 @@ class GuardedWandbLogger(WandbLogger):
         for row in run.metrics():
             values = {name: value for name, value in row.items() if name not in (STEP, "epoch")}
             self.log_metrics(values, int(row[STEP]))
+        for step, rows in groupby(run.heads(), key=lambda row: row[STEP]):
+            self.log_metrics({key: value for row in rows for key, value in row.items() if key != STEP}, step)
         for file in sorted((run.path / "maps").glob("*.png")):
             if match := _PICTURE.fullmatch(file.name):
                 picture = Image.open(io.BytesIO(run.read(f"maps/{file.name}")), formats=["PNG"])

@@ -93,7 +93,7 @@ REFUSED_BY_PARTS = {
 HELPED = {
     "--help": [
         *("train", "sweeps", "compare", "reproduce", "attend", "translate", "generate", "evaluate", "dashboard"),
-        "wandb-report",
+        *("heads", "ablate", "wandb-report"),
     ],
     "train --help": ["attention: additive, additive_cross, alibi", "-m", "--cfg job"],
     "compare --help": ["RUN", "--html", "--force"],
@@ -101,6 +101,8 @@ HELPED = {
     "attend --help": ["RUN", "sentence", "--layer", "--head", "--html"],
     "translate --help": ["RUN", "FILE", "--beam", "--n-best", "--length-penalty", "--maps", "--checkpoint"],
     "generate --help": ["RUN", "--prompt", "--temperature", "--top-k", "--top-p", "--seed", "--samples"],
+    "heads --help": ["RUN", "--sentences", "--json", "--checkpoint"],
+    "ablate --help": ["RUN", "--with", "--split", "--sentences", "--mask", "--sentence", "--html", "--json"],
     "evaluate --help": ["RUN", "--data", "--split", "--beam", "--json", "--checkpoint"],
     "train --cfg job": ["score: scaled", "seed: 1"],
     "train --cfg job -p optimizer": ["name: adamw"],

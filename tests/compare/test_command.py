@@ -80,6 +80,34 @@ def test_the_report_works_alone(ten_runs, page_of, width, dark):
 
 
 @needs_browser
+def test_the_curves_of_heads_are_drawn_once_they_are_asked_for(make_run, page_of):
+    def heads(step):
+        return step, {f"heads/cross/1.{head}/{name}": head / 4 for head in (1, 2) for name in ("entropy", "aer")}
+
+    runs = [
+        make_run(name, f"attention={name}", validations=[heads(0), (100, {"val/loss": 1.0}), heads(100)])
+        for name in ("dot", "additive")
+    ]
+    with opened(page_of(runs)) as (page, problems):
+        page.wait_for_selector(DRAWN)
+        charts = page.locator("[data-curves^=heads] .chart")
+        assert charts.count() == 2 and not charts.first.is_visible()
+        page.get_by_text("What heads do").click()
+        figure = page.locator("[data-curves^=heads] figure").nth(1)
+        assert figure.locator("figcaption").inner_text() == "alignment error in cross-attention"
+        assert charts.first.locator("path.line").count() == 2 * 3  # two heads and their mean
+        page.wait_for_function("""() => {
+            const chart = document.querySelector('[data-curves^=heads] .chart');
+            return chart.querySelector('svg').viewBox.baseVal.width === chart.clientWidth; }""")
+        page.get_by_role("button", name="dot").click()
+        assert charts.first.locator("path.line").count() == 3
+        charts.first.hover(position={"x": 80, "y": 100})
+        assert "training step 0" in charts.first.locator(".tip").inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+        assert problems == []
+
+
+@needs_browser
 def test_the_page_in_use(seeds, page_of):
     """Its first screen gives the answer; names hide variants, axes can be chosen, values are told, and paper fits."""
     with opened(page_of(seeds)) as (page, problems):

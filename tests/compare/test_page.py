@@ -11,6 +11,7 @@ from attncompare.compare.page.charts import (
     curve_figures,
     drawn_variants,
     front,
+    head_figures,
     mean_and_band,
     padded,
     pareto_data,
@@ -141,6 +142,33 @@ def test_a_repeated_color_has_another_dash_and_shares_are_drawn_in_percent(make_
     assert len(set(many.values())) == len(many) > 28  # more than colors and dashes
     assert list(figures)[:3] == ["training loss", "validation BLEU", "validation loss"]
     assert figures["validation exact match"]["lines"][0]["y"] == [25, 25, 25]
+
+
+def heads_at(step, *values, number="entropy"):
+    return step, {f"heads/cross/{1 + n // 2}.{1 + n % 2}/{number}": value for n, value in enumerate(values)}
+
+
+def test_numbers_of_heads_are_drawn_from_before_training_with_their_mean_over_layers_and_seeds(make_run):
+    runs = [
+        make_run("a", "attention=dot", validations=[heads_at(0, 1.0, 3.0, 2.0), heads_at(100, 0.0, math.nan, 1.0)]),
+        make_run(
+            "b", "attention=dot", "seed=2", validations=[heads_at(0, 2.0, 2.0, 2.0), heads_at(100, 1.0, 2.0, 3.0)]
+        ),
+        make_run("c", "attention=scaled", validations=[heads_at(0, 1.0), heads_at(0, 0.25, number="aer")]),
+    ]
+    entropy, error = head_figures(drawn_variants(compared(runs)))
+    assert (entropy["title"], entropy["unit"]) == ("entropy in cross-attention", "entropy (nats)")
+    dot, scaled = entropy["lines"]
+    assert (dot["x"], dot["y"]) == ([0, 100], [2, 1.25])  # of seeds, (2, 0.5) and (2, 2)
+    assert [line["y"] for line in dot["seeds"]] == [[1, 0], [3, None], [2, 1]]  # the heads of the first seed
+    assert (scaled["y"], scaled["seeds"]) == ([1], [])
+    assert error["unit"] == "alignment error (%)" and [line["y"] for line in error["lines"]] == [[25]]
+
+
+def test_so_many_heads_that_nobody_could_tell_them_apart_are_drawn_as_their_mean(make_run):
+    many = {f"heads/decoder_self/1.{head}/first": head / 4000 for head in range(1, 4001)}
+    (figure,) = head_figures(drawn_variants(compared([make_run("a", validations=[(0, many)])])))
+    assert figure["lines"][0]["seeds"] == [] and figure["lines"][0]["y"] == [pytest.approx(0.50013)]
 
 
 def test_numbers_that_json_or_an_axis_cannot_hold():

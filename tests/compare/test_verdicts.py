@@ -7,10 +7,10 @@ import pytest
 
 from attncompare.compare import Options, as_text, compare_groups, gather, verdicts
 from attncompare.compare.data import as_data
-from attncompare.compare.groups import ONE_SEED
+from attncompare.compare.one_seed import ONE_SEED, one_seed_notes
 from attncompare.compare.page.report import headline
 from attncompare.compare.table import result_table
-from attncompare.compare.verdicts import estimates, how_tested, in_order, p_value, verdict_notes
+from attncompare.compare.verdicts import estimates, how_tested, in_order, leaders, p_value, verdict_notes
 from attncompare.errors import Refused
 
 NOISE = {1: 0.1, 2: -0.2, 3: 0.3, 4: 0.0, 5: 0.2, 6: -0.1, 7: 0.4, 8: -0.3}
@@ -48,6 +48,28 @@ def judged(runs, options=BLEU, **more):
 def swept(folder):
     gathered = gather([folder / "runs" / "sweep"])
     return judged(gathered.runs, left_out=gathered.left_out)
+
+
+def test_numbers_of_heads_are_higher_and_never_better(seeds_of):
+    entropy, six = {"metric": "cross_head_entropy"}, range(1, 7)
+    runs = [*seeds_of("dot", around(1, six), **entropy), *seeds_of("additive", around(2.2, six, 1.5), **entropy)]
+    comparison, (verdict,) = judged(runs, Options(**entropy))
+    assert verdict.decided and verdict.better.label == "additive"
+    assert verdict.sentence.startswith("additive is higher than dot in entropy in cross-attention by 1.23 nats [")
+    assert headline(comparison, [verdict]).startswith("additive is higher than the other variant in entropy")
+    assert leaders(comparison) == {}  # nothing is bold
+    assert "entropy in cross-attention" in as_text([comparison]).lower()
+    assert "cross_head_entropy" not in as_data(compare_groups(runs))["comparisons"][0]["tested_metrics"]
+    with pytest.raises(Refused, match="cross_head_entropy"):
+        compare_groups(runs, options=Options(metric="cross_head_entropie"))
+
+
+def test_a_seed_with_other_heads_has_not_collapsed(seeds_of):
+    runs = [*seeds_of("dot", around(3)), *seeds_of("additive", {**around(3), 4: -60.0})]
+    for run, figure in zip(runs, [*around(3).values(), *{**around(3), 4: -60.0}.values()], strict=True):
+        run.summary["test"]["cross_head_score"] = figure
+    assert judged(runs)[0].collapsed == {"additive": (4,)}
+    assert judged(runs, Options(metric="cross_head_score"))[0].collapsed == {}
 
 
 def test_figures_that_are_the_same_in_every_seed_read_equal(seeds_of):
@@ -100,7 +122,7 @@ def test_one_seed_decides_nothing(seeds_of):
     comparison, (verdict,) = judged([*seeds_of("dot", {1: 10.0}), *seeds_of("additive", {1: 90.0})])
     assert not verdict.decided and verdict.difference.p is None
     assert verdict.sentence == "dot and additive: 80.00 BLEU apart, from one seed, which decides nothing"
-    assert ONE_SEED in comparison.notes and "apart" not in as_text([comparison])  # one note says it once
+    assert one_seed_notes(comparison) == [ONE_SEED] and "apart" not in as_text([comparison])  # one note says it once
 
 
 def test_seeds_that_are_not_paired_are_tested_without_pairs_and_said(seeds_of):

@@ -19,7 +19,7 @@ from attncompare.model.backbones.transformer import TransformerConfig
 # Keys that the first records lack, by their section, and what counts once it is set.
 YOUNGER = {
     "trainer": ("max_epochs", "monitor"),
-    "data": ("header", "separator", "field"),
+    "data": ("header", "separator", "field", "blank_lines"),
     "attention": tuple(key for key, field in AttentionConfig.model_fields.items() if not field.is_required()),
     "backbone": tuple(key for key, field in TransformerConfig.model_fields.items() if not field.is_required()),
 }

@@ -127,6 +127,15 @@ def test_texts_and_labels_survive_and_long_texts_are_cut_in_train_too(of_csv, po
     assert sum(batch.scored() for batch in data.train_dataloader()) == data.report["train"]["rows"]
 
 
+def test_own_sentences_are_texts_and_images_have_none(of, of_csv):
+    data = of_csv(table(TEXTS))
+    (probe,) = data.probes(["a good film"])
+    assert probe.places[-1] == CLS and probe.target_ids == [] and probe.written == "a good film"
+    for module, sentence in ((data, "x " * 500), (of("digits"), "a digit")):
+        with pytest.raises(Refused, match=r"^tracking\.probes="):
+            module.probes([sentence])
+
+
 def test_a_probe_of_a_text_begins_with_its_tokens_and_ends_with_cls(of_csv):
     data = of_csv(table(TEXTS))
     for probe in data.probes(3):
@@ -156,8 +165,8 @@ def test_labels_may_be_numbers_and_classes_of_parquet_have_their_names(folder, k
     [
         (table(TEXTS, "review,stars"), "data.text_column=text.*no such column; valid: review, stars"),
         (table(TEXTS[:30]), "label 'good'.*two labels or more"),
-        (table([*TEXTS[:3], (" ", "bad")]), "all.csv, line 5: blank .remove the row. in text"),
-        (table([*TEXTS[:3], ("film", "")]), "all.csv, line 5: blank .remove the row. in label"),
+        (table([*TEXTS[:3], (" ", "bad")]), "all.csv, line 5: blank .* in text"),
+        (table([*TEXTS[:3], ("film", "")]), "all.csv, line 5: blank .* in label"),
         (table([*TEXTS, ("film", "<pad>"), ("films", "<pad>")] * 9), "label '<pad>'.*taken"),
         (table(TEXTS[:2]), "too few"),
     ],

@@ -169,6 +169,31 @@ def test_what_is_too_small_for_the_probes_and_the_vocabulary_gives_what_it_has_a
     assert few.startswith(f"tracking.probes=1000: val holds {len(module.probes(1000))} ")
 
 
+def test_own_sentences_are_read_as_the_model_reads_them(make_module):
+    pairs, text = make_module("reverse"), make_module("recall")
+    (one,) = pairs.probes(["abc => cba"])
+    assert (one.written, one.target_written, one.sure_TS) == ("abc", "cba", None)
+    assert one.source_ids == [*pairs.tokenizer.encode("abc").ids, EOS]
+    assert one.target_ids == [BOS, *pairs.tokenizer.encode("cba").ids, EOS]
+    (read,) = text.probes(["a => b"])
+    assert read.source_ids is None and read.target_ids == [BOS, *text.tokenizer.encode("a => b").ids, EOS]
+    room = text.config.task.max_length - 1  # BOS is read before it
+    assert len(text.probes([" a" * room])[0].target_ids) == room + 2
+    for sentence, module in (("abc", pairs), ("abc => " + "a" * 500, pairs), (" a" * (room + 1), text)):
+        with pytest.raises(Refused, match=r"^tracking\.probes=") as refused:
+            module.probes([sentence])
+        assert "\n" not in str(refused.value)
+
+
+def test_of_test_there_are_examples_too(make_module):
+    module = make_module("reverse")
+    source, _ = module.pair("test", 0)
+    val, test = ([probe.source_ids for probe in module.probes(5, split)] for split in ("val", "test"))
+    assert len(val) == len(test) == 5 and val != test
+    everything = [module.tokenizer.decode(probe.source_ids) for probe in module.probes(10**6, "test")]
+    assert source in everything
+
+
 def test_probes_of_locale_hold_several_aligned_fields(make_module):
     probes = make_module("locale").probes(6)
     assert all(probe.possible_TS[:-1].any(axis=1).sum() >= 3 and 6 <= len(probe.source_ids) <= 20 for probe in probes)

@@ -375,8 +375,43 @@ def test_a_row_of_empty_cells_is_no_blank_line(folder, kind):
     for split in SPLITS:
         write(folder, split, kind, [("a", "b"), ("", "")])
     assert list(pairs(folder, keep_empty=True).rows("train", ["source", "target"])) == [("a", "b"), ("", "")]
-    with pytest.raises(Refused, match=r"line 3: blank .*keep_empty"):
+    with pytest.raises(Refused, match=r"line 3: blank .*blank_lines"):
         pairs(folder)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_blank_pairs_are_dropped_on_both_sides_and_counted(folder, kind):
+    for split in SPLITS:
+        write(
+            folder, split, kind, [("a", "b"), ("", "c"), ("d", " "), ("e", "f")] if split == "train" else [("g", "h")]
+        )
+    found = pairs(folder, blank_lines="drop")
+    assert list(found.rows("train", ["source", "target"])) == [("a", "b"), ("e", "f")]
+    assert found.dropped == {"train": 2}
+    with pytest.raises(Refused, match="blank"):
+        pairs(folder)
+    with pytest.raises(ValueError, match="leave one out"):
+        pairs(folder, blank_lines="drop", keep_empty=True)
+
+
+def test_a_blank_line_of_a_table_is_a_blank_pair_and_nothing_but_those_is_refused(folder):
+    for split in SPLITS:
+        (folder / f"{split}.csv").write_text("en,de\n\na,b\n\n")
+    assert pairs(folder, blank_lines="drop").dropped == dict.fromkeys(SPLITS, 2)
+    (folder / "val.csv").write_text("en,de\n\n,\n")
+    with pytest.raises(Refused, match="val"):
+        pairs(folder, blank_lines="drop")
+
+
+def test_rows_without_text_are_dropped_of_tables_and_plain_text_stays_whole(folder):
+    (folder / "rows.csv").write_text("text\n" + "".join(f"text {number}\n" for number in range(60)) + '" "\n')
+    whole = dataset("text", path=str(folder / "rows.csv")).load()
+    found = dataset("text", path=str(folder / "rows.csv"), blank_lines="drop").load()
+    rows = [sum(len(one.splits[split]) for split in SPLITS) for one in (whole, found)]
+    assert rows == [61, 60] and found.dropped == {"train": 1} and not whole.dropped
+    (folder / "book.txt").write_text("one\n\ntwo\n")
+    with pytest.raises(Refused, match=r"book\.txt"):
+        dataset("text", path=str(folder / "book.txt"), blank_lines="drop").load()
 
 
 def test_blanks_around_names_of_columns_do_not_count_nor_columns_without_a_name(folder):

@@ -25,7 +25,7 @@ from attncompare.training.run import train
 
 READ = (
     *("manifest.json", "summary.json", "config.yaml", "environment.json", "metrics.csv", "predictions.jsonl"),
-    *("items.jsonl", "tokenizer.json", "maps/step-0000002.npz", "checkpoints/best.safetensors"),
+    *("heads.csv", "items.jsonl", "tokenizer.json", "maps/step-0000002.npz", "checkpoints/best.safetensors"),
 )
 LONGEST = 120  # seconds that one case may take before it counts as hanging
 
@@ -74,6 +74,7 @@ READERS = {
     "summary": lambda folder: Run.open(folder).require_finished().summary,
     "config": lambda folder: Run.open(folder).config.to_dict(),
     "metrics": lambda folder: Run.open(folder).metrics(),
+    "heads": lambda folder: Run.open(folder).heads(),
     "environment": lambda folder: Run.open(folder).environment(),
     "predictions": lambda folder: Run.open(folder).predictions(),
     "items": lambda folder: Run.open(folder).items(),

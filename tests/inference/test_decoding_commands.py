@@ -66,7 +66,8 @@ def test_sentences_that_were_cut_are_counted_and_maps_of_the_first_are_shown(cli
 def test_a_text_and_its_continuations(cli, writer_run):
     code, out, err = cli("generate", writer_run.path, "--prompt", "k01 v02", "--tokens", 5, "--seed", 3, "--top-k", 4)
     (expected,) = attncompare.load(writer_run.path).generate("k01 v02", tokens=5, seed=3, top_k=4)
-    assert (code, out, err) == (0, f"k01 v02{expected}\n", "")
+    assert (code, out) == (0, f"k01 v02{expected}\n")
+    assert "unknown: k01" in err and "v02" not in err  # all that its texts hold stands behind a space
     arguments = ("--prompt", "k01", "--samples", 3, "--temperature", 2, "--top-p", 0.9)
     code, out, _ = cli("generate", writer_run.path, *arguments)
     assert code == 0 and out.count("\n---\n") == 2 and out.startswith("k01")
@@ -75,7 +76,7 @@ def test_a_text_and_its_continuations(cli, writer_run):
 def test_temperature_0_is_greedy_and_no_prompt_begins_a_text(cli, writer_run):
     greedy = cli("generate", writer_run.path, "--prompt", "k01", "--tokens", 6, "--temperature", 0, "--seed", 1)
     assert greedy == cli("generate", writer_run.path, "--prompt", "k01", "--tokens", 6, "--top-k", 1, "--seed", 2)
-    assert greedy[0] == 0 and greedy[2] == ""
+    assert greedy[0] == 0
     code, out, err = cli("generate", writer_run.path, "--tokens", 6, "--temperature", 0)
     assert (code, err) == (0, "") and out.strip()
     assert cli("generate", writer_run.path, "--prompt", "", "--tokens", 6, "--temperature", 0) == (0, out, "")
@@ -100,8 +101,9 @@ def test_evaluate_gives_the_figures_of_the_record_and_writes_nothing_there(cli, 
     code, out, err = cli("evaluate", translator_run.path, "--json", "found.json")
     assert (code, err) == (0, "")
     found = json.loads(Path("found.json").read_text())
-    for key, value in (("metrics", "test"), ("signatures", "signatures")):
-        assert found[key] == translator_run.summary[value]
+    tested = translator_run.summary["test"]  # beside them stand numbers of heads
+    assert found["metrics"] == {name: tested[name] for name in translator_run.config.task.metrics}
+    assert found["signatures"] == translator_run.summary["signatures"]
     assert found["fingerprint"] == translator_run.summary["data"]["fingerprint"]
     assert found["signatures"]["bleu"] in out and f"{found['metrics']['loss']:.4f}" in out
     assert (found["beam"], found["split"], found["checkpoint"]) == (1, "test", "checkpoints/best.safetensors")

@@ -140,3 +140,28 @@ def test_a_drawing_of_sound_survives_its_file_and_reaches_the_page(tmp_path):
     np.testing.assert_allclose(sent["wave"], wave, atol=1e-3)
     with pytest.raises(ValueError, match="parts, 2"):
         replace(site, wave=wave.ravel())
+
+
+def test_rollout_is_the_product_of_layers_that_keep_half_of_themselves():
+    weights = np.zeros((2, 2, 2, 2), np.float32)
+    weights[0] = [[[1, 0], [1, 0]], [[1, 0], [0, 1]]]  # the mean over heads: [[1, 0], [.5, .5]]
+    weights[1] = [[0, 1], [0, 1]]
+    site = SiteMap("encoder_self", ("a", "b"), ("a", "b"), weights)
+    # 0.5 W + 0.5 I is [[1, 0], [.25, .75]], then [[.5, .5], [0, 1]]; the later layer stands at the left
+    assert np.allclose(site.rollout, [[[1, 0], [0.25, 0.75]], [[0.625, 0.375], [0.25, 0.75]]])
+
+
+def test_rollout_keeps_what_attends_to_nothing_and_is_there_for_self_attention_alone():
+    labels, weights = ("a", "b"), np.zeros((1, 1, 2, 2), np.float32)
+    assert np.array_equal(SiteMap("encoder_self", labels, labels, weights).rollout[0], np.eye(2))
+    assert SiteMap("cross", labels, labels, weights, written=("b", "c")).rollout is None
+    assert SiteMap("encoder_self", labels, labels, weights - 0.1).rollout is None  # of differential attention
+    rollout = sample_site("encoder_self", 3, 2, 5, 5).rollout
+    assert np.allclose(rollout.sum(-1), 1) and rollout.shape == (3, 5, 5)
+
+
+def test_the_tokens_that_rows_write_survive_a_file(tmp_path):
+    site = replace(sample_site(), written=tuple("vwxyz"))
+    save_maps(tmp_path / "maps.npz", 1, [ProbeMaps(0, "text", (site,))])
+    (probe,) = load_maps(tmp_path / "maps.npz")[1]
+    assert probe.sites[0].rows == tuple("vwxyz") and probe.sites[0].queries == site.queries

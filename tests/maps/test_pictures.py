@@ -12,7 +12,7 @@ from sample_maps import sample_site
 
 from attncompare.config.variants import variant_names
 from attncompare.maps import ProbeMaps, SiteMap, heatmap_png, pictures, side_by_side, variant_colors
-from attncompare.maps.pictures import BLOCKED, OVER, SERIES, ramp_color
+from attncompare.maps.pictures import BLOCKED, GOLD, OVER, SERIES, ramp_color
 
 
 def pixels(png):
@@ -82,11 +82,40 @@ def test_a_letter_that_the_usual_font_lacks_comes_from_one_that_has_it(fonts, mo
     assert not caplog.records
 
 
-def test_where_no_font_has_a_letter_it_is_said_once(fonts, caplog):
+def test_a_letter_that_no_font_has_is_drawn_as_its_number_and_its_package_is_named_once(fonts, caplog):
     fonts()
-    picture_of("\U000e0041x\U0001f9ff")
-    picture_of("日本")
-    assert len(caplog.records) == 1 and "font" in caplog.text
+    shown = picture_of("日")
+    assert np.array_equal(shown, picture_of("U+65E5")) and not np.array_equal(shown, picture_of("U+65E6"))
+    picture_of("本")
+    picture_of("\U0001f9ff")
+    packages = [record.getMessage().split(" package ")[1].split()[0] for record in caplog.records]
+    assert packages == ["fonts-noto-cjk", "fonts-noto-color-emoji"]
+
+
+@pytest.mark.parametrize(
+    "letters",
+    ["中文", "ひら", "한국", "हिन", "عرب", "שלמ", "ไทย", "🧿🥝"],
+    ids=lambda letters: f"U+{ord(letters[0]):04X}",
+)
+def test_letters_of_every_script_are_drawn(letters, caplog):
+    """Where no font is installed, as numbers, which differ too."""
+    one, other = letters[:2]
+    number = picture_of(f"U+{ord(one):04X}")
+    assert not np.array_equal(picture_of(one), picture_of(other))
+    assert np.array_equal(picture_of(one), number) == ("package" in caplog.text)
+    assert (pixels(heatmap_png(sample_site(), letters)) != pixels(heatmap_png(sample_site(), " " * len(letters)))).any()
+
+
+def test_the_sentence_the_axes_and_the_gold_boxes_are_explained():
+    site = sample_site(gold=True, queries=12, keys=12)
+    probe = ProbeMaps(0, "three days ago → vor drei Tagen", (site,))
+    with_text, without = (pixels(heatmap_png(site, "title", one)) for one in (probe, None))
+    assert with_text.shape[0] == without.shape[0] + 17  # one line
+    bare = SiteMap("cross", site.queries, site.keys, site.weights_LHTS)
+    legend = pixels(heatmap_png(site, "title"))[:, -78:], pixels(heatmap_png(bare, "title"))[:, -78:]
+    assert near(legend[0], ImageColor.getrgb(GOLD)) > 40 and near(legend[1], ImageColor.getrgb(GOLD)) == 0
+    named = SiteMap("cross", site.queries, site.keys, site.weights_LHTS, written=site.queries)
+    assert (pixels(heatmap_png(named, "title")) != pixels(heatmap_png(bare, "title"))).any()  # what the rows are
 
 
 def test_the_same_maps_give_the_same_bytes():

@@ -11,9 +11,9 @@ from attncompare.errors import Refused
 from attncompare.maps import ProbeMaps, SiteMap, print_maps
 
 
-def printed(probe, width=100, layer=None, head=None, whole=False, **console):
+def printed(probe, width=100, layer=None, head=None, whole=False, mean=False, **console):
     console = Console(file=StringIO(), width=width, **console)
-    print_maps(console, probe, layer, head, whole)
+    print_maps(console, probe, layer, head, whole, mean)
     return console.file.getvalue()
 
 
@@ -94,3 +94,21 @@ def test_labels_of_keys_are_short_and_hold_no_line_breaks():
     heading = lines[lines.index(next(line for line in lines if line.startswith("head 1"))) + 1 :]
     heading = heading[: next(i for i, line in enumerate(heading) if line.startswith("q"))]
     assert len(heading) == 12 and heading[-1].split() == ["b", "…"]
+
+
+def test_several_models_stand_side_by_side_in_80_columns():
+    one, other = sample_probe(heads=2), sample_probe(heads=1, seed=4, text="three days ago → vor drei Jahren")
+    text = printed([("additive", one), ("a variant with a long label " * 5, other)], width=80)
+    assert max(map(cell_len, text.splitlines())) <= 80
+    assert text.count("additive") == 1 + 6 and "additive: three days ago → vor drei Tagen" in text
+    assert text.count("head 1") == 6 and text.count("head 2") == 3
+    narrow = printed([("one", sample_probe()), ("two", sample_probe(seed=4))], width=80)
+    assert any(line.split() == ["one", "two"] for line in narrow.splitlines())
+
+
+def test_the_mean_over_heads():
+    weights = np.array([[[[1.0, 0.0]], [[0.5, 0.5]]]], np.float32)
+    site = SiteMap("cross", ("<s>",), ("a", "b"), weights, written=("x",))
+    text = printed(ProbeMaps(0, "", (site,)), mean=True)
+    (row,) = [line for line in text.splitlines() if line.startswith("x ")]  # the token being written
+    assert row.split() == ["x", "7", "2"] and "mean of 2 heads" in text and "head 1" not in text

@@ -2,6 +2,7 @@ import base64
 import json
 import re
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,9 +30,9 @@ def one_series(label="additive", heads=1, seed=0, steps=(100, 200)):
 def page_of(tmp_path):
     """Open a page of some series: gives (page, problems) as :func:`browser.opened` does."""
 
-    def page_of(*series, title="maps", **window):
+    def page_of(*series, title="maps", together=False, **window):
         file = tmp_path / "maps.html"
-        file.write_text(maps_page(title, list(series)), encoding="utf-8")
+        file.write_text(maps_page(title, list(series), together=together), encoding="utf-8")
         return opened(file, **window)
 
     return page_of
@@ -42,10 +43,9 @@ def test_weights_survive_their_quantization():
     site = series.steps[0][1][0].sites[2]
     data = viewer_data([series])
     first = series.steps[0][1][0].sites
-    start = sum(one.weights_LHTS.size for one in first[:2])
-    codes = np.frombuffer(zlib.decompress(base64.b64decode(data["weights"])), np.uint8)[start:][
-        : site.weights_LHTS.size
-    ]
+    start = sum(one.weights_LHTS.size + one.rollout.size for one in first[:2])  # each with its further views
+    codes = np.frombuffer(zlib.decompress(base64.b64decode(data["weights"])), np.uint8)[start:]
+    codes = codes[: site.weights_LHTS.size]
     codes = codes.reshape(site.weights_LHTS.shape)
     sent = data["series"][0]["steps"][0]["probes"][0]["sites"][2]
     assert np.abs((codes / 255.0) ** 2 - site.weights_LHTS).max() < 0.004
@@ -211,6 +211,80 @@ def test_the_marked_row_stands_over_the_image(page_of):
             return (image[height // 4 :: height // 2, width // 4 :: width // 2] > 100).tolist()
 
         assert colored() == [[False, True], [False, False]] and problems == []  # of [CLS]
-        page.keyboard.press("Tab")  # to the map, which marks its first query
+        page.locator("canvas").first.focus()  # marks its first query
         assert page.locator(".am-row").inner_text().startswith("a →")
         assert colored() == [[False, False], [True, False]]  # of the first query
+
+
+def full_probe(number, text, seed=0):
+    """A sentence with all that the viewer can show."""
+    probe = sample_probe(number, 2, seed, text)
+    sites = []
+    for site in probe.sites:
+        norms = site.weights_LHTS * np.float32(4)
+        written = tuple(f"▁w{t}" for t in range(5)) if site.site == "cross" else None
+        sites.append(replace(site, norms_LHTS=norms, written=written))
+    following = tuple((f"▁q{t}", (("▁next", 0.75), ("▁other", 0.25))) for t in range(5))
+    return replace(probe, sites=tuple(sites), next_tokens=following)
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [1280, 400])
+def test_views_of_several_models_and_sentences(page_of, width):
+    series = [
+        MapSeries(name, [(seed, [full_probe(0, "one", seed), full_probe(1, "two", seed)])])
+        for seed, name in enumerate("ab")
+    ]
+    with page_of(*series, width=width, together=True) as (page, problems):
+        page.wait_for_selector("canvas")
+        choose = lambda label, option: page.get_by_label(label, exact=True).select_option(option)  # noqa: E731
+        assert page.locator("canvas").count() == 8 and page.locator(".am-text").all_inner_texts() == ["one", "two"]
+        assert page.locator("input[type=range]").is_hidden()  # each model has its own step
+        page.locator("canvas").first.focus()
+        page.keyboard.press("ArrowDown")
+        assert page.locator(".am-row").first.inner_text().startswith("▁w1 →")
+        assert "the token being written" in page.locator(".am-legend").inner_text()
+        choose("Sentence", "two")
+        seen = [picture(page)]
+        for label, option in (
+            ("View", "value-weighted norms"),
+            ("Head", "mean over heads"),
+            ("Site", "decoder self-attention"),
+        ):
+            choose(label, option)
+            seen.append(picture(page))
+        choose("View", "rollout")
+        assert page.locator("canvas").count() == 2 and page.get_by_label("Head", exact=True).is_disabled()
+        assert "Abnar and Zuidema" in page.locator(".am-legend").inner_text()
+        assert len({*seen, picture(page)}) == 5
+        choose("Site", "cross-attention")
+        assert page.get_by_text("No rollout: for self-attention").count() == 2
+        assert page.evaluate("document.documentElement.scrollWidth") <= width and problems == []
+
+
+@needs_browser
+def test_a_map_of_the_grid_of_layers_and_heads_opens(page_of):
+    with page_of(MapSeries("a", [(1, [full_probe(0, "one")])])) as (page, problems):
+        page.wait_for_selector("canvas")
+        page.get_by_label("Layer", exact=True).select_option("all layers")
+        boxes = [page.locator("canvas").nth(place).bounding_box() for place in range(4)]
+        assert boxes[0]["y"] == boxes[1]["y"] < boxes[2]["y"] == boxes[3]["y"] and boxes[0]["x"] == boxes[2]["x"]
+        page.locator("canvas").nth(2).click()
+        assert page.locator("canvas").count() == 1
+        assert page.locator(".am-name").inner_text() == "layer 2 · head 1" and problems == []
+
+
+@needs_browser
+def test_pointing_at_cross_attention_names_the_tokens_written_and_read_and_the_next_ones(page_of):
+    probe = full_probe(0, "one")
+    with page_of(MapSeries("a", [(1, [probe])])) as (page, problems):
+        page.locator("summary").first.click()
+        canvas = page.locator("canvas").first
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        page.mouse.move(box["x"] + box["width"] - 2 - 13, box["y"] + box["height"] - 2 - 13)
+        tip = page.locator(".am-tip").inner_text()
+        assert "▁w4 → ▁k5" in tip and "▁q4" in tip.split("\n")[-1]
+        assert page.locator(".am-next tr").count() == 5
+        assert page.locator(".am-next .am-marked").inner_text().split() == ["▁q4", "▁next", "0.75", "▁other", "0.25"]
+        assert problems == []

@@ -119,7 +119,49 @@ def test_rows_that_are_not_those_of_the_checkpoint_are_refused(logger, change):
 
 def test_without_a_checkpoint_it_begins_anew(logger):
     logger.log_metrics({"epoch": 0, "train/loss": 0.5}, 1)
-    assert rows(RecordLogger.reopen(Run.open(logger.path))) == []
+    logger.log_metrics({"heads/cross/1.1/entropy": 0.5}, 0)
+    again = RecordLogger.reopen(Run.open(logger.path))
+    assert rows(again) == [] and Run.open(logger.path).heads() == []
+    again.log_metrics({"heads/cross/1.1/distance": 0.5}, 0)
+    assert Run.open(logger.path).heads() == [{"step": 0, "heads/cross/1.1/distance": 0.5}]
+
+
+def test_numbers_of_heads_have_a_file_of_their_own_a_row_for_each_head(logger):
+    values = {
+        "heads/cross/1.1/entropy": 1 / 3,
+        "heads/cross/1.1/aer": 0.25,
+        "heads/encoder_self/2.10/entropy": math.nan,
+        "train/loss": 2.0,
+    }
+    logger.log_metrics(values, 4)
+    assert (logger.path / "heads.csv").read_text().splitlines() == [
+        *("step,site,layer,head,entropy,aer", f"4,cross,1,1,{1 / 3!r},0.25", "4,encoder_self,2,10,nan,")
+    ]
+    first, second = Run.open(logger.path).heads()
+    assert first == {"step": 4, "heads/cross/1.1/entropy": 1 / 3, "heads/cross/1.1/aer": 0.25}
+    assert math.isnan(second["heads/encoder_self/2.10/entropy"])
+    assert rows(logger) == [{"step": 4, "train/loss": 2.0}]
+    logger.log_metrics({"heads/cross/1.1/first": 0.5}, 5)
+    assert Run.open(logger.path).heads()[::2] == [first, {"step": 5, "heads/cross/1.1/first": 0.5}]
+
+
+def test_rows_of_heads_from_after_the_checkpoint_go_and_lacking_ones_are_refused(logger):
+    for step in (0, 2):
+        logger.log_metrics({f"heads/cross/1.{head}/entropy": step + head / 3 for head in (1, 2)}, step)
+    checkpoint, known = logger.metrics_so_far(), (logger.path / "heads.csv").read_text()
+
+    def rest(logger):
+        logger.log_metrics({f"heads/cross/1.{head}/entropy": 4.0 for head in (1, 2)}, 4)
+        return (logger.path / "heads.csv").read_text(), logger.metrics_so_far()
+
+    whole = rest(logger)
+    (logger.path / "heads.csv").write_text(whole[0] + "6,cr")  # half a row
+    again = RecordLogger.reopen(Run.open(logger.path), **checkpoint)
+    assert (logger.path / "heads.csv").read_text() == known
+    assert rest(again) == whole
+    (logger.path / "heads.csv").write_text(known[:-5])
+    with pytest.raises(Refused, match="lacks rows"):
+        RecordLogger.reopen(Run.open(logger.path), **checkpoint)
 
 
 def test_a_record_says_running_until_it_is_closed(logger, config):

@@ -114,6 +114,7 @@ def test_nothing_that_tells_why_runs_differ_or_were_left_out_runs(downloaded, cl
     assert code == 0, err
     with opened(file) as (page, problems):
         page.wait_for_selector("html[data-drawn=all]")
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
         for point in page.locator(".chart").all():  # what stands beside the pointer
             point.hover()
         for button in page.locator(".keys button").all():

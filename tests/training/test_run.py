@@ -1,6 +1,7 @@
 """One run from config to record: what it writes, when it validates and tests, and what its numbers depend on."""
 
 import importlib.metadata
+import json
 import math
 
 import pytest
@@ -15,6 +16,7 @@ from attncompare.data.tokenizer import BOS, EOS
 from attncompare.errors import Refused
 from attncompare.inference.trained import load
 from attncompare.maps import load_maps, probe_maps
+from attncompare.maps.heads import NUMBERS, head_metrics
 from attncompare.tasks.translation import Translation
 from attncompare.training.run import make_trainer, train
 
@@ -36,7 +38,7 @@ def test_the_record_holds_every_file(finished_run):
     files = {path.name for path in finished_run.path.iterdir()}
     assert files == {
         *("config.yaml", "overrides.yaml", "environment.json", "metrics.csv", "summary.json", "predictions.jsonl"),
-        *("maps", "checkpoints", "wandb", "run.log", "items.jsonl", "tokenizer.json", "manifest.json"),
+        *("maps", "checkpoints", "wandb", "run.log", "items.jsonl", "tokenizer.json", "manifest.json", "heads.csv"),
     }
     weights = {path.name for path in (finished_run.path / "checkpoints").iterdir()}
     assert weights == {"best.safetensors", "last.safetensors"}
@@ -54,12 +56,11 @@ def test_the_environment_says_what_made_the_run(finished_run):
 def test_the_summary_holds_quality_and_cost(finished_run):
     summary = finished_run.summary
     assert summary["steps"] == summary["best_step"] == 2 and summary["ended_by"] == "max_steps"
-    assert set(summary["val"]) == set(summary["test"]) == set(finished_run.config.task.metrics)
+    assert set(summary["val"]) == set(summary["test"])
+    assert set(summary["val"]) - set(head_metrics(summary["val"])) == set(finished_run.config.task.metrics)
     assert all(summary["cost"][key] > 0 for key in ("parameters", "train_flops_per_token", "tokens_per_second"))
     assert math.exp(summary["val"]["loss"]) == pytest.approx(summary["val"]["perplexity"], rel=1e-12)
-    assert summary["val"] == {
-        name: finished_run.metrics()[-1][f"val/{name}"] for name in finished_run.config.task.metrics
-    }
+    assert summary["val"] == {name: finished_run.metrics()[-1][f"val/{name}"] for name in summary["val"]}
 
 
 def test_metrics_have_a_row_for_every_logged_step_and_every_validation(trained):
@@ -85,6 +86,45 @@ def test_maps_of_every_site_layer_and_head_are_written_at_every_validation(train
             assert file.with_name(f"{file.stem}-probe0-{site}.png").is_file()
     assert steps == [0, 2, 4]
     assert (trained.path / "maps" / "index.html").is_file()
+
+
+def test_numbers_of_each_head_begin_before_training_and_their_means_stand_beside_the_metrics(trained):
+    rows, validated = trained.heads(), [row for row in trained.metrics() if "val/loss" in row]
+    assert list(dict.fromkeys(row["step"] for row in rows)) == [0, 2, 4] and [row["step"] for row in validated] == [
+        2,
+        4,
+    ]
+    sites = ("encoder_self", "decoder_self", "cross")
+    keys = {key for row in rows for key in row if key != "step"}
+    named = {f"heads/{site}/1.1/{name}" for site in sites for name in NUMBERS}  # one layer of one head
+    assert keys == {key for key in named if not key.endswith("similarity") and ("cross" in key or "aer" not in key)}
+    for step, row in ((row["step"], row) for row in validated):
+        for key in keys:
+            _, site, _, name = key.split("/")
+            (value,) = [one[key] for one in rows if one["step"] == step and key in one]
+            assert row[f"val/{site}_head_{name}"] == pytest.approx(value, rel=1e-12)
+    assert set(head_metrics(trained.summary["test"])) == {
+        f"{key.split('/')[1]}_head_{key.split('/')[3]}" for key in keys
+    }
+
+
+def test_own_sentences_are_followed_from_before_training_on(make_config, trained):
+    own = ["abc wxyz => zyxw cba", "aü => üa"]
+    run = train(make_config(*FOUR_STEPS, *NO_TRACKING, f"tracking.probes={json.dumps(own, ensure_ascii=False)}"))
+    assert [load_maps(file)[0] for file in run.map_files()] == [0, 2, 4]
+    for _, probes in map(load_maps, run.map_files()):
+        assert [probe.text for probe in probes] == ["abc wxyz → zyxw cba", "aü → üa"]
+        cross = probes[1].sites[2]
+        assert cross.keys == ("a", "<unk>ü", "<eos>") and cross.queries == ("<bos>", "<unk>ü", "a")
+    assert numbers(run) == numbers(trained) and run.heads() == trained.heads()
+    assert run.config.hash() == trained.config.hash()
+
+
+@pytest.mark.parametrize("own", ["abc", " => abc", "abc => ", "abc => " + "a" * 40])
+def test_own_sentences_that_cannot_be_read_are_refused_before_anything_is_written(make_config, own, tmp_path):
+    with pytest.raises(Refused, match=r"^tracking\.probes=.*\S$"):
+        train(make_config(*FOUR_STEPS, *NO_TRACKING, f"tracking.probes={json.dumps([own])}", "task.max_length=20"))
+    assert not list(tmp_path.rglob("config.yaml"))
 
 
 def test_the_same_config_gives_the_same_bits_and_probes_change_none(trained, make_config):

@@ -33,6 +33,15 @@ def curves_of(records):
     return [row for row in rows if row.keys() - {"step"}]
 
 
+def heads_shown(records):
+    rows = [row["item"] for row in records["history"]]
+    return {(row["step"], key): value for row in rows for key, value in row.items() if key.startswith("heads/")}
+
+
+def heads_of_record(run):
+    return {(row["step"], key): value for row in run.heads() for key, value in row.items() if key != "step"}
+
+
 @pytest.fixture(scope="module")
 def records(finished_run):
     return inspect(finished_run)
@@ -57,12 +66,18 @@ def test_the_curves_are_those_of_the_record_against_the_training_step_and_say_wh
     )
     assert shown == kept and len(shown) > 1
     defined = {metric.get("name") or metric["glob_name"]: metric for metric in records["metric"]}
-    assert {defined[name]["step_metric"] for name in ("train/*", "val/*", "maps/*", "val/loss")} == {"step"}
+    assert {defined[name]["step_metric"] for name in ("train/*", "val/*", "maps/*", "heads/*", "val/loss")} == {"step"}
     lower, higher = (
         {name for name in defined if defined[name].get("summary", {}).get(best)} for best in ("min", "max")
     )
     assert lower == {"train/loss", "val/loss", "val/perplexity", "val/ter"}
     assert higher == {"val/bleu", "val/chrf", "val/exact_match", "val/token_accuracy"}
+
+
+def test_the_numbers_of_each_head_are_curves_from_before_training_on(records, finished_run):
+    kept = heads_of_record(finished_run)
+    assert heads_shown(records) == kept and min(step for step, _ in kept) == 0
+    assert {"heads/cross/1.2/entropy", "heads/encoder_self/1.1/similarity"} <= {key for _, key in kept}
 
 
 def test_pictures_page_predictions_and_numbers_of_the_heads(records, finished_run):
@@ -108,6 +123,7 @@ def test_a_record_is_logged_again_as_it_was_while_it_was_made(records, finished_
         return curves_of(source), figures, named, source["run"][0]["run_id"]
 
     assert shown(again) == shown(records)
+    assert heads_shown(again) == heads_shown(records)
     assert {file: file.read_bytes() for file in before} == before
 
 

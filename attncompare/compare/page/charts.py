@@ -16,7 +16,9 @@ from attncompare.compare.statistics import Estimate, t_interval
 from attncompare.compare.table import Column, ResultTable, Row
 from attncompare.compare.verdicts import estimates, verdicts
 from attncompare.maps import variant_colors
+from attncompare.maps.heads import NUMBERS, site_title
 from attncompare.record import Run
+from attncompare.record.run import HEAD_KEY
 from attncompare.tasks.metrics import Metric
 from attncompare.tasks.metrics import metric as metric_named
 from attncompare.text import COSTS
@@ -26,6 +28,7 @@ _SYMBOLS = ("circle", "diamond", "square", "triangle")
 _SPLITS = {"train": "training", "val": "validation"}
 _MOST_POINTS, _FEWEST_POINTS = 600, 40  # of a line; a screen shows no more
 _MOST_IN_ALL = 24_000  # points of one chart: a quarter of a megabyte
+_FEWEST_OF_HEADS = 8  # points of the line of a head
 _FEWEST_SEEDS = 3  # for a band: from two values, 95 % reach over thirteen times their distance
 
 Points = list[tuple[float, float]]
@@ -126,6 +129,56 @@ def curve_figures(drawn: Sequence[Drawn], metrics: Sequence[type[Metric]]) -> li
             title = f"{_SPLITS[split]} {metric.title}"
             figures.append(_figure(title, metric.describe(), padded(heights), lines, x="training step"))
     return figures
+
+
+def head_figures(drawn: Sequence[Drawn]) -> list[dict[str, Any]]:
+    """Return a chart of each number of heads at each site, as :func:`curve_figures` does, from before training on.
+
+    A line is the mean over heads, layers and seeds; in place of the single seeds stand the single heads of the first seed,
+    unless they are too many.
+    """
+    found = {run.path: heads_of(run) for one in drawn for run in one.runs}
+    places = dict.fromkeys(place for own in found.values() for place in own)
+    count = sum(1 + len(heads) for one in drawn for heads in found[one.runs[0].path].values())
+    most, single = max(_FEWEST_OF_HEADS, _MOST_IN_ALL // max(count, 1)), count <= _MOST_IN_ALL // _FEWEST_OF_HEADS
+    figures, sites = [], dict.fromkeys(site for site, _ in places)
+    for site, name in ((site, name) for site in sites for name in NUMBERS if (site, name) in places):
+        number, lines, heights = NUMBERS[name], [], []
+        scale = 100.0 if number.unit == "%" else 1.0
+        for one in drawn:
+            seeds = [found[run.path][site, name] for run in one.runs if (site, name) in found[run.path]]
+            seeds = [[[(step, scale * y) for step, y in head] for head in heads] for heads in seeds]
+            means = [thin(mean, most) for mean in map(_mean, seeds) if mean]
+            if not means:
+                continue
+            line = _line(means)
+            heads = [thin(head, most) for head in seeds[0]] if single and len(seeds[0]) > 1 else []
+            line["seeds"] = [{"x": [step for step, _ in head], "y": [shown(y) for _, y in head]} for head in heads]
+            heights += [y for each in (line, *line["seeds"]) for y in each["y"] if y is not None]
+            lines.append({"label": one.label, "title": one.title, **vars(one.style), **line})
+        title = f"{number.title} in {site_title(site)}"
+        unit = f"{number.title} ({number.unit})" if number.unit else number.title
+        figures.append(_figure(title, unit, padded(heights), lines, x="training step"))
+    return figures
+
+
+def _mean(heads: Sequence[Points]) -> Points:
+    """Return the mean over heads at each step, of those that have a finite value there."""
+    found: dict[float, list[float]] = {}
+    for step, value in (point for head in heads for point in head if math.isfinite(point[1])):
+        found.setdefault(step, []).append(value)
+    return [(step, fmean(values)) for step, values in sorted(found.items())]
+
+
+def heads_of(run: Run) -> dict[tuple[str, str], list[Points]]:
+    """Return by site and number what each head had at each step."""
+    found: dict[tuple[str, str], dict[str, Points]] = {}
+    for row in run.heads():
+        for key, value in row.items():
+            if match := HEAD_KEY.fullmatch(key):
+                site, layer, head, name = match.groups()
+                found.setdefault((site, name), {}).setdefault(f"{layer}.{head}", []).append((row["step"], value))
+    return {place: list(heads.values()) for place, heads in found.items() if place[1] in NUMBERS}
 
 
 def _figure(
@@ -364,11 +417,12 @@ def pareto_data(comparison: Comparison, table: ResultTable) -> dict[str, Any] | 
     rows = [row for row in table.rows if row.ranked]
     axes = {name: one for name, one in table.columns.items() if all(is_number(row.values[name]) for row in rows)}
     qualities, costs = ([name for name in axes if (name in COSTS) is cost] for cost in (False, True))
+    qualities = [name for name in qualities if comparison.metrics[name].judges]
     if len(rows) < 2 or not qualities or not costs:
         return None
     values = {name: [row.values[name] or 0.0 for row in rows] for name in axes}
     costs.sort(key=lambda name: -max(values[name]) / min(values[name]) if min(values[name]) > 0 else 0.0)
-    rows_apart = {name: _better(comparison, rows, name) for name in axes}
+    rows_apart = {name: _better(comparison, rows, name) for name in (*qualities, *costs)}
     points = {name: [_point(row, name, column) for row in rows] for name, column in axes.items()}
     drawn = styles(comparison)
     return {

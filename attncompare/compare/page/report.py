@@ -19,6 +19,7 @@ from attncompare.compare.page.charts import (
     axis_grids,
     curve_figures,
     drawn_variants,
+    head_figures,
     is_number,
     length_figures,
     pareto_data,
@@ -77,6 +78,7 @@ def _section(comparison: Comparison, map_bytes: int) -> dict[str, Any]:
     maps, maps_note = page_maps(comparison, map_bytes)
     charts = {
         "curves": curve_figures(drawn_variants(comparison), comparison.drawn),
+        "heads": head_figures(drawn_variants(comparison)),
         "pareto": pareto_data(comparison, table),
         "profiles": profile_figures(comparison),
         "tuning": tuning_figures(comparison),
@@ -96,6 +98,7 @@ def _section(comparison: Comparison, map_bytes: int) -> dict[str, Any]:
         "left_out": comparison.left_out,
         "charts": charts,
         "grids": axis_grids(comparison),
+        "darker": "better" if comparison.tested[0].judges else "higher",
         "json": {name: script_json(data) for name, data in charts.items()},
         "maps_json": script_json(maps),
         "maps_note": maps_note,
@@ -167,14 +170,15 @@ def headline(comparison: Comparison, found: Sequence[Verdict]) -> str:
         return "One seed decides nothing: which variant is better cannot be said from these runs."
     if len(labels) < 2:
         return "A control: the same model from different seeds."
-    title = first[0].metric.title
+    metric = first[0].metric
     if comparison.baseline:
-        return _beside(comparison.baseline.label, title, [one for one in first if not one.same_model])
-    return _among(labels, title, first)
+        return _beside(comparison.baseline.label, metric, [one for one in first if not one.same_model])
+    return _among(labels, metric, first)
 
 
-def _among(labels: Sequence[str], title: str, first: Sequence[Verdict]) -> str:
+def _among(labels: Sequence[str], metric: type[Metric], first: Sequence[Verdict]) -> str:
     """Return which variant is better than all others, or which are worse than another."""
+    title, (more, less) = metric.title, metric.words()
     wins = Counter(verdict.better.label for verdict in first if verdict.better)
     beaten = {(one.second if one.better is one.first else one.first).label for one in first if one.better}
     if not beaten:
@@ -183,23 +187,25 @@ def _among(labels: Sequence[str], title: str, first: Sequence[Verdict]) -> str:
     for best in rest:
         if wins[best] == len(labels) - 1:
             others = "the other variant" if len(labels) == 2 else f"all {len(labels) - 1} others"
-            return f"{best} is better than {others} in {title}."
+            return f"{best} is {more} than {others} in {title}."
     verb, many = "is" if len(worse) == 1 else "are", len(labels) > _MOST_NAMED
-    counts = f"{len(worse)} of {len(labels)} are worse than another, {len(rest)} are worse than none"
-    named = f"{_listed(worse)} {verb} worse in {title}. Which of {_listed(rest)} is best is not decided."
-    return f"No single best variant in {title}: {counts}." if many else named
+    counts = f"{len(worse)} of {len(labels)} are {less} than another, {len(rest)} are {less} than none"
+    most = "best" if metric.judges else "highest"
+    named = f"{_listed(worse)} {verb} {less} in {title}. Which of {_listed(rest)} is {most} is not decided."
+    return f"No single {most} variant in {title}: {counts}." if many else named
 
 
-def _beside(baseline: str, title: str, found: Sequence[Verdict]) -> str:
+def _beside(baseline: str, metric: type[Metric], found: Sequence[Verdict]) -> str:
     """Return which variants are better than the baseline, which worse, and of which that is not decided."""
-    groups: dict[str, list[str]] = {"better": [], "worse": [], "not decided": []}
+    more, less = metric.words()
+    groups: dict[str, list[str]] = {more: [], less: [], "not decided": []}
     for verdict in found:
         other = verdict.second if verdict.first.label == baseline else verdict.first
-        better = "better" if verdict.better is other else "worse"
+        better = more if verdict.better is other else less
         groups[better if verdict.decided else "not decided"].append(other.label)
     many = len(found) > _MOST_NAMED
     told = [f"{what}: {len(labels) if many else _listed(labels)}" for what, labels in groups.items() if labels]
-    return f"Compared with {baseline} in {title}, {'; '.join(told)}."
+    return f"Compared with {baseline} in {metric.title}, {'; '.join(told)}."
 
 
 def _listed(labels: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """The dataset ``labelled``: texts of the user's own with a label each, from files or from the hub."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import model_validator
 
@@ -15,13 +15,13 @@ class Labelled(OwnData):
     """``data=labelled``: a table for each split, or one table."""
 
     kind = "labelled"
-    blank = False
 
     class Config(OwnDataConfig):
-        """The names of two columns."""
+        """The names of two columns, and what happens to rows without a text or a label."""
 
         text_column: Column
         label_column: Column
+        blank_lines: Literal["refuse", "drop"]
 
         @model_validator(mode="after")
         def _two_columns(self) -> "Labelled.Config":
@@ -30,6 +30,10 @@ class Labelled(OwnData):
             return self
 
     config: Config
+
+    def __init__(self, config: "Labelled.Config", data_seed: int) -> None:
+        super().__init__(config, data_seed)
+        self.blank_lines = config.blank_lines
 
     def sources(self) -> Sources:
         """Return the files of each split; refused if they are no tables."""

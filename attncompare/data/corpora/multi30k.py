@@ -40,7 +40,7 @@ class Multi30k(FileData):
             return self
 
     config: Config
-    blank = False
+    blank_lines = "refuse"
 
     def file_names(self) -> dict[str, tuple[str, str]]:
         """Return the names of the source's and the target's file of each split."""

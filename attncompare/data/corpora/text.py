@@ -1,6 +1,6 @@
 """The dataset ``text``: documents of the user's own, from files or from the hub, in one line for a language model."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import model_validator
 
@@ -17,9 +17,10 @@ class Text(OwnData):
     kind = "text"
 
     class Config(OwnDataConfig):
-        """The name of the column, and how many documents are taken where not all are fetched."""
+        """The column, whether rows without text stay, and how many documents are taken where not all are fetched."""
 
         column: Column
+        blank_lines: Literal["keep", "drop"] = "keep"
         streaming: bool
         max_documents: PositiveOrNull
 
@@ -35,7 +36,7 @@ class Text(OwnData):
 
     def __init__(self, config: "Text.Config", data_seed: int) -> None:
         super().__init__(config, data_seed)
-        self.first = config.max_documents
+        self.first, self.blank_lines = config.max_documents, config.blank_lines
 
     def columns(self) -> "Columns":
         """Return the one column."""
