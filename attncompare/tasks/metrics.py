@@ -167,7 +167,16 @@ class Metric(torchmetrics.Metric):
         }
 
 
-class Loss(Metric):
+class Ratio(Metric):
+    """A metric whose value is the first of its two sums over the second."""
+
+    @classmethod
+    def value(cls, sums: Sums) -> Sums:
+        """Return the first sum over the second."""
+        return _ratio(sums)
+
+
+class Loss(Ratio):
     """Cross-entropy in nats a token, a mean over all tokens of the evaluation."""
 
     name = "loss"
@@ -178,11 +187,6 @@ class Loss(Metric):
     def update(self, nats_N: Tensor, items_N: Tensor) -> None:
         """Add N tokens."""
         self.add(items_N, nats_N, torch.ones_like(items_N))
-
-    @classmethod
-    def value(cls, sums: Sums) -> Sums:
-        """Return nats over tokens."""
-        return _ratio(sums)
 
 
 class Perplexity(Loss):
@@ -233,7 +237,7 @@ class BitsPerByte(Metric):
         return _ratio(sums) / math.log(2)
 
 
-class TokenAccuracy(Metric):
+class TokenAccuracy(Ratio):
     """Share of tokens that were the likeliest."""
 
     name = "token_accuracy"
@@ -247,13 +251,8 @@ class TokenAccuracy(Metric):
         """Add N tokens."""
         self.add(items_N, correct_N, torch.ones_like(items_N))
 
-    @classmethod
-    def value(cls, sums: Sums) -> Sums:
-        """Return correct tokens over tokens."""
-        return _ratio(sums)
 
-
-class Accuracy(Metric):
+class Accuracy(Ratio):
     """Share of items whose label was the likeliest."""
 
     name = "accuracy"
@@ -265,11 +264,6 @@ class Accuracy(Metric):
     def update(self, correct_N: Tensor, items_N: Tensor) -> None:
         """Add N items."""
         self.add(items_N, correct_N, torch.ones_like(items_N))
-
-    @classmethod
-    def value(cls, sums: Sums) -> Sums:
-        """Return correct items over items."""
-        return _ratio(sums)
 
 
 class OfLabels(Metric):
@@ -329,7 +323,7 @@ class CalibrationError(OfLabels):
         return multiclass_calibration_error(probabilities_NC, labels_N, probabilities_NC.shape[1], n_bins=15)
 
 
-class ExactMatch(Metric):
+class ExactMatch(Ratio):
     """Share of sentences that equal their reference, or one of them."""
 
     name = "exact_match"
@@ -349,11 +343,6 @@ class ExactMatch(Metric):
         several = all_references or [[reference] for reference in references]
         equal = [one in others for one, others in zip(hypotheses, several, strict=True)]
         self.add(torch.tensor(sentence_items, dtype=torch.int64), equal, [1] * len(equal))
-
-    @classmethod
-    def value(cls, sums: Sums) -> Sums:
-        """Return equal sentences over sentences."""
-        return _ratio(sums)
 
 
 class Sacrebleu(Metric):
@@ -481,7 +470,7 @@ class Ter(Sacrebleu):
         return np.asarray(100 * np.where(words > 0, edits / np.where(words > 0, words, 1), edits > 0))
 
 
-class EditRate(Metric):
+class EditRate(Ratio):
     """Edits that turn what was written into the reference, over the length of the reference; counted by jiwer.
 
     Edits are insertions, deletions and substitutions, as few as will do (Levenshtein 1966).
@@ -500,11 +489,6 @@ class EditRate(Metric):
     def count(reference: str, hypothesis: str) -> Any:
         """Return what jiwer counts of a sentence."""
         raise NotImplementedError
-
-    @classmethod
-    def value(cls, sums: Sums) -> Sums:
-        """Return edits over the length of the references; above 1 where there are more."""
-        return _ratio(sums)
 
 
 class CharacterErrorRate(EditRate):
@@ -533,7 +517,7 @@ class WordErrorRate(EditRate):
         return jiwer.process_words(reference, hypothesis)
 
 
-class AlignmentError(Metric):
+class AlignmentError(Ratio):
     """Share of tokens whose largest cross-attention weight lies outside of the gold alignment, in the head that aligns best.
 
     It is the alignment error rate of Och and Ney 2003 (section 3) where one link is made for each token, all gold links
@@ -585,13 +569,8 @@ class AlignmentError(Metric):
             best = int(aligned_NH.sum(0).argmax())
             self.add(items_N, ~aligned_NH[:, best], torch.ones_like(items_N))
 
-    @classmethod
-    def value(cls, sums: Sums) -> Sums:
-        """Return tokens with their largest weight outside over all."""
-        return _ratio(sums)
 
-
-class Rouge(Metric):
+class Rouge(Ratio):
     """A ROUGE F-score in percent (Lin 2004), a mean over sentences, as torchmetrics computes it: rouge-score's figures.
 
     Words are runs of a-z and 0-9 in lower case, so that other scripts have none. Of several references the best one counts.
@@ -634,11 +613,6 @@ class Rouge(Metric):
     def signature(self) -> str:
         """Return how it was computed, in sacrebleu's manner."""
         return f"stem:{'yes' if self.stemmer else 'no'}|version:torchmetrics {torchmetrics.__version__}"
-
-    @classmethod
-    def value(cls, sums: Sums) -> Sums:
-        """Return the sum of F-scores over sentences."""
-        return _ratio(sums)
 
 
 class Rouge1(Rouge):
