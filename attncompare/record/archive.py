@@ -25,7 +25,8 @@ _MEMORY = 256 * MEBIBYTE  # of the decompressor, whose settings an archive choos
 def pack(paths: Iterable[str | Path], archive: Path | str, drop: Sequence[str] = DROPPED) -> int:
     """Write the finished runs in ``paths`` into ``archive`` and return its size in bytes.
 
-    ``paths`` are folders of runs or of sweeps; the runs in ``NAME.tar.xz`` are called ``NAME/<data>-<variant>-s<seed>``.
+    ``paths`` are folders of runs or of sweeps; the runs in ``NAME.tar.xz`` are called ``NAME/<data>-<variant>-s<seed>``,
+    or ``NAME/<data>-<backbone>-<variant>-s<seed>`` where their backbones differ.
     ``drop`` are patterns of files to leave out; add ``predictions.jsonl`` where the data must not be copied.
     Raises Refused if a run is not finished or damaged, two runs would have one name, or the archive is too large.
     """
@@ -33,8 +34,12 @@ def pack(paths: Iterable[str | Path], archive: Path | str, drop: Sequence[str] =
     if not archive.name.endswith(SUFFIX):
         raise Refused(f"{archive}: the name of an archive ends with {SUFFIX}")
     files: dict[str, bytes] = {}
-    for run in find_runs(paths):
-        name = f"{run.config.data.name}-{variant_in_file_names(run.config.attention)}-s{run.config.seed}"
+    runs = find_runs(paths)
+    several_backbones = len({run.config.backbone.name for run in runs}) > 1
+    for run in runs:
+        config = run.config
+        backbone = f"{config.backbone.name}-" if several_backbones else ""
+        name = f"{config.data.name}-{backbone}{variant_in_file_names(config.attention)}-s{config.seed}"
         folder = f"{archive.name.removesuffix(SUFFIX)}/{name}"
         if f"{folder}/summary.json" in files:
             raise Refused(f"{run.path}: another run is called {name}, too")

@@ -6,9 +6,11 @@ import shutil
 import tarfile
 
 import pytest
+from commands import SMOKE, composed_config
 
 from attncompare.errors import Refused
 from attncompare.record import Run, pack, unpack, write_json
+from attncompare.training.run import train
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,14 @@ def test_only_finished_runs_with_names_of_their_own_are_packed(finished_run, tmp
     write_json(tmp_path / "runs" / "one" / "summary.json", {**finished_run.summary, "state": "failed"})
     with pytest.raises(Refused, match="not finished"):
         pack([tmp_path / "runs" / "one"], tmp_path / "a.tar.xz")
+
+
+def test_runs_of_several_backbones_are_named_by_them(finished_run, tmp_path):
+    settings = [word for word in SMOKE if not word.startswith("backbone.d_ff")]
+    other = train(composed_config(tmp_path / "runs", [*settings, "backbone=recurrent", "attention=multihead"]))
+    pack([finished_run.path, other.path], tmp_path / "both.tar.xz")
+    names = {path.name for path in unpack(tmp_path / "both.tar.xz", tmp_path).iterdir()}
+    assert names == {"reverse-transformer-multihead-s1", "reverse-recurrent-multihead-s1"}
 
 
 def member(name, kind=tarfile.REGTYPE, link="", size=0):
