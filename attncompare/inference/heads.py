@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from attncompare.data.module import DataModule, Probe
+from attncompare.data.kinds import Probe
+from attncompare.data.module import DataModule
 from attncompare.data.tokenizer import BOS, EOS, SPECIALS
 from attncompare.errors import Refused
 from attncompare.inference.trained import TrainedRun

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attncompare.attention import Attention
-from attncompare.data.module import Probe
+from attncompare.data.kinds import Probe
 from attncompare.data.tokenizer import Tokenizer
 from attncompare.errors import Refused
 from attncompare.maps import ProbeMaps, SiteMap, probe_maps

@@ -12,8 +12,9 @@ import torch
 
 from attncompare.config import RunConfig, parse, with_data
 from attncompare.data.audio import changed, drawn, read_wav, vectors_of
-from attncompare.data.labelled import Example, example_of_image, example_of_text, read_image
-from attncompare.data.module import DataModule, Probe
+from attncompare.data.kinds import Probe
+from attncompare.data.kinds.labelled import Example, example_of_image, example_of_text, read_image
+from attncompare.data.module import DataModule
 from attncompare.data.tokenizer import BOS, EOS, MASK, SPECIALS, Tokenizer
 from attncompare.decoding import Hypothesis, require_possible, sample_rows, translate_all
 from attncompare.errors import Refused

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from attncompare.attention import Attention
 from attncompare.config import variant_label
-from attncompare.data.module import Probe
+from attncompare.data.kinds import Probe
 from attncompare.errors import Refused
 from attncompare.maps.maps import ProbeMaps, SiteMap, load_maps, save_maps
 from attncompare.maps.page import MapSeries, maps_page

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from attncompare.data.module import Probe
+from attncompare.data.kinds import Probe
 from attncompare.maps.capture import probe_maps
 from attncompare.maps.maps import ProbeMaps, head_numbers, head_similarity
 from attncompare.tasks.metrics import Metric

@@ -4,8 +4,8 @@ from typing import Any
 
 from torch import Tensor
 
+from attncompare.data.kinds.speech import SpeechBatch
 from attncompare.data.tokenizer import PAD
-from attncompare.data.utterances import SpeechBatch
 from attncompare.model import Vocabulary
 from attncompare.tasks.base import Split
 from attncompare.tasks.pairs import PairTask, PairTaskConfig

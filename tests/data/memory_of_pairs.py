@@ -46,7 +46,8 @@ def steps(path, changes):
 
     from attncompare.data.batches import BatchLoader
     from attncompare.data.corpus import fingerprint, overlap
-    from attncompare.data.encoding import EncodedCorpus, PairSet, encode_lines
+    from attncompare.data.encoding import EncodedCorpus, encode_lines
+    from attncompare.data.kinds.parallel import PairSet
 
     changes = {"tokenizer": {"vocab_size": 300}, **changes}
     corpus = dataset("pairs", path=str(path), **changes).load()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attncompare.data.module import align
+from attncompare.data.kinds.parallel import align
 
 
 def test_fields_of_one_token_are_sure_and_longer_ones_possible():

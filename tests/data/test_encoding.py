@@ -13,7 +13,8 @@ from attncompare.data import encoding
 from attncompare.data.cache import cache_folder, cached_arrays, in_memory
 from attncompare.data.corpus import corpus
 from attncompare.data.dataset import TokenizerConfig
-from attncompare.data.encoding import EncodedCorpus, TokenRows, encode_lines, encode_stream
+from attncompare.data.encoding import EncodedCorpus, TokenRows, encode_lines
+from attncompare.data.kinds.text import encode_stream
 from attncompare.data.tokenizer import BOS, EOS, Tokenizer
 
 WORDS = ["to be, or not\tto be", "that\n\n  is 12345 ", "größer — als 1.234,5 €", "二千二十四年三月", " x"]

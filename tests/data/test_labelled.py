@@ -15,7 +15,7 @@ from attncompare.data.corpora import load_corpus
 from attncompare.data.corpora.stdlib_modules import without_names
 from attncompare.data.corpus import corpus, fingerprint
 from attncompare.data.dataset import SPLITS
-from attncompare.data.labelled import CLS, read_image
+from attncompare.data.kinds.labelled import CLS, read_image
 from attncompare.data.module import DataModule
 from attncompare.data.tokenizer import BOS, EOS, PAD, Tokenizer
 from attncompare.errors import Refused

@@ -10,7 +10,9 @@ from dataset_configs import same_batch
 
 from attncompare.data.cache import in_memory
 from attncompare.data.dataset import TokenizerConfig
-from attncompare.data.encoding import PairSet, RowSet, StreamSet, encode_lines, encode_rows, encode_stream
+from attncompare.data.encoding import encode_lines
+from attncompare.data.kinds.parallel import PairSet
+from attncompare.data.kinds.text import RowSet, StreamSet, encode_rows, encode_stream
 from attncompare.data.module import DataModule
 from attncompare.data.tokenizer import BOS, EOS, PAD, Tokenizer
 from attncompare.errors import Refused

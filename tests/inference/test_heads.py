@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import attncompare
-from attncompare.data.module import Probe
+from attncompare.data.kinds import Probe
 from attncompare.data.tokenizer import BOS, EOS
 from attncompare.inference.heads import DETECTORS, find_heads, repeated_tokens, score_heads
 from attncompare.model import Site

@@ -7,7 +7,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from attncompare.data.module import Probe
+from attncompare.data.kinds import Probe
 from attncompare.maps import AttentionMaps, load_maps, probe_maps
 from attncompare.model import Site
 

@@ -11,7 +11,8 @@ from pytorch_lightning import Callback
 from training_runs import LANGUAGE_MODEL, NO_TRACKING
 
 from attncompare import registry
-from attncompare.data.module import DataModule, Probe
+from attncompare.data.kinds import Probe
+from attncompare.data.module import DataModule
 from attncompare.data.tokenizer import BOS, EOS
 from attncompare.errors import Refused
 from attncompare.inference.trained import load

@@ -19,10 +19,11 @@ from torch.utils.data import Dataset
 
 from attncompare.config import RunConfig
 from attncompare.data.batches import padded
-from attncompare.data.corpus import Corpus
+from attncompare.data.corpus import Corpus, text_columns
 from attncompare.data.dataset import SPLITS
-from attncompare.data.encoding import EncodedCorpus, RowsByLength, TokenRows, encode_lines
-from attncompare.data.tokenizer import EOS, PAD, SPECIALS, UNK, Tokenizer
+from attncompare.data.encoding import RowsByLength, TokenRows, encode_lines
+from attncompare.data.kinds.base import MODERATE, DataKind, Probe
+from attncompare.data.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, Tokenizer
 from attncompare.errors import Refused
 from attncompare.text import counted, shortly
 
@@ -163,10 +164,6 @@ class LabelledSet(RowsByLength, Dataset[LabelledBatch]):
             source_BS = padded([self.source[row] for row in rows])
         return LabelledBatch(source_BS, torch.from_numpy(self.labels_N[rows]), torch.tensor(rows))
 
-    def facts(self) -> dict[str, list[int]]:
-        """Return what all images have in common, for the record: height and width; nothing for texts."""
-        return {"image": list(self.source.images_NHW.shape[1:])} if isinstance(self.source, ImageRows) else {}
-
     def counts(self) -> dict[str, int | float]:
         """Return the numbers for the record: tokens are positions after cutting, [CLS] among them; a row has one target."""
         tokens = int(self._sides[0].sum())
@@ -186,37 +183,6 @@ def label_names(corpus: Corpus) -> Tokenizer:
     return Tokenizer.of_names(names)
 
 
-def labelled_set(
-    corpus: Corpus, encoded: EncodedCorpus, split: str, config: RunConfig, labels: Tokenizer, texts: Tokenizer | None
-) -> LabelledSet:
-    """Return a split. ``labels`` are their names, ``texts`` is the tokenizer of the texts; None: the rows are images.
-
-    Refused: a label that ``labels`` lacks, images of different sizes, of more patches than ``task.max_length`` has places for,
-    or of a size that ``data.patch`` does not divide.
-    """
-    rows, cls, longest = corpus.splits[split], pools_cls(config), config.task.max_length
-    numbers = {name: number for number, name in enumerate(labels.names)}
-    names = list(rows["label"])
-    if (strange := next((row for row, name in enumerate(names) if name not in numbers), None)) is not None:
-        text = f" ({shortly(rows[strange]['text'])})" if texts is not None else ""
-        valid = ", ".join(list(numbers)[:_MOST_NAMES]) + (", ..." if len(numbers) > _MOST_NAMES else "")
-        raise Refused(
-            f"{split}, row {strange + 1}{text}: no train row has the label '{shortly(names[strange])}'; valid: {valid}"
-        )
-    labels_N = np.array([numbers[name] for name in names], dtype=np.int64)
-    if texts is None:
-        source = ImageRows(_images(corpus, split, config.data.patch), config.data.patch, cls)
-        if (size := int(source.lengths[0])) > longest:
-            what = f"an image of {counted(size - cls, 'square')}{' and [CLS]' * cls}"
-            raise Refused(f"task.max_length={longest}: {what} needs {size} places; raise it, or data.patch")
-        return LabelledSet(source, labels_N, longest, cls)
-    arrays = encoded.arrays(split, ["text"], texts, encode_lines)
-    tokens = TokenRows(arrays["ids"], arrays["ends"], longest - cls, after=(EOS,) * cls)
-    seen = tokens.seen(np.arange(len(tokens)))
-    unknown = sum(int((arrays["ids"][at] == UNK).sum()) for at in seen)
-    return LabelledSet(tokens, labels_N, longest, cls, unknown)
-
-
 def _images(corpus: Corpus, split: str, patch: int) -> np.ndarray:
     """Return the images of a split, (N, height, width), all of the size of the first of train."""
     first = np.array(corpus.splits["train"][0]["image"])
@@ -232,11 +198,67 @@ def _images(corpus: Corpus, split: str, patch: int) -> np.ndarray:
     return np.array(images, dtype=np.uint8)
 
 
-def example_of_row(
-    corpus: Corpus, split: str, row: int, config: RunConfig, texts: Tokenizer | None
-) -> tuple[str, Example]:
-    """Return what people call a row of a split, its text or its number, and the row as an example."""
-    found: dict[str, Any] = corpus.splits[split][row]
-    if texts is not None:
-        return found["text"], example_of_text(found["text"], texts, config)
-    return f"{split} image {row}", example_of_image(np.array(found["image"]), config)
+class Labelled(DataKind[LabelledSet]):
+    """``kind = "labelled"``: the column ``label``, and ``text`` or ``image``.
+
+    ``tokenizer`` has the names of the labels, ``source_tokenizer`` is that of the texts; None: the rows are images.
+    """
+
+    def learned_tokenizers(self) -> tuple[Tokenizer, Tokenizer | None]:
+        """Return the names of the labels, and the tokenizer of the texts."""
+        texts = text_columns(self.corpus)
+        return label_names(self.corpus), self.learned(texts) if texts else None
+
+    def split_set(self, split: str) -> LabelledSet:
+        """Return a split.
+
+        Refused: a label that train lacks, images of different sizes, of more patches than ``task.max_length`` has places for, or
+        of a size that ``data.patch`` does not divide.
+        """
+        rows, cls, longest = self.corpus.splits[split], pools_cls(self.config), self.config.task.max_length
+        numbers = {name: number for number, name in enumerate(self.tokenizer.names)}
+        names, texts = list(rows["label"]), self.source_tokenizer
+        if (strange := next((row for row, name in enumerate(names) if name not in numbers), None)) is not None:
+            text = f" ({shortly(rows[strange]['text'])})" if texts is not None else ""
+            valid = ", ".join(list(numbers)[:_MOST_NAMES]) + (", ..." if len(numbers) > _MOST_NAMES else "")
+            raise Refused(
+                f"{split}, row {strange + 1}{text}: no train row has the label '{shortly(names[strange])}'; valid: {valid}"
+            )
+        labels_N = np.array([numbers[name] for name in names], dtype=np.int64)
+        if texts is None:
+            source = ImageRows(_images(self.corpus, split, self.config.data.patch), self.config.data.patch, cls)
+            if (size := int(source.lengths[0])) > longest:
+                what = f"an image of {counted(size - cls, 'square')}{' and [CLS]' * cls}"
+                raise Refused(f"task.max_length={longest}: {what} needs {size} places; raise it, or data.patch")
+            return LabelledSet(source, labels_N, longest, cls)
+        arrays = self.encoded.arrays(split, ["text"], texts, encode_lines)
+        tokens = TokenRows(arrays["ids"], arrays["ends"], longest - cls, after=(EOS,) * cls)
+        seen = tokens.seen(np.arange(len(tokens)))
+        unknown = sum(int((arrays["ids"][at] == UNK).sum()) for at in seen)
+        return LabelledSet(tokens, labels_N, longest, cls, unknown)
+
+    def probes(self, split: str, rows: LabelledSet, count: int) -> list[Probe]:
+        """Return first those of moderate length."""
+        probes = []
+        for row in sorted(rows.kept.tolist(), key=lambda row: rows.source.lengths[row] not in MODERATE)[:count]:
+            found: dict[str, Any] = self.corpus.splits[split][row]
+            if self.source_tokenizer is not None:
+                written, one = found["text"], example_of_text(found["text"], self.source_tokenizer, self.config)
+            else:
+                written, one = f"{split} image {row}", example_of_image(np.array(found["image"]), self.config)
+            target = [BOS, len(SPECIALS) + int(rows.labels_N[row])]
+            probes.append(Probe(one.source, target, None, None, written, one.places, one.image, one.patch))
+        return probes
+
+    def own_probe(self, text: str) -> Probe:
+        """Return a text of the user's; refused where the rows are images."""
+        if self.source_tokenizer is None:
+            return super().own_probe(text)
+        self.fitting(text, self.source_tokenizer, int(pools_cls(self.config)))
+        one = example_of_text(text, self.source_tokenizer, self.config)
+        return Probe(one.source, [], None, None, text, one.places)
+
+    def facts(self, rows: LabelledSet) -> dict[str, Any]:
+        """Return the names of the labels, and of images height and width."""
+        image = {"image": list(rows.source.images_NHW.shape[1:])} if isinstance(rows.source, ImageRows) else {}
+        return {"labels": self.tokenizer.names, **image}

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from attncompare.data.audio import SoundConfig, places_of, vectors_of
+from attncompare.data.audio import SoundConfig, drawn, places_of, vectors_of
 from attncompare.data.batches import padded
 from attncompare.data.cache import Arrays, cached_arrays, in_memory
 from attncompare.data.corpus import Corpus, tables
-from attncompare.data.encoding import RowsByLength, Tell, TokenRows
+from attncompare.data.encoding import EncodedCorpus, RowsByLength, TokenRows, encode_lines
+from attncompare.data.kinds.base import DataKind, Probe
 from attncompare.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, overlaps
 
 _LARGE = 2**25  # bytes of sound, half an hour at 8 kHz: the vectors of more are kept in the cache
@@ -50,29 +51,29 @@ class SpeechBatch(NamedTuple):
         )
 
 
-def encode_sound(corpus: Corpus, split: str, config: SoundConfig, fingerprint: str, tell: Tell) -> Arrays:
+def encode_sound(encoded: EncodedCorpus, split: str, config: SoundConfig) -> Arrays:
     """Return the ``vectors`` of all utterances of a split, one after the other and flat, and where each ``ends`` (in vectors).
 
-    Those of a large corpus are made once for all runs, in the cache, which finds them by the corpus's ``fingerprint``.
+    Those of a large corpus are made once for all runs, in the cache, which finds them by the corpus's fingerprint.
     """
 
     def parts() -> Iterator[Arrays]:
         yield {"vectors": np.zeros(0, dtype=np.float32), "ends": np.zeros(0, dtype=np.int64)}
-        rows, end, done, told = corpus.splits[split].select_columns(["wave", "name"]), 0, 0, 0
+        rows, end, done, told = encoded.corpus.splits[split].select_columns(["wave", "name"]), 0, 0, 0
         for table in tables(rows):
             if 10 * done // len(rows) >= told:
                 told = 10 * done // len(rows) + 1
-                tell(f"sound of {split} to vectors, {10 * (told - 1)} %")
+                encoded.tell(f"sound of {split} to vectors, {10 * (told - 1)} %")
             done += len(table)
             for wave, name in zip(table["wave"], table["name"].to_pylist(), strict=True):
                 vectors_SF = vectors_of(wave.values.to_numpy(), config, f"data={config.name}: {split}, {name}")
                 end += len(vectors_SF)
                 yield {"vectors": vectors_SF.ravel(), "ends": np.array([end])}
 
-    if corpus.text_bytes(split) < _LARGE:
+    if encoded.corpus.text_bytes(split) < _LARGE:
         return in_memory(parts())
     settings = [config.rate, config.frame_ms, config.hop_ms, config.mels, config.stack]
-    return cached_arrays(["sound", _FORM, fingerprint, split, *settings], parts)
+    return cached_arrays(["sound", _FORM, encoded.fingerprint, split, *settings], parts)
 
 
 def heard(corpus: Corpus, split: str, tokenizer: Tokenizer, config: SoundConfig) -> list[np.ndarray]:
@@ -149,3 +150,34 @@ class SpeechSet(RowsByLength, Dataset[SpeechBatch]):
         tokens = known + len(self.kept)
         facts: dict[str, Any] = {"source_tokens": vectors, "target_tokens": tokens, "tokens": vectors + tokens}
         return {**facts, "unknown_rate": unknown / max(1, tokens), "seconds": round(vectors * self._seconds, 1)}
+
+
+class Speech(DataKind[SpeechSet]):
+    """``kind = "speech"``: columns ``wave``, ``name`` and ``target``, and where they are aligned their spans."""
+
+    def split_set(self, split: str) -> SpeechSet:
+        """Return an encoded split."""
+        config: Any = self.config.data
+        sound = encode_sound(self.encoded, split, config)
+        target = self.encoded.arrays(split, ["target"], self.tokenizer, encode_lines)
+        gold = heard(self.corpus, split, self.tokenizer, config)
+        return SpeechSet(sound, target, gold, config, self.config.task.max_length, split != "train")
+
+    def probes(self, split: str, rows: SpeechSet, count: int) -> list[Probe]:
+        """Return the first utterances."""
+        return [self._probe(self.corpus.splits[split][row], rows, row) for row in rows.kept[:count].tolist()]
+
+    def _probe(self, found: dict[str, Any], rows: SpeechSet, row: int) -> Probe:
+        vectors_SF, gold_T2 = rows.source(row), rows.gold(row)
+        wave_N = np.array(found["wave"], dtype=np.int16)
+        places_S = np.arange(len(vectors_SF))
+        possible_TS = (gold_T2[:, :1] <= places_S) & (places_S < gold_T2[:, 1:])
+        known = possible_TS.any()
+        return Probe(
+            vectors_SF,
+            rows.target[row].tolist(),
+            np.zeros_like(possible_TS) if known else None,  # none is sure: any vector of a letter's will do
+            possible_TS if known else None,
+            found["name"],
+            **drawn(wave_N, len(vectors_SF), self.config.data),
+        )
