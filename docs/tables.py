@@ -1,8 +1,9 @@
 """Write the tables of the documentation anew from the records that come with the code: `make tables`.
 
 A table stands below a line such as ``<!-- compare five_variants 92 columns seed=1 -->``: what `attncompare compare` prints, in
-that many columns, of the runs in the archive of that name under runs/reference, here those of seed 1. Below ``<!-- paths -->``
-stands by which kernel each variant of conf/attention is computed.
+that many columns, of the runs in the archive of that name under runs/reference, here those of seed 1. Below
+``<!-- lengths five_variants bleu -->`` stands a metric by length of the source, and below ``<!-- paths -->`` by which kernel each
+variant of conf/attention is computed.
 """
 
 import contextlib
@@ -21,6 +22,8 @@ from omegaconf import OmegaConf
 
 from attncompare.attention import Attention
 from attncompare.attention.mixing import Mixing
+from attncompare.compare import compared
+from attncompare.compare.lengths import by_length
 from attncompare.config import CONF_DIR
 from attncompare.config.schema import AttentionConfig
 from attncompare.config.variants import variant_names
@@ -31,6 +34,7 @@ PAGES = ("README.md", "docs/attention.md", "docs/reference.md", "docs/results.md
 _TABLE = re.compile(r"(<!-- compare (\w+) (\d+) columns(?: seed=(\d+))? -->\n+```text\n)(.*?)(?=```)", re.DOTALL)
 
 
+_LENGTHS = re.compile(r"(<!-- lengths (\w+) (\w+) -->\n+)((?:\|.*\n)*)")
 _PATHS = re.compile(r"(<!-- paths -->\n+\|.*\n\|.*\n)((?:\|.*\n)*)")
 _KERNELS = {
     "attncompare.attention.scores.dot.dot_context": "loops",
@@ -93,6 +97,7 @@ def path(module: Attention, length: int) -> str:
 def renewed(page: str) -> str:
     """Return the text of a page with each of its tables made anew."""
     page = _TABLE.sub(lambda found: found[1] + printed(found[2], int(found[3]), found[4]), page)
+    page = _LENGTHS.sub(lambda found: found[1] + lengths(found[2], found[3]), page)
     return _PATHS.sub(lambda found: found[1] + paths(), page) if _PATHS.search(page) else page
 
 
@@ -107,6 +112,20 @@ def printed(archive: str, columns: int, seed: str | None) -> str:
         out = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
     tables = out.partition("\nPage: ")[0]
     return re.sub(r" +$", "", tables, flags=re.MULTILINE).strip() + "\n"
+
+
+def lengths(archive: str, metric: str) -> str:
+    """Return a row for each variant in an archive: its metric by length of the source, a mean over seeds."""
+    with tempfile.TemporaryDirectory() as folder:
+        comparison = compared(unpack(ROOT / "runs/reference" / f"{archive}.tar.xz", Path(folder)))
+        found = by_length(comparison)
+        rows = {
+            variant.label: [f"{one.mean:.1f}" for one in found.estimates[variant.label, metric]]
+            for variant in comparison.variants
+        }
+    head = [found.unit, *(one.text for one in found.bins)]
+    lines = [head, ["---"] * len(head), *([f"`{label}`", *figures] for label, figures in rows.items())]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 if __name__ == "__main__":

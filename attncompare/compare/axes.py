@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from attncompare.compare.checks import TOKENIZER, is_free
+from attncompare.compare.checks import TOKENIZER, implied_keys, is_free
 from attncompare.config import RunConfig
 from attncompare.config.plain_values import flatten
 from attncompare.config.schema import CHOSEN
@@ -64,7 +64,8 @@ def axes_of(configs: Sequence[RunConfig], hidden: Sequence[str] = ()) -> tuple[A
                 values.setdefault(rest(flat, [key]), set()).add(flat[key])
         if any(len(found) > 1 for found in values.values()):
             numbers.append(key)
-    others = [key for key in keys if key not in of_attention and is_free(key, (*CHOSEN, TOKENIZER))]
+    told = {*of_attention, *implied_keys(flats)}
+    others = [key for key in keys if key not in told and is_free(key, (*CHOSEN, TOKENIZER))]
     axes = [
         Axis(ATTENTION, tuple(rest(flat, numbers) for flat in flats)),
         *(Axis(key, tuple(flat.get(key) for flat in flats)) for key in (*numbers, *others)),

@@ -91,6 +91,24 @@ def is_free(key: str, free: Iterable[str]) -> bool:
     return any(key == one or (one.endswith(".") and key.startswith(one)) for one in free)
 
 
+def implied_keys(flats: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the settings of parts of which the names differ and tell the settings: ``backbone.d_model`` of two backbones.
+
+    ``flats`` are configs by their full keys. Attention has names of its own (:func:`attncompare.config.variants.variant_label`).
+    """
+    implied = set()
+    for name in ("backbone.name", "optimizer.name", "data.name"):
+        groups: dict[Any, list[Mapping[str, Any]]] = {}
+        for flat in flats:
+            groups.setdefault(flat[name], []).append(flat)
+        section = name.removesuffix("name")
+        if len(groups) > 1:
+            for key in {key for flat in flats for key in flat if key.startswith(section) and key != name}:
+                if all(len({repr(flat.get(key)) for flat in group}) == 1 for group in groups.values()):
+                    implied.add(key)
+    return implied
+
+
 def check_seeds(runs: Sequence[Run]) -> None:
     """Refuse runs of which two seeds share an order of the data, or one seed has two: samples must not share what varies."""
     orders: dict[int, tuple[int, Run]] = {}

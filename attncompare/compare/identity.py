@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from attncompare.compare.checks import TOKENIZER, is_free
+from attncompare.compare.checks import TOKENIZER, implied_keys, is_free
 from attncompare.config import RunConfig
 from attncompare.config.plain_values import flatten
 from attncompare.config.schema import CHOSEN
@@ -82,7 +82,10 @@ def labels(runs: Sequence[Run], hidden: Sequence[str] = ()) -> list[str]:
         hidden: keys that no label shows, because each variant has one value, which is told elsewhere.
     """
     flats = [{**flatten(run.config.to_dict()), _DATA: fingerprint(run)} for run in runs]
-    names = short_keys({key for flat in flats for key in flat})
+    names, untold = (
+        short_keys({key for flat in flats for key in flat}),
+        ("attention.", *_NEVER, *hidden, *implied_keys(flats)),
+    )
     found = [variant_label(run.config.attention, hidden) for run in runs]
     told = []
     for label, flat in zip(found, flats, strict=True):
@@ -90,7 +93,7 @@ def labels(runs: Sequence[Run], hidden: Sequence[str] = ()) -> list[str]:
         settings = [
             f"{names[key]}={written(value if key != _DATA else str(value)[:8])}"
             for key, value in flat.items()
-            if not is_free(key, ("attention.", *_NEVER, *hidden))
+            if not is_free(key, untold)
             # Compared as they are written, as in a model's identity: 0.0 and -0.0 are two settings.
             and any(repr(one.get(key)) != repr(value) for one in (flats if is_free(key, _ALWAYS) else same))
         ]

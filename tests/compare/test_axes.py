@@ -53,6 +53,8 @@ def crossed(make_run):
             ["attention (2 variants)", "optimizer.lr (3 values)"],
         ),
         ({"backbone__positions": ("learned", "sinusoidal")}, ["backbone.positions (2 values)"]),
+        # The settings of a backbone belong to its name.
+        ({"backbone": ("recurrent", "transformer")}, ["backbone.name (2 values)"]),
         ({"trainer__average_last": (2, 3)}, ["trainer.average_last (2 values)"]),
     ],
 )
