@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import StringConstraints, model_validator
 
-from attncompare.config.values import PartConfig, Positive, PositiveOrNull, Strict, must_be
+from attncompare.config.values import NotNegative, PartConfig, Positive, PositiveOrNull, Strict, must_be
 
 if TYPE_CHECKING:
     from attncompare.data.corpus import Corpus
@@ -96,10 +96,13 @@ class GeneratedConfig(DatasetConfig):
 
 
 class ImageConfig(DatasetConfig):
-    """What every dataset of images has: the side of the squares that an image is cut into, in pixels; and no tokenizer."""
+    """What every dataset of images has: no tokenizer, and in pixels the side of the squares that an image is cut into, and by
+    how much images of train are moved at most.
+    """
 
     tokenizer: Annotated[None, must_be("null: images have no tokens")]  # type: ignore[assignment]
     patch: Positive
+    shift: NotNegative
 
 
 class Dataset(ABC):

@@ -104,7 +104,9 @@ class DataModule(LightningDataModule):
             config.accumulate,
             rank,
             world,
-            lambda batch, epoch: self._prepared(batch, "train", self.config.order, epoch),
+            lambda batch, epoch: self._prepared(
+                self._kind.augmented(batch, rows, epoch), "train", self.config.order, epoch
+            ),
         )
 
     @property

@@ -192,6 +192,30 @@ def test_a_plain_text_has_no_columns(of, folder):
         of("labelled", f'data.path="{folder / "all.txt"}"').prepare()
 
 
+def test_images_of_train_alone_are_moved_and_anew_in_each_epoch(of):
+    still, moving = (
+        of("digits", "task.pooling=mean", "data.patch=1"),
+        of("digits", "task.pooling=mean", "data.patch=1", "data.shift=1"),
+    )
+
+    def images(loader):
+        batches = list(loader)
+        order = np.concatenate([batch.index_B for batch in batches]).argsort()
+        return np.concatenate([batch.source_BS[:, :, 0] for batch in batches])[order].reshape(-1, 8, 8)
+
+    loader = moving.train_dataloader()
+    before, first, second = images(still.train_dataloader()), images(loader), images(loader)
+    wide = np.pad(before, ((0, 0), (1, 1), (1, 1)), constant_values=-1)
+    ways = [wide[:, y : y + 8, x : x + 8] for y in range(3) for x in range(3)]
+    for epoch in (first, second):
+        found = np.array([(epoch == way).all((1, 2)) for way in ways])
+        assert found.any(0).all() and (found.sum(1) > len(before) / 20).all()  # each of the nine ways, about as often
+    assert not (first == second).all()
+    assert (images(moving.train_dataloader()) == first).all()
+    for loader in (DataModule.val_dataloader, DataModule.test_dataloader):
+        assert (images(loader(still)) == images(loader(moving))).all()
+
+
 SQUARE = [[0] * 4] * 4
 
 
@@ -209,6 +233,7 @@ SQUARE = [[0] * 4] * 4
             ["data.patch=1", "task.max_length=16"],
             "16 squares and .CLS. needs 17 places",
         ),
+        (dict.fromkeys(SPLITS, [SQUARE] * 4), ["data.shift=4"], "data.shift=4: .*4 x 4 pixels; valid: 0 to 3"),
     ],
 )
 def test_images_that_cannot_serve_are_refused_in_one_line(of_images, images, overrides, said):

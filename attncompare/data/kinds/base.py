@@ -127,6 +127,10 @@ class DataKind(ABC, Generic[S]):
             raise Refused(f"tracking.probes={shortly(text)}: {what}")
         return ids
 
+    def augmented(self, batch: Any, rows: S, epoch: int) -> Any:  # noqa: ARG002
+        """Return a batch of train as it is seen in an epoch; by default as it is."""
+        return batch
+
     def facts(self, rows: S) -> dict[str, Any]:  # noqa: ARG002
         """Return what the record says of all rows of train, beside counts."""
         return {}

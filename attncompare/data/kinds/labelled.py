@@ -127,8 +127,17 @@ class ImageRows:
     """Images as vectors; by row number (S, features), float32."""
 
     def __init__(self, images_NHW: np.ndarray, patch: int, cls: bool) -> None:
-        self.images_NHW, self.vectors_NSF = images_NHW, _vectors(images_NHW, patch, cls)
+        self.images_NHW, self._patch, self._cls = images_NHW, patch, cls
+        self.vectors_NSF = _vectors(images_NHW, patch, cls)
         self.lengths = np.full(len(images_NHW), self.vectors_NSF.shape[1], dtype=np.int32)
+
+    def moved(self, rows: Sequence[int], by_N2: np.ndarray) -> np.ndarray:
+        """Return the vectors (N, S, features) of images, moved down and right by so many pixels; black comes in."""
+        most, (H, W) = int(np.abs(by_N2).max(initial=0)), self.images_NHW.shape[1:]
+        wide_NHW = np.pad(self.images_NHW[list(rows)], ((0, 0), (most, most), (most, most)))
+        starts_N2 = most - by_N2
+        images = [image[y : y + H, x : x + W] for image, (y, x) in zip(wide_NHW, starts_N2.tolist(), strict=True)]
+        return _vectors(np.stack(images), self._patch, self._cls)
 
 
 def _vectors(images_NHW: np.ndarray, patch: int, cls: bool) -> np.ndarray:
@@ -183,10 +192,14 @@ def label_names(corpus: Corpus) -> Tokenizer:
     return Tokenizer.of_names(names)
 
 
-def _images(corpus: Corpus, split: str, patch: int) -> np.ndarray:
+def _images(corpus: Corpus, split: str, patch: int, shift: int) -> np.ndarray:
     """Return the images of a split, (N, height, width), all of the size of the first of train."""
     first = np.array(corpus.splits["train"][0]["image"])
     H, W = first.shape
+    if shift >= min(H, W):
+        raise Refused(
+            f"data.shift={shift}: nothing would be left of images of {H} x {W} pixels; valid: 0 to {min(H, W) - 1}"
+        )
     if H % patch or W % patch:
         valid = ", ".join(str(one) for one in range(1, min(H, W) + 1) if H % one == W % one == 0)
         raise Refused(f"data.patch={patch}: images of {H} x {W} pixels cannot be cut into such squares; valid: {valid}")
@@ -212,8 +225,8 @@ class Labelled(DataKind[LabelledSet]):
     def split_set(self, split: str) -> LabelledSet:
         """Return a split.
 
-        Refused: a label that train lacks, images of different sizes, of more patches than ``task.max_length`` has places for, or
-        of a size that ``data.patch`` does not divide.
+        Refused: a label that train lacks, images of different sizes, of more patches than ``task.max_length`` has places for,
+        of a size that ``data.patch`` does not divide, or so small that ``data.shift`` leaves nothing of them.
         """
         rows, cls, longest = self.corpus.splits[split], pools_cls(self.config), self.config.task.max_length
         numbers = {name: number for number, name in enumerate(self.tokenizer.names)}
@@ -226,7 +239,8 @@ class Labelled(DataKind[LabelledSet]):
             )
         labels_N = np.array([numbers[name] for name in names], dtype=np.int64)
         if texts is None:
-            source = ImageRows(_images(self.corpus, split, self.config.data.patch), self.config.data.patch, cls)
+            images: Any = self.config.data
+            source = ImageRows(_images(self.corpus, split, images.patch, images.shift), images.patch, cls)
             if (size := int(source.lengths[0])) > longest:
                 what = f"an image of {counted(size - cls, 'square')}{' and [CLS]' * cls}"
                 raise Refused(f"task.max_length={longest}: {what} needs {size} places; raise it, or data.patch")
@@ -236,6 +250,16 @@ class Labelled(DataKind[LabelledSet]):
         seen = tokens.seen(np.arange(len(tokens)))
         unknown = sum(int((arrays["ids"][at] == UNK).sum()) for at in seen)
         return LabelledSet(tokens, labels_N, longest, cls, unknown)
+
+    def augmented(self, batch: LabelledBatch, rows: LabelledSet, epoch: int) -> LabelledBatch:
+        """Return the batch with each image moved by up to ``data.shift`` pixels, as drawn for its row and the epoch."""
+        shift = getattr(self.config.data, "shift", 0)
+        if not shift or not isinstance(rows.source, ImageRows):
+            return batch
+        numbers = batch.index_B.tolist()
+        rngs = (np.random.default_rng([self.config.order, epoch, row]) for row in numbers)
+        by_B2 = np.stack([rng.integers(-shift, shift + 1, 2) for rng in rngs])
+        return batch._replace(source_BS=torch.from_numpy(rows.source.moved(numbers, by_B2)))
 
     def probes(self, split: str, rows: LabelledSet, count: int) -> list[Probe]:
         """Return first those of moderate length."""
