@@ -1,5 +1,6 @@
 """``attncompare primer``: the chapters, run, as one page, as Markdown with pictures, and as a notebook."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from attncompare.record import PAGE_MARK, require_replaceable, require_writable,
 PAGE = "primer.html"
 BEGIN, END = "<!-- computed -->", "<!-- /computed -->"
 """What stands around that which came of a cell, in Markdown."""
+_HEADING = re.compile(r"^(?=# \d|## )", re.MULTILINE)  # and no comment of a shell
 _HEAD = """# A primer on attention
 
 `attncompare primer` wrote this from `examples/primer/`, and computed what stands below each piece of code. It writes the same as
@@ -105,9 +107,7 @@ def picture_names(chapter: Chapter, cell: int, output: Output) -> list[str]:
 def _source(cell: Cell) -> str:
     if cell.kind == "code":
         return f"```python\n{cell.text}\n```"
-    return (
-        f"#{cell.text}" if cell.text.startswith("# ") else cell.text
-    )  # a chapter's title stands below that of the page
+    return _HEADING.sub("#", cell.text)  # the title of the page stands above them
 
 
 def _write_markdown(file: Path, parts: Sequence[tuple[Chapter, Sequence[Output]]]) -> None:
