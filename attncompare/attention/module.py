@@ -34,7 +34,7 @@ class Attention(nn.Module):
         dropout: probability with which a weight is dropped while training.
         bias: whether the projections have one.
         normalizer: how scores become weights, likewise a name or a section.
-        mask: which keys a query sees by their positions, in self-attention; None: all.
+        mask: which keys a query sees by their positions, in self-attention, and of a memory where the mask crosses; None: all.
         positions: how positions enter the scores of self-attention; None: not at all.
         kv_heads: number G of heads of keys and values, a divisor of H, which share them (Shazeer 2019; Ainslie et al. 2023).
         value_dim: width V of values; K by default.
@@ -171,7 +171,7 @@ class Attention(nn.Module):
         places = None
         if self._asks_where:
             places = Places(start, query_BTD.shape[1], k_BGSK.shape[2], query_BTD.device, held, beside)
-            if memory_BSD is None and self.mask is not None:
+            if self.mask is not None and (memory_BSD is None or self.mask.crosses):
                 visible_TS = self.mask.visible(places.of_queries()[:, None], places.of_keys()[None, :], causal)
                 pattern = checked(visible_TS, f"what mask {type(self.mask).__name__} returned")
                 may_attend, causal = combine(may_attend, pattern), causal and not self.mask.sees_future

@@ -49,7 +49,7 @@ UNNAMED_PARTS = {"mask": "window"}
 """The part that a section without a name is: ``attention.mask.window=16`` on top of no mask."""
 
 _SOFTMAX = "softmax"
-_NOT_IN_CROSS = {"mask": None, "positions": None, "causal": False}
+_NOT_IN_CROSS = {"positions": None, "causal": False}
 _OF_NONE = {"normalizer": _SOFTMAX, "heads": 0, "head_dim": None, "causal": False, "dropout": 0.0}
 """What a section without a score, so without attention, says where the schema has no default for it."""
 
@@ -129,7 +129,7 @@ class AttentionConfig(Strict):
         """Return what holds in one place: the section with the values of its site, and over these of its layer, from 1.
 
         ``context`` is that of the validation of this section, of which its parts may be names alone.
-        Cross-attention has neither mask nor positions, and is never causal.
+        Cross-attention has no positions, is never causal, and has a mask only if ``sites`` says so.
         """
         others = [("sites", site)] * (site in self.sites) + [("layers", layer)] * (str(layer) in self.layers)
         values = self.model_dump(mode="json", exclude={"sites", "layers"})
@@ -142,11 +142,17 @@ class AttentionConfig(Strict):
                 )
             values = {**values, **{key: _merged(values[key], value) for key, value in of_place.items()}}
         if site == "cross":
-            values |= _NOT_IN_CROSS
+            values |= {**_NOT_IN_CROSS, "mask": self.sites.get("cross", {}).get("mask")}
         try:
-            if others or site == "cross":
-                return AttentionConfig.model_validate_json(json.dumps(values), context=context)
-            return self
+            if not (others or site == "cross"):
+                return self
+            found = AttentionConfig.model_validate_json(json.dumps(values), context=context)
+            if site == "cross" and found.mask and not registry.load("masks", found.mask.name).crosses:
+                raise ValueError(
+                    f"attention.sites.cross.mask={found.mask.name}: a pattern within one sequence; in cross-attention valid: "
+                    + ", ".join(name for name in registry.names("masks") if registry.load("masks", name).crosses)
+                )
+            return found
         except ValidationError as error:
             raise _in_place(error, *others[-1]) from None
 

@@ -362,6 +362,7 @@ def test_causal_is_another_model_where_there_is_an_encoder_and_the_same_on_a_lan
         ),
         ("attention.layers.2.score=scled", ("attention.layers.2.score", "scled", "scaled")),
         ("attention.layers.2.mask.sinks=2", ("attention.layers.2.mask.window",)),
+        ("attention.sites.cross.mask=strided", ("attention.sites.cross", "strided", "window")),
         ("attention.sites.cross.causal=true", ("attention.sites.cross.causal", "cross-attention")),
         ("attention.sites.decoder.causal=false", ("attention.sites.decoder.causal=false",)),
     ],

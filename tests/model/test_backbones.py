@@ -46,7 +46,7 @@ def test_a_source_may_have_a_vocabulary_of_its_own(backbone):
     check_model(*model_of("encoder_decoder", backbone, vocabulary=Vocabulary(13, 24, source=29)))
 
 
-@pytest.mark.parametrize("attention", ["scaled", "location", "multi_query"])
+@pytest.mark.parametrize("attention", ["scaled", "location", "multi_query", "local_m"])
 @pytest.mark.parametrize("settings", RECURRENT, ids=" ".join)
 def test_each_architecture_of_recurrent_decoder_keeps_the_laws(settings, attention):
     check_model(*model_of("encoder_decoder", "recurrent", attention, *settings))

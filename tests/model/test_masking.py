@@ -55,6 +55,17 @@ def test_every_source_token_reaches_every_logit(variant, size, tokens):
         assert (model(changed_BS, target_BT).logits_BTV != before_BTV).any(-1).all()
 
 
+def test_local_attention_sees_the_source_around_the_place_that_is_written(size, tokens):
+    """Luong et al. 2015, section 3.2: the window of local-m, which ends with the sentence."""
+    reach, S, T = variant_config("local_m").at("cross").mask.window - 1, 9, 20
+    weights_BHTS = make_encoder_decoder("local_m", size)(tokens(2, S), tokens(2, T, 2), need_weights=True).weights[
+        "cross"
+    ][0]
+    near_TS = (torch.arange(T)[:, None] - torch.arange(S)).abs() <= reach
+    assert torch.equal(weights_BHTS != 0, near_TS.expand_as(weights_BHTS))
+    assert torch.allclose(weights_BHTS.sum(-1), near_TS.any(-1).float().expand(weights_BHTS.shape[:-1]))
+
+
 @EVERY_VARIANT
 def test_padding_of_the_source_changes_nothing_but_rounding(variant, size, tokens):
     # In float64, because unscaled scores of a whole model amplify what float32 rounds away.

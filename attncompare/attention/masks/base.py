@@ -13,13 +13,15 @@ _MOST_ASKED, _AT_ONCE = 2**14, 2**8  # positions, and queries of them
 
 
 class Mask(Part):
-    """Which keys a query of self-attention may attend to by their positions alone, beside causality and padding.
+    """Which keys a query may attend to by their positions alone, beside causality and padding.
 
-    It never hides a key from the query at the same position, so that no query that has a key loses all.
+    It never hides a key from the query at the same position, so that in self-attention no query that has a key loses all.
     """
 
     sees_future: ClassVar[bool] = False
     """Whether it opens keys behind the query even in causal attention."""
+    crosses: ClassVar[bool] = False
+    """Whether it holds for the keys of a memory, too, of which the positions count from 0 as those of the queries do."""
     opened: int = 0
     """How many first tokens every query sees then; they carry no loss."""
 

@@ -1,5 +1,7 @@
 """A sliding window (Child et al. 2019, section 4; Beltagy et al. 2020), with the first tokens kept visible if asked."""
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from attncompare.attention.masks.base import Mask
@@ -11,7 +13,12 @@ class Window(Mask):
 
     With ``sinks`` the first tokens stay visible, which take the weight that a query has no use for (Xiao et al. 2023,
     section 3.2). Token by token, a cache holds about twice ``window + sinks`` keys at most.
+
+    Over a memory the query at position t sees the keys around t: local attention with monotonic alignment, local-m of Luong
+    et al. 2015, section 3.2, with D = ``window - 1``. Further than that behind the end of the memory there is nothing to see.
     """
+
+    crosses: ClassVar = True
 
     class Config(PartConfig):
         """How far a query sees, its own position included, and how many first tokens it always sees."""
