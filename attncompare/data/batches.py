@@ -66,6 +66,62 @@ class TextBatch(NamedTuple):
         return self
 
 
+class LabelledBatch(NamedTuple):
+    """Labelled texts or images, or one part of such a batch."""
+
+    source_BS: Tensor
+    """Ids of tokens, int64, filled up with PAD; of images vectors (B, S, features), float32."""
+    label_B: Tensor
+    """Number of each row's label, from 0."""
+    index_B: Tensor
+    """Number of each row in its split."""
+    share: float = 1.0
+    """The part's share of the rows of its optimizer step."""
+    step_tokens: int = 0
+    """The rows of that step."""
+
+    def scored(self) -> int:
+        """Return the number of rows, each of which has one label to be predicted."""
+        return len(self.label_B)
+
+    def trimmed(self) -> "LabelledBatch":
+        """Return the batch without columns that are padding alone; images have none."""
+        if self.source_BS.dim() == 3:
+            return self
+        return self._replace(source_BS=self.source_BS[:, : int((self.source_BS != PAD).sum(1).max())])
+
+
+class SpeechBatch(NamedTuple):
+    """Utterances and what is said in them, or one part of such a batch."""
+
+    source_BS: Tensor
+    """Vectors (B, S, features), float32, filled up with NaN."""
+    target_BT: Tensor
+    """BOS, target tokens and EOS, int64, filled up with PAD: the decoder reads ``[:, :-1]`` and predicts ``[:, 1:]``."""
+    gold_BT2: Tensor
+    """The vectors, half-open, in which each predicted token is heard, int64; (0, 0) where that is not known."""
+    index_B: Tensor
+    """Number of each row in its split."""
+    share: float = 1.0
+    """The part's share of the scored tokens of its optimizer step."""
+    step_tokens: int = 0
+    """The scored tokens of that step."""
+
+    def scored(self) -> int:
+        """Return the number of tokens that are to be predicted."""
+        return int((self.target_BT[:, 1:] != PAD).sum())
+
+    def trimmed(self) -> "SpeechBatch":
+        """Return the batch without columns that are padding alone."""
+        vectors = int((~self.source_BS.isnan().any(-1)).sum(1).max())
+        tokens = int((self.target_BT != PAD).sum(1).max())
+        return self._replace(
+            source_BS=self.source_BS[:, :vectors],
+            target_BT=self.target_BT[:, :tokens],
+            gold_BT2=self.gold_BT2[:, : tokens - 1],
+        )
+
+
 def part(batch: Any, number: int, parts: int) -> Any:
     """Return every ``parts``-th row of ``batch`` from row ``number``, with its share of the scored tokens.
 

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attncompare.config import RunConfig
-from attncompare.data.kinds.labelled import LabelledBatch, features_of, pools_cls
+from attncompare.data.batches import LabelledBatch
+from attncompare.data.kinds.labelled import features_of, pools_cls
 from attncompare.data.tokenizer import PAD, Tokenizer
 from attncompare.model import Vocabulary
 from attncompare.tasks.base import Split, Task, TaskConfig

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from attncompare.data.kinds.speech import SpeechBatch
+from attncompare.data.batches import SpeechBatch
 from attncompare.data.tokenizer import PAD
 from attncompare.model import Vocabulary
 from attncompare.tasks.base import Split

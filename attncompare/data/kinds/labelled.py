@@ -9,52 +9,26 @@ alone, so that what the linear map has for that number is the learned vector of 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from attncompare.config import RunConfig
-from attncompare.data.batches import padded
+from attncompare.data.batches import LabelledBatch, padded
 from attncompare.data.corpus import Corpus, text_columns
 from attncompare.data.dataset import SPLITS
 from attncompare.data.encoding import RowsByLength, TokenRows, encode_lines
 from attncompare.data.kinds.base import MODERATE, DataKind, Probe
-from attncompare.data.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, Tokenizer
+from attncompare.data.tokenizer import BOS, EOS, SPECIALS, UNK, Tokenizer
 from attncompare.errors import Refused
 from attncompare.text import counted, shortly
 
 CLS = "[CLS]"
 _WHITE = 255  # the largest gray level
 _MOST_NAMES = 20  # in a message
-
-
-class LabelledBatch(NamedTuple):
-    """Labelled texts or images, or one part of such a batch."""
-
-    source_BS: Tensor
-    """Ids of tokens, int64, filled up with PAD; of images vectors (B, S, features), float32."""
-    label_B: Tensor
-    """Number of each row's label, from 0."""
-    index_B: Tensor
-    """Number of each row in its split."""
-    share: float = 1.0
-    """The part's share of the rows of its optimizer step."""
-    step_tokens: int = 0
-    """The rows of that step."""
-
-    def scored(self) -> int:
-        """Return the number of rows, each of which has one label to be predicted."""
-        return len(self.label_B)
-
-    def trimmed(self) -> "LabelledBatch":
-        """Return the batch without columns that are padding alone; images have none."""
-        if self.source_BS.dim() == 3:
-            return self
-        return self._replace(source_BS=self.source_BS[:, : int((self.source_BS != PAD).sum(1).max())])
 
 
 @dataclass(frozen=True)

@@ -1,54 +1,22 @@
 """A split of sound as vectors with what is said in it as ids, of which ``rows[keys]`` is a batch."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from attncompare.data.audio import SoundConfig, drawn, places_of, vectors_of
-from attncompare.data.batches import padded
+from attncompare.data.batches import SpeechBatch, padded
 from attncompare.data.cache import Arrays, cached_arrays, in_memory
 from attncompare.data.corpus import Corpus, tables
 from attncompare.data.encoding import EncodedCorpus, RowsByLength, TokenRows, encode_lines
 from attncompare.data.kinds.base import DataKind, Probe
-from attncompare.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, overlaps
+from attncompare.data.tokenizer import BOS, EOS, UNK, Tokenizer, overlaps
 
 _LARGE = 2**25  # bytes of sound, half an hour at 8 kHz: the vectors of more are kept in the cache
 _FORM = 1  # of what is kept there
-
-
-class SpeechBatch(NamedTuple):
-    """Utterances and what is said in them, or one part of such a batch."""
-
-    source_BS: Tensor
-    """Vectors (B, S, features), float32, filled up with NaN."""
-    target_BT: Tensor
-    """BOS, target tokens and EOS, int64, filled up with PAD: the decoder reads ``[:, :-1]`` and predicts ``[:, 1:]``."""
-    gold_BT2: Tensor
-    """The vectors, half-open, in which each predicted token is heard, int64; (0, 0) where that is not known."""
-    index_B: Tensor
-    """Number of each row in its split."""
-    share: float = 1.0
-    """The part's share of the scored tokens of its optimizer step."""
-    step_tokens: int = 0
-    """The scored tokens of that step."""
-
-    def scored(self) -> int:
-        """Return the number of tokens that are to be predicted."""
-        return int((self.target_BT[:, 1:] != PAD).sum())
-
-    def trimmed(self) -> "SpeechBatch":
-        """Return the batch without columns that are padding alone."""
-        vectors = int((~self.source_BS.isnan().any(-1)).sum(1).max())
-        tokens = int((self.target_BT != PAD).sum(1).max())
-        return self._replace(
-            source_BS=self.source_BS[:, :vectors],
-            target_BT=self.target_BT[:, :tokens],
-            gold_BT2=self.gold_BT2[:, : tokens - 1],
-        )
 
 
 def encode_sound(encoded: EncodedCorpus, split: str, config: SoundConfig) -> Arrays:
