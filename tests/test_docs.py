@@ -44,7 +44,7 @@ def test_the_python_of_the_page_on_python_runs(tmp_path, monkeypatch):
     assert set(names["ac"].__all__) >= set(re.findall(r"`ac\.(\w+)", (ROOT / "docs/python.md").read_text()))
 
 
-@pytest.mark.parametrize("preset", ["multi30k", "shakespeare", "nanogpt_cpu"])
+@pytest.mark.parametrize("preset", ["multi30k", "multi30k_recurrent", "shakespeare", "nanogpt_cpu"])
 def test_figures_of_presets_are_those_of_their_records(preset, tmp_path):
     (row,) = re.findall(rf"^\| `{preset}` \| .*$", (ROOT / "docs/results.md").read_text(), re.MULTILINE)
     (run,) = find_runs([unpack(ROOT / "runs/reference" / f"{preset}.tar.xz", tmp_path)])
