@@ -96,16 +96,14 @@ def implied_keys(flats: Sequence[Mapping[str, Any]]) -> set[str]:
 
     ``flats`` are configs by their full keys. Attention has names of its own (:func:`attncompare.config.variants.variant_label`).
     """
-    implied = set()
-    for name in ("backbone.name", "optimizer.name", "data.name"):
-        groups: dict[Any, list[Mapping[str, Any]]] = {}
-        for flat in flats:
-            groups.setdefault(flat[name], []).append(flat)
-        section = name.removesuffix("name")
-        if len(groups) > 1:
-            for key in {key for flat in flats for key in flat if key.startswith(section) and key != name}:
-                if all(len({repr(flat.get(key)) for flat in group}) == 1 for group in groups.values()):
-                    implied.add(key)
+    implied: set[str] = set()
+    for section in ("backbone.", "optimizer.", "data."):
+        name = f"{section}name"
+        parts = {flat[name] for flat in flats}
+        settings = {key for flat in flats for key in flat if key.startswith(section) and key != name}
+        if len(parts) > 1:  # told by the name: as many pairs of name and value as there are names
+            pairs = {key: {(flat[name], repr(flat.get(key))) for flat in flats} for key in settings}
+            implied |= {key for key, found in pairs.items() if len(found) == len(parts)}
     return implied
 
 

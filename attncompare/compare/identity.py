@@ -82,10 +82,8 @@ def labels(runs: Sequence[Run], hidden: Sequence[str] = ()) -> list[str]:
         hidden: keys that no label shows, because each variant has one value, which is told elsewhere.
     """
     flats = [{**flatten(run.config.to_dict()), _DATA: fingerprint(run)} for run in runs]
-    names, untold = (
-        short_keys({key for flat in flats for key in flat}),
-        ("attention.", *_NEVER, *hidden, *implied_keys(flats)),
-    )
+    names = short_keys({key for flat in flats for key in flat})
+    untold = ("attention.", *_NEVER, *hidden, *implied_keys(flats))
     found = [variant_label(run.config.attention, hidden) for run in runs]
     told = []
     for label, flat in zip(found, flats, strict=True):
