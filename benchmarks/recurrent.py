@@ -39,6 +39,7 @@ def config_of(folder: Path, contender: str, length: int, quick: bool, device: st
         f"task.max_length={length}",
         f"data.batch_size={(_FEW if quick else _TOKENS) // length}",
         "task.eval_stride=null",
+        "tracking.probes=1",
     )
     samples = ("task.sample_prompts=[a]", "task.sample_tokens=1", f"trainer={'gpu' if device == 'cuda' else 'cpu'}")
     corpus = models.text_corpus(folder)
