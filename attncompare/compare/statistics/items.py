@@ -53,14 +53,22 @@ class Items:
 
 
 def read_items(metric: "type[Metric]", rows: Sequence[Mapping[str, Any]]) -> Items | None:
-    """Return the items of ``rows`` of a record; None if there are none, or if not all have finite sums of the metric."""
-    sums = [row.get(metric.name) for row in rows]
-    if not rows or not metric.sums or not all(isinstance(one, list) and len(one) == len(metric.sums) for one in sums):
+    """Return the items of ``rows`` of a record that the metric counts, as not all metrics count every item.
+
+    None if there are none, or if one of them has no finite sums of the metric.
+    """
+    counted = [row for row in rows if metric.name in row]
+    sums = [row[metric.name] for row in counted]
+    if (
+        not counted
+        or not metric.sums
+        or not all(isinstance(one, list) and len(one) == len(metric.sums) for one in sums)
+    ):
         return None
     sums_NF = np.array(sums, dtype=np.float64)
     if not np.isfinite(sums_NF).all():
         return None
-    return Items(metric, tuple(row["id"] for row in rows), sums_NF)
+    return Items(metric, tuple(row["id"] for row in counted), sums_NF)
 
 
 def item_test(first: Mapping[int, Items], second: Mapping[int, Items]) -> ItemTest | None:

@@ -11,7 +11,7 @@ from attncompare.compare.statistics.items import _plan
 from attncompare.compare.statistics.results import RESAMPLES, generator
 from attncompare.compare.verdicts import verdict_notes
 from attncompare.errors import Refused
-from attncompare.tasks.metrics import BitsPerByte, Bleu, ExactMatch, Loss
+from attncompare.tasks.metrics import BitsPerByte, Bleu, ExactMatch, Loss, PseudoPerplexity
 
 RANDOM = np.random.default_rng(0)
 
@@ -87,6 +87,14 @@ def test_sums_of_the_record_give_the_figure():
 )
 def test_rows_without_finite_sums_of_the_metric_are_none(rows):
     assert read_items(Loss, rows) is None
+
+
+def test_items_that_a_metric_does_not_count_are_not_its_items():
+    rows = losses(30)
+    for row in rows[:25]:
+        row["pseudo_perplexity"] = [2.0, 3]
+    assert read_items(Loss, rows).ids == tuple(range(30))
+    assert read_items(PseudoPerplexity, rows).ids == tuple(range(25))
 
 
 def test_bleu_is_resampled_as_a_corpus_score():
