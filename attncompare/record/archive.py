@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 
+from attncompare.config import RunConfig
 from attncompare.config.variants import variant_in_file_names
 from attncompare.errors import Refused
 from attncompare.record.files import LIMIT, MEBIBYTE, read_inside, require_relative, write_bytes
@@ -26,7 +27,7 @@ def pack(paths: Iterable[str | Path], archive: Path | str, drop: Sequence[str] =
     """Write the finished runs in ``paths`` into ``archive`` and return its size in bytes.
 
     ``paths`` are folders of runs or of sweeps; the runs in ``NAME.tar.xz`` are called ``NAME/<data>-<variant>-s<seed>``,
-    or ``NAME/<data>-<backbone>-<variant>-s<seed>`` where their backbones differ.
+    with the backbone before the variant where runs differ in it, and the heads behind it where names would be the same.
     ``drop`` are patterns of files to leave out; add ``predictions.jsonl`` where the data must not be copied.
     Raises Refused if a run is not finished or damaged, two runs would have one name, or the archive is too large.
     """
@@ -36,10 +37,10 @@ def pack(paths: Iterable[str | Path], archive: Path | str, drop: Sequence[str] =
     files: dict[str, bytes] = {}
     runs = find_runs(paths)
     several_backbones = len({run.config.backbone.name for run in runs}) > 1
-    for run in runs:
-        config = run.config
-        backbone = f"{config.backbone.name}-" if several_backbones else ""
-        name = f"{config.data.name}-{backbone}{variant_in_file_names(config.attention)}-s{config.seed}"
+    names = [_name(run.config, several_backbones) for run in runs]
+    if len(set(names)) < len(names):
+        names = [_name(run.config, several_backbones, heads=True) for run in runs]
+    for run, name in zip(runs, names, strict=True):
         folder = f"{archive.name.removesuffix(SUFFIX)}/{name}"
         if f"{folder}/summary.json" in files:
             raise Refused(f"{run.path}: another run is called {name}, too")
@@ -55,6 +56,15 @@ def pack(paths: Iterable[str | Path], archive: Path | str, drop: Sequence[str] =
     content = lzma.compress(buffer.getvalue(), preset=9 | lzma.PRESET_EXTREME)
     write_bytes(archive, content)
     return len(content)
+
+
+def _name(config: RunConfig, backbone: bool, heads: bool = False) -> str:
+    parts = [config.data.name, variant_in_file_names(config.attention), f"s{config.seed}"]
+    if heads:
+        parts.insert(2, f"h{config.attention.heads}")
+    if backbone:
+        parts.insert(1, config.backbone.name)
+    return "-".join(parts)
 
 
 def unpack(archive: Path | str, folder: Path, only: str | None = None) -> Path:

@@ -265,8 +265,8 @@ class Run:
         return {**files, MANIFEST: json_bytes(manifest)}
 
     def metrics(self) -> list[dict[str, float]]:
-        """Return the rows of ``metrics.csv`` in order; an empty cell is an absent key."""
-        return self._table("metrics.csv", ("step", "epoch"), ("step",))
+        """Return the rows of ``metrics.csv`` in order, none where they were left out; an empty cell is an absent key."""
+        return [] if "metrics.csv" in self.dropped else self._table("metrics.csv", ("step", "epoch"), ("step",))
 
     def heads(self) -> list[dict[str, float]]:
         """Return the rows of ``heads.csv`` as they were logged, ``{"step": 100, "heads/cross/1.2/entropy": 0.5, ...}``.

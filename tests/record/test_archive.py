@@ -64,6 +64,14 @@ def test_runs_of_several_backbones_are_named_by_them(finished_run, tmp_path):
     assert names == {"reverse-transformer-multihead-s1", "reverse-recurrent-multihead-s1"}
 
 
+def test_runs_whose_names_differ_in_the_heads_alone_are_named_by_them(finished_run, tmp_path):
+    heads = finished_run.config.attention.heads
+    other = train(composed_config(tmp_path / "runs", [*SMOKE, "attention=multihead", f"attention.heads={2 * heads}"]))
+    pack([finished_run.path, other.path], tmp_path / "both.tar.xz")
+    names = {path.name for path in unpack(tmp_path / "both.tar.xz", tmp_path).iterdir()}
+    assert names == {f"reverse-multihead-h{heads}-s1", f"reverse-multihead-h{2 * heads}-s1"}
+
+
 def member(name, kind=tarfile.REGTYPE, link="", size=0):
     entry = tarfile.TarInfo(name)
     entry.type, entry.linkname, entry.size = kind, link, size
