@@ -9,19 +9,23 @@ from attncompare.maps import SiteMap
 from attncompare.maps.pictures import BLOCKED, GOLD, RAMP
 
 _ALL_NUMBERS = 90  # cells up to which each shows its number
-_LONGEST = 12  # characters of a label
+_LONGEST = 16  # characters of a label
 _DARK = 0.45  # from this weight on, numbers are white
 _HIDDEN = "#{:02x}{:02x}{:02x}".format(*BLOCKED)
 
 
 class Panel(NamedTuple):
-    """One matrix with its title and the names of its rows and columns; NaN is a hidden cell, gold cells are outlined."""
+    """One matrix with its title and the names of its rows and columns; NaN is a hidden cell.
+
+    Cells of ``gold_TS``, the sure links of an alignment, have a thick outline, the others of ``possible_TS`` a thin one.
+    """
 
     title: str
     matrix_TS: Any
     rows: Sequence[Any] = ()
     columns: Sequence[Any] = ()
     gold_TS: Any = None
+    possible_TS: Any = None
 
 
 def draw(*panels: Panel | tuple[Any, ...], title: str = "", columns: int = 3, size: float = 3.2) -> None:
@@ -49,13 +53,16 @@ def draw(*panels: Panel | tuple[Any, ...], title: str = "", columns: int = 3, si
 
 
 def heads(site: SiteMap, title: str = "", layer: int = -1) -> list[Panel]:
-    """Return a panel for each head of a layer (from 0; -1: the last) of an attention site, with gold alignments outlined."""
+    """Return a panel for each head of a layer (from 0; -1: the last) of an attention site, with gold alignments outlined.
+
+    Rows of cross-attention are called by the token that is written, others by the one that is read.
+    """
     weights_HTS = np.asarray(site.weights_LHTS[layer], float)
     if site.causal:
         weights_HTS = np.where(np.tril(np.ones(weights_HTS.shape[1:], bool)), weights_HTS, np.nan)
     named = [f"{title} head {head + 1}".strip() if site.heads > 1 else title for head in range(site.heads)]
     return [
-        Panel(name, weights_TS, site.queries, site.keys, site.sure_TS)
+        Panel(name, weights_TS, site.rows, site.keys, site.sure_TS, site.possible_TS)
         for name, weights_TS in zip(named, weights_HTS, strict=True)
     ]
 
@@ -84,18 +91,20 @@ def _draw(axes: Any, panel: Panel) -> None:
     axes.tick_params(axis="x", labelrotation=90 if turned else 0, labelsize=small, length=0)
     axes.tick_params(axis="y", labelsize=small, length=0)
     if T * S <= _ALL_NUMBERS and not mask:
+        whole = bool((known == known.round()).all())
         for (t, s), value in np.ndenumerate(matrix_TS):
             ink = "white" if high == 1.0 and value > _DARK else "#222222"
-            axes.text(s, t, _number(value), ha="center", va="center", fontsize=small - 1, color=ink)
-    if panel.gold_TS is not None:
-        for t, s in np.argwhere(np.asarray(panel.gold_TS)):
-            axes.add_patch(patches.Rectangle((s - 0.45, t - 0.45), 0.9, 0.9, fill=False, edgecolor=GOLD, linewidth=1.5))
+            axes.text(s, t, _number(value, whole), ha="center", va="center", fontsize=small - 1, color=ink)
+    for gold_TS, width in ((panel.possible_TS, 0.7), (panel.gold_TS, 2.0)):
+        for t, s in [] if gold_TS is None else np.argwhere(np.asarray(gold_TS)):
+            cell = patches.Rectangle((s - 0.45, t - 0.45), 0.9, 0.9, fill=False, edgecolor=GOLD, linewidth=width)
+            axes.add_patch(cell)
 
 
-def _number(value: float) -> str:
+def _number(value: float, whole: bool) -> str:
     if not np.isfinite(value):
         return "" if np.isnan(value) else "∞" if value > 0 else "−∞"
-    if value == round(value):
+    if whole:
         return f"{value:.0f}"
     return f"{value:.1f}" if abs(value) >= 9.95 else f"{value:.2f}"
 

@@ -3,7 +3,10 @@
 #
 # > **The question:** how can numbers say who is close to whom, and what do friends make of each other?
 #
-# Six students, seven interests. Each row of $Q$ says how much one student cares for each interest, from 0 to 10. What two
+# Each of the eleven chapters takes about five minutes; code that only draws may be skipped, and the commands under *Try it*, of
+# one to three minutes each, are for later.
+#
+# Six students, seven interests. Each row of $Q$ says how much one student cares for each interest, 0 for not at all. What two
 # students have in common is the sum of the products of their interests: the **dot product** of their rows.
 #
 # $$R = Q\,Q^{\top} \qquad Q:\ 6 \times 7 \qquad R:\ 6 \times 6$$
@@ -31,7 +34,7 @@ for student, score in zip(students, R[0], strict=True):
 
 # %% [markdown]
 # Among her classmates Monika is closest to Chandler, because of the MBA, and to Joey, because of trekking. Both numbers can be
-# checked by hand: a single product of the row is not zero.
+# checked by hand: only one of the seven products is not zero.
 #
 # ## From scores to shares
 #
@@ -61,10 +64,14 @@ pictures.draw(
 )
 # %% [markdown]
 # Monika keeps a third of herself and takes a third from each of her two friends: she now likes the MBA and trekking more than
-# before, and a little of acting, which she never cared for, has come along from both. Chandler hardly changes: he has so much in
-# common with himself that the softmax leaves almost nothing for others. Large scores make it decide; chapter 3 comes back to that.
+# before. Acting, which she never cared for, has come along from both; of cooking a third is left, as neither of them cooks.
+# Chandler hardly changes: he has so much in common with himself that the softmax leaves almost nothing for others. Large scores
+# make the softmax decide; chapter 3 comes back to that.
 #
-# That was **self-attention** already. The package computes the same from queries, keys and values, which here are all $Q$:
+# That was **self-attention** already. The package computes the same from three tensors, the *queries*, *keys* and *values* of
+# chapter 2, which here are all $Q$. Names of tensors end in their shape, one letter for a dimension: B for the batch, H for heads,
+# T for positions that ask (no longer the matrix above), S for positions that answer, D for the width of the model, K for the width
+# of a head ($d$ in formulas); later also L for layers and N for examples.
 
 # %%
 import torch
@@ -79,8 +86,9 @@ print("the same mixture:", np.allclose(context_BHTK[0, 0], T))
 # %% [markdown]
 # ## Try it
 #
-# On the page of this primer, change a number and watch everything else change. What makes Phoebe Ross's best friend? How large
-# must a number be for a student to stop listening to anybody else?
+# On the offline page, which `attncompare primer` writes to `runs/primer/primer.html`, change a number of this table and watch
+# everything else change. Which interest makes Phoebe the best friend of Ross? How large must a number be for a student to stop
+# listening to anybody else?
 
 # %%
 from attncompare.primer.table import SelfAttentionTable
@@ -88,7 +96,7 @@ from attncompare.primer.table import SelfAttentionTable
 SelfAttentionTable(students, interests, Q)
 
 # %% [markdown]
-# All scores that the package knows are compared with one command; `dot` is that of this chapter:
+# Three scores are compared with one command; `dot` is that of this chapter:
 #
 # ```sh
 # attncompare train -m attention=dot,scaled,additive trainer.max_steps=200

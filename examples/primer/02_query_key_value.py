@@ -12,7 +12,8 @@
 #
 # $$\text{scores} = \frac{Q K^{\top}}{\sqrt{d}} \qquad \text{weights} = \text{softmax}(\text{scores}) \qquad \text{context} = \text{weights} \cdot V$$
 #
-# For $T$ words and vectors of width $d$: scores and weights are $T \times T$, everything else is $T \times d$.
+# For $T$ words with vectors of width $D$ and a head of width $d$: $x$ is $T \times D$; queries, keys, values and context are
+# $T \times d$; scores and weights are $T \times T$.
 
 # %%
 import torch
@@ -38,7 +39,8 @@ pictures.draw(
     size=2.4,
 )
 # %% [markdown]
-# Each query meets each key. Row *it* of the scores says how well every word answers what *it* is looking for.
+# (Orange is above 0, blue below; each panel has a scale of its own.) Each query meets each key. Row *it* of the scores says how
+# well every word answers what *it* is looking for.
 
 # %%
 scores_TS = q_TK @ k_TK.T / 4**0.5
@@ -60,7 +62,8 @@ pictures.draw(
 # The context of *it* is one vector, a mixture of values in which the words with large weights are heard most. These matrices were
 # drawn at random, so the weights mean nothing yet; training changes $W_q$, $W_k$ and $W_v$ until the mixture is useful.
 #
-# In the package this is one call. The tensors have two more dimensions in front, the batch $B$ and the heads $H$:
+# In the package this is one call. The tensors have two more dimensions in front, the batch $B$ and the heads $H$ (a head is one
+# such set of matrices; chapter 7 has several):
 
 # %%
 from attncompare import attend
@@ -70,6 +73,16 @@ context_BHTK, weights_BHTS = attend(
 )
 print("context", tuple(context_BHTK.shape), "weights", tuple(weights_BHTS.shape))
 print("the same numbers:", torch.allclose(context_BHTK[0, 0], context_TK, atol=1e-6))
+
+# %% [markdown]
+# Attention does not see the order of the words: shuffle them, and the contexts are shuffled, nothing else. A model that needs the
+# order adds a vector to each $x$ that tells its position.
+
+# %%
+order = torch.randperm(len(words))
+shuffled = (x_TD[order] @ w for w in (w_q_DK, w_k_DK, w_v_DK))
+shuffled_context_BHTK, _ = attend(*(one[None, None] for one in shuffled), score="scaled")
+print("only shuffled:", torch.allclose(shuffled_context_BHTK[0, 0], context_TK[order], atol=1e-6))
 
 # %% [markdown]
 # ## Try it

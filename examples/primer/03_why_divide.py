@@ -32,7 +32,8 @@ for d in widths:
 #
 # $$\frac{\partial w_i}{\partial \text{score}_j} = w_i\,(\delta_{ij} - w_j)$$
 #
-# is near 0 everywhere when one weight is near 1 and the others near 0. What does not react cannot be trained.
+# (where $\delta_{ij}$ is 1 for $i = j$ and 0 else) is near 0 everywhere when one weight is near 1 and the others near 0. What
+# does not react cannot be trained. Its size below is the sum of its absolute values over all $i$ and $j$, as a mean of 500 queries.
 
 
 # %%
@@ -61,7 +62,7 @@ for name, color in (("q·k", "#d55e00"), ("q·k / √d", "#0072b2")):
     middle.semilogx(widths, largest[name], "o-", color=color, label=name)
     right.loglog(widths, gradients[name], "o-", color=color, label=name)
 middle.set_title("largest of 10 weights, mean")
-right.set_title("size of the softmax's gradient")
+right.set_title("sum of |∂w / ∂score|, mean")
 for axes in (left, middle, right):
     axes.set_xlabel("width d")
     axes.legend(frameon=False)
@@ -69,7 +70,11 @@ for axes in (left, middle, right):
 # %% [markdown]
 # ## In training
 #
-# Two translators that differ in nothing but the division learn the same phrases, from the same initial values, in the same order.
+# Two translators that differ in nothing but the division learn the same phrases, English dates, times, numbers and prices with
+# their German forms, from the same initial values, in the same order. (Chapter 6 says how a translator is built. Each of its layers
+# has an attention with one head of width 64. A *step* is one change of all parameters after one batch of phrases. A *token* is a
+# word or a piece of one; the *loss* is $-\log p$ of the right next token, in nats, so 0 is perfect. BLEU counts the groups of one
+# to four words that a translation shares with the right one; 100 is perfect.)
 
 # %%
 from attncompare.primer import lessons
@@ -95,11 +100,15 @@ for trained in (dot, scaled):
 pictures.draw(*panels, title="encoder self-attention, first layer: rows ask, columns answer", columns=4, size=2.9)
 
 # %% [markdown]
-# Look at the maps before training (step 0): those of `dot` are hard choices already, made by chance, before anything was learned; those
-# of `scaled` are soft, and free to become anything. One seed proves nothing about the size of the gap; several do (the
-# first command below).
+# (Dark cells are weights near 1, white cells near 0. `_` is the blank before a word, `<bos>` and `<eos>` begin and end a
+# sequence, and numbers are cut into pieces.) Before training, at step 0, most rows of `dot` are hard choices already, made by
+# chance before anything was learned; those of `scaled` are softer, and free to become anything. At step 500 nearly all rows
+# of `dot` have chosen the same column, whatever their word: the softmax is saturated, and hardly any gradient leads out. One
+# seed proves nothing about the size of the gap; several do (the first command below).
 #
 # ## Try it
+#
+# `SWEEP` is the folder that the first command prints.
 #
 # ```sh
 # attncompare train -m attention=dot,scaled seed=1,2,3 trainer.max_steps=200

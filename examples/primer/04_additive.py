@@ -6,10 +6,11 @@
 # Attention began with the **additive** score (Bahdanau et al. 2014): a small network with one hidden layer looks at query and key.
 # Luong et al. (2015) took the **dot product**, which Vaswani et al. (2017) scaled.
 #
-# $$\text{additive}(q, k) = v \cdot \tanh(q + k) \qquad \text{scaled}(q, k) = \frac{q \cdot k}{\sqrt{K}} \qquad q,\ k,\ v:\ K$$
+# $$\text{additive}(q, k) = v \cdot \tanh(q + k) \qquad \text{scaled}(q, k) = \frac{q \cdot k}{\sqrt{d}}$$
 #
-# (The matrices of the paper are the projections that make $q$ and $k$ here.) For one query, each score is a surface over all keys.
-# With keys of two numbers we can draw it:
+# with $q$, $k$ and a learned vector $v$ (not the values of chapter 2), all of width $d$. Bahdanau's matrices in front of $q$ and $k$
+# are the projections that make queries and keys here. For one query, each score is a surface over all keys. With keys of two numbers
+# we can draw it:
 
 # %%
 import torch
@@ -38,14 +39,16 @@ for axes, (name, scores) in zip(panels, surfaces.items(), strict=True):
     figure.colorbar(lines, ax=axes)
 
 # %% [markdown]
-# The dot product is a **plane**: it grows without end in the direction of the query, so the longest key wins. The additive score is a
-# sum of **steps** at places that the query moves; it is bounded by $\sum |v|$, so that no key can shout. With many hidden
-# numbers such steps can build any shape (Cybenko 1989).
+# The dot product is a **plane**: it grows without end in the direction of the query, so of keys in one direction the longest wins. The
+# additive score is a sum of **steps**, which the query moves: here they are at $k_1 = -q_1 = -1$ and $k_2 = -q_2 = 0.5$. It is
+# bounded by $\sum |v|$, so that no key can shout. Enough such steps, turned by a matrix, come as near as one likes to any
+# continuous shape on a bounded region (Cybenko 1989).
 #
 # ## What it costs
 #
-# A dot product is one multiplication and one addition for each number, and all of them are one product of matrices. The additive score
-# needs a tanh for each number of each pair of query and key.
+# A dot product is one multiplication and one addition for each of the $d$ numbers, and all of them are one product of matrices. The
+# additive score needs an addition, a tanh, a multiplication and another addition for each number of each pair of query and key. The
+# times tell more than the counts: a tanh takes longer than a multiplication, and products of matrices are what processors do best.
 
 # %%
 from time import perf_counter
@@ -54,7 +57,7 @@ from attncompare import attend
 
 
 def milliseconds(score, length):
-    q_BHTK, k_BHSK, v_BHSK = torch.randn(3, 1, 4, length, 16)
+    q_BHTK, k_BHSK, v_BHSK = torch.randn(3, 1, 1, length, 64)
     begin = perf_counter()
     attend(q_BHTK, k_BHSK, v_BHSK, score)
     return 1000 * (perf_counter() - begin)
@@ -68,8 +71,10 @@ for length in (64, 256, 512):
 # %% [markdown]
 # ## Where trained maps differ
 #
-# The same translator with either score, on one phrase of the validation set. Outlined is the true alignment: which English word a
-# German word was made from. AER is the share of it that the largest weights miss (Och and Ney 2003): 0 is perfect.
+# The same translator with either score, on one phrase that it was not trained on. Outlined is the true alignment, which English token a
+# German one was made from: thick where it is sure, thin where it is possible, as for pieces of a number. The alignment error rate
+# (AER, Och and Ney 2003) compares the largest weight of each row with it; 0 is perfect. Entropy says how spread a row is: 0 nats
+# where all weight is on one token.
 
 # %%
 from attncompare.maps import head_numbers, maps_of
@@ -87,10 +92,13 @@ for trained in lessons.train(f"attention=additive {phrases} {course}", f"attenti
 
 # %%
 difference_TS = panels[0].matrix_TS - panels[1].matrix_TS
-panels.append(pictures.Panel("additive − scaled", difference_TS, panels[0].rows, panels[0].columns))
-pictures.draw(*panels, title="cross-attention, last layer: rows write, columns are read", columns=3, size=3.6)
+panels.append(panels[0]._replace(title="additive − scaled", matrix_TS=difference_TS))
+pictures.draw(*panels, title="cross-attention, last layer: rows are written, columns are read", columns=3, size=3.6)
 
 # %% [markdown]
+# Both scores find the alignment, and differ in how much weight they leave beside it: orange cells of the difference have more weight by
+# the additive score, blue cells by the scaled one. One phrase and one seed do not say which is better.
+#
 # ## Try it
 #
 # Three seeds each, and the comparison says which differences are real and what each variant costs:

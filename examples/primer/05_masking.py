@@ -46,12 +46,12 @@ pictures.draw(
     size=3.4,
 )
 # %% [markdown]
-# The triangle is what you see in the map of every language model. The first word can only attend to itself, so its weight is 1.
+# The triangle is what you see in the maps of every model that predicts the next word. The first word can only attend to itself, so its weight is 1.
 #
 # ## A trap: multiplying
 #
-# A mask of ones and $-\infty$ that is *multiplied* looks alike and is wrong: a negative score times $-\infty$ becomes $+\infty$, and
-# the softmax of $\infty$ is not a number.
+# A mask of ones and $-\infty$ that is *multiplied* looks alike and is wrong: a negative score times $-\infty$ becomes $+\infty$, whose
+# softmax is not a number (NaN), and a score of exactly 0 becomes NaN by itself.
 
 # %%
 multiplied_TS = scores_TS * torch.where(may_attend_TS, 1.0, -torch.inf)
@@ -65,7 +65,7 @@ print("zero times infinity:  ", (torch.tensor(0.0) * -torch.inf).item())
 #
 # Sentences of a batch have different lengths; short ones are filled up. The filling is hidden the same way, from everybody. Both
 # masks are boolean, `True` where attention is allowed, and are combined by *and*. A row that may attend to nothing gets zeros
-# instead of NaN.
+# instead of NaN. Padding still asks, as the last two rows of the picture show; its outputs are thrown away.
 
 # %%
 from attncompare.attention import attend, causal_mask, combine, padding_mask

@@ -3,12 +3,13 @@
 #
 # > **The question:** when a model translates, who looks at whom?
 #
+# A translator is made of two stacks of layers: the **encoder** reads the source, and the **decoder** writes the target, token by token.
 # Self-attention looks into its own sequence. **Cross-attention** looks from one sequence into another: queries come from the target that is
 # being written, keys and values from the source that was read.
 #
-# $$\text{context} = \text{softmax}\!\left(\frac{Q_{\text{target}} K_{\text{source}}^{\top}}{\sqrt{K}}\right) V_{\text{source}} \qquad \text{weights}:\ T \times S$$
+# $$\text{context} = \text{softmax}\!\left(\frac{Q_{\text{target}} K_{\text{source}}^{\top}}{\sqrt{d}}\right) V_{\text{source}} \qquad \text{weights}:\ T \times S$$
 #
-# The same module does both; it gets a second argument, the memory:
+# The same module does both; for cross-attention it gets the sequence to look into, the *memory*, as second argument:
 
 # %%
 import torch
@@ -48,20 +49,20 @@ pictures.draw(
 
 # %% [markdown]
 # The encoder may look everywhere, the decoder only back (gray: hidden), and cross-attention at the whole source. Outlined cells
-# are the true alignment.
+# are the true alignment (thick: sure, thin: possible).
 #
 # ## Read one step earlier than written
 #
-# Rows of the decoder are labelled by the token that it **reads**. What it looks for at that moment is the token that it
-# **writes next**. So the true alignment of a word stands in the row of the word *before* it. Shift the rows by one and see
-# how much of the weight lies on the true alignment:
+# At each step the decoder **reads** the token that it wrote last, and looks for the one that it **writes next**. The rows of its
+# self-attention above are labelled by the token that is read, those of cross-attention by the token that is written. With the
+# other label, all would seem to be one row too high. How much weight lies on the sure
+# alignment of the one, and of the other (a mean over the rows that have one)?
 
 # %%
 cross = sites["cross"]
 weights_TS = torch.tensor(cross.weights_LHTS[-1, 0].astype("float32"))
 gold_TS = torch.tensor(cross.sure_TS)
 rows = gold_TS.any(-1)
-written = [*cross.queries[1:], "(end)"]
 as_written = (weights_TS * gold_TS).sum(-1)[rows].mean()
 as_read = (weights_TS[1:] * gold_TS[:-1]).sum(-1)[rows[:-1]].mean()
 print(f"weight on the alignment of the token that is written next: {as_written:.2f}")
@@ -70,15 +71,15 @@ print(f"alignment error rate of the last layer: {head_numbers(cross)[-1].aer:.2f
 
 # %%
 pictures.draw(
-    ("rows: the token that is read", weights_TS, cross.queries, cross.keys, gold_TS),
-    ("rows: the token that is written", weights_TS, written, cross.keys, gold_TS),
+    ("rows: the token that is read", weights_TS, cross.queries, cross.keys, gold_TS, cross.possible_TS),
+    ("rows: the token that is written", weights_TS, cross.written, cross.keys, gold_TS, cross.possible_TS),
     columns=2,
     size=4.2,
     title="the same weights, labelled in two ways",
 )
 
 # %% [markdown]
-# The right one reads like a dictionary. These are the weights of a small model after a short training, and nobody told it to
+# The right one reads much like a dictionary. These are the weights of a small model after a short training, and nobody told it to
 # align: attention is a means that it found useful.
 #
 # ## Try it

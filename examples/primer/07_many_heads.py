@@ -3,11 +3,11 @@
 #
 # > **The question:** why does attention have several heads, and what does each look at?
 #
-# A softmax makes one choice. A word may need several at once: the verb *and* the number, the next word *and* the end. So the width
-# $D$ is cut into $H$ **heads** of width $K = D / H$, each with queries, keys, values and weights of its own; their contexts are put
-# side by side and mixed by one more matrix.
+# One softmax gives each word one set of shares, so one mixture. A word may need several at once: to write the year of a date, say, its
+# digits *and* how the date was written so far. So the width $D$ is cut into $H$ **heads** of width $d = D / H$, each with queries, keys,
+# values and weights of its own; their contexts are put side by side and mixed by one more matrix.
 #
-# $$\text{output} = \text{concat}(\text{context}_1, \dots, \text{context}_H)\, W_o \qquad \text{weights}:\ H \times T \times S \qquad W_o:\ HK \times D$$
+# $$\text{output} = \text{concat}(\text{context}_1, \dots, \text{context}_H)\, W_o \qquad \text{weights}:\ H \times T \times S \qquad W_o:\ Hd \times D$$
 #
 # Two heads before training, and afterwards:
 
@@ -21,13 +21,14 @@ course = "trainer.max_steps=500 trainer.validate_every=250"
 steps = maps_of(trained.run)
 panels = []
 for step, probes in (steps[0], steps[-1]):
-    cross = next(site for site in probes[3].sites if site.site == "cross")
-    panels += pictures.heads(cross, f"step {step},")
-pictures.draw(*panels, columns=2, size=4.0, title="cross-attention, last layer: rows read, columns are the source")
+    decoder = next(site for site in probes[3].sites if site.site == "decoder_self")
+    panels += pictures.heads(decoder, f"step {step},", layer=0)
+pictures.draw(*panels, columns=2, size=4.0, title="decoder self-attention, first layer: rows ask, columns answer")
 
 # %% [markdown]
-# At step 0 both heads are nearly even: they know nothing. Later they differ from each other. What does each attend to? Some
-# numbers say it for all heads, as means over the rows:
+# At step 0 weights are spread by chance. At step 500 the two heads look at different things: head 1 mostly at where the part being
+# written began (`<bos>`, then `_oder`), head 2 mostly at the last word or the one before it. Some numbers say it for all heads, as
+# means over the rows:
 
 # %%
 print("site           layer head  entropy  distance  largest weight  AER")
@@ -38,8 +39,9 @@ for site in steps[-1][1][3].sites:
         print(f"{site.site:14} {one.layer:5} {one.head:4} {numbers}  {end}".rstrip())
 
 # %% [markdown]
-# **Entropy** says how spread a head is (0: one token), **distance** how far it looks, in tokens. Heads of one layer with different
-# numbers have divided the work.
+# **Entropy** says how spread a head is (0: one token), **distance** how far it looks, in tokens. The two heads of the decoder's first
+# layer differ; those of cross-attention follow the same alignment (chapter 4 says what AER is). Whether the model needs a head is
+# another question: `attncompare ablate` turns them off one by one.
 #
 # ## Naively stacked, and reshaped
 #
@@ -74,12 +76,15 @@ for d_model, heads in ((768, 12), (1600, 25)):
     stacked = Attention(d_model, heads, causal=True, stacked=True)
     stacked.load_state_dict(reshaped.state_dict())
     same = torch.allclose(stacked(x_BTD)[0], reshaped(x_BTD)[0], atol=1e-5)
-    size = sum(one.numel() for one in reshaped.parameters())
-    print(f"{heads} heads of width {reshaped.head_dim}: {size:,} parameters, the same numbers: {same}")
+    size, of_one = (sum(p.numel() for p in one.parameters()) for one in (reshaped, Attention(d_model, heads=1)))
+    print(
+        f"{heads} heads of width {reshaped.head_dim}: {size:,} parameters, one head: {of_one:,}; stacked is the same: {same}"
+    )
     print(f"    stacked {milliseconds(stacked, x_BTD):.1f} ms, reshaped {milliseconds(reshaped, x_BTD):.1f} ms")
 
 # %% [markdown]
-# The number of heads changes neither the parameters nor the operations: $H$ heads of width $D/H$ cost what one of width $D$ does.
+# The number of heads changes neither the parameters nor the products of matrices: $H$ heads of width $D/H$ cost what one of width $D$
+# does, but for the softmax, which is computed $H$ times.
 #
 # ## Try it
 #

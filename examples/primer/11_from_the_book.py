@@ -3,8 +3,8 @@
 #
 # > **The question:** I have written attention step by step along a book; which argument does what here?
 #
-# Raschka's *Build a Large Language Model (From Scratch)* (2024, chapter 3) grows four classes, one from the other. Here there is one
-# class, `Attention`, and each step of the book is an argument of it:
+# Raschka's *Build a Large Language Model (From Scratch)* (2024, chapter 3) grows five classes, one from the other. Here there is one
+# class, `Attention`, and each step of the book, from its second class on, is an argument of it:
 #
 # | in the book | here |
 # |---|---|
@@ -13,9 +13,9 @@
 # | `MultiHeadAttentionWrapper(…, num_heads)`: a list of heads, one after the other | `heads=…, stacked=True` |
 # | `MultiHeadAttention(…, num_heads)`: one product, reshaped | `heads=…` |
 #
-# $$\text{MultiHead}(X) = \text{concat}(\text{head}_1, \dots, \text{head}_H)\, W_o \qquad \text{head}_h = \text{softmax}\!\left(\frac{X W_q^h (X W_k^h)^{\top}}{\sqrt{K}} + M\right) X W_v^h$$
+# $$\text{MultiHead}(X) = \text{concat}(\text{head}_1, \dots, \text{head}_H)\, W_o \qquad \text{head}_h = \text{softmax}\!\left(\frac{X W_q^h (X W_k^h)^{\top}}{\sqrt{d}} + M\right) X W_v^h$$
 #
-# with $X$: $T \times D$, each $W^h$: $D \times K$, $W_o$: $HK \times D$. Let us write the formula by hand and compare.
+# with $X$: $T \times D$, each $W^h$: $D \times d$, $W_o$: $Hd \times D$, and biases left out. Let us write it by hand and compare.
 
 # %%
 import torch
@@ -66,7 +66,7 @@ for name in ("self-attention", "causal attention", "multi-head attention"):
     if modules[name].causal:
         weights_HTS = weights_HTS.masked_fill(torch.ones(6, 6).triu(1).bool(), float("nan"))
     panels += [(f"{name}, head {h + 1}", one, range(1, 7), range(1, 7)) for h, one in enumerate(weights_HTS)]
-pictures.draw(*panels, columns=4, size=2.9)
+pictures.draw(*panels, columns=4, size=2.9, title="row: the word that asks, column: the word that answers")
 # %% [markdown]
 # The wrapper and the reshaped module are the same function: given the same parameters they return the same numbers.
 
@@ -77,9 +77,11 @@ print("the same numbers:", torch.allclose(wrapper(x_BTD)[0], reshaped(x_BTD)[0],
 print("parameters by name:", {name: tuple(one.shape) for name, one in reshaped.named_parameters() if "weight" in name})
 
 # %% [markdown]
-# Three differences to know when you carry the book's code over:
+# Differences to know when you carry the book's code over:
 #
-# - The book's heads have the width `d_out // num_heads`; so do ours, as long as you give no `head_dim`.
+# - Each head of the book's wrapper is `d_out` wide, so that its output is `num_heads * d_out`. Those of its `MultiHeadAttention` are
+#   `d_out // num_heads` wide, and so are all of ours unless `head_dim` says otherwise.
+# - The book's `qkv_bias` is `False` unless it is given, our `bias` is `True`.
 # - `need_weights=True` returns the weights *before* dropout, so that maps show what was attended to and not what was dropped.
 # - The book's first classes have no output projection. Ours always has one; set it to the identity and it is gone.
 #
