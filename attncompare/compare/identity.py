@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import takewhile
 
 from attncompare.compare.checks import TOKENIZER, implied_keys, is_free
 from attncompare.config import RunConfig
@@ -76,6 +77,7 @@ def labels(runs: Sequence[Run], hidden: Sequence[str] = ()) -> list[str]:
     """Return a different label for each of ``runs``: that of its attention, and what else it chooses: "scaled lr=0.01".
 
     Of what a comparison keeps equal, only that is told in which runs of one attention differ; its name where nothing does.
+    Settings that all attentions share are those of :func:`shared_settings`.
 
     Args:
         runs: one run of each variant.
@@ -84,7 +86,8 @@ def labels(runs: Sequence[Run], hidden: Sequence[str] = ()) -> list[str]:
     flats = [{**flatten(run.config.to_dict()), _DATA: fingerprint(run)} for run in runs]
     names = short_keys({key for flat in flats for key in flat})
     untold = ("attention.", *_NEVER, *hidden, *implied_keys(flats))
-    found = [variant_label(run.config.attention, hidden) for run in runs]
+    shared = "".join(f" {setting}" for setting in shared_settings(runs, hidden))
+    found = [variant_label(run.config.attention, hidden).removesuffix(shared) for run in runs]
     told = []
     for label, flat in zip(found, flats, strict=True):
         same = [other for name, other in zip(found, flats, strict=True) if name == label]
@@ -102,3 +105,14 @@ def labels(runs: Sequence[Run], hidden: Sequence[str] = ()) -> list[str]:
         f"{label} name={name}" if label in again and label.split()[0] != name else label
         for label, name in zip(told, own, strict=True)
     ]
+
+
+def shared_settings(runs: Sequence[Run], hidden: Sequence[str] = ()) -> list[str]:
+    """Return what several attentions all have beside their names, "encoder.window=6", so that no label need say it."""
+    words = [label.split(" ") for label in dict.fromkeys(variant_label(run.config.attention, hidden) for run in runs)]
+    if len(words) < 2:
+        return []
+    ends = zip(*(reversed(one[1:]) for one in words), strict=False)
+    # A quoted value may hold spaces.
+    same = takewhile(lambda end: len(set(end)) == 1 and "=" in end[0] and '"' not in end[0], ends)
+    return [end[0] for end in same][::-1]

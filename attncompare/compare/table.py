@@ -14,6 +14,7 @@ from rich.text import Text
 from attncompare.compare.costs import cheapest, cost_estimates, cost_notes
 from attncompare.compare.gathering import left_out_note
 from attncompare.compare.groups import Comparison, Variant
+from attncompare.compare.identity import shared_settings
 from attncompare.compare.one_seed import one_seed_notes
 from attncompare.compare.statistics import Estimate
 from attncompare.compare.verdicts import (
@@ -119,6 +120,8 @@ def result_table(comparison: Comparison) -> ResultTable:
     notes = (*one_seed_notes(comparison), *comparison.notes, *cost_notes(comparison), *verdict_notes(comparison))
     best = {**leaders(comparison), **cheapest(comparison)}
     axes = f"Axes: {', '.join(map(str, comparison.axes))}" if comparison.axes else ""
+    if shared := shared_settings([variant.runs[0] for variant in comparison.variants], comparison.options.hidden):
+        axes += f"; attention of all: {', '.join(shared)}"
     return ResultTable(title, columns, rows, _caption(comparison), notes, axes, best)
 
 

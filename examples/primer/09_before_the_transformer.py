@@ -63,7 +63,7 @@ axes.legend(frameon=False)
 
 # %% [markdown]
 # After this short training the model without attention loses letters of short strings already, and more with each further letter. The
-# one with attention makes no mistakes until strings are longer than any in training. What does it look at when it writes a string
+# one with attention hardly errs until strings are longer than any in training. What does it look at when it writes a string
 # backwards? The map should be the other diagonal:
 
 # %%

@@ -2,6 +2,7 @@ import os
 
 from attncompare.compare import compare_groups
 from attncompare.compare.one_seed import ONE_SEED, one_seed_notes
+from attncompare.compare.table import result_table
 
 
 def variants(runs, **options):
@@ -40,6 +41,15 @@ def test_variants_of_one_name_are_told_apart_by_what_differs(make_run):
     assert [v.label for v in variants(runs)] == ["scaled lr=0.1", "scaled lr=0.2"]
     runs += [make_run("both", "attention=dot", "optimizer.lr=0.2", "backbone.dropout=0.3")]
     assert variants(runs)[-1].label == "dot backbone.dropout=0.3 lr=0.2"  # attention has a dropout, too
+
+
+def test_settings_that_all_attentions_share_are_told_once(make_run):
+    runs = [make_run(name, f"attention={name}", "attention.positions=alibi") for name in ("additive", "dot")]
+    (comparison,) = compare_groups(runs)
+    assert [variant.label for variant in comparison.variants] == ["additive", "dot"]
+    assert result_table(comparison).axes.endswith("; attention of all: positions=alibi")
+    other = variants([*runs, make_run("other", "attention=scaled")])
+    assert [variant.label for variant in other] == ["additive positions=alibi", "dot positions=alibi", "scaled"]
 
 
 def test_settings_that_are_equal_numbers_but_written_differently_are_told_apart(make_run):
