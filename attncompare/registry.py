@@ -135,6 +135,10 @@ def _problem(kind: str, name: str, part: Any) -> str | None:
         return f"the class {part.__name__} must define {', '.join(lacking)}"
     if kind == "metrics" and (own := getattr(part, "name", None)) != name:
         return f"the class {part.__name__} must have the name under which it is installed, not '{own}'"
+    for attribute, valid in part.declared().items() if hasattr(part, "declared") else ():
+        given = getattr(part, attribute)
+        if wrong := [one for one in ([given] if isinstance(given, str) else given) if one not in valid]:
+            return f"{part.__name__}.{attribute} has {wrong[0]!r}; valid: {', '.join(valid)}"
     return None
 
 

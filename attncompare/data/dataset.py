@@ -5,6 +5,7 @@ takes long: ``datasets`` and ``babel`` are imported by the methods that need the
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -122,6 +123,11 @@ class Dataset(ABC):
 
     def __init__(self, config: DatasetConfig, data_seed: int) -> None:
         self.config, self.data_seed = config, data_seed
+
+    @staticmethod
+    def declared() -> dict[str, Collection[str]]:
+        """Return the names that class attributes may have."""
+        return {"kind": COLUMNS}
 
     @abstractmethod
     def load(self) -> "Corpus":

@@ -1,8 +1,8 @@
 """What every backbone's models have in common: sizes, what they return, their attention sites, and what they cost."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, get_args
 
 import torch
 import torch.nn.functional as F
@@ -170,7 +170,7 @@ class Backbone:
     Each takes the checked section ``backbone``, the vocabulary, and a function that is called once for each attention module.
 
     Attributes:
-        places: the sites that its models ask attention modules for.
+        places: the sites that its models ask attention modules for, by the name of the method that returns the model.
         without_attention: whether there are such models without any attention; then the function may be None.
     """
 
@@ -188,6 +188,15 @@ class Backbone:
     """Returns an :class:`EncoderModel`; None: there is none."""
     encoder_decoder: Any = None
     """Returns a :class:`PairModel`; None: there is none."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.places = {**Backbone.places, **cls.places}
+
+    @staticmethod
+    def declared() -> dict[str, Collection[str]]:
+        """Return the names that class attributes may have."""
+        return {"places": get_args(Architecture)}
 
 
 Architecture = Literal["decoder_only", "encoder_only", "encoder_decoder"]

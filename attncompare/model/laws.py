@@ -47,6 +47,7 @@ def _check(model: Any, vocabulary: Vocabulary, generator: torch.Generator) -> No
         return drawn + (drawn >= vocabulary.pad)  # any but padding
 
     of_pairs, decodes = hasattr(type(model), "decode"), hasattr(type(model), "new_caches")
+    _require(decodes or hasattr(type(model), "source_mask"), model, "an encoder alone must define source_mask")
     target_BT = tokens(_T, vocabulary.target)
     given: tuple[Tensor, ...] = (tokens(_S, vocabulary.source or vocabulary.target),) if of_pairs else ()
     logits_BTV = model(*given, target_BT).logits_BTV

@@ -4,9 +4,9 @@ import math
 import sys
 import time
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from pydantic import field_validator
@@ -20,6 +20,7 @@ from attncompare.attention.kernels.cross_entropy import linear_cross_entropy
 from attncompare.config import PartConfig, RunConfig
 from attncompare.config.schema import OptimizerConfig
 from attncompare.config.values import AtLeastTwo
+from attncompare.data.dataset import COLUMNS
 from attncompare.data.tokenizer import PAD, Tokenizer
 from attncompare.errors import NotFinite, Refused
 from attncompare.model import Architecture, Lengths, Site, Vocabulary, initialize, new_model
@@ -121,6 +122,11 @@ class Task(LightningModule):
         self._at_row = (0, 0.0)  # tokens and seconds
         self._compiled: Callable[..., Tensor] | None = None
         self._ordered: list[nn.Parameter] = []
+
+    @staticmethod
+    def declared() -> dict[str, Collection[str]]:
+        """Return the names that class attributes may have."""
+        return {"architecture": get_args(Architecture), "data_kind": COLUMNS}
 
     def can(self, ability: str) -> bool:
         """Return whether the task has one of the ``abilities``."""

@@ -12,6 +12,8 @@ from attncompare.config.values import PositiveFloat
 class Angular(ScoreFunction):
     """``scale * cos(q, k)`` with a scale for each head, learned or fixed. H parameters."""
 
+    rotation_invariant = True
+
     class Config(PartConfig):
         """The scale at the beginning, and whether it is learned."""
 

@@ -41,11 +41,11 @@ class Parallel(Backbone):
 class ParallelBlock(nn.Module):
     """``x + scale * (attention(norm(x)) + feed_forward(norm(x)))`` with a learned scale (Touvron et al. 2021)."""
 
-    def __init__(self, config: ParallelConfig, make_attention: MakeAttention) -> None:
+    def __init__(self, config: ParallelConfig, make_attention: MakeAttention, layer: int) -> None:
         super().__init__()
         self.layer_scale = config.layer_scale
         self.norm = nn.LayerNorm(config.d_model)
-        self.attention = make_attention()
+        self.attention = make_attention("decoder", layer)
         self.attention.causal = True
         self.inner = nn.Linear(config.d_model, config.d_ff)
         self.outer = nn.Linear(config.d_ff, config.d_model)
@@ -71,7 +71,8 @@ class ParallelDecoder(nn.Module):
         super().__init__()
         self.tokens = nn.Embedding(size.target, config.d_model)
         self.positions = nn.Embedding(size.max_length, config.d_model)
-        self.blocks: Any = nn.ModuleList(ParallelBlock(config, make_attention) for _ in range(config.layers))
+        layers = range(1, config.layers + 1)
+        self.blocks: Any = nn.ModuleList(ParallelBlock(config, make_attention, layer) for layer in layers)
         self.norm = nn.LayerNorm(config.d_model)
 
     def forward(
