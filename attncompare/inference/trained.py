@@ -334,6 +334,8 @@ class TrainedRun:
             self._require_beam(beam or BEAM)
             (found,) = self._found([[*ids, EOS]], beam=beam or BEAM)
             return _probe_of(Translated(text, (*ids, EOS), False, found))
+        if self.task.architecture == "encoder_only":
+            return Probe([*ids, *([EOS] if self.task.data_kind == "parallel" else [])], [], None, None, text)
         # The last token only closes the sequence: the maps show what is read before it.
         return Probe(None, [BOS, *ids, EOS], None, None, text)
 

@@ -46,3 +46,10 @@ def test_attention_maps_show_the_text_with_its_masks(filler_run, text):
     (site,) = maps.sites
     assert site.site == "encoder_self" and len(site.queries) == 3 and site.queries == site.keys
     assert ("<mask>" in site.keys) == ("[MASK]" in text)
+
+
+def test_maps_of_an_encoder_alone_ask_no_ability(filler_run, monkeypatch):
+    trained = attncompare.load(filler_run.path)
+    monkeypatch.setattr(type(trained.task), "abilities", ())
+    (site,) = trained.attention("red green").sites
+    assert site.weights_LHTS.shape[2:] == (2, 2) and site.queries == site.keys
