@@ -59,12 +59,10 @@ def pack(paths: Iterable[str | Path], archive: Path | str, drop: Sequence[str] =
 
 
 def _name(config: RunConfig, backbone: bool, heads: bool = False) -> str:
-    parts = [config.data.name, variant_in_file_names(config.attention), f"s{config.seed}"]
-    if heads:
-        parts.insert(2, f"h{config.attention.heads}")
-    if backbone:
-        parts.insert(1, config.backbone.name)
-    return "-".join(parts)
+    variant = variant_in_file_names(config.attention)
+    backbone_name = config.backbone.name if backbone else ""
+    heads_name = f"h{config.attention.heads}" if heads else ""
+    return "-".join(filter(None, (config.data.name, backbone_name, variant, heads_name, f"s{config.seed}")))
 
 
 def unpack(archive: Path | str, folder: Path, only: str | None = None) -> Path:
